@@ -1,1 +1,236 @@
+/*
+ * For authors of store adapters: the one contract between the engine and whatever keeps the records. An adapter is
+ * a table of functions; it knows nothing of what a key may do. It keeps rows, finds them again, and commits a batch
+ * whole or not at all. Every adapter passes the suite in tests/contract, alone and with its n-th call failing for every
+ * n.
+ *
+ * Calls block. The engine makes them from its own workers, never from a thread that verifies or serves a socket;
+ * several at once may read, and one at a time commits. Everything handed to a function, and every row handed to a sink,
+ * is borrowed for that call. Unless a function says otherwise it returns KW_OK, or KW_E_UNAVAILABLE  out of reach, or a
+ * full disk: nothing was changed KW_E_CORRUPT      what is there is not what was written KW_E_MEMORY       no memory:
+ * nothing was changed
+ */
+#ifndef KEYWARD_STORE_H
+#define KEYWARD_STORE_H
 
+#include <keyward/record.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KW_STORE_VERSION 1
+#define KW_STORE_DIGEST_MAX 64
+#define KW_STORE_LIST_MAX 1000 /* rows that one list, changes or query call may be asked for; more is KW_E_LIMIT */
+#define KW_STORE_SETTING_NAME_MAX 64
+#define KW_STORE_SETTING_MAX 65536
+
+/* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
+struct kw_store_row {
+    struct kw_id id;
+    struct kw_bytes digest; /* 32 or 64 bytes; unique in the store, also among erased rows */
+    uint8_t digest_scheme;
+    struct kw_bytes project;
+    struct kw_bytes env;
+    struct kw_bytes owner;
+    struct kw_bytes org_id; /* may be empty */
+    struct kw_list tags;
+    uint64_t version;
+    bool erased;            /* a tombstone: found by digest and by changes, never by id or in a list */
+    struct kw_bytes record; /* the encoding; for a tombstone what little is left */
+    uint64_t sequence;      /* set by the store: ascending in the order of commits, the same for all rows of a batch */
+};
+
+/* A row to write. */
+struct kw_store_put {
+    struct kw_store_row row;
+    uint64_t replaces; /* the version that must be there now; 0: neither id nor digest may be there */
+};
+
+/* A line of the audit log. */
+struct kw_store_audit {
+    int64_t at_ms;
+    struct kw_bytes project;
+    struct kw_id key_id;   /* none where the action is not about a key */
+    struct kw_bytes owner; /* of that key; may be empty */
+    struct kw_bytes actor;
+    struct kw_bytes action; /* "key.created" */
+    struct kw_bytes body;   /* JSON */
+    uint64_t sequence;      /* set by the store: ascending in the order of commits, one for each line */
+};
+
+/* An event on its way to whoever listens. */
+struct kw_store_event {
+    struct kw_id id;
+    int64_t at_ms;
+    struct kw_bytes project;
+    struct kw_id key_id;
+    struct kw_bytes type; /* "key.created" */
+    struct kw_bytes body; /* JSON */
+    uint64_t sequence;    /* set by the store, as for audit lines */
+    uint32_t attempts;    /* times it was claimed */
+};
+
+/* A small named value: the pepper's fingerprint, a project's settings. */
+struct kw_store_setting {
+    struct kw_bytes name;
+    struct kw_bytes value; /* empty: the setting is removed */
+};
+
+/* What is written together or not at all. */
+struct kw_store_batch {
+    const struct kw_store_put *puts;
+    size_t put_count;
+    const struct kw_store_audit *audits;
+    size_t audit_count;
+    const struct kw_store_event *events;
+    size_t event_count;
+    const struct kw_store_setting *settings;
+    size_t setting_count;
+    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, nothing of this batch was
+     * written; KW_E_UNAVAILABLE; KW_E_UNCERTAIN: it may be there or not, reading will tell. */
+    enum kw_status outcome;
+    uint64_t sequence; /* set by commit when the outcome is KW_OK */
+};
+
+struct kw_store_filter {
+    struct kw_bytes project; /* empty: every project */
+    struct kw_bytes owner;   /* each of these: empty means any */
+    struct kw_bytes org_id;
+    struct kw_bytes tag;
+    struct kw_bytes env;
+    struct kw_id after; /* rows whose id is greater; none: from the start. Ids ascend with time */
+    size_t limit;       /* 1 to KW_STORE_LIST_MAX */
+};
+
+struct kw_store_audit_filter {
+    struct kw_bytes project;              /* empty: every project */
+    struct kw_id key_id;                  /* none: any */
+    struct kw_bytes owner, actor, action; /* empty: any */
+    int64_t from_ms, until_ms;            /* at_ms in [from, until); until 0: no end */
+    uint64_t after;                       /* lines of a greater sequence */
+    size_t limit;
+};
+
+/* Use of a lineage, counted: amounts of the same lineage, metric and bucket are added up. */
+struct kw_store_usage {
+    struct kw_id lineage_id;
+    struct kw_bytes metric; /* at most 64 bytes */
+    int64_t bucket_start_ms;
+    int64_t amount; /* a sum beyond 64 bits stays at the largest */
+};
+
+/* Part of an allowance, taken ahead of use. `taken` never passes `limit` and never falls below 0. */
+struct kw_store_reservation {
+    struct kw_id lineage_id;
+    struct kw_bytes name; /* of the limit; at most 64 bytes */
+    int64_t period_start_ms;
+    int64_t limit;  /* of the whole period */
+    int64_t amount; /* wanted; below 0 gives back */
+};
+
+/* Receives one row; KW_OK for the next, anything else ends the call, which then returns that. */
+typedef enum kw_status kw_store_row_sink(void *context, const struct kw_store_row *row);
+typedef enum kw_status kw_store_audit_sink(void *context, const struct kw_store_audit *audit);
+typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_event *event);
+typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
+
+struct kw_store; /* below: the adapter keeps its own members behind it */
+
+/* A sink must not call the store again. */
+struct kw_store_ops {
+    uint32_t version; /* KW_STORE_VERSION */
+    const char *name; /* "sqlite" */
+
+    /* Both call the sink once, or return KW_E_NOT_FOUND. by_digest finds tombstones too, by_id does not. */
+    enum kw_status (*find_by_digest)(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                     void *context);
+    enum kw_status (*find_by_id)(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
+                                 void *context);
+
+    /* Rows in the order of their ids. */
+    enum kw_status (*list)(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
+                           void *context);
+    /* Rows in order of their sequence, tombstones too, whose sequence is greater than `after`. */
+    enum kw_status (*changes)(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
+                              void *context);
+    /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
+     */
+    enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+
+    /*
+     * Writes several batches, each atomic by itself, in their order (a later one sees an earlier one), durable when it
+     * returns. Returns KW_OK when every batch has its outcome, whatever that is; otherwise every batch has that same
+     * failure as outcome.
+     */
+    enum kw_status (*commit)(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
+
+    /* Copies at most `size` bytes; `size_out` is the whole size. KW_E_NOT_FOUND. */
+    enum kw_status (*setting)(struct kw_store *store, struct kw_bytes name, void *value, size_t size, size_t *size_out);
+
+    /* Lines in order of their sequence. */
+    enum kw_status (*audit_query)(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                  kw_store_audit_sink *sink, void *context);
+    /* Removes the lines older than `before_ms`, `limit` at most. */
+    enum kw_status (*audit_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+
+    /*
+     * Hands out events in order of their sequence that are neither settled nor under a claim that lasts beyond
+     * `now_ms`, and claims them until `until_ms`. The claim is durable before the sink sees the first event.
+     */
+    enum kw_status (*events_claim)(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
+                                   kw_store_event_sink *sink, void *context);
+    /* Removes an event for good. KW_E_NOT_FOUND when it is settled already. */
+    enum kw_status (*events_settle)(struct kw_store *store, const struct kw_id *id);
+
+    /* Adds all or none. */
+    enum kw_status (*usage_add)(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
+    /* In order of metric, then bucket, with bucket_start_ms in [from, until). */
+    enum kw_status (*usage_read)(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
+                                 int64_t until_ms, kw_store_usage_sink *sink, void *context);
+    /* Takes what is left, at most `amount`; durable when it returns. `granted_out` is between 0 and amount, or below 0
+     * what was given back. */
+    enum kw_status (*reserve)(struct kw_store *store, const struct kw_store_reservation *reservation,
+                              int64_t *granted_out);
+
+    /* Nothing of the store may be in use. */
+    void (*close)(struct kw_store *store);
+};
+
+struct kw_store {
+    const struct kw_store_ops *ops;
+};
+
+/* A store that keeps everything in memory, for tests and for what need not last. KW_E_MEMORY. */
+KW_API KW_MUST_USE enum kw_status kw_store_memory_open(struct kw_store **store_out);
+
+/*
+ * SQLite in WAL mode with full syncs, one writer. Makes the file (0600) and brings an older one up to date by numbered
+ * migrations, each in a transaction. KW_E_NEWER (STORE_NEWER) for a file of a newer Keyward; KW_E_CORRUPT
+ * (STORE_CORRUPT) for one that is no database, is truncated or belongs to another program; KW_E_UNAVAILABLE when it
+ * cannot be opened or written; KW_E_BUSY (DATA_IN_USE) when another process has it open for writing.
+ */
+KW_API KW_MUST_USE enum kw_status kw_store_sqlite_open(const char *path, struct kw_store **store_out,
+                                                       struct kw_error *error_out);
+
+/* How the fault decorator fails. */
+enum kw_fault_kind {
+    KW_FAULT_UNAVAILABLE, /* the call does nothing and says so */
+    KW_FAULT_UNCERTAIN,   /* a commit happens, or not (by the seed), and says KW_E_UNCERTAIN; other calls as UNAVAILABLE
+                           */
+};
+
+/*
+ * Puts itself before `inner`, which it takes over and closes, and makes the n-th call from now on fail (1: the next).
+ * 0: none, until kw_store_fault_arm. Works without memory of its own beyond the opening.
+ */
+KW_API KW_MUST_USE enum kw_status kw_store_fault_open(struct kw_store *inner_take, uint64_t seed,
+                                                      struct kw_store **store_out);
+KW_API void kw_store_fault_arm(struct kw_store *fault, enum kw_fault_kind kind, uint64_t nth);
+/* Calls made since it was opened or last armed. */
+KW_API uint64_t kw_store_fault_calls(const struct kw_store *fault);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -16,11 +16,11 @@ extern "C" {
 #if defined(__GNUC__)
 #define KW_MUST_USE __attribute__((warn_unused_result))
 #define KW_API __attribute__((visibility("default")))
-#define KW_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define KW_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define KW_MUST_USE
 #define KW_API
-#define KW_PRINTF(format, first)
+#define KW_PRINTF(text, first)
 #endif
 
 /* How a call ended. A key that is refused is no failure: verdicts are their own type (keyward.h). */

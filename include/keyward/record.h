@@ -1,0 +1,145 @@
+/*
+ * What a key is: the words that users of the library, authors of store adapters and the core share. A record is all
+ * that is kept of a key; the key itself is never kept.
+ */
+#ifndef KEYWARD_RECORD_H
+#define KEYWARD_RECORD_H
+
+#include <keyward/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Caps, in bytes unless they say otherwise. The interface's description (api/keyward.yaml) states the same ones. */
+#define KW_KEY_SIZE_MAX 192 /* a full key: prefix, random part, checksum */
+#define KW_PREFIX_MAX 32
+#define KW_PROJECT_MAX 64
+#define KW_ENV_MAX 32
+#define KW_OWNER_MAX 128 /* "team:ID" */
+#define KW_NAME_MAX 128
+#define KW_DESCRIPTION_MAX 1024
+#define KW_REASON_MAX 256
+#define KW_ACTOR_MAX 128
+#define KW_TAG_MAX 64
+#define KW_TAG_COUNT_MAX 32
+#define KW_SCOPE_MAX 128
+#define KW_SCOPE_COUNT_MAX 128
+#define KW_RESOURCE_MAX 128 /* "website:123" */
+#define KW_RESOURCE_COUNT_MAX 64
+#define KW_METADATA_MAX 8192 /* JSON text */
+#define KW_RECORD_MAX 49152  /* an encoded record */
+
+/* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
+struct kw_id {
+    uint8_t bytes[16];
+};
+#define KW_ID_TEXT_SIZE 30 /* without NUL */
+
+/* Strings in a row, each a length (LEB128) and its bytes. Read with kw_list_next. */
+struct kw_list {
+    struct kw_bytes packed;
+    uint32_t count;
+};
+
+/*
+ * The next string: start with `rest` = list.packed, stop when `rest` is empty.
+ * False when nothing is left (or, never in a record that was decoded, when the bytes are damaged).
+ */
+KW_API bool kw_list_next(struct kw_bytes *rest, struct kw_bytes *item_out);
+
+enum kw_key_status { KW_KEY_ACTIVE, KW_KEY_DISABLED, KW_KEY_EXPIRED, KW_KEY_REVOKED };
+
+/* How a key's digest is made. Numbers are kept in records: they never change meaning. */
+enum kw_digest_scheme {
+    KW_DIGEST_HMAC_SHA256 = 1, /* under the pepper: the default */
+    KW_DIGEST_SHA256 = 2,
+    KW_DIGEST_SHA512 = 3,
+    KW_DIGEST_SHA256_SALTED = 4, /* over the project's salt, then the key */
+    KW_DIGEST_SHA512_SALTED = 5,
+};
+
+/*
+ * A record. All bytes are borrowed from where it was decoded. Times are milliseconds since 1970 UTC, 0 where there is
+ * none. Texts that are absent have size 0.
+ */
+struct kw_record {
+    struct kw_id id;
+    uint64_t version; /* 1 at creation, one more with each change */
+    struct kw_bytes project;
+    struct kw_bytes env;
+    struct kw_bytes prefix;
+    uint8_t last_four[4];
+    bool is_public;
+    bool enabled;
+    enum kw_digest_scheme digest_scheme;
+    struct kw_bytes owner; /* "user:1", "team:9", "service:ci" */
+    struct kw_bytes org_id;
+    struct kw_bytes name;
+    struct kw_bytes description;
+    struct kw_list tags;      /* lower case, sorted, no doubles */
+    struct kw_bytes metadata; /* a JSON object as text */
+    struct kw_list scopes;    /* sorted, no doubles */
+    /* Pairs: "website:123", then its scopes as the packed bytes of a list of their own. count counts pairs. */
+    struct kw_list resources;
+    struct kw_bytes created_by;
+    int64_t created_at_ms;
+    int64_t updated_at_ms;
+    int64_t expires_at_ms;
+    int64_t lapsed_at_ms; /* the expiry was seen to have passed: it stays passed though the clock steps back */
+    int64_t revoked_at_ms;
+    struct kw_bytes revoked_by;
+    struct kw_bytes revoke_reason;
+    struct kw_id rotated_from;
+    struct kw_id rotated_to;
+    int64_t grace_until_ms;  /* of a rotated key: revoked from then on, reason "rotated" */
+    struct kw_id lineage_id; /* the first key of its line of rotations */
+};
+
+/* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */
+enum kw_given {
+    KW_GIVEN_ENV = 1 << 0,
+    KW_GIVEN_PUBLIC = 1 << 1,
+    KW_GIVEN_OWNER = 1 << 2,
+    KW_GIVEN_ORG = 1 << 3,
+    KW_GIVEN_NAME = 1 << 4,
+    KW_GIVEN_DESCRIPTION = 1 << 5,
+    KW_GIVEN_TAGS = 1 << 6,
+    KW_GIVEN_METADATA = 1 << 7,
+    KW_GIVEN_SCOPES = 1 << 8,
+    KW_GIVEN_RESOURCES = 1 << 9,
+    KW_GIVEN_EXPIRES_AT = 1 << 10, /* expires_at_ms; 0 clears the expiry */
+    KW_GIVEN_EXPIRES_IN = 1 << 11,
+};
+
+/* The scopes that a key has on one resource: {"website:123", {"read", "write"}, 2}. */
+struct kw_resource_scopes {
+    struct kw_bytes resource;
+    const struct kw_bytes *scopes;
+    size_t scope_count;
+};
+
+/* What a caller says about a key when it is created, updated or rotated. Everything is borrowed for the call. */
+struct kw_key_params {
+    uint32_t given;      /* of enum kw_given */
+    struct kw_bytes env; /* "live" when not given */
+    bool is_public;
+    struct kw_bytes owner; /* "user:1"; required at creation */
+    struct kw_bytes org_id;
+    struct kw_bytes name;
+    struct kw_bytes description;
+    const struct kw_bytes *tags;
+    size_t tag_count;
+    struct kw_bytes metadata;
+    const struct kw_bytes *scopes;
+    size_t scope_count;
+    const struct kw_resource_scopes *resources;
+    size_t resource_count;
+    int64_t expires_at_ms;
+    int64_t expires_in_ms;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,22 @@
+/*
+ * Ids: ULIDs (https://github.com/ulid/spec), which sort by the time they were made. Made from a time and ten random
+ * bytes that are handed in.
+ */
+#ifndef KW_CORE_ID_H
+#define KW_CORE_ID_H
+
+#include <keyward/record.h>
+
+#define KW_ID_RANDOM_SIZE 10
+
+struct kw_id kw_id_make(int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE]);
+bool kw_id_is_none(const struct kw_id *id);
+bool kw_id_equal(const struct kw_id *a, const struct kw_id *b);
+int kw_id_compare(const struct kw_id *a, const struct kw_id *b);
+
+/* Writes "key_" and 26 characters of Crockford's base 32, KW_ID_TEXT_SIZE in all, no NUL. */
+void kw_id_format(const struct kw_id *id, char *out);
+/* Strict: the prefix "key_", upper case, exact size, no value beyond 128 bits. */
+KW_MUST_USE bool kw_id_parse(struct kw_bytes text, struct kw_id *id_out);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The record's compact encoding, its JSON and its differences: all three come from one table of fields
+ * (record_fields.c), so that a new field is one row. An encoding is a version byte, then for each field that is
+ * present its tag and its value, tags ascending. An unknown tag or version means "written by a newer Keyward": it is
+ * refused, never dropped.
+ */
+#ifndef KW_CORE_RECORD_H
+#define KW_CORE_RECORD_H
+
+#include "base/json.h"
+#include <keyward/record.h>
+
+#define KW_RECORD_ENCODING_VERSION 1
+
+/* Appends. Equal records give equal bytes. Fails only as the buffer does. */
+KW_MUST_USE enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer);
+
+/*
+ * `record_out` borrows from `encoding`. Every length and count is checked against what is there and against the caps.
+ * KW_E_CORRUPT, KW_E_NEWER. No allocation.
+ */
+KW_MUST_USE enum kw_status kw_record_decode(struct kw_bytes encoding, struct kw_record *record_out);
+
+enum kw_key_status kw_record_status(const struct kw_record *record, int64_t now_ms);
+const char *kw_key_status_name(enum kw_key_status status); /* "active" … */
+KW_MUST_USE bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status *status_out);
+
+/*
+ * The record as the interface shows it: {"id":"key_…","projectId":"default","status":"active",…}. Absent fields are
+ * left out, lists are always there. `ownerId` stands beside `owner` for a user. `digest` is the scheme's name. Revoked
+ * by a past grace reads as such.
+ */
+void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer);
+
+/* {"name":{"from":"a","to":"b"},…}: the fields that differ, without version and updatedAt. `before` NULL: all that are
+ * set, from null. */
+void kw_record_write_changes(const struct kw_record *before, const struct kw_record *after,
+                             struct kw_json_writer *writer);
+
+/* Appends one string of a packed list (a length in LEB128, then the bytes). */
+void kw_list_add(struct kw_buffer *packed, struct kw_bytes item);
+
+#endif

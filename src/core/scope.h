@@ -1,0 +1,36 @@
+/*
+ * Scopes: what a key may do. A scope is one or more segments of [A-Za-z0-9._/@+-], joined by ':'; the last segment
+ * may be '*'. "read:*" covers "read:a" and "read:a:b" but not "read"; "*" covers everything. What is asked for may be a
+ * wildcard too: it is covered only by one as wide. Resources are "type:id"; a grant's id, or all of it, may be '*'.
+ */
+#ifndef KW_CORE_SCOPE_H
+#define KW_CORE_SCOPE_H
+
+#include <keyward/record.h>
+
+KW_MUST_USE bool kw_scope_valid(struct kw_bytes scope);
+/* "type:id": a type of [a-z0-9_-]+, an id of [A-Za-z0-9._/@+:-]+ or "*"; or "*" alone. */
+KW_MUST_USE bool kw_resource_valid(struct kw_bytes resource);
+
+/* Both valid. */
+bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted);
+bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted);
+
+/* True when one of `granted` covers `wanted`. */
+bool kw_scopes_allow(const struct kw_list *granted, struct kw_bytes wanted);
+
+/*
+ * True when the key may do `wanted` on `resource`: by its global scopes, which hold on every resource, or by the scopes
+ * of a grant that covers the resource.
+ */
+bool kw_resources_allow(const struct kw_list *scopes, const struct kw_list *resources, struct kw_bytes resource,
+                        struct kw_bytes wanted);
+
+/* The next pair of a record's resources (see struct kw_record); start with `rest` = resources.packed. */
+KW_MUST_USE bool kw_resources_next(struct kw_bytes *rest, struct kw_bytes *resource_out, struct kw_list *scopes_out);
+
+/* True when everything that `inner` grants, `outer` grants too: nobody hands on more than they hold. */
+bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
+                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources);
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * The one decision on a request: (entry, request, now) -> verdict, whatever path the request came by. An entry is what
+ * an index keeps of a record: what decisions read stands first, in one cache line and a bit; the whole encoding
+ * follows. An uncached record becomes an entry before it is decided on, so there is no second way.
+ */
+#ifndef KW_CORE_VERDICT_H
+#define KW_CORE_VERDICT_H
+
+#include "core/digest.h"
+#include <keyward/codes.h>
+#include <keyward/record.h>
+
+/* Flags of an entry, ready to be tested together: an active key has none of the bad ones. */
+enum {
+    KW_ENTRY_REVOKED = 1 << 0,
+    KW_ENTRY_DISABLED = 1 << 1,
+    KW_ENTRY_LAPSED = 1 << 2, /* an expiry that was seen to have passed */
+    KW_ENTRY_ERASED = 1 << 3, /* a tombstone: as if unknown */
+    KW_ENTRY_PUBLIC = 1 << 4,
+};
+
+struct kw_entry {
+    uint8_t digest[KW_DIGEST_INDEX_SIZE];
+    int64_t expires_at_ms;  /* INT64_MAX: never */
+    int64_t grace_until_ms; /* INT64_MAX: not rotated */
+    uint64_t version;
+    uint16_t project; /* number of the project, given by the engine */
+    uint16_t record_size;
+    uint8_t flags;
+    uint8_t scheme;
+    uint16_t scope_count;
+    uint16_t scopes_at, scopes_size; /* in record[] */
+    uint16_t resources_at, resources_size;
+    uint16_t resource_count;
+    uint16_t env_at; /* in record[]; */
+    uint8_t env_size;
+    uint8_t record[]; /* the encoding (core/record.h) */
+};
+
+/* Bytes that the entry of an encoding of that size takes. */
+size_t kw_entry_size(size_t encoding_size);
+
+/*
+ * Fills `entry_out` (kw_entry_size bytes, 8-aligned). KW_E_CORRUPT, KW_E_NEWER as kw_record_decode. `erased` for a
+ * tombstone.
+ */
+KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
+                                          struct kw_bytes encoding, struct kw_entry *entry_out);
+
+static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
+{
+    return (struct kw_bytes){entry->record, entry->record_size};
+}
+
+/* What is asked. All borrowed. Scopes must have passed kw_scope_valid, the resource kw_resource_valid. */
+struct kw_question {
+    uint16_t project;
+    struct kw_bytes env; /* empty: any */
+    const struct kw_bytes *scopes;
+    size_t scope_count;
+    struct kw_bytes resource; /* "website:123", or empty */
+    const struct kw_bytes *resource_scopes;
+    size_t resource_scope_count;
+};
+
+struct kw_decision {
+    enum kw_code code;       /* KW_CODE_NONE: valid */
+    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope that is missing */
+    bool lapse_noticed;      /* a time has passed that the record does not say so of yet: enqueue KW_COMMAND_LAPSE */
+};
+
+/* Decides in the order of DESIGN section 5. `entry` NULL: unknown. No allocation, no lock, no clock. */
+struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+
+#endif
