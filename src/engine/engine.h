@@ -1,0 +1,174 @@
+/*
+ * The engine: the only place where decisions of the core meet a store, the clock, entropy and other threads.
+ *
+ * Verifying reads a live index (index.h) under userspace RCU: no lock, no allocation, no system call once a thread has
+ * verified for the first time. Everything else is an operation: a small struct in the caller's memory that is handed
+ * in, done by a worker, and handed back through its `done` function. Writes go through one writer thread, which commits
+ * in groups and puts each change into the index before anybody is told of it; reads of the store have workers of their
+ * own.
+ */
+#ifndef KW_ENGINE_ENGINE_H
+#define KW_ENGINE_ENGINE_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "core/project.h"
+#include "core/record.h"
+#include "core/transition.h"
+#include "core/verdict.h"
+#include <keyward/store.h>
+
+struct kw_engine;
+
+#define KW_ENGINE_READERS_MAX 16
+#define KW_ENGINE_QUEUE_MAX 65536 /* operations waiting; one more answers TOO_BUSY */
+#define KW_ENGINE_GROUP_MAX 256   /* operations committed with one sync */
+
+struct kw_engine_options {
+    const struct kw_secret *pepper;      /* copied */
+    enum kw_digest_scheme digest_scheme; /* of new keys; 0: hmac-sha256 */
+    struct kw_clock clock;
+    struct kw_entropy entropy;
+    const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
+    unsigned reader_count;    /* workers that read the store; 0: 2 */
+};
+
+/*
+ * Takes over the store, also on failure. Checks the pepper against the store's fingerprint (PEPPER_MISMATCH), starts
+ * the workers and begins to fill the index in the background: it returns before that is done.
+ */
+KW_MUST_USE enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw_store *store_take,
+                                          struct kw_engine **engine_out, struct kw_error *error_out);
+
+/* Finishes what was submitted, stops the workers, closes the store. No other call may be under way. */
+void kw_engine_close(struct kw_engine *engine);
+
+/* The engine's time: its clock, but never before a time it has acted on. */
+int64_t kw_engine_now_ms(const struct kw_engine *engine);
+
+/* --- verifying --- */
+
+struct kw_verification {
+    struct kw_bytes key;         /* in: as the caller sent it; empty: MISSING_KEY */
+    struct kw_question question; /* in */
+
+    enum kw_code code; /* out: KW_CODE_NONE is valid */
+    bool needs_store; /* out: not decided: the index is still filling and does not know the key (KW_OP_LOAD, then again)
+                       */
+    struct kw_bytes missing; /* out: INSUFFICIENT_SCOPE */
+    const struct kw_entry
+        *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
+    struct kw_digest digest; /* out: of the scheme that was tried last; for KW_OP_LOAD */
+};
+
+/* What a verification hands out is valid between these two. They nest. Do not block in between. */
+void kw_engine_read_begin(void);
+void kw_engine_read_end(void);
+
+/* Never blocks. Inside read_begin and read_end. */
+void kw_engine_verify(struct kw_engine *engine, struct kw_verification *verification, int64_t now_ms);
+/* The same for many, side by side: digests together, reads prefetched. */
+void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
+                           int64_t now_ms);
+
+/* --- operations --- */
+
+enum kw_op_kind {
+    KW_OP_CREATE,
+    KW_OP_UPDATE,
+    KW_OP_ENABLE,
+    KW_OP_DISABLE,
+    KW_OP_REVOKE,
+    KW_OP_ROTATE,
+    KW_OP_ERASE,
+    KW_OP_LAPSE,
+    KW_OP_GET,
+    KW_OP_LIST,
+    KW_OP_LOAD, /* brings a key into the index by its digest; an unknown one is KW_E_NOT_FOUND */
+};
+
+struct kw_list_query {
+    struct kw_bytes owner, org_id, tag, env; /* empty: any */
+    bool has_status;
+    enum kw_key_status status;
+    struct kw_bytes text; /* in name or description, ASCII letters without case; empty: any */
+    struct kw_id after;   /* the cursor */
+    size_t limit;         /* 1 to 1000 */
+};
+
+/*
+ * One operation, in the caller's memory, which must stay as it is until `done` was called. Inputs are borrowed until
+ * then. Prepare with kw_op_init, give back with kw_op_deinit.
+ */
+struct kw_op {
+    enum kw_op_kind kind;
+    uint16_t project;
+    struct kw_id id;                    /* all but create, list, load */
+    const struct kw_key_params *params; /* create, update, rotate */
+    struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
+    struct kw_bytes reason;
+    int64_t grace_ms;
+    uint64_t if_version;
+    const struct kw_list_query *query;
+    const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
+    struct kw_digest digest;            /* load */
+    struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
+                                           asks and must not be exceeded; empty: the operator, who may do anything */
+
+    void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
+    void *context;                  /* the caller's */
+
+    enum kw_status status;
+    struct kw_error error;
+    int64_t now_ms;          /* when it was done */
+    struct kw_secret secret; /* create, rotate: the new key; the caller shows it once and wipes it */
+    struct kw_buffer
+        result;             /* get, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
+    struct kw_buffer other; /* rotate: the old key's encoded record */
+    bool has_more;          /* list: `cursor` is where to go on */
+    struct kw_id cursor;
+
+    struct kw_op *next; /* the engine's */
+    void *internal;
+};
+
+void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project);
+/* Wipes the secret, frees the results. */
+void kw_op_deinit(struct kw_op *op);
+
+/* Hands it in. A full queue calls `done` at once, on this thread, with TOO_BUSY. */
+void kw_engine_submit(struct kw_engine *engine, struct kw_op *op);
+
+/* Hands it in and waits; `done` is not called. Returns op->status. Not from a worker's `done`. */
+enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
+
+/* The next encoded record of a list's result: start with `rest` = its bytes. */
+bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
+
+/* --- the root key --- */
+
+/*
+ * Sees to it that a root management key exists. With `chosen` (checked: WEAK_KEY_FORMAT, INVALID_FIELD) that key
+ * becomes the root key and any other root key is revoked. Without: a new one is made if there is none; then `made_out`
+ * holds it. `made_out->size` is 0 when nothing was made. Blocks.
+ */
+KW_MUST_USE enum kw_status kw_engine_root_key(struct kw_engine *engine, const struct kw_secret *chosen,
+                                              struct kw_secret *made_out, struct kw_error *error_out);
+
+/* --- for operators --- */
+
+struct kw_engine_stats {
+    uint64_t index_keys, index_bytes;
+    bool index_complete;          /* every key of the store is in the index */
+    uint64_t store_loads;         /* misses that asked the store */
+    uint64_t commits, commit_ops; /* groups, and operations in them */
+    uint64_t queue_depth;
+    bool writable; /* the last commit did not fail */
+};
+void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out);
+
+/* Waits until the background filling has ended (for tests and benches). */
+void kw_engine_wait_filled(struct kw_engine *engine);
+
+#endif

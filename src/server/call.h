@@ -1,0 +1,69 @@
+/*
+ * One call of the interface, wherever it came from: a socket (transport) or the command line on a data folder.
+ * The transport fills the request, hands the call to kw_api_handle (api.h), and is handed it back with the answer. It
+ * knows nothing of keys; the routes know nothing of sockets.
+ */
+#ifndef KW_SERVER_CALL_H
+#define KW_SERVER_CALL_H
+
+#include "base/memory.h"
+#include <keyward/codes.h>
+
+#define KW_CALL_BODY_MAX (1024 * 1024)        /* of a request */
+#define KW_CALL_ANSWER_MAX (16 * 1024 * 1024) /* of an answer */
+#define KW_CALL_ARENA_MAX (8 * 1024 * 1024)
+#define KW_CALL_REQUEST_ID_MAX 64
+
+enum kw_method { KW_GET, KW_HEAD, KW_POST, KW_PUT, KW_PATCH, KW_DELETE, KW_OPTIONS, KW_OTHER_METHOD };
+
+/* Request headers that somebody here reads; the transport drops all others. Twice the same one is refused with 400. */
+enum kw_header {
+    KW_HEADER_AUTHORIZATION,
+    KW_HEADER_X_API_KEY,
+    KW_HEADER_KEYWARD_PROJECT,
+    KW_HEADER_CONTENT_TYPE,
+    KW_HEADER_IF_MATCH,
+    KW_HEADER_IDEMPOTENCY_KEY,
+    KW_HEADER_REQUEST_ID, /* X-Request-Id: kept when it is 1 to 64 of [A-Za-z0-9._-], else replaced */
+    KW_HEADER_USER_AGENT,
+    KW_HEADER_COUNT,
+};
+
+#define KW_CALL_ANSWER_HEADERS_MAX 24
+
+struct kw_answer_header {
+    const char *name;      /* static */
+    struct kw_bytes value; /* visible ASCII and spaces only (asserted); in the call's arena or static */
+};
+
+struct kw_call {
+    /* The request, borrowed until `done`. */
+    enum kw_method method;
+    struct kw_bytes path;  /* as sent, up to '?'; begins with '/'; visible ASCII */
+    struct kw_bytes query; /* what follows '?' */
+    struct kw_bytes headers[KW_HEADER_COUNT];
+    struct kw_bytes body;
+    struct kw_bytes peer; /* the address at the other end as text; empty for the command line */
+    bool is_operator;     /* the command line on its own data folder: may do anything, needs no key */
+    int64_t now_ms;       /* one clock read a loop iteration */
+
+    /* For the routes: everything here dies with the call. */
+    struct kw_arena arena;
+    char request_id[KW_CALL_REQUEST_ID_MAX + 1];
+    void *route_state; /* a route's own, across an operation */
+
+    /* The answer. */
+    uint16_t status;
+    const char *content_type; /* static; NULL with an empty body */
+    struct kw_buffer answer;  /* the body; wiped when `answer.secret` */
+    struct kw_answer_header answer_headers[KW_CALL_ANSWER_HEADERS_MAX];
+    size_t answer_header_count;
+    enum kw_code code; /* for the log and metrics: the verdict or error; KW_CODE_NONE where all is well */
+    const char *route; /* for the log and metrics: "POST /v1/keys/{id}/revoke"; NULL where none matched */
+
+    /* Called once by whoever handled the call, possibly from inside kw_api_handle, possibly from another thread. */
+    void (*done)(struct kw_call *call);
+    void *context; /* the transport's */
+};
+
+#endif
