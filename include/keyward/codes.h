@@ -52,6 +52,8 @@ extern "C" {
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \
     X(URI_TOO_LONG, 414, "The address is too long.", "Shorten the query.") \
     X(UNSUPPORTED_MEDIA_TYPE, 415, "The body's type is not taken here.", "Send Content-Type: application/json.") \
+    X(TOO_MANY_FAILURES, 429, "Too many keys from this address were refused.", \
+      "Wait as long as Retry-After says; a valid key is let through meanwhile.") \
     X(REQUEST_TIMEOUT, 408, "The request took too long to arrive.", "Send it again.") \
     X(TOO_BUSY, 503, "The server has too much to do.", "Try again after a moment.") \
     X(STORE_UNAVAILABLE, 503, "The store cannot be reached or cannot write.", "Try again; nothing was changed.") \

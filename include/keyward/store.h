@@ -6,9 +6,15 @@
  *
  * Calls block. The engine makes them from its own workers, never from a thread that verifies or serves a socket;
  * several at once may read, and one at a time commits. Everything handed to a function, and every row handed to a sink,
- * is borrowed for that call. Unless a function says otherwise it returns KW_OK, or KW_E_UNAVAILABLE  out of reach, or a
- * full disk: nothing was changed KW_E_CORRUPT      what is there is not what was written KW_E_MEMORY       no memory:
- * nothing was changed
+ * is borrowed for that call. Unless a function says otherwise it returns KW_OK or one of these:
+ *
+ * - KW_E_UNAVAILABLE: out of reach, or a full disk; nothing was changed.
+ * - KW_E_UNCERTAIN, of what writes only: it may have happened or not; reading will tell.
+ * - KW_E_CORRUPT: what is there is not what was written.
+ * - KW_E_MEMORY: no memory; nothing was changed.
+ * - KW_E_LIMIT: a size, or a number of rows asked for, is outside the bounds below; nothing was changed.
+ * - KW_E_INVALID: a row without id, digest or version, an event without id, an amount of use or a limit below 0;
+ * nothing was changed.
  */
 #ifndef KEYWARD_STORE_H
 #define KEYWARD_STORE_H
@@ -21,7 +27,9 @@ extern "C" {
 
 #define KW_STORE_VERSION 1
 #define KW_STORE_DIGEST_MAX 64
-#define KW_STORE_LIST_MAX 1000 /* rows that one list, changes or query call may be asked for; more is KW_E_LIMIT */
+#define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
+#define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a metric, a limit */
+#define KW_STORE_BODY_MAX 1048576
 #define KW_STORE_SETTING_NAME_MAX 64
 #define KW_STORE_SETTING_MAX 65536
 
@@ -44,7 +52,9 @@ struct kw_store_row {
 /* A row to write. */
 struct kw_store_put {
     struct kw_store_row row;
-    uint64_t replaces; /* the version that must be there now; 0: neither id nor digest may be there */
+    /* The version that must be there now; 0: the id must not be there. No other row may have the digest. A tombstone is
+     * never replaced. */
+    uint64_t replaces;
 };
 
 /* A line of the audit log. */
@@ -87,10 +97,11 @@ struct kw_store_batch {
     size_t event_count;
     const struct kw_store_setting *settings;
     size_t setting_count;
-    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, nothing of this batch was
-     * written; KW_E_UNAVAILABLE; KW_E_UNCERTAIN: it may be there or not, reading will tell. */
+    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, or an event of that id waits
+     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE; nothing of this batch was written with any of
+     * these. KW_E_UNCERTAIN: it may be there or not, reading will tell. */
     enum kw_status outcome;
-    uint64_t sequence; /* set by commit when the outcome is KW_OK */
+    uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
 
 struct kw_store_filter {
@@ -115,15 +126,15 @@ struct kw_store_audit_filter {
 /* Use of a lineage, counted: amounts of the same lineage, metric and bucket are added up. */
 struct kw_store_usage {
     struct kw_id lineage_id;
-    struct kw_bytes metric; /* at most 64 bytes */
+    struct kw_bytes metric; /* at most KW_STORE_NAME_MAX */
     int64_t bucket_start_ms;
-    int64_t amount; /* a sum beyond 64 bits stays at the largest */
+    int64_t amount; /* 0 or more; a sum beyond 64 bits stays at the largest */
 };
 
 /* Part of an allowance, taken ahead of use. `taken` never passes `limit` and never falls below 0. */
 struct kw_store_reservation {
     struct kw_id lineage_id;
-    struct kw_bytes name; /* of the limit; at most 64 bytes */
+    struct kw_bytes name; /* of the limit; at most KW_STORE_NAME_MAX */
     int64_t period_start_ms;
     int64_t limit;  /* of the whole period */
     int64_t amount; /* wanted; below 0 gives back */
@@ -151,7 +162,11 @@ struct kw_store_ops {
     /* Rows in the order of their ids. */
     enum kw_status (*list)(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
                            void *context);
-    /* Rows in order of their sequence, tombstones too, whose sequence is greater than `after`. */
+    /*
+     * Rows in order of their sequence, then id, tombstones too, whose sequence is greater than `after`. A batch is
+     * never parted, so that a follower can go on from the last sequence it saw: after `limit` rows the call goes on to
+     * the end of the last one's batch. Of a row that changed several times only the last state is there.
+     */
     enum kw_status (*changes)(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                               void *context);
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
@@ -171,12 +186,13 @@ struct kw_store_ops {
     /* Lines in order of their sequence. */
     enum kw_status (*audit_query)(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                   kw_store_audit_sink *sink, void *context);
-    /* Removes the lines older than `before_ms`, `limit` at most. */
+    /* Removes lines older than `before_ms`, `limit` at most, in no set order. */
     enum kw_status (*audit_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
     /*
      * Hands out events in order of their sequence that are neither settled nor under a claim that lasts beyond
-     * `now_ms`, and claims them until `until_ms`. The claim is durable before the sink sees the first event.
+     * `now_ms`, and claims them until `until_ms`. The claim is durable before the sink sees the first event, and holds
+     * also for those that a sink which stops early does not see.
      */
     enum kw_status (*events_claim)(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                    kw_store_event_sink *sink, void *context);

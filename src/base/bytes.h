@@ -52,11 +52,17 @@ bool kw_bytes_contains_ignoring_case(struct kw_bytes hay, struct kw_bytes needle
  */
 bool kw_bytes_split(struct kw_bytes bytes, uint8_t separator, struct kw_bytes *head_out, struct kw_bytes *rest_out);
 
+/* "00" to "99" on end, for writing decimal numbers two digits at a time. */
+extern const char kw__digit_pairs[201];
+
 /* Decimal digits only, no sign, no leading zero unless it is all there is; false when empty or beyond 64 bits. */
 KW_MUST_USE bool kw_bytes_to_u64(struct kw_bytes digits, uint64_t *value_out);
 
 /* Strict UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF. */
 KW_MUST_USE bool kw_utf8_valid(struct kw_bytes text);
+
+/* Length of the one code point that `text` begins with, 1 to 4; 0 when it begins with none, or is empty. */
+KW_MUST_USE size_t kw_utf8_sequence(struct kw_bytes text);
 
 /* Code points in valid UTF-8. */
 size_t kw_utf8_length(struct kw_bytes text);

@@ -25,7 +25,8 @@ void kw_time_format(int64_t time_ms, char *out);
  * zero and at most KW_DURATION_MS_MAX.
  */
 KW_MUST_USE bool kw_duration_parse(struct kw_bytes text, int64_t *duration_ms_out);
-/* The shortest text that parses to the same duration, with a NUL, in `out` of KW_DURATION_TEXT_MAX bytes. */
+/* The shortest text that parses to the same duration, in the longest unit where there are several, with a NUL, in `out`
+ * of KW_DURATION_TEXT_MAX bytes. What kw_duration_parse would refuse is written in milliseconds. */
 void kw_duration_format(int64_t duration_ms, char *out);
 
 #endif

@@ -11,6 +11,8 @@
 #include <keyward/record.h>
 
 #define KW_RECORD_ENCODING_VERSION 1
+#define KW_RECORD_ID_AT 2 /* every encoding: its version, the tag of the id, the id's 16 bytes */
+#define KW_RECORD_ID_AT 2 /* where an encoding has the record's id: after the version and the first tag */
 
 /* Appends. Equal records give equal bytes. Fails only as the buffer does. */
 KW_MUST_USE enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer);

@@ -7,8 +7,10 @@
 #define KW_CORE_VERDICT_H
 
 #include "core/digest.h"
+#include "core/record.h"
 #include <keyward/codes.h>
 #include <keyward/record.h>
+#include <string.h>
 
 /* Flags of an entry, ready to be tested together: an active key has none of the bad ones. */
 enum {
@@ -25,15 +27,15 @@ struct kw_entry {
     int64_t grace_until_ms; /* INT64_MAX: not rotated */
     uint64_t version;
     uint16_t project; /* number of the project, given by the engine */
-    uint16_t record_size;
     uint8_t flags;
-    uint8_t scheme;
-    uint16_t scope_count;
-    uint16_t scopes_at, scopes_size; /* in record[] */
-    uint16_t resources_at, resources_size;
-    uint16_t resource_count;
-    uint16_t env_at; /* in record[]; */
     uint8_t env_size;
+    uint16_t env_at; /* in record[], as are the places below */
+    uint16_t scopes_at;
+    uint16_t scopes_size;
+    uint16_t resources_at, resources_size;
+    uint16_t record_size;
+    uint8_t scope_count, resource_count;
+    uint8_t scheme;
     uint8_t record[]; /* the encoding (core/record.h) */
 };
 
@@ -52,13 +54,27 @@ static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
     return (struct kw_bytes){entry->record, entry->record_size};
 }
 
+/* Flags are the one thing that changes in an entry: a time that was seen to have passed sets one. */
+static inline unsigned kw_entry_flags(const struct kw_entry *entry)
+{
+    return __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
+}
+
+/* The key's id: the first field of every encoding. */
+static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
+{
+    struct kw_id id;
+    memcpy(id.bytes, entry->record + KW_RECORD_ID_AT, sizeof id.bytes);
+    return id;
+}
+
 /* What is asked. All borrowed. Scopes must have passed kw_scope_valid, the resource kw_resource_valid. */
 struct kw_question {
     uint16_t project;
     struct kw_bytes env; /* empty: any */
     const struct kw_bytes *scopes;
     size_t scope_count;
-    struct kw_bytes resource; /* "website:123", or empty */
+    struct kw_bytes resource; /* "website:123"; with no scopes asked on it, any scope that holds there will do */
     const struct kw_bytes *resource_scopes;
     size_t resource_scope_count;
 };

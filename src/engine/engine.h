@@ -20,6 +20,7 @@
 #include <keyward/store.h>
 
 struct kw_engine;
+struct kw_index;
 
 #define KW_ENGINE_READERS_MAX 16
 #define KW_ENGINE_QUEUE_MAX 65536 /* operations waiting; one more answers TOO_BUSY */
@@ -44,7 +45,7 @@ KW_MUST_USE enum kw_status kw_engine_open(const struct kw_engine_options *option
 /* Finishes what was submitted, stops the workers, closes the store. No other call may be under way. */
 void kw_engine_close(struct kw_engine *engine);
 
-/* The engine's time: its clock, but never before a time it has acted on. */
+/* The engine's time. */
 int64_t kw_engine_now_ms(const struct kw_engine *engine);
 
 /* --- verifying --- */
@@ -59,7 +60,7 @@ struct kw_verification {
     struct kw_bytes missing; /* out: INSUFFICIENT_SCOPE */
     const struct kw_entry
         *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
-    struct kw_digest digest; /* out: of the scheme that was tried last; for KW_OP_LOAD */
+    struct kw_digest digest; /* the engine's own */
 };
 
 /* What a verification hands out is valid between these two. They nest. Do not block in between. */
@@ -85,7 +86,7 @@ enum kw_op_kind {
     KW_OP_LAPSE,
     KW_OP_GET,
     KW_OP_LIST,
-    KW_OP_LOAD, /* brings a key into the index by its digest; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
 };
 
 struct kw_list_query {
@@ -112,7 +113,8 @@ struct kw_op {
     uint64_t if_version;
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
-    struct kw_digest digest;            /* load */
+    bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
+    struct kw_bytes key;                /* load: the key that a verification did not find */
     struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
                                            asks and must not be exceeded; empty: the operator, who may do anything */
 
@@ -167,6 +169,9 @@ struct kw_engine_stats {
     bool writable; /* the last commit did not fail */
 };
 void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out);
+
+/* The live index itself, borrowed: benches hold the engine against reading it alone. */
+const struct kw_index *kw_engine_index(const struct kw_engine *engine);
 
 /* Waits until the background filling has ended (for tests and benches). */
 void kw_engine_wait_filled(struct kw_engine *engine);

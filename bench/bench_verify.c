@@ -1,0 +1,398 @@
+/*
+ * Verifying in the process, held against the bare work: the same digest, then a read of the same index and record, and
+ * nothing else. Both run in turn over the same keys in the same process; what counts is their ratio. The keys come from
+ * a store that makes its rows up as they are asked for, so that ten million of them need no disk.
+ */
+#include "base/bytes.h"
+#include "core/digest.h"
+#include "core/id.h"
+#include "core/key.h"
+#include "core/record.h"
+#include "engine/engine.h"
+#include "engine/index.h"
+#include "engine/library.h"
+#include "measure.h"
+#include <keyward/keyward.h>
+
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define KEY_TEXT 46 /* sk_live_, 32 characters, checksum */
+#define ROUNDS 9
+#define SAMPLE ((size_t)400000) /* keys drawn for a round */
+#define NOW_MS INT64_C(1767225600000)
+
+static const uint8_t pepper_bytes[KW_PEPPER_SIZE] = "a pepper for benches, no secret";
+
+/* Key `number` of the made-up store, always the same text. */
+static void key_text(uint64_t number, uint8_t out[KEY_TEXT])
+{
+    static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint64_t state = number * UINT64_C(0xd1342543de82ef95) + 1;
+    uint8_t random[64];
+    memcpy(out, "sk_live_", 8);
+    for (size_t i = 0; i < sizeof random; i += 8) {
+        uint64_t word = bench_random(&state);
+        memcpy(random + i, &word, 8);
+    }
+    for (size_t i = 0; i < 32; i++) {
+        out[8 + i] = (uint8_t)base62[random[i] % 62];
+    }
+    uint32_t crc = kw_crc32(kw_bytes_of(out, 40));
+    for (size_t i = 6; i-- > 0; crc /= 62) {
+        out[40 + i] = (uint8_t)base62[crc % 62];
+    }
+}
+
+/* --- a store that makes its rows up --- */
+
+struct made_up {
+    struct kw_store store;
+    struct kw_digester *digester;
+    uint64_t row_count;
+};
+
+static void add_texts(struct kw_buffer *packed, const char *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        kw_list_add(packed, kw_bytes_of_text(texts[i]));
+    }
+}
+
+/* A typical record: owner, name, three scopes, one tag. */
+static void encode_row(uint64_t number, struct kw_buffer *encoding)
+{
+    static const char *const scope_texts[] = {"invoices:read", "read", "reports:*"};
+    static const char *const tag_texts[] = {"production"};
+    uint8_t packed_memory[128];
+    struct kw_buffer packed;
+    kw_buffer_init_fixed(&packed, packed_memory, sizeof packed_memory);
+    add_texts(&packed, scope_texts, 3);
+    size_t scopes_size = packed.size;
+    add_texts(&packed, tag_texts, 1);
+    char owner[32];
+    char name[32];
+    struct kw_record record = {
+        .version = 1,
+        .project = KW_BYTES("default"),
+        .env = KW_BYTES("live"),
+        .prefix = KW_BYTES("sk_live_"),
+        .last_four = {'a', 'b', 'c', 'd'},
+        .enabled = true,
+        .digest_scheme = KW_DIGEST_HMAC_SHA256,
+        .owner = kw_bytes_of(owner, (size_t)snprintf(owner, sizeof owner, "user:%u", (unsigned)(number / 3))),
+        .name = kw_bytes_of(name, (size_t)snprintf(name, sizeof name, "Server %u", (unsigned)number)),
+        .scopes = {kw_bytes_of(packed.data, scopes_size), 3},
+        .tags = {kw_bytes_of(packed.data + scopes_size, packed.size - scopes_size), 1},
+        .created_by = KW_BYTES("operator"),
+        .created_at_ms = NOW_MS,
+        .updated_at_ms = NOW_MS,
+        .expires_at_ms = NOW_MS + INT64_C(1000) * 86400 * 365,
+    };
+    uint8_t random[KW_ID_RANDOM_SIZE] = {0};
+    memcpy(random, &number, sizeof number);
+    record.id = kw_id_make(NOW_MS, random);
+    record.lineage_id = record.id;
+    kw_buffer_reset(encoding);
+    if (kw_record_encode(&record, encoding) != KW_OK) {
+        abort();
+    }
+}
+
+static enum kw_status made_up_list(struct kw_store *store, const struct kw_store_filter *filter,
+                                   kw_store_row_sink *sink, void *context)
+{
+    struct made_up *self = (struct made_up *)store;
+    uint8_t memory[1024];
+    struct kw_buffer encoding;
+    kw_buffer_init_fixed(&encoding, memory, sizeof memory);
+    uint64_t first = 0;
+    if (!kw_id_is_none(&filter->after)) {
+        memcpy(&first, filter->after.bytes + 8, sizeof first);
+        first++;
+    }
+    for (uint64_t number = first; number < self->row_count && number < first + filter->limit; number++) {
+        uint8_t text[KEY_TEXT];
+        struct kw_digest digest;
+        key_text(number, text);
+        kw_digest_key(self->digester, kw_bytes_of(text, sizeof text), &digest);
+        encode_row(number, &encoding);
+        struct kw_store_row row = {.digest = kw_bytes_of(digest.bytes, digest.size),
+                                   .project = KW_BYTES("default"),
+                                   .version = 1,
+                                   .record = kw_buffer_bytes(&encoding)};
+        memcpy(row.id.bytes + 8, &number, sizeof number); /* the cursor */
+        enum kw_status status = sink(context, &row);
+        if (status != KW_OK) {
+            return status;
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status made_up_find(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                   void *context)
+{
+    (void)store, (void)digest, (void)sink, (void)context;
+    return KW_E_NOT_FOUND;
+}
+
+static enum kw_status made_up_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
+                                      size_t *size_out)
+{
+    (void)store, (void)name, (void)value, (void)size, (void)size_out;
+    return KW_E_NOT_FOUND;
+}
+
+static enum kw_status made_up_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
+{
+    (void)store;
+    for (size_t i = 0; i < batch_count; i++) {
+        batches[i].outcome = KW_OK;
+    }
+    return KW_OK;
+}
+
+static void made_up_close(struct kw_store *store)
+{
+    kw_digester_free(((struct made_up *)store)->digester);
+}
+
+static const struct kw_store_ops made_up_ops = {
+    .version = KW_STORE_VERSION,
+    .name = "made-up",
+    .list = made_up_list,
+    .find_by_digest = made_up_find,
+    .setting = made_up_setting,
+    .commit = made_up_commit,
+    .close = made_up_close,
+};
+
+/* --- the two loops that are compared --- */
+
+struct sample {
+    struct keyward *keyward;
+    const struct kw_digester *digester;
+    const struct kw_index *index;
+    uint8_t (*keys)[64]; /* a cache line each */
+    size_t count;
+};
+
+static uint64_t bare_work(const struct sample *sample, size_t from, size_t until)
+{
+    uint64_t seen = 0;
+    for (size_t i = from; i < until; i++) {
+        struct kw_digest digest;
+        kw_index_read_begin();
+        kw_digest_key(sample->digester, kw_bytes_of(sample->keys[i], KEY_TEXT), &digest);
+        const struct kw_entry *entry = kw_index_find(sample->index, &digest);
+        if (entry != NULL) {
+            const uint8_t *bytes = (const uint8_t *)entry;
+            for (size_t at = 0; at < kw_entry_size(entry->record_size); at += 64) {
+                seen += bytes[at];
+            }
+        }
+        kw_index_read_end();
+    }
+    return seen;
+}
+
+/* Every check on: an environment, two scopes (one by wildcard), a resource. */
+static void ask(struct kw_verify_request *request, struct kw_bytes key)
+{
+    static const struct kw_bytes scopes[] = {{(const uint8_t *)"read", 4}, {(const uint8_t *)"reports:daily", 13}};
+    static const struct kw_bytes on_resource[] = {{(const uint8_t *)"read", 4}};
+    *request = (struct kw_verify_request){.key = key,
+                                          .env = KW_BYTES("live"),
+                                          .scopes = scopes,
+                                          .scope_count = 2,
+                                          .resource = KW_BYTES("website:123"),
+                                          .resource_scopes = on_resource,
+                                          .resource_scope_count = 1};
+}
+
+static uint64_t verify_each(const struct sample *sample, size_t from, size_t until)
+{
+    uint64_t valid = 0;
+    for (size_t i = from; i < until; i++) {
+        struct kw_verify_request request;
+        struct kw_verdict verdict;
+        ask(&request, kw_bytes_of(sample->keys[i], KEY_TEXT));
+        valid += kw_verify(sample->keyward, &request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE;
+    }
+    return valid;
+}
+
+#define TOGETHER 64
+
+static uint64_t verify_together(const struct sample *sample, size_t from, size_t until)
+{
+    uint64_t valid = 0;
+    struct kw_verify_request requests[TOGETHER];
+    struct kw_verdict verdicts[TOGETHER];
+    enum kw_status statuses[TOGETHER];
+    for (size_t at = from; at < until; at += TOGETHER) {
+        size_t count = until - at < TOGETHER ? until - at : TOGETHER;
+        for (size_t i = 0; i < count; i++) {
+            ask(&requests[i], kw_bytes_of(sample->keys[at + i], KEY_TEXT));
+        }
+        if (kw_verify_many(sample->keyward, requests, count, statuses, verdicts) != KW_OK) {
+            abort();
+        }
+        for (size_t i = 0; i < count; i++) {
+            valid += verdicts[i].code == KW_CODE_NONE;
+        }
+    }
+    return valid;
+}
+
+typedef uint64_t work_function(const struct sample *sample, size_t from, size_t until);
+
+static double time_of(work_function *work, const struct sample *sample)
+{
+    double began = bench_now_ns();
+    uint64_t result = work(sample, 0, sample->count);
+    double took = bench_now_ns() - began;
+    if (work != bare_work && result != sample->count) {
+        fprintf(stderr, "bench verify: %zu keys asked, %llu valid\n", sample->count, (unsigned long long)result);
+        abort();
+    }
+    __asm__ volatile("" : : "r"(result));
+    return took / (double)sample->count;
+}
+
+struct share {
+    const struct sample *sample;
+    size_t from, until;
+};
+
+static void *verify_share(void *context)
+{
+    const struct share *share = context;
+    verify_each(share->sample, share->from, share->until);
+    return NULL;
+}
+
+static double time_of_two_threads(const struct sample *sample)
+{
+    struct share shares[2] = {{sample, 0, sample->count / 2}, {sample, sample->count / 2, sample->count}};
+    pthread_t threads[2];
+    double began = bench_now_ns();
+    for (int i = 0; i < 2; i++) {
+        if (pthread_create(&threads[i], NULL, verify_share, &shares[i]) != 0) {
+            abort();
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    return (bench_now_ns() - began) / (double)sample->count;
+}
+
+/* In a child that the kernel kills at its first system call but read, write and exit. */
+static bool makes_no_system_call(const struct sample *sample)
+{
+    verify_each(sample, 0, 64);
+    pid_t child = fork();
+    if (child == 0) {
+        if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) {
+            _exit(2);
+        }
+        uint64_t valid = verify_each(sample, 0, sample->count / 10) + verify_together(sample, 0, sample->count / 10);
+        syscall(SYS_exit, valid == sample->count / 10 * 2 ? 0 : 3);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void draw(struct sample *sample, uint64_t row_count, uint64_t *state)
+{
+    for (size_t i = 0; i < sample->count; i++) {
+        key_text(bench_random(state) % row_count, sample->keys[i]);
+    }
+}
+
+static void compare_rounds(struct bench *bench, struct sample *sample, uint64_t row_count, const char *label)
+{
+    double verify_ratio[ROUNDS], many_ratio[ROUNDS], thread_ratio[ROUNDS], bare[ROUNDS], single[ROUNDS], many[ROUNDS];
+    uint64_t state = row_count;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        draw(sample, row_count, &state);
+        bool bare_first = round % 2 == 0;
+        bare[round] = bare_first ? time_of(bare_work, sample) : 0;
+        single[round] = time_of(verify_each, sample);
+        bare[round] = bare_first ? bare[round] : time_of(bare_work, sample);
+        many[round] = time_of(verify_together, sample);
+        thread_ratio[round] = single[round] / time_of_two_threads(sample);
+        verify_ratio[round] = single[round] / bare[round];
+        many_ratio[round] = single[round] / many[round];
+    }
+    char name[96];
+    snprintf(name, sizeof name, "%s: bare work", label);
+    bench_figure(bench, name, bench_median(bare, ROUNDS), "ns");
+    snprintf(name, sizeof name, "%s: verify", label);
+    bench_figure(bench, name, bench_median(single, ROUNDS), "ns");
+    snprintf(name, sizeof name, "%s: verify, many at once", label);
+    bench_figure(bench, name, bench_median(many, ROUNDS), "ns");
+    snprintf(name, sizeof name, "%s: verify against the bare work", label);
+    bench_budget(bench, name, bench_median(verify_ratio, ROUNDS), "times", BENCH_AT_MOST, 1.3);
+    snprintf(name, sizeof name, "%s: rate of many at once against one by one", label);
+    bench_budget(bench, name, bench_median(many_ratio, ROUNDS), "times", BENCH_AT_LEAST, 2);
+    snprintf(name, sizeof name, "%s: rate of two threads against one", label);
+    bench_budget(bench, name, bench_median(thread_ratio, ROUNDS), "times", BENCH_AT_LEAST, 1.8);
+}
+
+static void run_with(struct bench *bench, uint64_t row_count, const char *label)
+{
+    struct kw_secret pepper KW_WIPED = {0};
+    struct made_up store = {.store = {&made_up_ops}, .row_count = row_count};
+    if (kw_secret_set(&pepper, kw_bytes_of(pepper_bytes, sizeof pepper_bytes)) != KW_OK ||
+        kw_digester_new(KW_DIGEST_HMAC_SHA256, &pepper, (struct kw_bytes){NULL, 0}, &store.digester) != KW_OK) {
+        abort();
+    }
+    double resident_before = bench_resident_bytes();
+    struct sample sample = {.digester = store.digester, .count = SAMPLE};
+    struct kw_error error;
+    if (kw_open(&(struct kw_options){.store_take = &store.store, .pepper = pepper_bytes}, &sample.keyward, &error) !=
+        KW_OK) {
+        fprintf(stderr, "bench verify: %s\n", error.message);
+        exit(2);
+    }
+    bench_progress("filling the index with %s keys", label);
+    kw_wait_filled(sample.keyward);
+    double resident = bench_resident_bytes() - resident_before;
+    sample.index = kw_engine_index(sample.keyward->engine);
+    sample.keys = aligned_alloc(64, SAMPLE * sizeof *sample.keys);
+    char name[96];
+    snprintf(name, sizeof name, "%s: resident memory a key", label);
+    bench_budget(bench, name, resident / (double)row_count, "bytes", BENCH_AT_MOST, 300);
+    bench_progress("verifying keys drawn from %s", label);
+    compare_rounds(bench, &sample, row_count, label);
+    uint64_t allocations = bench_allocations();
+    uint64_t locks = bench_locks();
+    verify_each(&sample, 0, sample.count);
+    verify_together(&sample, 0, sample.count);
+    snprintf(name, sizeof name, "%s: allocations in %zu verifications", label, 2 * sample.count);
+    bench_budget(bench, name, (double)(bench_allocations() - allocations), "calls", BENCH_AT_MOST, 0);
+    snprintf(name, sizeof name, "%s: locks taken in %zu verifications", label, 2 * sample.count);
+    bench_budget(bench, name, (double)(bench_locks() - locks), "calls", BENCH_AT_MOST, 0);
+    snprintf(name, sizeof name, "%s: system calls made", label);
+    bench_budget(bench, name, makes_no_system_call(&sample) ? 0 : 1, "calls", BENCH_AT_MOST, 0);
+    free(sample.keys);
+    kw_close(sample.keyward);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench;
+    bench_init(&bench, "verify", argc, argv);
+    run_with(&bench, 1000000, "1 million keys");
+    run_with(&bench, 10000000, "10 million keys");
+    return bench_end(&bench);
+}

@@ -1,0 +1,107 @@
+#include "measure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void bench_init(struct bench *bench, const char *name, int argc, char **argv)
+{
+    *bench = (struct bench){.name = name};
+    for (int i = 1; i < argc; i++) {
+        bench->json = bench->json || strcmp(argv[i], "--json") == 0;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static void print_json(const struct bench *bench, const char *name, double value, const char *unit, const double *limit,
+                       bool ok)
+{
+    printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", bench->name, name, value, unit);
+    if (limit != NULL) {
+        printf(",\"limit\":%.6g,\"ok\":%s", *limit, ok ? "true" : "false");
+    }
+    printf("}\n");
+}
+
+void bench_figure(struct bench *bench, const char *name, double value, const char *unit)
+{
+    if (bench->json) {
+        print_json(bench, name, value, unit, NULL, true);
+        return;
+    }
+    printf("%-8s %-52s %12.5g %-12s\n", bench->name, name, value, unit);
+}
+
+void bench_budget(struct bench *bench, const char *name, double value, const char *unit, enum bench_direction direction,
+                  double limit)
+{
+    bool ok = direction == BENCH_AT_MOST ? value <= limit : value >= limit;
+    bench->missed = bench->missed || !ok;
+    if (bench->json) {
+        print_json(bench, name, value, unit, &limit, ok);
+        return;
+    }
+    printf("%-8s %-52s %12.5g %-12s %s %g: %s\n", bench->name, name, value, unit,
+           direction == BENCH_AT_MOST ? "at most" : "at least", limit, ok ? "ok" : "MISSED");
+}
+
+void bench_progress(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("  … ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+int bench_end(const struct bench *bench)
+{
+    return bench->missed ? 1 : 0;
+}
+
+double bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, compare);
+    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+uint64_t bench_random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+double bench_resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    if (file == NULL) {
+        return 0;
+    }
+    if (fscanf(file, "%lu %lu", &size, &resident) != 2) {
+        resident = 0;
+    }
+    fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}

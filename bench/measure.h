@@ -1,0 +1,42 @@
+/*
+ * What the benches share: time, medians, and one way to print a figure. A figure with a limit is a budget; the
+ * program's exit code says whether all of them are kept.
+ */
+#ifndef KW_BENCH_MEASURE_H
+#define KW_BENCH_MEASURE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bench {
+    const char *name;
+    bool json;
+    bool missed; /* a budget */
+};
+
+enum bench_direction { BENCH_AT_MOST, BENCH_AT_LEAST };
+
+void bench_init(struct bench *bench, const char *name, int argc, char **argv);
+/* A figure without a budget. */
+void bench_figure(struct bench *bench, const char *name, double value, const char *unit);
+/* A figure that must keep to a limit. */
+void bench_budget(struct bench *bench, const char *name, double value, const char *unit, enum bench_direction direction,
+                  double limit);
+/* A line for people, on standard error, so that long work shows where it is. */
+void bench_progress(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
+int bench_end(const struct bench *bench);
+
+double bench_now_ns(void);
+/* Sorts `values`. */
+double bench_median(double *values, size_t count);
+/* splitmix64 over `state`. */
+uint64_t bench_random(uint64_t *state);
+/* Resident memory of this process, in bytes. */
+double bench_resident_bytes(void);
+
+/* Calls of the allocator and of pthread_mutex_lock in this process, counted by wrappers in counters.c. */
+uint64_t bench_allocations(void);
+uint64_t bench_locks(void);
+
+#endif

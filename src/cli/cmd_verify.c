@@ -1,0 +1,133 @@
+#include "cli/keys.h"
+#include "cli/record_view.h"
+#include "cli/secret_input.h"
+
+#include <fcntl.h>
+#include <keyward/codes.h>
+
+static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
+                               struct kw_error *error_out)
+{
+    const char *path = kw_line_value(line, "key-file");
+    if (line->operand_count > 0 && strcmp(line->operands[0], "-") != 0) {
+        /* It is not repeated: it may well be the key. */
+        return kw_fail(
+            error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+            "'verify' reads the key from standard input or --key-file FILE, not from the command line, where "
+            "the shell's history and the list of processes show it");
+    }
+    if (path != NULL && line->operand_count > 0) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--key-file and '-' exclude each other: give one");
+    }
+    enum kw_status status = path == NULL || strcmp(path, "-") == 0
+                                ? kw_secret_from_input(cli, "Key: ", key, error_out)
+                                : kw_secret_from_file(AT_FDCWD, path, "the key", false, key, error_out);
+    if (status == KW_OK && !kw_utf8_valid(kw_buffer_bytes(key))) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_FAILED, NULL, "what was read is not text, so it is no key");
+    }
+    return status;
+}
+
+enum { VALID, CODE, RECORD, MISSING, MEMBER_COUNT };
+
+static void show_refusal(struct kw_output *out, const struct kw_member *members)
+{
+    char name[64] = {0};
+    struct kw_bytes code = members[CODE].text;
+    memcpy(name, code.data, code.size < sizeof name ? code.size : 0);
+    kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_RED : "");
+    kw_buffer_add_text(&out->text, "Not valid");
+    kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_RESET : "");
+    kw_buffer_add_text(&out->text, ": ");
+    kw_text_clean(&out->text, code);
+    enum kw_code known = kw_code_of_name(name);
+    if (known != KW_CODE_NONE) {
+        kw_buffer_add_format(&out->text, "\n%s %s", kw_code_info(known)->meaning, kw_code_info(known)->advice);
+    }
+    if (members[MISSING].type == KW_JSON_STRING) {
+        kw_buffer_add_text(&out->text, "\nMissing: ");
+        kw_text_clean(&out->text, members[MISSING].text);
+    }
+    kw_buffer_add_byte(&out->text, '\n');
+}
+
+static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *members, struct kw_arena *arena)
+{
+    struct kw_output *out = &cli->out;
+    kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_GREEN "Valid" KW_COLOUR_RESET "\n" : "Valid\n");
+    if (members[RECORD].type != KW_JSON_OBJECT_BEGIN) {
+        return KW_OK;
+    }
+    struct kw_shown_record record;
+    enum kw_status status =
+        kw_shown_record_read(members[RECORD].text, arena, cli->clock.now_ms(cli->clock.context), &record);
+    if (status == KW_OK) {
+        kw_buffer_add_byte(&out->text, '\n');
+        kw_record_card(&record, out);
+    }
+    return status;
+}
+
+/* KW_E_INVALID when the answer is no verdict. */
+static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json,
+                                   struct kw_arena *arena, bool *valid_out)
+{
+    struct kw_member members[MEMBER_COUNT] = {
+        [VALID] = {"valid"}, [CODE] = {"code"}, [RECORD] = {"record"}, [MISSING] = {"missing"}};
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), arena, members, MEMBER_COUNT);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (members[VALID].type != KW_JSON_TRUE && members[VALID].type != KW_JSON_FALSE) {
+        return KW_E_INVALID;
+    }
+    *valid_out = members[VALID].type == KW_JSON_TRUE;
+    if (as_json) {
+        kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
+        kw_buffer_add_byte(&cli->out.text, '\n');
+        return KW_OK;
+    }
+    if (*valid_out) {
+        return show_valid(cli, members, arena);
+    }
+    show_refusal(&cli->out, members);
+    return KW_OK;
+}
+
+static int report_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json)
+{
+    bool valid = false;
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    enum kw_status status = show_verdict(cli, answer, as_json, &arena, &valid);
+    kw_arena_reset(&arena);
+    if (status != KW_OK) {
+        return kw_report_nonsense(cli, as_json);
+    }
+    return kw_finish(cli, valid ? KW_EXIT_OK : KW_EXIT_NOT_VALID, as_json);
+}
+
+int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    bool as_json = kw_line_has(line, "json");
+    struct kw_target *target = NULL;
+    struct kw_error error = {0};
+    struct kw_buffer key;
+    struct kw_answer answer;
+    int code = KW_EXIT_FAILED;
+    kw_buffer_init_secret(&key, KW_SECRET_INPUT_MAX);
+    kw_answer_init(&answer);
+    enum kw_status status = read_key(cli, line, &key, &error);
+    if (status == KW_OK) {
+        status = kw_target_open(cli, line, false, &target, &error);
+    }
+    if (status != KW_OK) {
+        code = kw_report(cli, &error, as_json);
+    } else if (kw_key_ask(cli, line, target, kw_buffer_bytes(&key), NULL, &answer)) {
+        code = report_verdict(cli, &answer, as_json);
+    }
+    kw_answer_deinit(&answer);
+    kw_buffer_deinit(&key);
+    kw_target_close(target);
+    return code;
+}

@@ -1,0 +1,229 @@
+#include "cli/keys.h"
+
+/* clang-format off */
+
+/* --- options that commands share --- */
+
+static const struct kw_option where_options[] = {
+    {.name = "url", .argument = "URL", .help = "a server's address (KEYWARD_URL; " KW_CLI_DEFAULT_URL " if KEYWARD_KEY is set)"},
+    {.name = "management-key-file", .argument = "FILE", .help = "the server's management key, instead of KEYWARD_KEY"},
+    {.name = "cacert", .argument = "FILE", .help = "trust the server's certificate by this one (PEM)"},
+    {.name = "data", .argument = "DIR", .help = "a data folder, when no server holds it"},
+    {.name = "pepper-file", .argument = "FILE", .help = "the folder's pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "project", .argument = "NAME", .help = "the project (default, if it is not given)"},
+};
+
+static const struct kw_option output_options[] = {
+    {.name = "json", .help = "JSON for programs; problems too, on standard error"},
+};
+
+#define GROUP(heading, table) {.title = (heading), .options = (table), .count = KW_COUNT_OF(table)}
+
+static const struct kw_option_group where_group = GROUP("Where the keys are", where_options);
+static const struct kw_option_group output_group = GROUP("Output", output_options);
+
+/* What creations, updates and rotations say about a key. Rows are macros, since tables hold them by value. */
+#define OPTIONS_DESCRIBING \
+    {.name = "org", .argument = "ID", .help = "the organization that it belongs to", .place = KW_PLACE_TEXT, \
+     .field = "orgId"}, \
+    {.name = "name", .argument = "TEXT", .help = "what people call it", .place = KW_PLACE_TEXT, .field = "name"}, \
+    {.name = "description", .argument = "TEXT", .help = "what it is for", .place = KW_PLACE_TEXT, \
+     .field = "description"}, \
+    {.name = "tag", .argument = "TAG", .help = "a word to find it by", .place = KW_PLACE_LIST, .field = "tags", \
+     .repeats = true}, \
+    {.name = "metadata", .argument = "JSON|@FILE", .help = "an object of your own", .place = KW_PLACE_JSON, \
+     .field = "metadata"}, \
+    {.name = "scope", .argument = "SCOPE", .help = "what it may do: read, read:*, *", .place = KW_PLACE_LIST, \
+     .field = "scopes", .repeats = true}, \
+    {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
+     .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
+    {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
+     .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
+    {.name = "expires-at", .argument = "TIME", .help = "until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
+     .field = "expiresAt"}
+
+#define OPTION_CLEAR {.name = "clear", .argument = "FIELD", .help = "empties a field: name, tag, expires-at, …", \
+                      .place = KW_PLACE_CLEAR, .repeats = true}
+#define OPTION_IF_VERSION {.name = "if-version", .argument = "N", .help = "only if the key is still of this version"}
+#define OPTION_REASON {.name = "reason", .argument = "TEXT", .help = "why; it is kept with the key", \
+                       .place = KW_PLACE_TEXT, .field = "reason"}
+
+/* --- each command's own --- */
+
+static const struct kw_option create_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "who holds it: user:1, team:9 or service:ci",
+     .place = KW_PLACE_TEXT, .field = "owner"},
+    {.name = "env", .argument = "NAME", .help = "the environment: live (if it is not given) or test",
+     .place = KW_PLACE_TEXT, .field = "env"},
+    {.name = "public", .help = "a public key, which may stand in browsers", .place = KW_PLACE_TRUE, .field = "isPublic"},
+    OPTIONS_DESCRIBING,
+};
+
+static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
+
+static const struct kw_option rotate_options[] = {
+    {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",
+     .place = KW_PLACE_TEXT, .field = "gracePeriod"},
+    OPTIONS_DESCRIBING,
+    OPTION_CLEAR,
+    OPTION_IF_VERSION,
+};
+
+static const struct kw_option reason_options[] = {OPTION_REASON, OPTION_IF_VERSION};
+static const struct kw_option version_options[] = {OPTION_IF_VERSION};
+
+static const struct kw_option list_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
+    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
+    {.name = "tag", .argument = "TAG", .help = "with this tag", .place = KW_PLACE_QUERY, .field = "tag"},
+    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked", .place = KW_PLACE_QUERY,
+     .field = "status"},
+    {.name = "search", .argument = "TEXT", .help = "with this text in name or description", .place = KW_PLACE_QUERY,
+     .field = "q"},
+    {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
+    {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
+    {.name = "all", .help = "all of them, page after page"},
+};
+
+static const struct kw_option verify_options[] = {
+    {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
+    {.name = "scope", .argument = "SCOPE", .help = "what it must be allowed to do", .place = KW_PLACE_LIST,
+     .field = "scopes", .repeats = true},
+    {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "and on which resource",
+     .place = KW_PLACE_RESOURCE, .field = "resource"},
+    {.name = "env", .argument = "NAME", .help = "the environment that it must belong to", .place = KW_PLACE_TEXT,
+     .field = "env"},
+};
+
+static const struct kw_option generate_options[] = {
+    {.name = "env", .argument = "NAME", .help = "as the keys of this environment: live (if it is not given) or test"},
+    {.name = "public", .help = "as its public keys"},
+    {.name = "prefix", .argument = "PREFIX", .help = "with a prefix of your own: a-z, 0-9, '_', '-', '_' at the end"},
+    {.name = "length", .argument = "N", .help = "random characters (32, if it is not given)"},
+    {.name = "alphabet", .argument = "LETTERS", .help = "the characters to draw from (0-9, A-Z and a-z)"},
+    {.name = "management", .help = "a management key, which KEYWARD_ROOT_KEY accepts"},
+};
+
+static const struct kw_option serve_options[] = {
+    {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA ", if it is not given)"},
+    {.name = "listen", .argument = "ADDRESS:PORT", .help = "where to listen (" KW_CLI_DEFAULT_LISTEN ")"},
+    {.name = "tls-cert", .argument = "FILE", .help = "the certificate and its chain (PEM): serve HTTPS"},
+    {.name = "tls-key", .argument = "FILE", .help = "the certificate's private key (PEM)"},
+    {.name = "pepper-file", .argument = "FILE", .help = "the pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "new-root-key", .help = "make a new root key and retire the one there is"},
+    {.name = "log-level", .argument = "LEVEL", .help = "debug, info (if it is not given), warn or error"},
+};
+
+static const struct kw_option limit_options[] = {
+    {.name = "loops", .argument = "N", .help = "event loops (one a core)"},
+    {.name = "connections", .argument = "N", .help = "connections at a time (what the limit of open files allows)"},
+    {.name = "header-timeout", .argument = "DURATION", .help = "for the head of a request (10s)"},
+    {.name = "body-timeout", .argument = "DURATION", .help = "for the body of a request (30s)"},
+    {.name = "idle-timeout", .argument = "DURATION", .help = "between requests (75s)"},
+    {.name = "write-timeout", .argument = "DURATION", .help = "for a client to take its answer (30s)"},
+    {.name = "drain-timeout", .argument = "DURATION", .help = "after SIGTERM, for what is under way (10s)"},
+};
+
+static const struct kw_option_group create_group = GROUP("The key", create_options);
+static const struct kw_option_group update_group = GROUP("What changes; lists are replaced", update_options);
+static const struct kw_option_group rotate_group = GROUP("The new key; what is not given stays as it was", rotate_options);
+static const struct kw_option_group reason_group = GROUP("Options", reason_options);
+static const struct kw_option_group version_group = GROUP("Options", version_options);
+static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group verify_group = GROUP("The question", verify_options);
+static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
+static const struct kw_option_group serve_group = GROUP("Options", serve_options);
+static const struct kw_option_group limit_group = GROUP("Limits", limit_options);
+
+/* --- calls --- */
+
+static const struct kw_key_call create_call = {
+    .method = KW_POST, .path = "/v1/keys", .has_body = true, .may_make = true, .view = KW_VIEW_CREATED};
+static const struct kw_key_call list_call = {.method = KW_GET, .path = "/v1/keys"};
+static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
+static const struct kw_key_call update_call = {
+    .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
+static const struct kw_key_call verify_call = {
+    .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true};
+static const struct kw_key_call enable_call = {
+    .method = KW_POST, .path = "/v1/keys/{id}/enable", .has_body = true, .view = KW_VIEW_DONE, .done = "Enabled"};
+static const struct kw_key_call disable_call = {
+    .method = KW_POST, .path = "/v1/keys/{id}/disable", .has_body = true, .view = KW_VIEW_DONE, .done = "Disabled"};
+static const struct kw_key_call revoke_call = {
+    .method = KW_POST, .path = "/v1/keys/{id}/revoke", .has_body = true, .view = KW_VIEW_DONE, .done = "Revoked"};
+static const struct kw_key_call rotate_call = {
+    .method = KW_POST, .path = "/v1/keys/{id}/rotate", .has_body = true, .view = KW_VIEW_CREATED};
+static const struct kw_key_call erase_call = {
+    .method = KW_DELETE, .path = "/v1/keys/{id}", .view = KW_VIEW_DONE, .done = "Erased"};
+
+/* --- the table --- */
+
+#define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
+#define EXAMPLE_ID "key_01J9ZV3T5K8W2Q7R4M6N0PXYBC"
+
+static const struct kw_cli_command commands[] = {
+    {.name = "serve", .summary = "Runs the server on a data folder.", .run = kw_cmd_serve,
+     .about = "The first start makes the folder and a root management key, and shows that key on the terminal; without a\n"
+              "terminal it is written to DIR/root-key. KEYWARD_ROOT_KEY sets it instead. SIGTERM ends the server when what\n"
+              "is under way is done. One line of JSON for each request goes to standard error.",
+     .groups = {&serve_group, &limit_group},
+     .example = "keyward serve --data /var/lib/keyward --listen 127.0.0.1:7411"},
+    {.name = "create", .summary = "Makes a key and shows it, once.", .run = kw_cmd_key, .key_call = &create_call,
+     .groups = {&create_group, &where_group, &output_group},
+     .example = "keyward create --owner user:1 --name laptop --scope read --expires-in 90d"},
+    {.name = "list", .summary = "Lists keys.", .run = kw_cmd_list, .key_call = &list_call,
+     .groups = {&list_group, &where_group, &output_group},
+     .example = "keyward list --owner user:1 --status active --all"},
+    {.name = "show", .summary = "Shows all that is kept of a key.", .run = kw_cmd_key, .key_call = &show_call, ONE_ID,
+     .groups = {&where_group, &output_group},
+     .example = "keyward show " EXAMPLE_ID},
+    {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
+     .groups = {&update_group, &where_group, &output_group},
+     .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},
+    {.name = "verify", .summary = "Asks whether a key is valid.", .run = kw_cmd_verify, .key_call = &verify_call,
+     .operands = "[-]", .operands_max = 1,
+     .about = "The key is read from standard input or from a file, so that neither the shell's history nor the list of\n"
+              "processes shows it; on a terminal it is asked for. Exits with 0 if it is valid, 1 if it is not, and 2 if\n"
+              "that could not be found out.",
+     .groups = {&verify_group, &where_group, &output_group},
+     .example = "keyward verify --key-file key.txt --scope read"},
+    {.name = "enable", .summary = "Lets a disabled key work again.", .run = kw_cmd_key, .key_call = &enable_call, ONE_ID,
+     .groups = {&version_group, &where_group, &output_group},
+     .example = "keyward enable " EXAMPLE_ID},
+    {.name = "disable", .summary = "Stops a key for the time being.", .run = kw_cmd_key, .key_call = &disable_call,
+     ONE_ID, .groups = {&reason_group, &where_group, &output_group},
+     .example = "keyward disable " EXAMPLE_ID " --reason 'the contract is being renewed'"},
+    {.name = "revoke", .summary = "Stops a key for ever.", .run = kw_cmd_key, .key_call = &revoke_call, ONE_ID,
+     .groups = {&reason_group, &where_group, &output_group},
+     .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
+    {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
+     .key_call = &rotate_call, ONE_ID, .groups = {&rotate_group, &where_group, &output_group},
+     .example = "keyward rotate " EXAMPLE_ID " --grace 24h"},
+    {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
+     ONE_ID, .groups = {&version_group, &where_group, &output_group},
+     .example = "keyward erase " EXAMPLE_ID},
+    {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
+     .groups = {&generate_group, &output_group},
+     .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
+    {.name = "version", .summary = "Prints the version.", .run = kw_cmd_version, .example = "keyward version"},
+    {.name = "help", .summary = "Shows this, or the page of a command.", .run = kw_cmd_help, .operands = "[COMMAND]",
+     .operands_max = 1, .example = "keyward help create"},
+};
+
+/* clang-format on */
+
+const struct kw_cli_command *kw_cli_command_at(size_t index)
+{
+    return index < KW_COUNT_OF(commands) ? &commands[index] : NULL;
+}
+
+const struct kw_cli_command *kw_cli_command_by_name(const char *name)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,44 @@
+/*
+ * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/keyward.db. `keyward serve`
+ * and commands with --data open it the same way.
+ */
+#ifndef KW_CLI_DATA_FOLDER_H
+#define KW_CLI_DATA_FOLDER_H
+
+#include "cli/cli.h"
+#include "engine/engine.h"
+
+struct kw_data_folder {
+    const char *path; /* borrowed */
+    int fd;           /* of the folder */
+    int lock_fd;
+    bool was_there;     /* the database was there before */
+    uint64_t key_count; /* in it, management keys aside */
+    struct kw_engine *engine;
+};
+
+struct kw_data_options {
+    const char *path;
+    bool may_make;                      /* makes what is missing; else a folder without a database is an error */
+    const char *pepper_file;            /* NULL: `pepper_hex`, or DIR/pepper */
+    const struct kw_secret *pepper_hex; /* from the environment; size 0: none */
+    struct kw_clock clock;
+    struct kw_entropy entropy;
+    const struct kw_log *log; /* borrowed until it is closed */
+};
+
+/*
+ * Takes the folder, sees to its pepper, opens the database and an engine on it. Fails with DATA_IN_USE,
+ * PEPPER_MISMATCH, STORE_CORRUPT, STORE_NEWER and others, each with what to do. A pepper is made, and is durable,
+ * before the database is; where there is a database it is never made.
+ */
+KW_MUST_USE enum kw_status kw_data_folder_open(const struct kw_data_options *options, struct kw_data_folder *folder_out,
+                                               struct kw_error *error_out);
+/* Finishes what is under way and lets go of the folder. Fine on one that is not open. */
+void kw_data_folder_close(struct kw_data_folder *folder);
+
+/* The pepper of the folder (pepper.c). */
+KW_MUST_USE enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct kw_data_options *options,
+                                          struct kw_secret *pepper_out, struct kw_error *error_out);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Commands about keys: which call of the interface a command line is, and how the answer is shown. Both are made from
+ * the command's row and its tables of options.
+ */
+#ifndef KW_CLI_KEYS_H
+#define KW_CLI_KEYS_H
+
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/target.h"
+
+/* How people see an answer that went well. */
+enum kw_view {
+    KW_VIEW_RECORD,  /* the record as a card */
+    KW_VIEW_CREATED, /* the new key, once, then its record */
+    KW_VIEW_DONE,    /* one line: what was done to which key */
+};
+
+struct kw_key_call {
+    enum kw_method method;
+    const char *path; /* with "{id}" where the command's operand goes */
+    bool has_body;    /* at least "{}" */
+    bool sends_key;   /* the key that is to be verified, in the body */
+    bool may_make;    /* on a data folder that is not there: make it */
+    enum kw_view view;
+    const char *done; /* KW_VIEW_DONE: "Revoked" */
+};
+
+/* A request with the memory it stands in. */
+struct kw_formed_request {
+    struct kw_request request;
+    struct kw_buffer path, query, body;
+    char if_version[24];
+};
+
+/*
+ * Forms the call of a command line. `key` is the key to be verified; empty for all other commands. `cursor` is where a
+ * list goes on; NULL: from the start. Fails with KW_CLI_USAGE, INVALID_JSON, or what a file's reading failed with.
+ * Give back with kw_formed_request_deinit, also on failure.
+ */
+KW_MUST_USE enum kw_status kw_request_form(const struct kw_command_line *line, struct kw_bytes key, const char *cursor,
+                                           struct kw_formed_request *formed_out, struct kw_error *error_out);
+void kw_formed_request_deinit(struct kw_formed_request *formed);
+
+/* The body of a command line (request_body.c). */
+KW_MUST_USE enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_bytes key,
+                                           struct kw_buffer *body, struct kw_error *error_out);
+
+/* Forms the call, makes it, and shows a problem if that is the answer. False: it failed and was reported. */
+bool kw_key_ask(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target, struct kw_bytes key,
+                const char *cursor, struct kw_answer *answer_out);
+
+/* --- answers --- */
+
+/* A member of an object in an answer. Absent members are of type KW_JSON_NULL. */
+struct kw_member {
+    const char *name;
+    enum kw_json_type type;
+    struct kw_bytes text; /* strings decoded; all others as they are written */
+};
+
+#define KW_ANSWER_ARENA_MAX (32 * 1024 * 1024)
+
+/* Looks the named members up; others are passed over. `object` must be one object. */
+KW_MUST_USE enum kw_status kw_members_read(struct kw_bytes object, struct kw_arena *arena, struct kw_member *members,
+                                           size_t count);
+/* Calls `each` with every item of an array, as it is written; stops when that fails. */
+KW_MUST_USE enum kw_status kw_items_each(struct kw_bytes array, struct kw_arena *arena,
+                                         enum kw_status (*each)(void *context, const struct kw_json_token *item,
+                                                                struct kw_bytes raw),
+                                         void *context);
+
+/* The problem (RFC 9457) as an error for people or programs. */
+int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool as_json);
+int kw_report_nonsense(struct kw_cli *cli, bool as_json);
+
+#endif

@@ -1,0 +1,119 @@
+#include "cli/cli.h"
+
+#include "cli/text.h"
+
+#include <errno.h>
+#include <keyward/codes.h>
+#include <unistd.h>
+
+#define OUTPUT_MAX (64 * 1024 * 1024)
+
+void kw_output_init(struct kw_output *output, int fd, bool no_colour)
+{
+    bool is_terminal = isatty(fd) == 1;
+    *output = (struct kw_output){.fd = fd, .is_terminal = is_terminal, .colour = is_terminal && !no_colour};
+    kw_buffer_init_secret(&output->text, OUTPUT_MAX);
+}
+
+void kw_output_deinit(struct kw_output *output)
+{
+    kw_buffer_deinit(&output->text);
+}
+
+static bool write_whole(int fd, struct kw_bytes bytes)
+{
+    while (bytes.size > 0) {
+        ssize_t written = write(fd, bytes.data, bytes.size);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written <= 0) {
+            return false;
+        }
+        bytes = kw_bytes_skip(bytes, (size_t)written);
+    }
+    return true;
+}
+
+enum kw_status kw_output_flush(struct kw_output *output, struct kw_error *error_out)
+{
+    if (kw_buffer_status(&output->text) != KW_OK) {
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for the output");
+    }
+    bool written = write_whole(output->fd, kw_buffer_bytes(&output->text));
+    int reason = errno;
+    kw_buffer_reset(&output->text);
+    if (!written) {
+        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "the output could not be written: %s",
+                       strerror(reason));
+    }
+    return KW_OK;
+}
+
+void kw_output_say(struct kw_output *output)
+{
+    struct kw_error ignored;
+    enum kw_status status = kw_output_flush(output, &ignored);
+    (void)status;
+}
+
+static void report_json(struct kw_output *err, const struct kw_error *error)
+{
+    struct kw_json_writer writer;
+    kw_json_writer_init(&writer, &err->text);
+    kw_json_begin_object(&writer);
+    kw_json_name(&writer, "code");
+    kw_json_text(&writer, error->code);
+    kw_json_name(&writer, "detail");
+    kw_json_text(&writer, error->message);
+    if (error->field[0] != '\0') {
+        kw_json_name(&writer, "field");
+        kw_json_text(&writer, error->field);
+    }
+    kw_json_end_object(&writer);
+    kw_buffer_add_byte(&err->text, '\n');
+}
+
+static void report_text(struct kw_cli *cli, const struct kw_error *error)
+{
+    struct kw_output *err = &cli->err;
+    kw_buffer_add_text(&err->text, "keyward: ");
+    if (error->field[0] != '\0') {
+        kw_text_clean(&err->text, kw_bytes_of_text(error->field));
+        kw_buffer_add_text(&err->text, ": ");
+    }
+    kw_text_clean(&err->text, kw_bytes_of_text(error->message));
+    if (kw_code_of_name(error->code) != KW_CODE_NONE) {
+        kw_buffer_add_format(&err->text, " (%s)", error->code);
+    }
+    kw_buffer_add_byte(&err->text, '\n');
+    if (error->detail[0] != '\0') {
+        kw_buffer_add_text(&err->text, "  ");
+        kw_text_clean(&err->text, kw_bytes_of_text(error->detail));
+        kw_buffer_add_byte(&err->text, '\n');
+    }
+    if (error->code != NULL && strcmp(error->code, KW_CLI_USAGE) == 0) {
+        kw_buffer_add_format(&err->text, "  'keyward %s%s' shows what there is.\n",
+                             cli->command == NULL ? "help" : cli->command->name, cli->command == NULL ? "" : " --help");
+    }
+}
+
+int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json)
+{
+    if (as_json) {
+        report_json(&cli->err, error);
+    } else {
+        report_text(cli, error);
+    }
+    kw_output_say(&cli->err);
+    return KW_EXIT_FAILED;
+}
+
+int kw_finish(struct kw_cli *cli, int code, bool as_json)
+{
+    struct kw_error error = {0};
+    if (kw_output_flush(&cli->out, &error) != KW_OK) {
+        return kw_report(cli, &error, as_json);
+    }
+    return code;
+}

@@ -1,0 +1,59 @@
+#include "cli/keys.h"
+
+#include "cli/text.h"
+
+#include <keyward/codes.h>
+
+enum { CODE, DETAIL, TITLE, ADVICE, REQUEST_ID, MEMBER_COUNT };
+
+static void write_for_people(struct kw_buffer *text, const struct kw_member *members, uint16_t status)
+{
+    const struct kw_member *what = members[DETAIL].text.size > 0 ? &members[DETAIL] : &members[TITLE];
+    kw_buffer_add_text(text, "keyward: ");
+    kw_text_clean(text, what->text);
+    kw_buffer_add_text(text, " (");
+    kw_text_clean(text, members[CODE].text);
+    kw_buffer_add_text(text, ")\n");
+    if (members[ADVICE].text.size > 0) {
+        kw_buffer_add_text(text, "  ");
+        kw_text_clean(text, members[ADVICE].text);
+        kw_buffer_add_byte(text, '\n');
+    }
+    if (status >= 500 && members[REQUEST_ID].text.size > 0) {
+        kw_buffer_add_text(text, "  Request id: ");
+        kw_text_clean(text, members[REQUEST_ID].text);
+        kw_buffer_add_byte(text, '\n');
+    }
+}
+
+int kw_report_nonsense(struct kw_cli *cli, bool as_json)
+{
+    struct kw_error error = {0};
+    (void)kw_fail(&error, KW_E_INVALID, KW_CLI_FAILED, NULL,
+                  "the answer is not what Keyward answers: is the server of another version?");
+    return kw_report(cli, &error, as_json);
+}
+
+int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool as_json)
+{
+    struct kw_member members[MEMBER_COUNT] = {
+        [CODE] = {"code"},     [DETAIL] = {"detail"},        [TITLE] = {"title"},
+        [ADVICE] = {"advice"}, [REQUEST_ID] = {"requestId"},
+    };
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, members, MEMBER_COUNT);
+    if (status != KW_OK || members[CODE].type != KW_JSON_STRING) {
+        kw_arena_reset(&arena);
+        return kw_report_nonsense(cli, as_json);
+    }
+    if (as_json) {
+        kw_buffer_add(&cli->err.text, kw_buffer_bytes(&answer->body));
+        kw_buffer_add_byte(&cli->err.text, '\n');
+    } else {
+        write_for_people(&cli->err.text, members, answer->status);
+    }
+    kw_arena_reset(&arena);
+    kw_output_say(&cli->err);
+    return KW_EXIT_FAILED;
+}

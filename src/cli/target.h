@@ -1,0 +1,63 @@
+/*
+ * Where a call goes: to a server (target_http.c) or into this process, on a data folder (target_folder.c). Whoever
+ * makes the call cannot tell the difference.
+ */
+#ifndef KW_CLI_TARGET_H
+#define KW_CLI_TARGET_H
+
+#include "cli/cli.h"
+#include "server/call.h"
+
+struct kw_request {
+    enum kw_method method;
+    const char *path;       /* "/v1/keys" */
+    struct kw_bytes query;  /* encoded, without '?'; may be empty */
+    struct kw_bytes body;   /* JSON, or empty */
+    const char *project;    /* Keyward-Project; NULL: not sent */
+    const char *if_version; /* If-Match; NULL: not sent */
+};
+
+struct kw_answer {
+    uint16_t status;
+    struct kw_buffer body; /* may hold a key: wiped */
+};
+
+struct kw_target;
+
+struct kw_target_ops {
+    uint32_t version; /* KW_TARGET_VERSION */
+    const char *name;
+    /* `answer_out->body` is initialized and empty. Fails when there is no answer; a refusal is an answer. */
+    enum kw_status (*send)(struct kw_target *target, const struct kw_request *request, struct kw_answer *answer_out,
+                           struct kw_error *error_out);
+    void (*close)(struct kw_target *target);
+};
+
+#define KW_TARGET_VERSION 1
+
+struct kw_target {
+    const struct kw_target_ops *ops;
+};
+
+void kw_answer_init(struct kw_answer *answer);
+void kw_answer_deinit(struct kw_answer *answer);
+
+/* Finds out from options and environment where to go, and opens that. `may_make`: a data folder is made if missing. */
+KW_MUST_USE enum kw_status kw_target_open(struct kw_cli *cli, const struct kw_command_line *line, bool may_make,
+                                          struct kw_target **target_out, struct kw_error *error_out);
+void kw_target_close(struct kw_target *target);
+
+struct kw_http_options {
+    const char *url;             /* http or https, the interface's address without /v1 */
+    const struct kw_secret *key; /* the management key */
+    const char *ca_file;         /* NULL: the system's */
+};
+
+KW_MUST_USE enum kw_status kw_target_http_open(const struct kw_http_options *options, struct kw_target **target_out,
+                                               struct kw_error *error_out);
+
+struct kw_data_options;
+KW_MUST_USE enum kw_status kw_target_folder_open(const struct kw_data_options *options, struct kw_target **target_out,
+                                                 struct kw_error *error_out);
+
+#endif

@@ -1,0 +1,103 @@
+#include "cli/target.h"
+
+#include "cli/data_folder.h"
+#include "server/api.h"
+
+#include <pthread.h>
+
+struct folder_target {
+    struct kw_target target;
+    struct kw_data_folder folder;
+    struct kw_api *api;
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    bool is_answered;
+};
+
+static void on_done(struct kw_call *call)
+{
+    struct folder_target *self = call->context;
+    pthread_mutex_lock(&self->lock);
+    self->is_answered = true;
+    pthread_cond_signal(&self->answered);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void fill_call(struct folder_target *self, const struct kw_request *request, struct kw_call *call)
+{
+    call->method = request->method;
+    call->path = kw_bytes_of_text(request->path);
+    call->query = request->query;
+    call->body = request->body;
+    call->headers[KW_HEADER_KEYWARD_PROJECT] = kw_bytes_of_text(request->project);
+    call->headers[KW_HEADER_IF_MATCH] = kw_bytes_of_text(request->if_version);
+    if (request->body.size > 0) {
+        call->headers[KW_HEADER_CONTENT_TYPE] = KW_BYTES("application/json");
+    }
+    call->is_operator = true;
+    call->now_ms = kw_engine_now_ms(self->folder.engine);
+    call->done = on_done;
+    call->context = self;
+}
+
+static enum kw_status folder_send(struct kw_target *target, const struct kw_request *request,
+                                  struct kw_answer *answer_out, struct kw_error *error_out)
+{
+    struct folder_target *self = (struct folder_target *)target;
+    struct kw_call call = {0};
+    kw_arena_init(&call.arena, NULL, 0, KW_CALL_ARENA_MAX);
+    kw_buffer_init_secret(&call.answer, KW_CALL_ANSWER_MAX);
+    fill_call(self, request, &call);
+    self->is_answered = false;
+    kw_api_handle(self->api, &call);
+    pthread_mutex_lock(&self->lock);
+    while (!self->is_answered) {
+        pthread_cond_wait(&self->answered, &self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    answer_out->status = call.status;
+    kw_buffer_add(&answer_out->body, kw_buffer_bytes(&call.answer));
+    kw_buffer_deinit(&call.answer);
+    kw_arena_reset(&call.arena);
+    if (kw_buffer_status(&answer_out->body) != KW_OK) {
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for the answer");
+    }
+    return KW_OK;
+}
+
+static void folder_close(struct kw_target *target)
+{
+    struct folder_target *self = (struct folder_target *)target;
+    kw_api_free(self->api);
+    kw_data_folder_close(&self->folder);
+    pthread_cond_destroy(&self->answered);
+    pthread_mutex_destroy(&self->lock);
+    kw_free(self);
+}
+
+static const struct kw_target_ops folder_ops = {KW_TARGET_VERSION, "folder", folder_send, folder_close};
+
+enum kw_status kw_target_folder_open(const struct kw_data_options *options, struct kw_target **target_out,
+                                     struct kw_error *error_out)
+{
+    struct folder_target *self = kw_alloc(1, sizeof *self);
+    if (self == NULL) {
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
+    }
+    self->target.ops = &folder_ops;
+    enum kw_status status = kw_data_folder_open(options, &self->folder, error_out);
+    if (status != KW_OK) {
+        kw_free(self);
+        return status;
+    }
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->answered, NULL);
+    struct kw_api_options api = {.engine = self->folder.engine, .log = options->log};
+    status = kw_api_new(&api, &self->api);
+    if (status != KW_OK) {
+        folder_close(&self->target);
+        return kw_fail(error_out, status, KW_CLI_FAILED, NULL, "the interface cannot be set up");
+    }
+    *target_out = &self->target;
+    return KW_OK;
+}

@@ -1,0 +1,303 @@
+#include "cli/target.h"
+
+#include "core/transition.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+#define CONNECT_TIMEOUT_MS 10000L
+#define ANSWER_TIMEOUT_MS 60000L
+#define HEADER_SIZE 512
+
+struct http_target {
+    struct kw_target target;
+    CURL *curl;
+    char *url;
+    struct kw_secret key;
+    char failure[CURL_ERROR_SIZE];
+};
+
+static const char *const method_names[] = {
+    [KW_GET] = "GET",
+    [KW_POST] = "POST",
+    [KW_PATCH] = "PATCH",
+    [KW_DELETE] = "DELETE",
+};
+
+/* --- headers --- */
+
+static void free_headers(struct curl_slist *headers)
+{
+    for (struct curl_slist *header = headers; header != NULL; header = header->next) {
+        kw_wipe(header->data, strlen(header->data));
+    }
+    curl_slist_free_all(headers);
+}
+
+/* Adds "name: value"; false when it does not fit or there is no memory. */
+static bool add_header(struct curl_slist **headers, const char *name, struct kw_bytes value)
+{
+    char line[HEADER_SIZE];
+    int size = snprintf(line, sizeof line, "%s: %.*s", name, (int)value.size, (const char *)value.data);
+    struct curl_slist *longer = NULL;
+    if (size > 0 && (size_t)size < sizeof line) {
+        longer = curl_slist_append(*headers, line);
+    }
+    kw_wipe(line, sizeof line);
+    *headers = longer != NULL ? longer : *headers;
+    return longer != NULL;
+}
+
+static bool add_authorization(struct curl_slist **headers, const struct kw_secret *key)
+{
+    char value[KW_SECRET_MAX + sizeof "Bearer "];
+    struct kw_bytes bytes = kw_secret_expose(key);
+    int size = snprintf(value, sizeof value, "Bearer %.*s", (int)bytes.size, (const char *)bytes.data);
+    bool added = add_header(headers, "Authorization", kw_bytes_of(value, (size_t)size));
+    kw_wipe(value, sizeof value);
+    return added;
+}
+
+static struct curl_slist *make_headers(const struct http_target *self, const struct kw_request *request)
+{
+    struct curl_slist *headers = NULL;
+    bool complete =
+        add_authorization(&headers, &self->key) && add_header(&headers, "Accept", KW_BYTES("application/json"));
+    if (request->project != NULL) {
+        complete = complete && add_header(&headers, "Keyward-Project", kw_bytes_of_text(request->project));
+    }
+    if (request->if_version != NULL) {
+        complete = complete && add_header(&headers, "If-Match", kw_bytes_of_text(request->if_version));
+    }
+    if (request->body.size > 0) {
+        complete = complete && add_header(&headers, "Content-Type", KW_BYTES("application/json"));
+    }
+    if (!complete) {
+        free_headers(headers);
+        return NULL;
+    }
+    return headers;
+}
+
+/* --- one call --- */
+
+static size_t take_piece(char *piece, size_t one, size_t size, void *context)
+{
+    struct kw_buffer *body = context;
+    kw_buffer_add(body, kw_bytes_of(piece, size));
+    return kw_buffer_status(body) == KW_OK ? one * size : 0;
+}
+
+static CURLcode perform(struct http_target *self, const struct kw_request *request, const char *url,
+                        struct curl_slist *headers, struct kw_buffer *body)
+{
+    CURL *curl = self->curl;
+    self->failure[0] = '\0';
+    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    if (request->body.size > 0) {
+        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.data);
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method_names[request->method]);
+    return curl_easy_perform(curl);
+}
+
+static enum kw_status explain(const struct http_target *self, const struct kw_request *request, CURLcode code,
+                              struct kw_error *error_out)
+{
+    const char *reason = self->failure[0] != '\0' ? self->failure : curl_easy_strerror(code);
+    switch (code) {
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
+                       "no server answers at %s (%s): start one with 'keyward serve', or give another --url", self->url,
+                       reason);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return kw_fail(error_out, KW_E_DENIED, KW_CLI_FAILED, NULL,
+                       "the certificate of %s is not trusted (%s): --cacert FILE names one that is", self->url, reason);
+    case CURLE_SSL_CONNECT_ERROR:
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
+                       "no TLS with %s (%s): does its address begin with http:// rather than https://?", self->url,
+                       reason);
+    case CURLE_WRITE_ERROR:
+        return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the answer of %s is too large", self->url);
+    default:
+        break;
+    }
+    if (request->method == KW_GET) {
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "no answer from %s: %s", self->url, reason);
+    }
+    return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
+                     "no answer from %s (%s): the change may or may not have happened; look before trying again",
+                     self->url, reason);
+}
+
+/* Something else may listen there: only JSON is Keyward's. */
+static bool is_json(CURL *curl)
+{
+    const char *type = NULL;
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    struct kw_bytes text = kw_bytes_of_text(type);
+    return kw_bytes_starts_with(text, KW_BYTES("application/json")) ||
+           kw_bytes_starts_with(text, KW_BYTES("application/problem+json"));
+}
+
+static enum kw_status http_send(struct kw_target *target, const struct kw_request *request,
+                                struct kw_answer *answer_out, struct kw_error *error_out)
+{
+    struct http_target *self = (struct http_target *)target;
+    struct kw_buffer url;
+    kw_buffer_init(&url, 65536);
+    kw_buffer_add_text(&url, self->url);
+    kw_buffer_add_text(&url, request->path);
+    kw_buffer_add_text(&url, request->query.size > 0 ? "?" : "");
+    kw_buffer_add(&url, request->query);
+    kw_buffer_add_byte(&url, '\0');
+    struct curl_slist *headers = make_headers(self, request);
+    if (headers == NULL || kw_buffer_status(&url) != KW_OK) {
+        free_headers(headers);
+        kw_buffer_deinit(&url);
+        return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the request is too long");
+    }
+    CURLcode code = perform(self, request, (const char *)url.data, headers, &answer_out->body);
+    free_headers(headers);
+    kw_buffer_deinit(&url);
+    if (code != CURLE_OK) {
+        return explain(self, request, code, error_out);
+    }
+    long status = 0;
+    (void)curl_easy_getinfo(self->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (answer_out->body.size > 0 && !is_json(self->curl)) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_FAILED, NULL,
+                       "what answers at %s is not Keyward (HTTP %ld, not JSON): give another --url", self->url, status);
+    }
+    answer_out->status = (uint16_t)status;
+    return KW_OK;
+}
+
+static void http_close(struct kw_target *target)
+{
+    struct http_target *self = (struct http_target *)target;
+    curl_easy_cleanup(self->curl);
+    curl_global_cleanup();
+    kw_secret_wipe(&self->key);
+    kw_free(self->url);
+    kw_free(self);
+}
+
+static const struct kw_target_ops http_ops = {KW_TARGET_VERSION, "http", http_send, http_close};
+
+/* --- opening --- */
+
+/* True for an address that only this machine can mean: no proxy has business there. */
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
+}
+
+/* Takes the address apart as libcurl will. */
+static enum kw_status check_url(const char *url, bool *loopback_out, struct kw_error *error_out)
+{
+    CURLU *parts = curl_url();
+    char *scheme = NULL, *host = NULL, *query = NULL, *fragment = NULL, *user = NULL;
+    bool good = parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
+    good = good && curl_url_get(parts, CURLUPART_QUERY, &query, 0) != CURLUE_OK &&
+           curl_url_get(parts, CURLUPART_FRAGMENT, &fragment, 0) != CURLUE_OK &&
+           curl_url_get(parts, CURLUPART_USER, &user, 0) != CURLUE_OK;
+    bool loopback = good && is_loopback(host);
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(query);
+    curl_free(fragment);
+    curl_free(user);
+    curl_url_cleanup(parts);
+    if (!good) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "the server's address must be http:// or https://, a host and a port, such as %s",
+                       KW_CLI_DEFAULT_URL);
+    }
+    *loopback_out = loopback;
+    return KW_OK;
+}
+
+/* It goes into a line of the request's head: a line break in it would begin another one. */
+static enum kw_status check_key(const struct kw_secret *key, struct kw_error *error_out)
+{
+    struct kw_bytes bytes = kw_secret_expose(key);
+    if (kw_bytes_has_control(bytes) || !kw_utf8_valid(bytes)) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_FAILED, NULL, "the management key is not one line of text");
+    }
+    return KW_OK;
+}
+
+static char *copy_without_slash(const char *url)
+{
+    size_t size = strlen(url);
+    while (size > 0 && url[size - 1] == '/') {
+        size--;
+    }
+    char *copy = kw_alloc(size + 1, 1);
+    if (copy != NULL) {
+        memcpy(copy, url, size);
+    }
+    return copy;
+}
+
+static void set_up(struct http_target *self, const char *ca_file, bool loopback)
+{
+    CURL *curl = self->curl;
+    (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, self->failure);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "keyward/" KEYWARD_VERSION);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_piece);
+    if (loopback) {
+        (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    }
+    if (ca_file != NULL) {
+        (void)curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
+    }
+}
+
+enum kw_status kw_target_http_open(const struct kw_http_options *options, struct kw_target **target_out,
+                                   struct kw_error *error_out)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "libcurl cannot be set up");
+    }
+    bool loopback = false;
+    enum kw_status status = check_url(options->url, &loopback, error_out);
+    status = status != KW_OK ? status : check_key(options->key, error_out);
+    if (status != KW_OK) {
+        curl_global_cleanup();
+        return status;
+    }
+    struct http_target *self = kw_alloc(1, sizeof *self);
+    if (self == NULL) {
+        curl_global_cleanup();
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
+    }
+    self->target.ops = &http_ops;
+    self->key = *options->key;
+    self->url = copy_without_slash(options->url);
+    self->curl = curl_easy_init();
+    if (self->url == NULL || self->curl == NULL) {
+        http_close(&self->target);
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
+    }
+    set_up(self, options->ca_file, loopback);
+    *target_out = &self->target;
+    return KW_OK;
+}

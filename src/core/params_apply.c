@@ -1,0 +1,193 @@
+#include "base/error.h"
+#include "core/internal.h"
+#include "core/record.h"
+#include "core/transition.h"
+
+static enum kw_status no_memory(struct kw_error *error_out)
+{
+    return kw_fail(error_out, KW_E_MEMORY, "TOO_BUSY", NULL, "There is no memory for this now: try again.");
+}
+
+/* Sorts and drops doubles; returns how many are left. Lists are short: their caps are in keyward/record.h. */
+static size_t sort_unique(struct kw_bytes *items, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kw_bytes item = items[i];
+        size_t at = kept;
+        int order = 1;
+        while (at > 0 && (order = kw_bytes_compare(item, items[at - 1])) < 0) {
+            at--;
+        }
+        if (at > 0 && order == 0) {
+            continue;
+        }
+        memmove(items + at + 1, items + at, (kept - at) * sizeof *items);
+        items[at] = item;
+        kept++;
+    }
+    return kept;
+}
+
+/* Packs `count` items in the arena, in their order. */
+static bool pack(struct kw_arena *arena, const struct kw_bytes *items, size_t count, struct kw_list *list_out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += kw__leb128_size(items[i].size) + items[i].size;
+    }
+    void *memory = kw_arena_take(arena, size);
+    if (memory == NULL) {
+        return false;
+    }
+    struct kw_buffer packed;
+    kw_buffer_init_fixed(&packed, memory, size);
+    for (size_t i = 0; i < count; i++) {
+        kw_list_add(&packed, items[i]);
+    }
+    *list_out = (struct kw_list){kw_bytes_of(count == 0 ? NULL : memory, size), (uint32_t)count};
+    return true;
+}
+
+static bool pack_set(struct kw_arena *arena, const struct kw_bytes *items, size_t count, struct kw_list *list_out)
+{
+    struct kw_bytes *sorted = kw_arena_take_array(arena, count, sizeof *sorted);
+    if (sorted == NULL) {
+        return false;
+    }
+    if (count != 0) {
+        memcpy(sorted, items, count * sizeof *sorted);
+    }
+    return pack(arena, sorted, sort_unique(sorted, count), list_out);
+}
+
+static bool pack_tags(struct kw_arena *arena, const struct kw_bytes *tags, size_t count, struct kw_list *list_out)
+{
+    struct kw_bytes *lowered = kw_arena_take_array(arena, count, sizeof *lowered);
+    if (lowered == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *text = kw_arena_take(arena, tags[i].size);
+        if (text == NULL) {
+            return false;
+        }
+        for (size_t at = 0; at < tags[i].size; at++) {
+            uint8_t c = tags[i].data[at];
+            text[at] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
+        }
+        lowered[i] = kw_bytes_of(text, tags[i].size);
+    }
+    return pack_set(arena, lowered, count, list_out);
+}
+
+static void sort_resources(struct kw_resource_scopes *resources, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct kw_resource_scopes resource = resources[i];
+        size_t at = i;
+        for (; at > 0 && kw_bytes_compare(resource.resource, resources[at - 1].resource) < 0; at--) {
+            resources[at] = resources[at - 1];
+        }
+        resources[at] = resource;
+    }
+}
+
+/* As pairs of a resource and its scopes' packed bytes (struct kw_record). */
+static bool pack_resources(struct kw_arena *arena, const struct kw_resource_scopes *resources, size_t count,
+                           struct kw_list *list_out)
+{
+    struct kw_resource_scopes *sorted = kw_arena_take_array(arena, count, sizeof *sorted);
+    struct kw_bytes *strings = kw_arena_take_array(arena, 2 * count, sizeof *strings);
+    if (sorted == NULL || strings == NULL) {
+        return false;
+    }
+    if (count != 0) {
+        memcpy(sorted, resources, count * sizeof *sorted);
+    }
+    sort_resources(sorted, count);
+    for (size_t i = 0; i < count; i++) {
+        struct kw_list scopes;
+        if (!pack_set(arena, sorted[i].scopes, sorted[i].scope_count, &scopes)) {
+            return false;
+        }
+        strings[2 * i] = sorted[i].resource;
+        strings[2 * i + 1] = scopes.packed;
+    }
+    if (!pack(arena, strings, 2 * count, list_out)) {
+        return false;
+    }
+    list_out->count = (uint32_t)count;
+    return true;
+}
+
+/* Without white space between tokens: a line break there would break what holds one record a line. */
+static bool compact_json(struct kw_arena *arena, struct kw_bytes json, struct kw_bytes *compact_out)
+{
+    uint8_t *text = kw_arena_take(arena, json.size);
+    if (text == NULL) {
+        return false;
+    }
+    size_t size = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < json.size; i++) {
+        uint8_t c = json.data[i];
+        if (!in_string && (c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+            continue;
+        }
+        text[size++] = c;
+        if (c == '"') {
+            in_string = !in_string;
+        } else if (c == '\\' && i + 1 < json.size) {
+            text[size++] = json.data[++i]; /* valid JSON has this in strings only */
+        }
+    }
+    *compact_out = kw_bytes_of(json.size == 0 ? NULL : text, size);
+    return true;
+}
+
+static void apply_texts(const struct kw_key_params *params, int64_t now_ms, struct kw_record *record)
+{
+    if ((params->given & KW_GIVEN_PUBLIC) != 0) {
+        record->is_public = params->is_public;
+    }
+    if ((params->given & KW_GIVEN_OWNER) != 0) {
+        record->owner = params->owner;
+    }
+    if ((params->given & KW_GIVEN_ORG) != 0) {
+        record->org_id = params->org_id;
+    }
+    if ((params->given & KW_GIVEN_NAME) != 0) {
+        record->name = params->name;
+    }
+    if ((params->given & KW_GIVEN_DESCRIPTION) != 0) {
+        record->description = params->description;
+    }
+    if ((params->given & KW_GIVEN_EXPIRES_AT) != 0) {
+        record->expires_at_ms = params->expires_at_ms;
+    }
+    if ((params->given & KW_GIVEN_EXPIRES_IN) != 0) {
+        record->expires_at_ms = now_ms + params->expires_in_ms;
+    }
+}
+
+enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_ms, struct kw_arena *arena,
+                                struct kw_record *record, struct kw_error *error_out)
+{
+    uint32_t given = params->given;
+    apply_texts(params, now_ms, record);
+    if ((given & KW_GIVEN_TAGS) != 0 && !pack_tags(arena, params->tags, params->tag_count, &record->tags)) {
+        return no_memory(error_out);
+    }
+    if ((given & KW_GIVEN_METADATA) != 0 && !compact_json(arena, params->metadata, &record->metadata)) {
+        return no_memory(error_out);
+    }
+    if ((given & KW_GIVEN_SCOPES) != 0 && !pack_set(arena, params->scopes, params->scope_count, &record->scopes)) {
+        return no_memory(error_out);
+    }
+    if ((given & KW_GIVEN_RESOURCES) != 0 &&
+        !pack_resources(arena, params->resources, params->resource_count, &record->resources)) {
+        return no_memory(error_out);
+    }
+    return KW_OK;
+}

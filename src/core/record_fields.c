@@ -1,0 +1,84 @@
+#include "core/internal.h"
+#include "core/record.h"
+
+#include <stddef.h>
+
+#define LABEL(name) .label = ",\"" name "\":", .label_size = sizeof(",\"" name "\":") - 1
+#define MEMBER(member) .offset = offsetof(struct kw_record, member)
+#define FIELD(kind_, name, member) .kind = KW__FIELD_##kind_, LABEL(name), MEMBER(member)
+#define TEXT(name, member, max) FIELD(TEXT, name, member), .size_max = (max)
+#define LIST(name, member, item_max, most) FIELD(LIST, name, member), .size_max = (item_max), .count_max = (most)
+
+/*
+ * A tag is kept in every record that was ever written: it never changes its meaning and is never used again. The order
+ * is that of the record's JSON too. A new field is a row at the end.
+ */
+/* clang-format off */
+const struct kw__field kw__fields[KW__FIELD_COUNT] = {
+    [1] = {FIELD(OWN_ID, "id", id)},
+    [2] = {TEXT("projectId", project, KW_PROJECT_MAX)},
+    [3] = {TEXT("env", env, KW_ENV_MAX)},
+    [4] = {TEXT("prefix", prefix, KW_PREFIX_MAX)},
+    [5] = {FIELD(LAST_FOUR, "lastFour", last_four)},
+    [6] = {FIELD(SET, "isPublic", is_public)},
+    [7] = {.kind = KW__FIELD_STATUS, LABEL("status"), .flags = KW__FIELD_UNCOMPARED},
+    [8] = {FIELD(CLEARED, "enabled", enabled)},
+    [9] = {FIELD(USER_ID, "ownerId", owner), .flags = KW__FIELD_UNCOMPARED},
+    [10] = {TEXT("owner", owner, KW_OWNER_MAX)},
+    [11] = {TEXT("orgId", org_id, KW_OWNER_MAX)},
+    [12] = {TEXT("name", name, KW_NAME_MAX)},
+    [13] = {TEXT("description", description, KW_DESCRIPTION_MAX)},
+    [14] = {LIST("tags", tags, KW_TAG_MAX, KW_TAG_COUNT_MAX)},
+    [15] = {FIELD(JSON, "metadata", metadata), .size_max = KW_METADATA_MAX},
+    [16] = {LIST("scopes", scopes, KW_SCOPE_MAX, KW_SCOPE_COUNT_MAX)},
+    [17] = {FIELD(RESOURCES, "resources", resources), .size_max = KW_RESOURCE_MAX, .count_max = KW_RESOURCE_COUNT_MAX},
+    [18] = {FIELD(SCHEME, "digest", digest_scheme)},
+    [19] = {FIELD(TIME, "createdAt", created_at_ms)},
+    [20] = {TEXT("createdBy", created_by, KW_ACTOR_MAX)},
+    [21] = {FIELD(UPDATED, "updatedAt", updated_at_ms), .flags = KW__FIELD_UNCOMPARED},
+    [22] = {FIELD(TIME, "expiresAt", expires_at_ms)},
+    [23] = {FIELD(TIME, "lapsedAt", lapsed_at_ms), .flags = KW__FIELD_HIDDEN},
+    [24] = {FIELD(TIME, "revokedAt", revoked_at_ms)},
+    [25] = {TEXT("revokedBy", revoked_by, KW_ACTOR_MAX)},
+    [26] = {TEXT("revokeReason", revoke_reason, KW_REASON_MAX)},
+    [27] = {FIELD(ID, "rotatedFrom", rotated_from)},
+    [28] = {FIELD(ID, "rotatedTo", rotated_to)},
+    [29] = {FIELD(TIME, "graceUntil", grace_until_ms)},
+    [30] = {FIELD(LINEAGE, "lineageId", lineage_id)},
+    [31] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
+};
+/* clang-format on */
+
+static const char *const status_names[] = {
+    [KW_KEY_ACTIVE] = "active",
+    [KW_KEY_DISABLED] = "disabled",
+    [KW_KEY_EXPIRED] = "expired",
+    [KW_KEY_REVOKED] = "revoked",
+};
+
+enum kw_key_status kw_record_status(const struct kw_record *record, int64_t now_ms)
+{
+    if (record->revoked_at_ms != 0 || (record->grace_until_ms != 0 && now_ms >= record->grace_until_ms)) {
+        return KW_KEY_REVOKED;
+    }
+    if (record->lapsed_at_ms != 0 || (record->expires_at_ms != 0 && now_ms >= record->expires_at_ms)) {
+        return KW_KEY_EXPIRED;
+    }
+    return record->enabled ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
+}
+
+const char *kw_key_status_name(enum kw_key_status status)
+{
+    return (size_t)status < KW_COUNT_OF(status_names) ? status_names[status] : NULL;
+}
+
+bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status *status_out)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(status_names); i++) {
+        if (kw_bytes_equal(name, kw_bytes_of_text(status_names[i]))) {
+            *status_out = (enum kw_key_status)i;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,261 @@
+#include "base/time.h"
+#include "core/digest.h"
+#include "core/id.h"
+#include "core/internal.h"
+#include "core/record.h"
+
+/*
+ * Labels, ids and times go straight into the buffer, in one reservation each: they need no escaping, and the answer to
+ * every verification carries them.
+ */
+static inline void write_label(struct kw_json_writer *writer, const struct kw__field *field)
+{
+    struct kw_buffer *buffer = writer->buffer;
+    size_t skipped = writer->needs_comma ? 0 : 1;
+    writer->needs_comma = false;
+    if (buffer->failed == KW_OK && buffer->capacity - buffer->size >= KW__LABEL_MAX) {
+        memcpy(buffer->data + buffer->size, field->label + skipped, KW__LABEL_MAX); /* a known size is one move */
+        buffer->size += field->label_size - skipped;
+        return;
+    }
+    kw_buffer_add(buffer, kw_bytes_of(field->label + skipped, field->label_size - skipped));
+}
+
+/* Room for `size` characters between quotes; NULL when there is none. */
+static char *begin_plain(struct kw_json_writer *writer, size_t size)
+{
+    uint8_t *out = kw_buffer_reserve(writer->buffer, size + 2);
+    if (out == NULL) {
+        return NULL;
+    }
+    out[0] = '"';
+    out[size + 1] = '"';
+    writer->buffer->size += size + 2;
+    writer->needs_comma = true;
+    return (char *)out + 1;
+}
+
+static void write_id(struct kw_json_writer *writer, const struct kw_id *id)
+{
+    char *out = begin_plain(writer, KW_ID_TEXT_SIZE);
+    if (out != NULL) {
+        kw_id_format(id, out);
+    }
+}
+
+static void write_time(struct kw_json_writer *writer, int64_t time_ms)
+{
+    char *out = begin_plain(writer, KW_TIME_TEXT_SIZE);
+    if (out != NULL) {
+        kw_time_format(time_ms, out);
+    }
+}
+
+static void write_items(struct kw_json_writer *writer, struct kw_bytes packed)
+{
+    struct kw_bytes item;
+    kw_json_begin_array(writer);
+    while (kw__list_next(&packed, &item)) {
+        kw_json_string(writer, item);
+    }
+    kw_json_end_array(writer);
+}
+
+static void write_resources(struct kw_json_writer *writer, struct kw_bytes packed)
+{
+    struct kw_bytes resource;
+    struct kw_bytes scopes;
+    kw_json_begin_object(writer);
+    while (kw__list_next(&packed, &resource) && kw__list_next(&packed, &scopes)) {
+        kw_json_name_bytes(writer, resource);
+        write_items(writer, scopes);
+    }
+    kw_json_end_object(writer);
+}
+
+/* The ID of "user:ID"; nothing for other owners. */
+static struct kw_bytes user_id(struct kw_bytes owner)
+{
+    return kw_bytes_starts_with(owner, KW_BYTES("user:")) ? kw_bytes_skip(owner, 5) : (struct kw_bytes){NULL, 0};
+}
+
+static bool is_present(const struct kw_record *record, const struct kw__field *field)
+{
+    static const uint8_t no_last_four[4];
+    const void *member = kw__field_of(record, field);
+    switch ((enum kw__field_kind)field->kind) {
+    case KW__FIELD_OWN_ID:
+    case KW__FIELD_ID:
+    case KW__FIELD_LINEAGE:
+        return !kw_id_is_none(member);
+    case KW__FIELD_TEXT:
+    case KW__FIELD_JSON:
+        return ((const struct kw_bytes *)member)->size != 0;
+    case KW__FIELD_USER_ID:
+        return user_id(record->owner).size != 0;
+    case KW__FIELD_LAST_FOUR:
+        return memcmp(member, no_last_four, sizeof no_last_four) != 0;
+    case KW__FIELD_TIME:
+    case KW__FIELD_UPDATED:
+        return *(const int64_t *)member != 0;
+    case KW__FIELD_SET:
+    case KW__FIELD_CLEARED:
+    case KW__FIELD_LIST:
+    case KW__FIELD_RESOURCES:
+    case KW__FIELD_SCHEME:
+    case KW__FIELD_VERSION:
+    case KW__FIELD_STATUS:
+        return true;
+    case KW__FIELD_NONE:
+        return false;
+    }
+    return false;
+}
+
+static void write_value(const struct kw_record *record, const struct kw__field *field, enum kw_key_status status,
+                        struct kw_json_writer *writer)
+{
+    const void *member = kw__field_of(record, field);
+    switch ((enum kw__field_kind)field->kind) {
+    case KW__FIELD_OWN_ID:
+    case KW__FIELD_ID:
+    case KW__FIELD_LINEAGE:
+        write_id(writer, member);
+        return;
+    case KW__FIELD_TEXT:
+        kw_json_string(writer, *(const struct kw_bytes *)member);
+        return;
+    case KW__FIELD_JSON:
+        kw_json_raw(writer, *(const struct kw_bytes *)member);
+        return;
+    case KW__FIELD_USER_ID:
+        kw_json_string(writer, user_id(record->owner));
+        return;
+    case KW__FIELD_LAST_FOUR:
+        kw_json_string(writer, kw_bytes_of(record->last_four, sizeof record->last_four));
+        return;
+    case KW__FIELD_SET:
+    case KW__FIELD_CLEARED:
+        kw_json_bool(writer, *(const bool *)member);
+        return;
+    case KW__FIELD_LIST:
+        write_items(writer, ((const struct kw_list *)member)->packed);
+        return;
+    case KW__FIELD_RESOURCES:
+        write_resources(writer, ((const struct kw_list *)member)->packed);
+        return;
+    case KW__FIELD_SCHEME:
+        kw_json_text(writer, kw_digest_scheme_name(record->digest_scheme));
+        return;
+    case KW__FIELD_TIME:
+    case KW__FIELD_UPDATED:
+        write_time(writer, *(const int64_t *)member);
+        return;
+    case KW__FIELD_VERSION:
+        kw_json_i64(writer, (int64_t)record->version);
+        return;
+    case KW__FIELD_STATUS:
+        kw_json_text(writer, kw_key_status_name(status));
+        return;
+    case KW__FIELD_NONE:
+        return;
+    }
+}
+
+void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer)
+{
+    enum kw_key_status status = kw_record_status(record, now_ms);
+    struct kw_record lapsed;
+    if (status == KW_KEY_REVOKED && record->revoked_at_ms == 0) {
+        lapsed = *record;
+        kw__grace_end(&lapsed);
+        record = &lapsed;
+    }
+    kw_json_begin_object(writer);
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        const struct kw__field *field = &kw__fields[tag];
+        if ((field->flags & KW__FIELD_HIDDEN) == 0 && is_present(record, field)) {
+            write_label(writer, field);
+            write_value(record, field, status, writer);
+        }
+    }
+    kw_json_end_object(writer);
+}
+
+static bool is_equal(const struct kw_record *a, const struct kw_record *b, const struct kw__field *field)
+{
+    const void *left = kw__field_of(a, field);
+    const void *right = kw__field_of(b, field);
+    switch ((enum kw__field_kind)field->kind) {
+    case KW__FIELD_OWN_ID:
+    case KW__FIELD_ID:
+    case KW__FIELD_LINEAGE:
+        return kw_id_equal(left, right);
+    case KW__FIELD_TEXT:
+    case KW__FIELD_JSON:
+        return kw_bytes_equal(*(const struct kw_bytes *)left, *(const struct kw_bytes *)right);
+    case KW__FIELD_LAST_FOUR:
+        return memcmp(left, right, sizeof a->last_four) == 0;
+    case KW__FIELD_SET:
+    case KW__FIELD_CLEARED:
+        return *(const bool *)left == *(const bool *)right;
+    case KW__FIELD_LIST:
+    case KW__FIELD_RESOURCES:
+        return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
+    case KW__FIELD_SCHEME:
+        return a->digest_scheme == b->digest_scheme;
+    case KW__FIELD_TIME:
+    case KW__FIELD_UPDATED:
+        return *(const int64_t *)left == *(const int64_t *)right;
+    case KW__FIELD_NONE:
+    case KW__FIELD_VERSION:
+    case KW__FIELD_STATUS:
+    case KW__FIELD_USER_ID:
+        return true;
+    }
+    return true;
+}
+
+static bool is_list(const struct kw__field *field)
+{
+    return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES;
+}
+
+/* Whether a record that is being born has something to show for `field`. */
+static bool is_set(const struct kw_record *record, const struct kw__field *field)
+{
+    if (is_list(field)) {
+        return ((const struct kw_list *)kw__field_of(record, field))->count != 0;
+    }
+    return is_present(record, field);
+}
+
+static void write_side(const char *name, const struct kw_record *record, const struct kw__field *field,
+                       struct kw_json_writer *writer)
+{
+    kw_json_name(writer, name);
+    if (record == NULL || !is_present(record, field)) {
+        kw_json_null(writer);
+        return;
+    }
+    write_value(record, field, KW_KEY_ACTIVE, writer);
+}
+
+void kw_record_write_changes(const struct kw_record *before, const struct kw_record *after,
+                             struct kw_json_writer *writer)
+{
+    kw_json_begin_object(writer);
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        const struct kw__field *field = &kw__fields[tag];
+        bool differs = before == NULL ? is_set(after, field) : !is_equal(before, after, field);
+        if (!differs || (field->flags & KW__FIELD_UNCOMPARED) != 0) {
+            continue;
+        }
+        write_label(writer, field);
+        kw_json_begin_object(writer);
+        write_side("from", before, field, writer);
+        write_side("to", after, field, writer);
+        kw_json_end_object(writer);
+    }
+    kw_json_end_object(writer);
+}

@@ -1,0 +1,165 @@
+#include "core/scope.h"
+
+#include "core/internal.h"
+
+enum {
+    IN_SCOPE = 1 << 0,
+    IN_TYPE = 1 << 1,
+    IN_ID = 1 << 2,
+};
+
+static uint8_t class_of(uint8_t c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-') {
+        return IN_SCOPE | IN_TYPE | IN_ID;
+    }
+    if ((c >= 'A' && c <= 'Z') || c == '.' || c == '/' || c == '@' || c == '+') {
+        return IN_SCOPE | IN_ID;
+    }
+    return c == ':' ? IN_ID : 0;
+}
+
+static bool is_of_class(struct kw_bytes text, uint8_t class)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        if ((class_of(text.data[i]) & class) == 0) {
+            return false;
+        }
+    }
+    return text.size != 0;
+}
+
+static bool is_star(struct kw_bytes text)
+{
+    return text.size == 1 && text.data[0] == '*';
+}
+
+bool kw_scope_valid(struct kw_bytes scope)
+{
+    if (scope.size == 0 || scope.size > KW_SCOPE_MAX) {
+        return false;
+    }
+    struct kw_bytes segment;
+    bool more = true;
+    while (more) {
+        more = kw_bytes_split(scope, ':', &segment, &scope);
+        if (!is_of_class(segment, IN_SCOPE) && (more || !is_star(segment))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kw_resource_valid(struct kw_bytes resource)
+{
+    if (resource.size == 0 || resource.size > KW_RESOURCE_MAX) {
+        return false;
+    }
+    struct kw_bytes type;
+    struct kw_bytes id;
+    if (!kw_bytes_split(resource, ':', &type, &id)) {
+        return is_star(resource);
+    }
+    return is_of_class(type, IN_TYPE) && (is_of_class(id, IN_ID) || is_star(id));
+}
+
+/*
+ * One rule for scopes and resources: both are valid, so a star stands only where everything after it is meant, and what
+ * stands before it ("read:", "website:", nothing) is a prefix of what it covers.
+ */
+static inline bool covers(struct kw_bytes granted, struct kw_bytes wanted)
+{
+    if (granted.data[granted.size - 1] == '*') {
+        return wanted.size >= granted.size && memcmp(wanted.data, granted.data, granted.size - 1) == 0;
+    }
+    return wanted.size == granted.size && memcmp(wanted.data, granted.data, granted.size) == 0;
+}
+
+bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted)
+{
+    return granted.size != 0 && covers(granted, wanted);
+}
+
+bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted)
+{
+    return granted.size != 0 && covers(granted, wanted);
+}
+
+static inline bool any_covers(struct kw_bytes packed, struct kw_bytes wanted)
+{
+    struct kw_bytes granted;
+    while (kw__list_next(&packed, &granted)) {
+        if (granted.size != 0 && covers(granted, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kw_scopes_allow(const struct kw_list *granted, struct kw_bytes wanted)
+{
+    return any_covers(granted->packed, wanted);
+}
+
+bool kw_resources_allow(const struct kw_list *scopes, const struct kw_list *resources, struct kw_bytes resource,
+                        struct kw_bytes wanted)
+{
+    if (any_covers(scopes->packed, wanted)) {
+        return true;
+    }
+    struct kw_bytes rest = resources->packed;
+    struct kw_bytes granted;
+    struct kw_bytes packed;
+    while (kw__list_next(&rest, &granted) && kw__list_next(&rest, &packed)) {
+        if (kw_resource_covers(granted, resource) && any_covers(packed, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kw_resources_next(struct kw_bytes *rest, struct kw_bytes *resource_out, struct kw_list *scopes_out)
+{
+    struct kw_bytes after = *rest;
+    struct kw_bytes resource;
+    struct kw_list scopes = {.count = 0};
+    if (!kw__list_next(&after, &resource) || !kw__list_next(&after, &scopes.packed)) {
+        return false;
+    }
+    struct kw_bytes left = scopes.packed;
+    struct kw_bytes scope;
+    while (kw__list_next(&left, &scope)) {
+        scopes.count++;
+    }
+    *rest = after;
+    *resource_out = resource;
+    *scopes_out = scopes;
+    return true;
+}
+
+/*
+ * One by one is enough: there are always more scopes and resources than any list names, so what a wildcard grants can
+ * not be put together from grants that are narrower than it.
+ */
+bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
+                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources)
+{
+    struct kw_bytes rest = inner_scopes->packed;
+    struct kw_bytes scope;
+    while (kw__list_next(&rest, &scope)) {
+        if (!kw_scopes_allow(outer_scopes, scope)) {
+            return false;
+        }
+    }
+    rest = inner_resources->packed;
+    struct kw_bytes resource;
+    struct kw_bytes scopes;
+    while (kw__list_next(&rest, &resource) && kw__list_next(&rest, &scopes)) {
+        while (kw__list_next(&scopes, &scope)) {
+            if (!kw_resources_allow(outer_scopes, outer_resources, resource, scope)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}

@@ -1,0 +1,374 @@
+#include "core/transition.h"
+
+#include "base/error.h"
+#include "base/time.h"
+#include "core/id.h"
+#include "core/internal.h"
+#include "core/record.h"
+#include "core/scope.h"
+
+#include <assert.h>
+
+#define GRACE_MS_MAX (INT64_C(365) * 86400 * 1000)
+#define REASON_ROTATED KW_BYTES("rotated")
+#define ACTOR_SYSTEM KW_BYTES("system")
+
+/* One transition on its way. */
+struct step {
+    const struct kw_record *before;
+    const struct kw_command *command;
+    const struct kw_key_params *params; /* never NULL */
+    int64_t now_ms;
+    struct kw_arena *arena;
+    struct kw_change *change;
+    struct kw_error *error;
+};
+
+static const struct {
+    uint32_t given;
+    const char *field;
+} fixed_fields[] = {
+    {KW_GIVEN_ENV, "env"},
+    {KW_GIVEN_PUBLIC, "isPublic"},
+    {KW_GIVEN_OWNER, "owner"},
+    {KW_GIVEN_ORG, "orgId"},
+};
+
+#define FIXED_IN_UPDATE (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER)
+#define FIXED_IN_ROTATION (FIXED_IN_UPDATE | KW_GIVEN_ORG)
+#define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
+
+void kw__grace_end(struct kw_record *record)
+{
+    record->revoked_at_ms = record->grace_until_ms;
+    record->revoked_by = ACTOR_SYSTEM;
+    record->revoke_reason = REASON_ROTATED;
+}
+
+static bool is_revoked(const struct step *step)
+{
+    return kw_record_status(step->before, step->now_ms) == KW_KEY_REVOKED;
+}
+
+/* Whether its expiry has passed, also of a key that is revoked. */
+static bool has_expired(const struct step *step)
+{
+    const struct kw_record *before = step->before;
+    return before->lapsed_at_ms != 0 || (before->expires_at_ms != 0 && step->now_ms >= before->expires_at_ms);
+}
+
+static enum kw_status refuse_revoked(const struct step *step)
+{
+    if (!is_revoked(step)) {
+        return KW_OK;
+    }
+    return kw_refuse(step->error, KW_CODE_CANNOT_MODIFY_REVOKED, NULL,
+                     "A revoked key cannot be changed: create a new key.");
+}
+
+static enum kw_status refuse_fixed(const struct step *step, uint32_t fixed)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(fixed_fields); i++) {
+        if ((step->params->given & fixed & fixed_fields[i].given) != 0) {
+            return kw_refuse(step->error, KW_CODE_CANNOT_CHANGE_FIELD, fixed_fields[i].field,
+                             "cannot be changed: create a new key for another value");
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status refuse_expired(const struct step *step, const char *message)
+{
+    return kw_refuse(step->error, KW_CODE_ALREADY_EXPIRED, NULL, "%s", message);
+}
+
+/* The record as it was, one version later. */
+static struct kw_record next_version(const struct step *step)
+{
+    struct kw_record after = *step->before;
+    after.version++;
+    after.updated_at_ms = step->now_ms > after.updated_at_ms ? step->now_ms : after.updated_at_ms;
+    return after;
+}
+
+static enum kw_status done(const struct step *step, const char *action, const struct kw_record *after)
+{
+    *step->change = (struct kw_change){.after = *after, .action = action};
+    return KW_OK;
+}
+
+/* What a key has from its birth. */
+static struct kw_record born(const struct step *step)
+{
+    const struct kw_birth *birth = step->command->birth;
+    struct kw_record record = {
+        .id = birth->id,
+        .lineage_id = birth->id,
+        .version = 1,
+        .env = birth->env,
+        .prefix = birth->prefix,
+        .digest_scheme = birth->digest_scheme,
+        .enabled = true,
+        .created_by = step->command->actor,
+        .created_at_ms = step->now_ms,
+        .updated_at_ms = step->now_ms,
+    };
+    memcpy(record.last_four, birth->last_four, sizeof record.last_four);
+    return record;
+}
+
+static enum kw_status create(const struct step *step)
+{
+    if ((step->params->given & KW_GIVEN_OWNER) == 0 || step->params->owner.size == 0) {
+        return kw_refuse(step->error, KW_CODE_MISSING_FIELD, "ownerId",
+                         "is required: give ownerId, or owner as \"team:ID\" or \"service:ID\"");
+    }
+    enum kw_status status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_record record = born(step);
+    record.project = step->command->project;
+    status = kw__params_apply(step->params, step->now_ms, step->arena, &record, step->error);
+    if (status != KW_OK) {
+        return status;
+    }
+    return done(step, "key.created", &record);
+}
+
+static enum kw_status update(const struct step *step)
+{
+    enum kw_status status = refuse_revoked(step);
+    if (status == KW_OK) {
+        status = refuse_fixed(step, FIXED_IN_UPDATE);
+    }
+    if (status == KW_OK) {
+        status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    if ((step->params->given & GIVEN_EXPIRY) != 0 && has_expired(step)) {
+        return refuse_expired(step, "The key has expired, and its expiry cannot be changed any more: rotate it with a "
+                                    "new expiry.");
+    }
+    struct kw_record after = next_version(step);
+    status = kw__params_apply(step->params, step->now_ms, step->arena, &after, step->error);
+    if (status != KW_OK) {
+        return status;
+    }
+    return done(step, "key.updated", &after);
+}
+
+static enum kw_status enable(const struct step *step)
+{
+    enum kw_status status = refuse_revoked(step);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (step->before->enabled) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_ENABLED, NULL, "The key is enabled already.");
+    }
+    struct kw_record after = next_version(step);
+    after.enabled = true;
+    return done(step, "key.enabled", &after);
+}
+
+static enum kw_status disable(const struct step *step)
+{
+    enum kw_status status = refuse_revoked(step);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (!step->before->enabled) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_DISABLED, NULL, "The key is disabled already.");
+    }
+    struct kw_record after = next_version(step);
+    after.enabled = false;
+    return done(step, "key.disabled", &after);
+}
+
+static enum kw_status revoke(const struct step *step)
+{
+    if (is_revoked(step)) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
+    }
+    struct kw_record after = next_version(step);
+    after.revoked_at_ms = step->now_ms;
+    after.revoked_by = step->command->actor;
+    after.revoke_reason = step->command->reason;
+    return done(step, "key.revoked", &after);
+}
+
+static enum kw_status refuse_wider(const struct step *step, const struct kw_record *successor)
+{
+    const struct kw_record *before = step->before;
+    static const struct kw_list none;
+    const char *field = "resources";
+    if (!kw_authority_within(&successor->scopes, &none, &before->scopes, &before->resources)) {
+        field = "scopes";
+    } else if (kw_authority_within(&none, &successor->resources, &before->scopes, &before->resources)) {
+        return KW_OK;
+    }
+    return kw_refuse(step->error, KW_CODE_INVALID_FIELD, field,
+                     "would let the new key do more than the old one: create a new key for that");
+}
+
+static enum kw_status admit_rotation(const struct step *step)
+{
+    enum kw_status status = refuse_revoked(step);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (!kw_id_is_none(&step->before->rotated_to)) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_ROTATED, NULL,
+                         "The key was rotated already: rotate its successor, which rotatedTo names.");
+    }
+    status = refuse_fixed(step, FIXED_IN_ROTATION);
+    if (status == KW_OK) {
+        status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    if (step->command->grace_ms < 0 || step->command->grace_ms > GRACE_MS_MAX) {
+        return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "gracePeriod", "must be at most \"1y\"");
+    }
+    if ((step->params->given & GIVEN_EXPIRY) == 0 && has_expired(step)) {
+        return refuse_expired(step, "The key has expired: give expiresAt or expiresIn for the new one.");
+    }
+    return KW_OK;
+}
+
+/* The new key of the line: what the old one was, but for what the params change. */
+static struct kw_record succeed(const struct step *step)
+{
+    const struct kw_record *before = step->before;
+    struct kw_record birth = born(step);
+    struct kw_record successor = *before;
+    successor.id = birth.id;
+    successor.version = birth.version;
+    successor.prefix = birth.prefix;
+    successor.digest_scheme = birth.digest_scheme;
+    memcpy(successor.last_four, birth.last_four, sizeof successor.last_four);
+    successor.created_by = birth.created_by;
+    successor.created_at_ms = birth.created_at_ms;
+    successor.updated_at_ms = birth.updated_at_ms;
+    successor.lapsed_at_ms = 0;
+    successor.rotated_from = before->id;
+    return successor;
+}
+
+static enum kw_status rotate(const struct step *step)
+{
+    enum kw_status status = admit_rotation(step);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_record successor = succeed(step);
+    status = kw__params_apply(step->params, step->now_ms, step->arena, &successor, step->error);
+    if (status == KW_OK) {
+        status = refuse_wider(step, &successor);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_record after = next_version(step);
+    after.rotated_to = successor.id;
+    if (step->command->grace_ms == 0) {
+        after.revoked_at_ms = step->now_ms;
+        after.revoked_by = step->command->actor;
+        after.revoke_reason = REASON_ROTATED;
+    } else {
+        int64_t until_ms = step->now_ms + step->command->grace_ms;
+        after.grace_until_ms = until_ms > KW_TIME_MS_MAX ? KW_TIME_MS_MAX : until_ms;
+    }
+    *step->change =
+        (struct kw_change){.after = after, .successor = successor, .has_successor = true, .action = "key.rotated"};
+    return KW_OK;
+}
+
+static enum kw_status erase(const struct step *step)
+{
+    const struct kw_record *before = step->before;
+    if (!is_revoked(step)) {
+        return kw_refuse(step->error, KW_CODE_NOT_REVOKED, NULL,
+                         "Only a revoked key can be erased: revoke the key first.");
+    }
+    struct kw_record tombstone = {
+        .id = before->id,
+        .project = before->project,
+        .digest_scheme = before->digest_scheme,
+        .revoked_at_ms = before->revoked_at_ms != 0 ? before->revoked_at_ms : before->grace_until_ms,
+        .version = before->version + 1,
+        .lineage_id = before->lineage_id,
+    };
+    *step->change = (struct kw_change){.after = tombstone, .erased = true, .action = "key.erased"};
+    return KW_OK;
+}
+
+static enum kw_status lapse(const struct step *step)
+{
+    const struct kw_record *before = step->before;
+    if (before->revoked_at_ms != 0) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
+    }
+    struct kw_record after = next_version(step);
+    if (is_revoked(step)) {
+        kw__grace_end(&after);
+        return done(step, "key.revoked", &after);
+    }
+    if (before->lapsed_at_ms != 0) {
+        return refuse_expired(step, "The key's expiry is written down already.");
+    }
+    if (!has_expired(step)) {
+        return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL, "No time of this key has passed.");
+    }
+    after.lapsed_at_ms = before->expires_at_ms;
+    return done(step, "key.expired", &after);
+}
+
+static enum kw_status admit(const struct step *step)
+{
+    const struct kw_command *command = step->command;
+    const struct kw_record *before = step->before;
+    if (before != NULL && before->owner.size == 0) {
+        return kw_refuse(step->error, KW_CODE_KEY_NOT_FOUND, NULL, "The key was erased.");
+    }
+    if (before != NULL && command->if_version != 0 && command->if_version != before->version) {
+        return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL,
+                         "The key was changed in the meantime: read it again and repeat the change.");
+    }
+    enum kw_status status = kw__text_check(command->actor, KW_ACTOR_MAX, "actor", step->error);
+    if (status != KW_OK) {
+        return status;
+    }
+    return kw__text_check(command->reason, KW_REASON_MAX, "reason", step->error);
+}
+
+enum kw_status kw_transition(const struct kw_record *before, const struct kw_command *command, int64_t now_ms,
+                             struct kw_arena *arena, struct kw_change *change_out, struct kw_error *error_out)
+{
+    static enum kw_status (*const transitions[])(const struct step *step) = {
+        [KW_COMMAND_CREATE] = create,   [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
+        [KW_COMMAND_DISABLE] = disable, [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
+        [KW_COMMAND_ERASE] = erase,     [KW_COMMAND_LAPSE] = lapse,
+    };
+    static const struct kw_key_params nothing;
+    assert((size_t)command->kind < KW_COUNT_OF(transitions));
+    assert((before == NULL) == (command->kind == KW_COMMAND_CREATE));
+    struct step step = {
+        .before = before,
+        .command = command,
+        .params = command->params == NULL ? &nothing : command->params,
+        /* 0 means "never" in a record: a key must not come out unrevoked from a clock that stands there. */
+        .now_ms = now_ms < 1                ? 1
+                  : now_ms > KW_TIME_MS_MAX ? KW_TIME_MS_MAX
+                                            : now_ms,
+        .arena = arena,
+        .change = change_out,
+        .error = error_out,
+    };
+    enum kw_status status = admit(&step);
+    return status == KW_OK ? transitions[command->kind](&step) : status;
+}

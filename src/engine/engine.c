@@ -1,0 +1,206 @@
+#include "engine/internal.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+#include <unistd.h>
+
+int64_t kw_engine_now_ms(const struct kw_engine *engine)
+{
+    return engine->clock.now_ms(engine->clock.context);
+}
+
+static void stop_threads(struct kw_engine *engine)
+{
+    pthread_mutex_lock(&engine->filled_lock);
+    engine->stopping = true;
+    pthread_cond_broadcast(&engine->filled);
+    pthread_mutex_unlock(&engine->filled_lock);
+    kw__queue_close(&engine->writes);
+    kw__queue_close(&engine->reads);
+    if (engine->filler_started) {
+        pthread_join(engine->filler, NULL);
+    }
+    if (engine->writer_started) {
+        pthread_join(engine->writer, NULL);
+    }
+    for (unsigned i = 0; i < engine->reader_count; i++) {
+        pthread_join(engine->readers[i], NULL);
+    }
+}
+
+void kw_engine_close(struct kw_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    stop_threads(engine);
+    kw__writer_free(engine);
+    kw_index_free(engine->index);
+    for (size_t i = 0; i < engine->digester_count; i++) {
+        kw_digester_free(engine->digesters[i]);
+    }
+    engine->store->ops->close(engine->store);
+    kw__queue_deinit(&engine->writes);
+    kw__queue_deinit(&engine->reads);
+    pthread_cond_destroy(&engine->filled);
+    pthread_mutex_destroy(&engine->filled_lock);
+    kw_free(engine);
+}
+
+static enum kw_status start_threads(struct kw_engine *engine, unsigned reader_count)
+{
+    if (pthread_create(&engine->writer, NULL, kw__writer_main, engine) != 0) {
+        return KW_E_SYSTEM;
+    }
+    engine->writer_started = true;
+    for (; engine->reader_count < reader_count; engine->reader_count++) {
+        if (pthread_create(&engine->readers[engine->reader_count], NULL, kw__reader_main, engine) != 0) {
+            return KW_E_SYSTEM;
+        }
+    }
+    if (pthread_create(&engine->filler, NULL, kw__filler_main, engine) != 0) {
+        return KW_E_SYSTEM;
+    }
+    engine->filler_started = true;
+    return KW_OK;
+}
+
+static struct kw_engine *engine_new(const struct kw_engine_options *options, struct kw_store *store)
+{
+    struct kw_engine *engine = kw_alloc(1, sizeof *engine);
+    if (engine == NULL) {
+        return NULL;
+    }
+    engine->store = store;
+    engine->clock = options->clock;
+    engine->entropy = options->entropy;
+    engine->log = options->log != NULL ? *options->log : (struct kw_log){.fd = -1, .clock = options->clock};
+    engine->writable = true;
+    kw__queue_init(&engine->writes);
+    kw__queue_init(&engine->reads);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&engine->filled_lock, NULL);
+    pthread_cond_init(&engine->filled, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return engine;
+}
+
+enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw_store *store_take,
+                              struct kw_engine **engine_out, struct kw_error *error_out)
+{
+    struct kw_engine *engine = engine_new(options, store_take);
+    if (engine == NULL) {
+        store_take->ops->close(store_take);
+        return kw__store_failed(error_out, KW_E_MEMORY);
+    }
+    unsigned readers = options->reader_count == 0 ? 2 : options->reader_count;
+    readers = readers > KW_ENGINE_READERS_MAX ? KW_ENGINE_READERS_MAX : readers;
+    enum kw_status status = kw__settings_open(engine, options, error_out);
+    if (status == KW_OK) {
+        status = kw_index_new(&engine->index);
+        status = status != KW_OK ? status : kw__writer_new(engine);
+        status = status != KW_OK ? status : start_threads(engine, readers);
+        if (status != KW_OK) {
+            status =
+                kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "the system has no memory or threads left to start with");
+        }
+    }
+    if (status != KW_OK) {
+        kw_engine_close(engine);
+        return status;
+    }
+    *engine_out = engine;
+    return KW_OK;
+}
+
+void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
+{
+    *op = (struct kw_op){.kind = kind, .project = project};
+    kw_buffer_init(&op->result, kind == KW_OP_LIST ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX : KW_RECORD_MAX);
+    kw_buffer_init(&op->other, KW_RECORD_MAX);
+}
+
+void kw_op_deinit(struct kw_op *op)
+{
+    kw_secret_wipe(&op->secret);
+    kw_buffer_deinit(&op->result);
+    kw_buffer_deinit(&op->other);
+}
+
+void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
+{
+    bool reads = op->kind == KW_OP_GET || op->kind == KW_OP_LIST || op->kind == KW_OP_LOAD;
+    if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
+        return;
+    }
+    op->status =
+        kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL, "too many requests are waiting: try again after a moment");
+    op->done(op);
+}
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool is_done;
+};
+
+static void wake(struct kw_op *op)
+{
+    struct waiter *waiter = op->context;
+    pthread_mutex_lock(&waiter->lock);
+    waiter->is_done = true;
+    pthread_cond_signal(&waiter->done);
+    pthread_mutex_unlock(&waiter->lock);
+}
+
+enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op)
+{
+    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    op->done = wake;
+    op->context = &waiter;
+    kw_engine_submit(engine, op);
+    pthread_mutex_lock(&waiter.lock);
+    while (!waiter.is_done) {
+        pthread_cond_wait(&waiter.done, &waiter.lock);
+    }
+    pthread_mutex_unlock(&waiter.lock);
+    pthread_cond_destroy(&waiter.done);
+    pthread_mutex_destroy(&waiter.lock);
+    return op->status;
+}
+
+bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out)
+{
+    return kw_list_next(rest, encoding_out);
+}
+
+void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out)
+{
+    *stats_out = (struct kw_engine_stats){
+        .index_keys = kw_index_count(engine->index),
+        .index_bytes = kw_index_bytes(engine->index),
+        .index_complete = kw_index_complete(engine->index),
+        .store_loads = __atomic_load_n(&engine->store_loads, __ATOMIC_RELAXED),
+        .commits = __atomic_load_n(&engine->commits, __ATOMIC_RELAXED),
+        .commit_ops = __atomic_load_n(&engine->commit_ops, __ATOMIC_RELAXED),
+        .queue_depth = kw__queue_depth(&engine->writes) + kw__queue_depth(&engine->reads),
+        .writable = __atomic_load_n(&engine->writable, __ATOMIC_RELAXED),
+    };
+}
+
+const struct kw_index *kw_engine_index(const struct kw_engine *engine)
+{
+    return engine->index;
+}
+
+void kw_engine_wait_filled(struct kw_engine *engine)
+{
+    pthread_mutex_lock(&engine->filled_lock);
+    while (!engine->fill_ended) {
+        pthread_cond_wait(&engine->filled, &engine->filled_lock);
+    }
+    pthread_mutex_unlock(&engine->filled_lock);
+}

@@ -1,0 +1,112 @@
+#include "engine/internal.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#include <time.h>
+
+#define RETRY_MS 200
+
+struct page {
+    struct kw_engine *engine;
+    struct kw_id last;
+    size_t count;
+    bool out_of_memory;
+};
+
+enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row)
+{
+    const struct kw_project *project = kw_project_by_name(row->project);
+    struct kw_digest digest = {.size = (uint8_t)row->digest.size};
+    if (project == NULL || row->digest.size == 0 || row->digest.size > sizeof digest.bytes) {
+        return KW_E_CORRUPT;
+    }
+    memcpy(digest.bytes, row->digest.data, row->digest.size);
+    return kw_index_put(engine->index, &digest, project->number, row->erased, row->record);
+}
+
+static void log_damaged(struct kw_engine *engine, const struct kw_id *id, enum kw_status status)
+{
+    char text[KW_ID_TEXT_SIZE];
+    kw_id_format(id, text);
+    struct kw_log_line line;
+    kw_log_begin(&line, &engine->log, KW_LOG_ERROR, "record_unreadable");
+    kw_log_bytes(&line, "keyId", kw_bytes_of(text, sizeof text));
+    kw_log_text(&line, "status", kw_status_name(status));
+    kw_log_end(&line);
+}
+
+/* A record that cannot be read must not keep the others from being served: it is reported and left out. */
+static enum kw_status fill_sink(void *context, const struct kw_store_row *row)
+{
+    struct page *page = context;
+    page->last = row->id;
+    page->count++;
+    enum kw_status status = kw__index_row(page->engine, row);
+    if (status == KW_E_MEMORY) {
+        page->out_of_memory = true;
+        return status;
+    }
+    if (status != KW_OK) {
+        log_damaged(page->engine, &row->id, status);
+    }
+    return KW_OK;
+}
+
+static void pause_before_retry(struct kw_engine *engine)
+{
+    uint64_t until = kw_monotonic_ns() + RETRY_MS * UINT64_C(1000000);
+    struct timespec deadline = {.tv_sec = (time_t)(until / 1000000000U), .tv_nsec = (long)(until % 1000000000U)};
+    pthread_mutex_lock(&engine->filled_lock);
+    while (!engine->stopping && pthread_cond_timedwait(&engine->filled, &engine->filled_lock, &deadline) == 0) {
+    }
+    pthread_mutex_unlock(&engine->filled_lock);
+}
+
+static bool is_stopping(struct kw_engine *engine)
+{
+    pthread_mutex_lock(&engine->filled_lock);
+    bool stopping = engine->stopping;
+    pthread_mutex_unlock(&engine->filled_lock);
+    return stopping;
+}
+
+/* True when every row was seen. Without memory for all of them the index stays partial, and misses ask the store. */
+static bool fill(struct kw_engine *engine)
+{
+    struct kw_store_filter filter = {.limit = KW_STORE_LIST_MAX};
+    while (!is_stopping(engine)) {
+        struct page page = {.engine = engine, .last = filter.after};
+        enum kw_status status = engine->store->ops->list(engine->store, &filter, fill_sink, &page);
+        filter.after = page.last;
+        if (page.out_of_memory) {
+            return false;
+        }
+        if (status != KW_OK) {
+            pause_before_retry(engine);
+        } else if (page.count < filter.limit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void *kw__filler_main(void *context)
+{
+    struct kw_engine *engine = context;
+    uint64_t began = kw_monotonic_ns();
+    if (fill(engine)) {
+        kw_index_set_complete(engine->index);
+    }
+    struct kw_log_line line;
+    kw_log_begin(&line, &engine->log, KW_LOG_INFO, "index_filled");
+    kw_log_i64(&line, "keys", (int64_t)kw_index_count(engine->index));
+    kw_log_i64(&line, "bytes", (int64_t)kw_index_bytes(engine->index));
+    kw_log_i64(&line, "ms", (int64_t)((kw_monotonic_ns() - began) / 1000000U));
+    kw_log_end(&line);
+    pthread_mutex_lock(&engine->filled_lock);
+    engine->fill_ended = true;
+    pthread_cond_broadcast(&engine->filled);
+    pthread_mutex_unlock(&engine->filled_lock);
+    return NULL;
+}

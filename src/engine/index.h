@@ -1,0 +1,45 @@
+/*
+ * The live index: digest -> entry. Readers take no lock and touch one cache line of the table and the entry itself;
+ * writers share one mutex. An entry is never changed in place, but for flags that a passed time sets: a newer one takes
+ * its place, and the old one is freed when no reader can see it any more. Nothing ever leaves the index: an erased key
+ * leaves a tombstone in it, so that a slow loader cannot bring back what it read before (DESIGN, invariant 8).
+ */
+#ifndef KW_ENGINE_INDEX_H
+#define KW_ENGINE_INDEX_H
+
+#include "core/verdict.h"
+
+struct kw_index;
+
+KW_MUST_USE enum kw_status kw_index_new(struct kw_index **index_out);
+void kw_index_free(struct kw_index *index);
+
+/* Around every find; entries stay valid until the end. They nest. */
+void kw_index_read_begin(void);
+void kw_index_read_end(void);
+
+/* The entry of that digest, NULL when it is not here. */
+struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_digest *digest);
+/* Asks the processor to fetch what a find will read first, and what it will read then. */
+void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
+void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest);
+
+/*
+ * Puts a copy of a record's entry in, unless an entry of the same or a newer version is there. When it returns, every
+ * find that begins sees it. KW_E_MEMORY, or as kw_entry_build.
+ */
+KW_MUST_USE enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project,
+                                        bool erased, struct kw_bytes encoding);
+
+/* Frees what was replaced; waits for readers. Called by writers now and then, outside of any read. */
+void kw_index_reclaim(struct kw_index *index);
+
+/* From now on a digest that is not here is in no store. */
+void kw_index_set_complete(struct kw_index *index);
+/* To be asked before a find: when true, that find's NULL is final. */
+bool kw_index_complete(const struct kw_index *index);
+
+uint64_t kw_index_count(const struct kw_index *index);
+uint64_t kw_index_bytes(const struct kw_index *index);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * What the files of the engine share. Threads: one writer (writer.c), some readers (reader.c), one filler
+ * (filler.c) that ends when the index is full; verifying (verify.c) happens on whatever thread asks.
+ */
+#ifndef KW_ENGINE_INTERNAL_H
+#define KW_ENGINE_INTERNAL_H
+
+#include "engine/engine.h"
+#include "engine/index.h"
+
+#include <pthread.h>
+
+#define KW_SCHEMES_MAX 8
+#define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
+
+/* Operations waiting for a worker. */
+struct kw_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t ready;
+    struct kw_op *first, *last;
+    size_t count;
+    bool closed;
+};
+
+struct kw_lapse {
+    struct kw_id id;
+    uint16_t project;
+    int64_t noticed_ms;
+};
+
+/* Keys whose time was seen to have passed. Filled by verifications, which do not wait: a taken lock means "later". */
+struct kw_lapses {
+    int lock;
+    uint32_t count;
+    struct kw_lapse items[KW_LAPSES_MAX];
+};
+
+/* A write of unknown outcome whose key the index may show too kindly; reloaded until the store answers. */
+struct kw_doubt {
+    struct kw_digest digest;
+    struct kw_doubt *next;
+};
+
+struct kw_engine {
+    struct kw_store *store;
+    struct kw_index *index;
+    struct kw_digester *digesters[KW_SCHEMES_MAX]; /* the first is that of new keys */
+    size_t digester_count;
+    struct kw_clock clock;
+    struct kw_entropy entropy;
+    struct kw_log log;
+
+    struct kw_queue writes;
+    struct kw_queue reads;
+    pthread_t writer, filler, readers[KW_ENGINE_READERS_MAX];
+    unsigned reader_count;
+    bool writer_started, filler_started;
+
+    struct kw_lapses lapses;
+    struct kw_doubt *doubts; /* the writer's */
+    struct kw_writer *writer_state;
+
+    pthread_mutex_t filled_lock;
+    pthread_cond_t filled;
+    bool fill_ended;
+    bool stopping;
+
+    uint64_t store_loads, commits, commit_ops;
+    bool writable;
+};
+
+void kw__queue_init(struct kw_queue *queue);
+void kw__queue_deinit(struct kw_queue *queue);
+/* False when it is full or closed. */
+KW_MUST_USE bool kw__queue_put(struct kw_queue *queue, struct kw_op *op);
+/*
+ * Takes up to `most` in order of arrival, as a chain; waits for the first at most `wait_ms` (below 0: for ever). NULL
+ * after that time, or when the queue is closed and empty (then `closed_out` is true).
+ */
+struct kw_op *kw__queue_take(struct kw_queue *queue, size_t most, int wait_ms, bool *closed_out);
+size_t kw__queue_depth(const struct kw_queue *queue);
+/* What is in it is still taken; nothing new comes in. */
+void kw__queue_close(struct kw_queue *queue);
+
+void *kw__writer_main(void *engine);
+void *kw__reader_main(void *engine);
+void *kw__filler_main(void *engine);
+
+/* What the writer needs ahead of the first commit; freed by kw__writer_free. */
+KW_MUST_USE enum kw_status kw__writer_new(struct kw_engine *engine);
+void kw__writer_free(struct kw_engine *engine);
+
+/* Puts a row of the store into the index. */
+KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row);
+
+/* A sink that copies one row's encoding and index data into memory of the caller's. */
+struct kw_found {
+    struct kw_arena *arena;
+    struct kw_store_row row;
+};
+enum kw_status kw__found_sink(void *found, const struct kw_store_row *row);
+
+/* The failures of a store in words for the caller. */
+enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status);
+
+/* Settings: pepper and digest schemes; makes the digesters. */
+KW_MUST_USE enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engine_options *options,
+                                             struct kw_error *error_out);
+
+/* The digest of a key under the scheme of new keys. */
+void kw__digest_new_key(const struct kw_engine *engine, struct kw_bytes key, struct kw_digest *digest_out);
+
+#endif

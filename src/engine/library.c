@@ -1,0 +1,340 @@
+#include "engine/library.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#define LIST_LIMIT_DEFAULT 50
+
+static enum kw_status no_such_project(struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_PROJECT_NOT_FOUND, "project", "there is no such project");
+}
+
+static struct kw_clock clock_of(const struct kw_options *options)
+{
+    return options->now_ms == NULL ? kw_clock_system()
+                                   : (struct kw_clock){.now_ms = options->now_ms, .context = options->now_context};
+}
+
+static enum kw_status open_folder(const struct kw_options *options, struct keyward *keyward, struct kw_error *error_out)
+{
+    struct kw_data_options data = {.path = options->data,
+                                   .may_make = true,
+                                   .digest_scheme = options->digest,
+                                   .clock = clock_of(options),
+                                   .entropy = kw_entropy_system()};
+    enum kw_status status = kw_data_folder_open(&data, &keyward->folder, error_out);
+    keyward->has_folder = status == KW_OK;
+    keyward->engine = keyward->has_folder ? keyward->folder.engine : NULL;
+    return status;
+}
+
+static enum kw_status open_store(const struct kw_options *options, struct keyward *keyward, struct kw_error *error_out)
+{
+    struct kw_secret pepper KW_WIPED = {0};
+    enum kw_status status = kw_secret_set(&pepper, kw_bytes_of(options->pepper, KW_PEPPER_SIZE));
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_engine_options engine = {.pepper = &pepper,
+                                       .digest_scheme = options->digest,
+                                       .clock = clock_of(options),
+                                       .entropy = kw_entropy_system()};
+    return kw_engine_open(&engine, options->store_take, &keyward->engine, error_out);
+}
+
+static void close_store(struct kw_store *store)
+{
+    if (store != NULL) {
+        store->ops->close(store);
+    }
+}
+
+enum kw_status kw_open(const struct kw_options *options, struct keyward **keyward_out, struct kw_error *error_out)
+{
+    bool brings_store = options->store_take != NULL;
+    if (brings_store == (options->data != NULL) || brings_store != (options->pepper != NULL)) {
+        close_store(options->store_take);
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "options",
+                         "give either a data folder, or a store and the pepper that belongs to it");
+    }
+    struct keyward *keyward = kw_alloc(1, sizeof *keyward);
+    if (keyward == NULL) {
+        close_store(options->store_take);
+        return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left");
+    }
+    enum kw_status status =
+        brings_store ? open_store(options, keyward, error_out) : open_folder(options, keyward, error_out);
+    if (status != KW_OK) {
+        kw_free(keyward);
+        return status;
+    }
+    *keyward_out = keyward;
+    return KW_OK;
+}
+
+void kw_close(struct keyward *keyward)
+{
+    if (keyward == NULL) {
+        return;
+    }
+    if (keyward->has_folder) {
+        kw_data_folder_close(&keyward->folder);
+    } else {
+        kw_engine_close(keyward->engine);
+    }
+    kw_free(keyward);
+}
+
+bool kw_id_from_text(struct kw_bytes text, struct kw_id *id_out)
+{
+    return kw_id_parse(text, id_out);
+}
+
+void kw_id_to_text(const struct kw_id *id, char *out)
+{
+    kw_id_format(id, out);
+    out[KW_ID_TEXT_SIZE] = '\0';
+}
+
+void kw_held_record_clear(struct kw_held_record *held)
+{
+    if (held == NULL) {
+        return;
+    }
+    kw_free(held->memory);
+    *held = (struct kw_held_record){0};
+}
+
+void kw_new_key_clear(struct kw_new_key *made)
+{
+    if (made == NULL) {
+        return;
+    }
+    kw_wipe(made->key, sizeof made->key);
+    kw_held_record_clear(&made->held);
+    kw_held_record_clear(&made->previous);
+}
+
+/* A copy that stands on its own. */
+static enum kw_status hold(struct kw_bytes encoding, struct kw_held_record *held_out)
+{
+    struct kw_held_record held = {.memory = kw_alloc(1, encoding.size + 1)};
+    if (held.memory == NULL) {
+        return KW_E_MEMORY;
+    }
+    memcpy(held.memory, encoding.data, encoding.size);
+    enum kw_status status = kw_record_decode(kw_bytes_of(held.memory, encoding.size), &held.record);
+    if (status != KW_OK) {
+        kw_free(held.memory);
+        return status;
+    }
+    *held_out = held;
+    return KW_OK;
+}
+
+static enum kw_status check_texts(const struct kw_change_request *request, struct kw_error *error_out)
+{
+    const struct {
+        const char *field;
+        struct kw_bytes text;
+        size_t size_max;
+    } texts[] = {{"actor", request->actor, KW_ACTOR_MAX}, {"reason", request->reason, KW_REASON_MAX}};
+    for (size_t i = 0; i < KW_COUNT_OF(texts); i++) {
+        if (texts[i].text.size > texts[i].size_max || !kw_utf8_valid(texts[i].text) ||
+            kw_bytes_has_control(texts[i].text)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, texts[i].field,
+                             "must be UTF-8 text without control characters, at most %zu bytes", texts[i].size_max);
+        }
+    }
+    return KW_OK;
+}
+
+/* Runs a change; on KW_OK the caller reads `op` and then gives it back, else it is given back already. */
+static enum kw_status run(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
+                          struct kw_op *op, struct kw_error *error_out)
+{
+    uint16_t project = kw__project_of(request->project);
+    if (project == KW_PROJECT_NONE) {
+        return no_such_project(error_out);
+    }
+    enum kw_status status = check_texts(request, error_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    kw_op_init(op, kind, project);
+    op->id = request->id;
+    op->params = request->params;
+    op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
+    op->reason = request->reason;
+    op->grace_ms = request->grace_ms;
+    op->if_version = request->if_version;
+    status = kw_engine_run(keyward->engine, op);
+    if (status != KW_OK) {
+        if (error_out != NULL) {
+            *error_out = op->error;
+        }
+        kw_op_deinit(op);
+    }
+    return status;
+}
+
+/* The change is made; only handing out its result can still fail, which the caller must be able to tell from "not
+ * made". */
+static enum kw_status result_lost(struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
+                     "the change was made, but there was no memory to hand out its record: read the key");
+}
+
+static enum kw_status change(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
+                             struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    struct kw_op op;
+    enum kw_status status = run(keyward, request, kind, &op, error_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (held_out != NULL && hold(kw_buffer_bytes(&op.result), held_out) != KW_OK) {
+        status = result_lost(error_out);
+    }
+    kw_op_deinit(&op);
+    return status;
+}
+
+static enum kw_status make(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
+                           struct kw_new_key *made_out, struct kw_error *error_out)
+{
+    struct kw_op op;
+    enum kw_status status = run(keyward, request, kind, &op, error_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_new_key made = {0};
+    struct kw_bytes key = kw_secret_expose(&op.secret);
+    memcpy(made.key, key.data, key.size);
+    status = hold(kw_buffer_bytes(&op.result), &made.held);
+    if (status == KW_OK && op.other.size > 0) {
+        status = hold(kw_buffer_bytes(&op.other), &made.previous);
+    }
+    if (status == KW_OK) {
+        *made_out = made;
+        kw_wipe(made.key, sizeof made.key);
+    } else {
+        kw_new_key_clear(&made);
+        status = result_lost(error_out);
+    }
+    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_status kw_create(struct keyward *keyward, const struct kw_change_request *request, struct kw_new_key *made_out,
+                         struct kw_error *error_out)
+{
+    return make(keyward, request, KW_OP_CREATE, made_out, error_out);
+}
+
+enum kw_status kw_rotate(struct keyward *keyward, const struct kw_change_request *request, struct kw_new_key *made_out,
+                         struct kw_error *error_out)
+{
+    return make(keyward, request, KW_OP_ROTATE, made_out, error_out);
+}
+
+enum kw_status kw_update(struct keyward *keyward, const struct kw_change_request *request,
+                         struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    return change(keyward, request, KW_OP_UPDATE, held_out, error_out);
+}
+
+enum kw_status kw_enable(struct keyward *keyward, const struct kw_change_request *request,
+                         struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    return change(keyward, request, KW_OP_ENABLE, held_out, error_out);
+}
+
+enum kw_status kw_disable(struct keyward *keyward, const struct kw_change_request *request,
+                          struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    return change(keyward, request, KW_OP_DISABLE, held_out, error_out);
+}
+
+enum kw_status kw_revoke(struct keyward *keyward, const struct kw_change_request *request,
+                         struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    return change(keyward, request, KW_OP_REVOKE, held_out, error_out);
+}
+
+enum kw_status kw_erase(struct keyward *keyward, const struct kw_change_request *request, struct kw_error *error_out)
+{
+    return change(keyward, request, KW_OP_ERASE, NULL, error_out);
+}
+
+enum kw_status kw_get(struct keyward *keyward, struct kw_bytes project, const struct kw_id *id,
+                      struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    return change(keyward, &(struct kw_change_request){.project = project, .id = *id}, KW_OP_GET, held_out, error_out);
+}
+
+static enum kw_status hand_out(const struct kw_op *op,
+                               enum kw_status (*sink)(void *context, const struct kw_record *record), void *context,
+                               struct kw_error *error_out)
+{
+    struct kw_bytes rest = kw_buffer_bytes(&op->result);
+    struct kw_bytes encoding;
+    enum kw_status status = KW_OK;
+    while (status == KW_OK && kw_op_next(&rest, &encoding)) {
+        struct kw_record record;
+        if (kw_record_decode(encoding, &record) != KW_OK) {
+            return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds a record that cannot be read");
+        }
+        status = sink(context, &record);
+    }
+    return status;
+}
+
+enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *request,
+                       enum kw_status (*sink)(void *context, const struct kw_record *record), void *context,
+                       bool *has_more_out, struct kw_id *cursor_out, struct kw_error *error_out)
+{
+    uint16_t project = kw__project_of(request->project);
+    if (project == KW_PROJECT_NONE) {
+        return no_such_project(error_out);
+    }
+    if (request->limit > KW_STORE_LIST_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "limit", "must be at most %d", KW_STORE_LIST_MAX);
+    }
+    struct kw_list_query query = {.owner = request->owner,
+                                  .org_id = request->org_id,
+                                  .tag = request->tag,
+                                  .env = request->env,
+                                  .has_status = request->has_status,
+                                  .status = request->status,
+                                  .text = request->text,
+                                  .after = request->after,
+                                  .limit = request->limit == 0 ? LIST_LIMIT_DEFAULT : request->limit};
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_LIST, project);
+    op.query = &query;
+    enum kw_status status = kw_engine_run(keyward->engine, &op);
+    if (status == KW_OK) {
+        status = hand_out(&op, sink, context, error_out);
+    } else if (error_out != NULL) {
+        *error_out = op.error;
+    }
+    if (status == KW_OK) {
+        *has_more_out = op.has_more;
+        *cursor_out = op.cursor;
+    }
+    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms)
+{
+    return kw_record_status(record, now_ms);
+}
+
+void kw_wait_filled(struct keyward *keyward)
+{
+    kw_engine_wait_filled(keyward->engine);
+}

@@ -1,0 +1,22 @@
+/* What the files behind keyward.h share. */
+#ifndef KW_ENGINE_LIBRARY_H
+#define KW_ENGINE_LIBRARY_H
+
+#include "engine/data_folder.h"
+#include "engine/engine.h"
+#include <keyward/keyward.h>
+
+struct keyward {
+    struct kw_engine *engine;
+    struct kw_data_folder folder; /* owns the engine, unless the program brought a store of its own */
+    bool has_folder;
+};
+
+/* The number of a project; KW_PROJECT_NONE when there is none of that name. Empty: `default`. */
+static inline uint16_t kw__project_of(struct kw_bytes name)
+{
+    const struct kw_project *project = name.size == 0 ? NULL : kw_project_by_name(name);
+    return name.size == 0 ? KW_PROJECT_DEFAULT : project == NULL ? KW_PROJECT_NONE : project->number;
+}
+
+#endif

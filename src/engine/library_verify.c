@@ -1,0 +1,136 @@
+#include "base/bytes.h"
+#include "core/id.h"
+#include "core/scope.h"
+#include "engine/library.h"
+
+#define TOGETHER 32
+
+/* Only what can be asked is asked: a scope that no key could hold must not read as "not held". */
+static bool ask(const struct kw_verify_request *request, struct kw_verification *v)
+{
+    v->key = request->key;
+    v->question = (struct kw_question){.project = kw__project_of(request->project),
+                                       .env = request->env,
+                                       .scopes = request->scopes,
+                                       .scope_count = request->scope_count,
+                                       .resource = request->resource,
+                                       .resource_scopes = request->resource_scopes,
+                                       .resource_scope_count = request->resource_scope_count};
+    bool valid =
+        v->question.project != KW_PROJECT_NONE &&
+        (request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource));
+    for (size_t i = 0; valid && i < request->scope_count; i++) {
+        valid = kw_scope_valid(request->scopes[i]);
+    }
+    for (size_t i = 0; valid && i < request->resource_scope_count; i++) {
+        valid = kw_scope_valid(request->resource_scopes[i]);
+    }
+    return valid;
+}
+
+/* Takes over what lives only as long as the read section. */
+static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
+                             struct kw_verdict *verdict_out)
+{
+    verdict_out->code = v->code;
+    verdict_out->has_record = false;
+    verdict_out->missing[0] = '\0';
+    if (v->missing.size > 0 && v->missing.size <= KW_SCOPE_MAX) {
+        memcpy(verdict_out->missing, v->missing.data, v->missing.size);
+        verdict_out->missing[v->missing.size] = '\0';
+    }
+    if (v->entry == NULL) {
+        memset(&verdict_out->id, 0, sizeof verdict_out->id);
+        return KW_OK;
+    }
+    verdict_out->id = kw_entry_id(v->entry);
+    if (request->record_memory == NULL) {
+        return KW_OK;
+    }
+    struct kw_bytes encoding = kw_entry_record(v->entry);
+    if (encoding.size > request->record_memory_size) {
+        return KW_E_LIMIT;
+    }
+    memcpy(request->record_memory, encoding.data, encoding.size);
+    verdict_out->has_record = true;
+    return kw_record_decode(kw_bytes_of(request->record_memory, encoding.size), &verdict_out->record);
+}
+
+/* The index is still filling and does not know the key: a worker asks the store. */
+static enum kw_status load(struct keyward *keyward, struct kw_bytes key)
+{
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_LOAD, KW_PROJECT_NONE);
+    op.key = key;
+    enum kw_status status = kw_engine_run(keyward->engine, &op);
+    kw_op_deinit(&op);
+    return status;
+}
+
+static enum kw_status verify_after_load(struct keyward *keyward, const struct kw_verify_request *request,
+                                        struct kw_verification *v, struct kw_verdict *verdict_out)
+{
+    enum kw_status status = load(keyward, request->key);
+    if (status != KW_OK && status != KW_E_NOT_FOUND) {
+        return status;
+    }
+    kw_engine_read_begin();
+    kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
+    /* What the store did not know either is unknown: the code says so already. */
+    status = answer(request, v, verdict_out);
+    kw_engine_read_end();
+    return status;
+}
+
+enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
+                         struct kw_verdict *verdict_out)
+{
+    struct kw_verification v;
+    if (!ask(request, &v)) {
+        return KW_E_INVALID;
+    }
+    kw_engine_read_begin();
+    kw_engine_verify(keyward->engine, &v, kw_engine_now_ms(keyward->engine));
+    enum kw_status status = v.needs_store ? KW_OK : answer(request, &v, verdict_out);
+    kw_engine_read_end();
+    return v.needs_store ? verify_after_load(keyward, request, &v, verdict_out) : status;
+}
+
+static void verify_together(struct keyward *keyward, const struct kw_verify_request *requests, size_t count,
+                            enum kw_status *statuses_out, struct kw_verdict *verdicts_out)
+{
+    struct kw_verification verifications[TOGETHER];
+    for (size_t i = 0; i < count; i++) {
+        statuses_out[i] = ask(&requests[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
+        if (statuses_out[i] != KW_OK) {
+            verifications[i].key = (struct kw_bytes){NULL, 0};
+        }
+    }
+    kw_engine_read_begin();
+    kw_engine_verify_many(keyward->engine, verifications, count, kw_engine_now_ms(keyward->engine));
+    for (size_t i = 0; i < count; i++) {
+        if (statuses_out[i] == KW_OK && !verifications[i].needs_store) {
+            statuses_out[i] = answer(&requests[i], &verifications[i], &verdicts_out[i]);
+        }
+    }
+    kw_engine_read_end();
+    for (size_t i = 0; i < count; i++) {
+        if (statuses_out[i] == KW_OK && verifications[i].needs_store) {
+            statuses_out[i] = verify_after_load(keyward, &requests[i], &verifications[i], &verdicts_out[i]);
+        }
+    }
+}
+
+enum kw_status kw_verify_many(struct keyward *keyward, const struct kw_verify_request *requests, size_t count,
+                              enum kw_status *statuses_out, struct kw_verdict *verdicts_out)
+{
+    for (size_t at = 0; at < count; at += TOGETHER) {
+        size_t together = count - at < TOGETHER ? count - at : TOGETHER;
+        verify_together(keyward, requests + at, together, statuses_out + at, verdicts_out + at);
+    }
+    enum kw_status status = KW_OK;
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        status = statuses_out[i];
+    }
+    return status;
+}

@@ -1,0 +1,314 @@
+#include "engine/writer.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+#include "core/management.h"
+
+/* Where an earlier operation of the same group has left this key; NULL when none touched it. */
+static const struct kw_work *touched_before(const struct kw_writer *writer, size_t index, const struct kw_id *id,
+                                            const struct kw_record **record_out)
+{
+    for (size_t i = index; i-- > 0;) {
+        const struct kw_work *work = &writer->works[i];
+        if (work->settled || work->put_count == 0) {
+            continue;
+        }
+        if (work->change.has_successor && kw_id_equal(&work->change.successor.id, id)) {
+            *record_out = &work->change.successor;
+            return work;
+        }
+        if (kw_id_equal(&work->change.after.id, id)) {
+            *record_out = &work->change.after;
+            return work;
+        }
+    }
+    return NULL;
+}
+
+static enum kw_status load_from_store(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_found found = {.arena = &engine->writer_state->arena};
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, &work->op->id, kw__found_sink, &found);
+    if (status == KW_OK) {
+        status = kw_record_decode(found.row.record, &work->before);
+    }
+    if (status == KW_OK) {
+        work->before_digest.size = (uint8_t)found.row.digest.size;
+        memcpy(work->before_digest.bytes, found.row.digest.data, found.row.digest.size);
+    }
+    return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, status);
+}
+
+static enum kw_status load(struct kw_engine *engine, size_t index)
+{
+    struct kw_work *work = &engine->writer_state->works[index];
+    const struct kw_record *record = NULL;
+    const struct kw_work *earlier = touched_before(engine->writer_state, index, &work->op->id, &record);
+    if (earlier == NULL) {
+        enum kw_status status = load_from_store(engine, work);
+        if (status != KW_OK) {
+            return status;
+        }
+    } else {
+        bool is_successor = record == &earlier->change.successor;
+        work->before = *record;
+        work->before_digest = earlier->digests[is_successor ? 1 : 0];
+        if (!is_successor && earlier->change.erased) {
+            return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
+        }
+    }
+    const struct kw_project *project = kw_project_by_number(work->op->project);
+    if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
+        return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
+    }
+    work->has_before = true;
+    return KW_OK;
+}
+
+static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_format *format, struct kw_secret *key_out)
+{
+    enum kw_status status = KW_E_LIMIT;
+    while (status == KW_E_LIMIT) { /* each round succeeds but for odds below 2^-100 */
+        uint8_t random[KW_KEY_RANDOM_SIZE];
+        status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+        if (status == KW_OK) {
+            status = kw_key_generate(format, kw_bytes_of(random, sizeof random), key_out);
+        }
+        kw_wipe(random, sizeof random);
+    }
+    return status;
+}
+
+/* The environment of a key that is to be born: the one asked for, that of the key it follows, or the project's first.
+ */
+static const struct kw_environment *environment_of(const struct kw_work *work)
+{
+    const struct kw_project *project = kw_project_by_number(work->op->project);
+    const struct kw_key_params *params = work->op->params;
+    if (work->has_before) {
+        return kw_project_environment(project, work->before.env);
+    }
+    if (params != NULL && (params->given & KW_GIVEN_ENV) != 0) {
+        return kw_project_environment(project, params->env);
+    }
+    return &project->environments[0];
+}
+
+static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
+{
+    struct kw_op *op = work->op;
+    const struct kw_environment *environment = environment_of(work);
+    if (environment == NULL) {
+        return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
+    }
+    bool is_public = work->has_before ? work->before.is_public : op->params != NULL && op->params->is_public;
+    const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
+    if (format->prefix.size == 0) {
+        return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
+    }
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    enum kw_status status = op->chosen_key == NULL ? draw_key(engine, format, &op->secret)
+                                                   : kw_secret_set(&op->secret, kw_secret_expose(op->chosen_key));
+    if (status == KW_OK) {
+        status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    }
+    if (status != KW_OK) {
+        return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the system gave no random bytes");
+    }
+    struct kw_bytes key = kw_secret_expose(&op->secret);
+    *birth_out = (struct kw_birth){.id = kw_id_make(op->now_ms, random),
+                                   .env = environment->name,
+                                   .prefix = format->prefix,
+                                   .digest_scheme = kw_digester_scheme(engine->digesters[0])};
+    memcpy(birth_out->last_four, key.data + key.size - sizeof birth_out->last_four, sizeof birth_out->last_four);
+    return KW_OK;
+}
+
+/* What the management interface's own keys must obey beside the rules for every key. */
+static enum kw_status check_management(const struct kw_work *work)
+{
+    struct kw_op *op = work->op;
+    if (op->project != KW_PROJECT_KEYWARD || op->is_root || op->kind == KW_OP_LAPSE) {
+        return KW_OK;
+    }
+    const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
+    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
+    enum kw_status status = shapes ? kw_management_check(made, &op->error) : KW_OK;
+    if (status != KW_OK || op->authority.size == 0) {
+        return status;
+    }
+    struct kw_record caller;
+    if (kw_record_decode(op->authority, &caller) != KW_OK) {
+        return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
+    }
+    if (work->has_before) {
+        status = kw_management_within(&work->before, &caller, &op->error);
+    }
+    return status != KW_OK || !shapes ? status : kw_management_within(made, &caller, &op->error);
+}
+
+/* Encodes one record as a row of the batch. */
+static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, const struct kw_record *record,
+                              const struct kw_digest *digest, bool erased, uint64_t replaces)
+{
+    struct kw_writer *writer = engine->writer_state;
+    kw_buffer_reset(&writer->scratch);
+    struct kw_bytes encoding;
+    enum kw_status status = kw_record_encode(record, &writer->scratch);
+    if (status == KW_OK && writer->scratch.size > KW_RECORD_MAX) {
+        return kw_refuse(&work->op->error, KW_CODE_INVALID_FIELD, "metadata",
+                         "the whole record may take at most %d bytes: shorten metadata or description", KW_RECORD_MAX);
+    }
+    if (status == KW_OK) {
+        status = kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &encoding);
+    }
+    if (status != KW_OK) {
+        return kw__store_failed(&work->op->error, KW_E_MEMORY);
+    }
+    struct kw_digest *kept = &work->digests[work->put_count];
+    *kept = *digest;
+    work->puts[work->put_count++] = (struct kw_store_put){
+        .row = {.id = record->id,
+                .digest = kw_bytes_of(kept->bytes, kept->size),
+                .digest_scheme = (uint8_t)record->digest_scheme,
+                .project = record->project,
+                .env = record->env,
+                .owner = record->owner,
+                .org_id = record->org_id,
+                .tags = record->tags,
+                .version = record->version,
+                .erased = erased,
+                .record = encoding},
+        .replaces = replaces,
+    };
+    return KW_OK;
+}
+
+static void write_id(struct kw_json_writer *json, const char *name, const struct kw_id *id)
+{
+    char text[KW_ID_TEXT_SIZE];
+    kw_id_format(id, text);
+    kw_json_name(json, name);
+    kw_json_string(json, kw_bytes_of(text, sizeof text));
+}
+
+static void write_text(struct kw_json_writer *json, const char *name, struct kw_bytes text)
+{
+    if (text.size > 0) {
+        kw_json_name(json, name);
+        kw_json_string(json, text);
+    }
+}
+
+/* What audit entry and event have in common. */
+static void write_what_happened(const struct kw_work *work, struct kw_json_writer *json)
+{
+    const struct kw_record *shown = work->change.erased ? &work->before : &work->change.after;
+    write_id(json, "keyId", &shown->id);
+    write_text(json, "owner", work->change.erased ? (struct kw_bytes){NULL, 0} : shown->owner);
+    write_text(json, "env", shown->env);
+    write_text(json, "actor", work->op->actor);
+    write_text(json, "reason", work->op->reason);
+    if (work->change.has_successor) {
+        write_id(json, "rotatedTo", &work->change.successor.id);
+    }
+}
+
+static enum kw_status body_of(struct kw_engine *engine, const struct kw_work *work, bool with_changes,
+                              struct kw_bytes *body_out)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_json_writer json;
+    kw_buffer_reset(&writer->scratch);
+    kw_json_writer_init(&json, &writer->scratch);
+    kw_json_begin_object(&json);
+    write_what_happened(work, &json);
+    if (with_changes && !work->change.erased) {
+        kw_json_name(&json, "changes");
+        kw_record_write_changes(work->has_before ? &work->before : NULL, &work->change.after, &json);
+    }
+    kw_json_end_object(&json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out);
+}
+
+/* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
+static enum kw_status add_account(struct kw_engine *engine, struct kw_work *work)
+{
+    const struct kw_record *after = &work->change.after;
+    struct kw_bytes action = kw_bytes_of_text(work->change.action);
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    work->audit = (struct kw_store_audit){.at_ms = work->op->now_ms,
+                                          .project = after->project,
+                                          .key_id = after->id,
+                                          .owner = after->owner,
+                                          .actor = work->op->actor,
+                                          .action = action};
+    work->event = (struct kw_store_event){
+        .at_ms = work->op->now_ms, .project = after->project, .key_id = after->id, .type = action};
+    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    if (status == KW_OK) {
+        work->event.id = kw_id_make(work->op->now_ms, random);
+        status = body_of(engine, work, true, &work->audit.body);
+    }
+    if (status == KW_OK) {
+        status = body_of(engine, work, false, &work->event.body);
+    }
+    return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, KW_E_MEMORY);
+}
+
+static const enum kw_command_kind command_of[] = {
+    [KW_OP_CREATE] = KW_COMMAND_CREATE,   [KW_OP_UPDATE] = KW_COMMAND_UPDATE, [KW_OP_ENABLE] = KW_COMMAND_ENABLE,
+    [KW_OP_DISABLE] = KW_COMMAND_DISABLE, [KW_OP_REVOKE] = KW_COMMAND_REVOKE, [KW_OP_ROTATE] = KW_COMMAND_ROTATE,
+    [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,
+};
+
+static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_op *op = work->op;
+    bool bears = op->kind == KW_OP_CREATE || op->kind == KW_OP_ROTATE;
+    struct kw_birth *birth = kw_arena_take(&engine->writer_state->arena, sizeof *birth);
+    if (birth == NULL) {
+        return kw__store_failed(&op->error, KW_E_MEMORY);
+    }
+    enum kw_status status = bears ? give_birth(engine, work, birth) : KW_OK;
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_command command = {.kind = command_of[op->kind],
+                                 .project = kw_project_by_number(op->project)->name,
+                                 .params = op->params,
+                                 .birth = bears ? birth : NULL,
+                                 .actor = op->actor,
+                                 .reason = op->reason,
+                                 .grace_ms = op->grace_ms,
+                                 .if_version = op->if_version};
+    status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
+                           &work->change, &op->error);
+    return status != KW_OK ? status : check_management(work);
+}
+
+enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
+{
+    struct kw_work *work = &engine->writer_state->works[index];
+    struct kw_op *op = work->op;
+    if (op->kind != KW_OP_LAPSE) {
+        op->now_ms = kw_engine_now_ms(engine);
+    }
+    enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    status = status != KW_OK ? status : decide(engine, work);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_digest born;
+    if (op->kind == KW_OP_CREATE || work->change.has_successor) {
+        kw__digest_new_key(engine, kw_secret_expose(&op->secret), &born);
+    }
+    const struct kw_digest *digest = work->has_before ? &work->before_digest : &born;
+    status = add_put(engine, work, &work->change.after, digest, work->change.erased,
+                     work->has_before ? work->before.version : 0);
+    if (status == KW_OK && work->change.has_successor) {
+        status = add_put(engine, work, &work->change.successor, &born, false, 0);
+    }
+    return status != KW_OK ? status : add_account(engine, work);
+}

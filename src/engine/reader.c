@@ -1,0 +1,184 @@
+#include "engine/internal.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#define SCAN_MAX 20000 /* rows that one list looks through for a status or text; then it answers with a cursor */
+
+enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status)
+{
+    switch (status) {
+    case KW_E_NOT_FOUND:
+        return kw_refuse(error_out, KW_CODE_KEY_NOT_FOUND, NULL, "there is no such key in this project");
+    case KW_E_CORRUPT:
+        return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds damaged data: see the server's log");
+    case KW_E_NEWER:
+        return kw_refuse(error_out, KW_CODE_STORE_NEWER, NULL, "the store was written by a newer version of Keyward");
+    case KW_E_UNCERTAIN:
+        return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
+                         "the change may or may not have happened: read the key before trying again");
+    case KW_E_MEMORY:
+    case KW_E_LIMIT:
+        return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left for this: try again later");
+    default:
+        return kw_refuse(error_out, KW_CODE_STORE_UNAVAILABLE, NULL,
+                         "the store cannot be reached or written: try again; nothing was changed");
+    }
+}
+
+enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
+{
+    struct kw_found *found = context;
+    found->row = *row;
+    enum kw_status status = kw_arena_copy(found->arena, row->digest, &found->row.digest);
+    status = status != KW_OK ? status : kw_arena_copy(found->arena, row->project, &found->row.project);
+    status = status != KW_OK ? status : kw_arena_copy(found->arena, row->record, &found->row.record);
+    found->row.env = found->row.owner = found->row.org_id = (struct kw_bytes){NULL, 0};
+    found->row.tags = (struct kw_list){{NULL, 0}, 0};
+    return status;
+}
+
+static bool is_of_project(const struct kw_store_row *row, uint16_t project)
+{
+    const struct kw_project *wanted = kw_project_by_number(project);
+    return wanted != NULL && kw_bytes_equal(row->project, wanted->name);
+}
+
+struct get {
+    struct kw_op *op;
+    bool found;
+};
+
+static enum kw_status get_sink(void *context, const struct kw_store_row *row)
+{
+    struct get *get = context;
+    if (!is_of_project(row, get->op->project)) {
+        return KW_E_NOT_FOUND;
+    }
+    kw_buffer_add(&get->op->result, row->record);
+    return kw_buffer_status(&get->op->result);
+}
+
+static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
+{
+    struct get get = {.op = op};
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+struct listing {
+    struct kw_op *op;
+    struct kw_id last; /* looked at */
+    size_t looked_at, kept;
+    int64_t now_ms;
+};
+
+static bool wanted(const struct kw_list_query *query, struct kw_bytes encoding, int64_t now_ms)
+{
+    if (!query->has_status && query->text.size == 0) {
+        return true;
+    }
+    struct kw_record record;
+    if (kw_record_decode(encoding, &record) != KW_OK) {
+        return false;
+    }
+    if (query->has_status && kw_record_status(&record, now_ms) != query->status) {
+        return false;
+    }
+    return query->text.size == 0 || kw_bytes_contains_ignoring_case(record.name, query->text) ||
+           kw_bytes_contains_ignoring_case(record.description, query->text);
+}
+
+static enum kw_status list_sink(void *context, const struct kw_store_row *row)
+{
+    struct listing *listing = context;
+    struct kw_op *op = listing->op;
+    if (listing->kept == op->query->limit) {
+        op->has_more = true;
+        return KW_E_LIMIT; /* enough: one more than asked for tells that there is more */
+    }
+    listing->last = row->id;
+    listing->looked_at++;
+    if (!wanted(op->query, row->record, listing->now_ms)) {
+        return KW_OK;
+    }
+    listing->kept++;
+    kw_list_add(&op->result, row->record);
+    return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
+}
+
+static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
+{
+    const struct kw_list_query *query = op->query;
+    struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
+    struct kw_store_filter filter = {
+        .project = kw_project_by_number(op->project)->name,
+        .owner = query->owner,
+        .org_id = query->org_id,
+        .tag = query->tag,
+        .env = query->env,
+        .limit = query->limit < KW_STORE_LIST_MAX ? query->limit + 1 : KW_STORE_LIST_MAX,
+    };
+    bool exhausted = false;
+    while (!exhausted && !op->has_more && listing.looked_at < SCAN_MAX) {
+        size_t before = listing.looked_at;
+        filter.after = listing.last;
+        enum kw_status status = engine->store->ops->list(engine->store, &filter, list_sink, &listing);
+        if (status != KW_OK && !op->has_more) {
+            return kw__store_failed(&op->error, status);
+        }
+        exhausted = listing.looked_at - before < filter.limit;
+    }
+    op->has_more = op->has_more || !exhausted;
+    op->cursor = listing.last;
+    return KW_OK;
+}
+
+static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
+{
+    uint8_t memory[2048];
+    struct kw_arena arena;
+    kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
+    struct kw_found found = {.arena = &arena};
+    enum kw_status status = KW_E_NOT_FOUND;
+    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
+        struct kw_digest digest;
+        kw_digest_key(engine->digesters[i], op->key, &digest);
+        status = engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size),
+                                                    kw__found_sink, &found);
+    }
+    status = status == KW_OK ? kw__index_row(engine, &found.row) : status;
+    kw_arena_reset(&arena);
+    __atomic_fetch_add(&engine->store_loads, 1, __ATOMIC_RELAXED);
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+static void run_read(struct kw_engine *engine, struct kw_op *op)
+{
+    op->now_ms = kw_engine_now_ms(engine);
+    switch (op->kind) {
+    case KW_OP_GET:
+        op->status = run_get(engine, op);
+        break;
+    case KW_OP_LIST:
+        op->status = run_list(engine, op);
+        break;
+    default:
+        op->status = run_load(engine, op);
+        break;
+    }
+    op->done(op);
+}
+
+void *kw__reader_main(void *context)
+{
+    struct kw_engine *engine = context;
+    bool closed = false;
+    while (!closed) {
+        struct kw_op *op = kw__queue_take(&engine->reads, 1, -1, &closed);
+        if (op != NULL) {
+            run_read(engine, op);
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,132 @@
+#include "engine/internal.h"
+
+#include "base/bytes.h"
+
+#define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
+
+void kw_engine_read_begin(void)
+{
+    kw_index_read_begin();
+}
+
+void kw_engine_read_end(void)
+{
+    kw_index_read_end();
+}
+
+/* Leaves word for the writer. Never waits: whoever finds the lock taken notices again at the next verification. */
+static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, int64_t now_ms)
+{
+    struct kw_record record;
+    if (kw_record_decode(kw_entry_record(entry), &record) != KW_OK) {
+        return;
+    }
+    bool grace_ended = record.grace_until_ms != 0 && record.revoked_at_ms == 0;
+    __atomic_fetch_or(&entry->flags, grace_ended ? KW_ENTRY_REVOKED : KW_ENTRY_LAPSED, __ATOMIC_RELAXED);
+    struct kw_lapses *lapses = &engine->lapses;
+    if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
+        return;
+    }
+    if (lapses->count < KW_LAPSES_MAX) {
+        lapses->items[lapses->count++] = (struct kw_lapse){record.id, entry->project, now_ms};
+    }
+    __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Refuses what needs no look-up. True when there is a digest to look up. */
+static bool admit(struct kw_verification *v)
+{
+    v->code = KW_CODE_NONE;
+    v->needs_store = false;
+    v->entry = NULL;
+    v->missing = (struct kw_bytes){NULL, 0};
+    if (v->key.size == 0) {
+        v->code = KW_CODE_MISSING_KEY;
+        return false;
+    }
+    const struct kw_project *project = kw_project_by_number(v->question.project);
+    if (project == NULL || !kw_key_well_formed(v->key) || !kw_project_has_prefix_of(project, v->key)) {
+        v->code = KW_CODE_INVALID_FORMAT;
+        return false;
+    }
+    return true;
+}
+
+/* Looks further where a project holds keys of several schemes. */
+static struct kw_entry *find_elsewhere(const struct kw_engine *engine, struct kw_verification *v)
+{
+    struct kw_entry *entry = NULL;
+    for (size_t i = 1; i < engine->digester_count && entry == NULL; i++) {
+        kw_digest_key(engine->digesters[i], v->key, &v->digest);
+        entry = kw_index_find(engine->index, &v->digest);
+    }
+    return entry;
+}
+
+static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+{
+    bool complete = kw_index_complete(engine->index); /* asked first: a NULL after it is final */
+    struct kw_entry *entry = kw_index_find(engine->index, &v->digest);
+    if (entry == NULL) {
+        entry = find_elsewhere(engine, v);
+    }
+    if (entry == NULL && !complete) {
+        v->needs_store = true;
+        v->code = KW_CODE_INVALID_KEY;
+        return;
+    }
+    struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
+    v->code = decision.code;
+    v->missing = decision.missing;
+    v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
+    if (decision.lapse_noticed) {
+        note_lapse(engine, entry, now_ms);
+    }
+}
+
+void kw_engine_verify(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+{
+    if (!admit(v)) {
+        return;
+    }
+    kw_digest_key(engine->digesters[0], v->key, &v->digest);
+    decide(engine, v, now_ms);
+}
+
+static void verify_together(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
+                            int64_t now_ms)
+{
+    struct kw_verification *admitted[TOGETHER];
+    struct kw_bytes keys[TOGETHER];
+    struct kw_digest digests[TOGETHER];
+    size_t admitted_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (admit(&verifications[i])) {
+            keys[admitted_count] = verifications[i].key;
+            admitted[admitted_count++] = &verifications[i];
+        }
+    }
+    if (admitted_count == 0) {
+        return;
+    }
+    kw_digest_keys(engine->digesters[0], keys, admitted_count, digests);
+    for (size_t i = 0; i < admitted_count; i++) {
+        kw_index_prefetch_bucket(engine->index, &digests[i]);
+    }
+    for (size_t i = 0; i < admitted_count; i++) {
+        kw_index_prefetch_entry(engine->index, &digests[i]);
+    }
+    for (size_t i = 0; i < admitted_count; i++) {
+        admitted[i]->digest = digests[i];
+        decide(engine, admitted[i], now_ms);
+    }
+}
+
+void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
+                           int64_t now_ms)
+{
+    for (size_t at = 0; at < count; at += TOGETHER) {
+        size_t together = count - at < TOGETHER ? count - at : TOGETHER;
+        verify_together(engine, verifications + at, together, now_ms);
+    }
+}

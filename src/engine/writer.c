@@ -1,0 +1,283 @@
+#include "engine/writer.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#define GROUP_MEMORY_MAX ((size_t)64 * 1024 * 1024)
+#define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
+
+enum kw_status kw__writer_new(struct kw_engine *engine)
+{
+    struct kw_writer *writer = kw_alloc(1, sizeof *writer);
+    void *block = kw_alloc(1, GROUP_FIRST_BLOCK);
+    if (writer == NULL || block == NULL) {
+        kw_free(writer);
+        kw_free(block);
+        return KW_E_MEMORY;
+    }
+    kw_arena_init(&writer->arena, block, GROUP_FIRST_BLOCK, GROUP_MEMORY_MAX);
+    kw_buffer_init(&writer->scratch, (size_t)16 * KW_RECORD_MAX);
+    engine->writer_state = writer;
+    return KW_OK;
+}
+
+void kw__writer_free(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    if (writer == NULL) {
+        return;
+    }
+    while (engine->doubts != NULL) {
+        struct kw_doubt *doubt = engine->doubts;
+        engine->doubts = doubt->next;
+        kw_free(doubt);
+    }
+    kw_arena_reset(&writer->arena);
+    kw_free(writer->arena.first_block);
+    kw_buffer_deinit(&writer->scratch);
+    kw_free(writer);
+    engine->writer_state = NULL;
+}
+
+static void finish(struct kw_work *work, enum kw_status status)
+{
+    work->op->status = status;
+    work->settled = true;
+}
+
+/* Without memory an entry cannot be replaced. The old one must not go on saying "valid" after the answer: it is told
+ * off in place. */
+static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
+{
+    kw_index_read_begin();
+    struct kw_entry *entry = kw_index_find(engine->index, digest);
+    if (entry != NULL) {
+        __atomic_fetch_or(&entry->flags, KW_ENTRY_DISABLED, __ATOMIC_RELAXED);
+    }
+    kw_index_read_end();
+}
+
+static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest)
+{
+    struct kw_doubt *doubt = kw_alloc(1, sizeof *doubt);
+    if (doubt == NULL) {
+        condemn(engine, digest);
+        return;
+    }
+    *doubt = (struct kw_doubt){.digest = *digest, .next = engine->doubts};
+    engine->doubts = doubt;
+}
+
+static void publish(struct kw_engine *engine, struct kw_work *work)
+{
+    for (size_t i = 0; i < work->put_count; i++) {
+        const struct kw_store_row *row = &work->puts[i].row;
+        if (kw_index_put(engine->index, &work->digests[i], work->op->project, row->erased, row->record) != KW_OK) {
+            condemn(engine, &work->digests[i]);
+            remember_doubt(engine, &work->digests[i]);
+        }
+    }
+    struct kw_op *op = work->op;
+    size_t shown = work->change.has_successor ? 1 : 0;
+    kw_buffer_add(&op->result, work->puts[shown].row.record);
+    if (work->change.has_successor) {
+        kw_buffer_add(&op->other, work->puts[0].row.record);
+    }
+    bool whole = kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
+    /* The change is made and durable: an answer without its record is better than a lie about it. */
+    finish(work, whole ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
+}
+
+/* Finds out what became of a write whose outcome is not known. */
+static enum kw_status find_out(struct kw_engine *engine, const struct kw_work *work)
+{
+    struct kw_found found = {.arena = &engine->writer_state->arena};
+    const struct kw_store_row *row = &work->puts[0].row;
+    enum kw_status status = engine->store->ops->find_by_digest(engine->store, row->digest, kw__found_sink, &found);
+    if (status == KW_E_NOT_FOUND) {
+        return KW_E_UNAVAILABLE;
+    }
+    if (status != KW_OK) {
+        return KW_E_UNCERTAIN;
+    }
+    if (found.row.version == row->version && kw_bytes_equal(found.row.record, row->record)) {
+        return KW_OK;
+    }
+    return found.row.version == work->puts[0].replaces ? KW_E_UNAVAILABLE : KW_E_UNCERTAIN;
+}
+
+static void settle_uncertain(struct kw_engine *engine, struct kw_work *work)
+{
+    enum kw_status status = find_out(engine, work);
+    if (status == KW_OK) {
+        publish(engine, work);
+        return;
+    }
+    if (status == KW_E_UNCERTAIN) {
+        for (size_t i = 0; i < work->put_count; i++) {
+            remember_doubt(engine, &work->digests[i]);
+        }
+    }
+    finish(work, kw__store_failed(&work->op->error, status));
+}
+
+static void settle(struct kw_engine *engine, struct kw_work *work)
+{
+    switch (work->batch->outcome) {
+    case KW_OK:
+        publish(engine, work);
+        break;
+    case KW_E_CONFLICT:
+        if (++work->attempts == KW_WRITE_ATTEMPTS) {
+            finish(work, kw_refuse(&work->op->error, KW_CODE_VERSION_CONFLICT, NULL,
+                                   "others keep changing this key: read it again and repeat the change"));
+        }
+        break;
+    case KW_E_UNCERTAIN:
+        settle_uncertain(engine, work);
+        break;
+    default:
+        finish(work, kw__store_failed(&work->op->error, work->batch->outcome));
+        break;
+    }
+}
+
+static void prepare_all(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    writer->batch_count = 0;
+    for (size_t i = 0; i < writer->work_count; i++) {
+        struct kw_work *work = &writer->works[i];
+        if (work->settled) {
+            continue;
+        }
+        *work = (struct kw_work){.op = work->op, .attempts = work->attempts};
+        enum kw_status status = kw__prepare(engine, i);
+        if (status != KW_OK) {
+            finish(work, status);
+            continue;
+        }
+        work->batch = &writer->batches[writer->batch_count++];
+        *work->batch = (struct kw_store_batch){.puts = work->puts,
+                                               .put_count = work->put_count,
+                                               .audits = &work->audit,
+                                               .audit_count = 1,
+                                               .events = &work->event,
+                                               .event_count = 1};
+    }
+}
+
+static void commit_all(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    if (writer->batch_count == 0) {
+        return;
+    }
+    enum kw_status status = engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
+    __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&engine->commit_ops, writer->batch_count, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < writer->work_count; i++) {
+        if (!writer->works[i].settled) {
+            settle(engine, &writer->works[i]);
+        }
+    }
+}
+
+/* Ends a key that has not come into being, then hands the operation back. The writer does not touch it afterwards. */
+static void hand_back(struct kw_op *op)
+{
+    if (op->status != KW_OK) {
+        kw_secret_wipe(&op->secret);
+    }
+    op->done(op);
+}
+
+static void write_group(struct kw_engine *engine, struct kw_op *chain)
+{
+    struct kw_writer *writer = engine->writer_state;
+    writer->work_count = 0;
+    for (struct kw_op *op = chain; op != NULL; op = op->next) {
+        writer->works[writer->work_count++] = (struct kw_work){.op = op};
+    }
+    size_t open = writer->work_count;
+    while (open > 0) {
+        prepare_all(engine);
+        commit_all(engine);
+        open = 0;
+        for (size_t i = 0; i < writer->work_count; i++) {
+            open += !writer->works[i].settled;
+        }
+    }
+    for (size_t i = 0; i < writer->work_count; i++) {
+        hand_back(writer->works[i].op);
+    }
+    kw_arena_reset(&writer->arena);
+    kw_index_reclaim(engine->index);
+}
+
+static void write_lapses(struct kw_engine *engine)
+{
+    struct kw_lapses *lapses = &engine->lapses;
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_lapse items[KW_LAPSES_TOGETHER];
+    size_t count = 0;
+    if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
+        return;
+    }
+    while (count < KW_LAPSES_TOGETHER && lapses->count > 0) {
+        items[count++] = lapses->items[--lapses->count];
+    }
+    __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < count; i++) {
+        struct kw_op *op = &writer->lapse_ops[i];
+        kw_op_init(op, KW_OP_LAPSE, items[i].project);
+        op->id = items[i].id;
+        op->now_ms = items[i].noticed_ms; /* the time that had passed then has passed for good */
+        op->actor = KW_BYTES("system");
+        op->done = kw_op_deinit;
+        op->next = i + 1 < count ? &writer->lapse_ops[i + 1] : NULL;
+    }
+    if (count > 0) {
+        write_group(engine, writer->lapse_ops);
+    }
+}
+
+/* Brings the index to what the store says of keys whose last write had no known outcome. */
+static void resolve_doubts(struct kw_engine *engine)
+{
+    struct kw_doubt **place = &engine->doubts;
+    while (*place != NULL) {
+        struct kw_doubt *doubt = *place;
+        struct kw_found found = {.arena = &engine->writer_state->arena};
+        struct kw_bytes digest = kw_bytes_of(doubt->digest.bytes, doubt->digest.size);
+        enum kw_status status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
+        if (status == KW_OK) {
+            status = kw__index_row(engine, &found.row);
+        }
+        if (status != KW_OK && status != KW_E_NOT_FOUND) {
+            place = &doubt->next;
+            continue;
+        }
+        *place = doubt->next;
+        kw_free(doubt);
+    }
+    kw_arena_reset(&engine->writer_state->arena);
+}
+
+void *kw__writer_main(void *context)
+{
+    struct kw_engine *engine = context;
+    bool closed = false;
+    while (!closed) {
+        struct kw_op *chain = kw__queue_take(&engine->writes, KW_ENGINE_GROUP_MAX, KW_WRITER_TICK_MS, &closed);
+        if (chain != NULL) {
+            write_group(engine, chain);
+        }
+        if (engine->doubts != NULL) {
+            resolve_doubts(engine);
+        }
+        write_lapses(engine);
+    }
+    return NULL;
+}

@@ -1,0 +1,104 @@
+#include "server/inquiry.h"
+
+static void verify(struct kw_inquiry *inquiry)
+{
+    struct kw_engine *engine = inquiry->request->api->options.engine;
+    if (inquiry->count == 1) {
+        kw_engine_verify(engine, &inquiry->verifications[0], inquiry->now_ms);
+    } else {
+        kw_engine_verify_many(engine, inquiry->verifications, inquiry->count, inquiry->now_ms);
+    }
+}
+
+/* Between read_begin and here nobody may keep what a verification handed out. */
+static void answer(struct kw_inquiry *inquiry)
+{
+    for (size_t i = 0; i < inquiry->count; i++) {
+        kw_counters_verified(inquiry->request->api->counters, inquiry->verifications[i].code);
+    }
+    inquiry->decided(inquiry);
+    kw_engine_read_end();
+    kw__finish_written(inquiry->request);
+}
+
+static const struct kw_op *failed_load(const struct kw_inquiry *inquiry)
+{
+    for (size_t i = 0; i < inquiry->load_count; i++) {
+        if (inquiry->loads[i].status != KW_OK && inquiry->loads[i].status != KW_E_NOT_FOUND) {
+            return &inquiry->loads[i];
+        }
+    }
+    return NULL;
+}
+
+/* All are loaded: what is still not known does not exist, and is INVALID_KEY as the engine has it. */
+static void finish_loads(struct kw_inquiry *inquiry)
+{
+    const struct kw_op *failed = failed_load(inquiry);
+    struct kw_error error;
+    if (failed != NULL) {
+        error = failed->error;
+    }
+    for (size_t i = 0; i < inquiry->load_count; i++) {
+        kw_op_deinit(&inquiry->loads[i]);
+    }
+    if (failed != NULL) {
+        kw__finish_error(inquiry->request, &error);
+        return;
+    }
+    inquiry->now_ms = kw_engine_now_ms(inquiry->request->api->options.engine);
+    kw_engine_read_begin();
+    verify(inquiry);
+    answer(inquiry);
+}
+
+static void loaded(struct kw_op *op)
+{
+    struct kw_inquiry *inquiry = op->context;
+    if (__atomic_sub_fetch(&inquiry->loads_left, 1, __ATOMIC_ACQ_REL) == 0) {
+        finish_loads(inquiry);
+    }
+}
+
+/* The last of them to be done ends the call, perhaps before this returns: nothing is touched after its submission. */
+static void load(struct kw_inquiry *inquiry, size_t count)
+{
+    struct kw_request *request = inquiry->request;
+    struct kw_engine *engine = request->api->options.engine;
+    struct kw_op *loads = kw_arena_take_array(&request->call->arena, count, sizeof *loads);
+    if (loads == NULL) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < inquiry->count; i++) {
+        if (inquiry->verifications[i].needs_store) {
+            kw_op_init(&loads[at], KW_OP_LOAD, inquiry->verifications[i].question.project);
+            loads[at].key = inquiry->verifications[i].key;
+            loads[at].done = loaded;
+            loads[at++].context = inquiry;
+        }
+    }
+    inquiry->loads = loads;
+    inquiry->load_count = inquiry->loads_left = count;
+    for (size_t i = 0; i < count; i++) {
+        kw_engine_submit(engine, &loads[i]);
+    }
+}
+
+void kw__inquire(struct kw_inquiry *inquiry)
+{
+    size_t unknown = 0;
+    inquiry->now_ms = inquiry->request->now_ms;
+    kw_engine_read_begin();
+    verify(inquiry);
+    for (size_t i = 0; i < inquiry->count; i++) {
+        unknown += inquiry->verifications[i].needs_store;
+    }
+    if (unknown == 0) {
+        answer(inquiry);
+        return;
+    }
+    kw_engine_read_end();
+    load(inquiry, unknown);
+}

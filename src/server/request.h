@@ -1,0 +1,96 @@
+/*
+ * Inside the interface: one request on its way from its route to its answer, and what the files of the routes share. It
+ * lives in the call's arena and dies with the call. Nobody outside src/server's interface half includes this.
+ */
+#ifndef KW_SERVER_REQUEST_H
+#define KW_SERVER_REQUEST_H
+
+#include "base/json.h"
+#include "core/project.h"
+#include "server/api.h"
+#include "server/bodies.h"
+#include "server/counters.h"
+#include "server/failures.h"
+#include "server/router.h"
+
+struct kw_api {
+    struct kw_api_options options;
+    struct kw_failures *failures;
+    struct kw_counters *counters;
+};
+
+struct kw_request {
+    struct kw_api *api;
+    struct kw_call *call;
+    const struct kw_route *route;
+    struct kw_bytes parameter;        /* what stands for {id} or {profile} */
+    const struct kw_project *project; /* that the request is about */
+    struct kw_bytes actor;            /* where the route changes something: "key:key_…", "operator" */
+    struct kw_bytes authority;        /* where it changes something in `keyward`: the management key's encoded record */
+    void *body;                       /* as route->body says; zeroed where none was sent */
+    void *query;
+    int64_t now_ms;
+    struct kw_op *op;                          /* the operation that is under way */
+    void (*go_on)(struct kw_request *request); /* after authentication */
+};
+
+/* --- answers (answer.c) --- */
+
+/* Adds an answer header. `name` is static; `value` is static or in the arena. */
+void kw__answer_header(struct kw_call *call, const char *name, struct kw_bytes value);
+/* The same with a value that is formatted into the arena; left out when there is no memory for it. */
+void kw__answer_header_format(struct kw_call *call, const char *name, const char *format, ...) KW_PRINTF(3, 4);
+
+/* `bytes` as visible ASCII: all else, '%' and what `also` names is percent-encoded. No bytes where memory ends. */
+struct kw_bytes kw__visible(struct kw_arena *arena, struct kw_bytes bytes, const char *also);
+
+/* Begins an answer of JSON. */
+struct kw_json_writer kw__answer_begin(struct kw_call *call, uint16_t status);
+
+/* Hands the call back. Nothing of it may be touched afterwards. */
+void kw__finish(struct kw_request *request);
+/* The same, after the answer is all written: one that grew too large becomes a problem. */
+void kw__finish_written(struct kw_request *request);
+/* A problem from an error of any kind; what is the server's own fault is logged with its detail. */
+void kw__finish_error(struct kw_request *request, const struct kw_error *error);
+void kw__finish_code(struct kw_request *request, enum kw_code code, const char *message);
+void kw__finish_no_memory(struct kw_request *request);
+
+/* --- operations --- */
+
+/* Prepares request->op; NULL when there is no memory (then the call is finished). */
+struct kw_op *kw__op_begin(struct kw_request *request, enum kw_op_kind kind, void (*done)(struct kw_op *op));
+/* The request that an operation belongs to. */
+static inline struct kw_request *kw__op_request(const struct kw_op *op)
+{
+    return op->context;
+}
+
+/* --- authentication (auth.c) --- */
+
+/* Sees to it that whoever asks may, then calls request->route's handler by way of `go_on`; else answers. */
+void kw__authenticate(struct kw_request *request, void (*go_on)(struct kw_request *request));
+
+/* The token of "Authorization: Bearer TOKEN"; empty when there is none. False when there is something else. */
+KW_MUST_USE bool kw__bearer_token(struct kw_bytes header, struct kw_bytes *token_out);
+
+/* --- handlers, named by x-handler in api/keyward.yaml --- */
+
+void kw__keys_create(struct kw_request *request);
+void kw__keys_list(struct kw_request *request);
+void kw__keys_get(struct kw_request *request);
+void kw__keys_update(struct kw_request *request);
+void kw__keys_erase(struct kw_request *request);
+void kw__keys_revoke(struct kw_request *request);
+void kw__keys_enable(struct kw_request *request);
+void kw__keys_disable(struct kw_request *request);
+void kw__keys_rotate(struct kw_request *request);
+void kw__keys_verify(struct kw_request *request);
+void kw__keys_verify_many(struct kw_request *request);
+void kw__authorize(struct kw_request *request);
+void kw__health(struct kw_request *request);
+void kw__ready(struct kw_request *request);
+void kw__metrics(struct kw_request *request);
+void kw__openapi(struct kw_request *request);
+
+#endif

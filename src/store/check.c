@@ -1,0 +1,119 @@
+#include "store/check.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+enum kw_status kw__store_check_limit(size_t limit)
+{
+    return limit >= 1 && limit <= KW_STORE_LIST_MAX ? KW_OK : KW_E_LIMIT;
+}
+
+static bool tags_fit(const struct kw_list *tags)
+{
+    struct kw_bytes rest = tags->packed;
+    struct kw_bytes tag;
+    uint32_t count = 0;
+    while (kw_list_next(&rest, &tag)) {
+        if (tag.size > KW_TAG_MAX) {
+            return false;
+        }
+        count++;
+    }
+    return count == tags->count && count <= KW_TAG_COUNT_MAX;
+}
+
+static enum kw_status check_row(const struct kw_store_row *row)
+{
+    if (kw_id_is_none(&row->id) || row->digest.size == 0 || row->version == 0) {
+        return KW_E_INVALID;
+    }
+    bool fits = row->digest.size <= KW_STORE_DIGEST_MAX && row->project.size <= KW_PROJECT_MAX &&
+                row->env.size <= KW_ENV_MAX && row->owner.size <= KW_OWNER_MAX && row->org_id.size <= KW_OWNER_MAX &&
+                row->record.size <= KW_RECORD_MAX && row->version <= INT64_MAX && tags_fit(&row->tags);
+    return fits ? KW_OK : KW_E_LIMIT;
+}
+
+static enum kw_status check_audit(const struct kw_store_audit *audit)
+{
+    bool fits = audit->project.size <= KW_PROJECT_MAX && audit->owner.size <= KW_OWNER_MAX &&
+                audit->actor.size <= KW_ACTOR_MAX && audit->action.size <= KW_STORE_NAME_MAX &&
+                audit->body.size <= KW_STORE_BODY_MAX;
+    return fits ? KW_OK : KW_E_LIMIT;
+}
+
+static enum kw_status check_event(const struct kw_store_event *event)
+{
+    if (kw_id_is_none(&event->id)) {
+        return KW_E_INVALID;
+    }
+    bool fits = event->project.size <= KW_PROJECT_MAX && event->type.size <= KW_STORE_NAME_MAX &&
+                event->body.size <= KW_STORE_BODY_MAX;
+    return fits ? KW_OK : KW_E_LIMIT;
+}
+
+enum kw_status kw__store_check_setting_name(struct kw_bytes name)
+{
+    return name.size >= 1 && name.size <= KW_STORE_SETTING_NAME_MAX ? KW_OK : KW_E_LIMIT;
+}
+
+static enum kw_status check_setting(const struct kw_store_setting *setting)
+{
+    return setting->value.size <= KW_STORE_SETTING_MAX ? kw__store_check_setting_name(setting->name) : KW_E_LIMIT;
+}
+
+enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
+{
+    enum kw_status status = KW_OK;
+    for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
+        status = check_row(&batch->puts[i].row);
+    }
+    for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
+        status = check_audit(&batch->audits[i]);
+    }
+    for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
+        status = check_event(&batch->events[i]);
+    }
+    for (size_t i = 0; i < batch->setting_count && status == KW_OK; i++) {
+        status = check_setting(&batch->settings[i]);
+    }
+    return status;
+}
+
+enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (usages[i].metric.size > KW_STORE_NAME_MAX) {
+            return KW_E_LIMIT;
+        }
+        if (usages[i].amount < 0) {
+            return KW_E_INVALID;
+        }
+    }
+    return KW_OK;
+}
+
+enum kw_status kw__store_check_reservation(const struct kw_store_reservation *reservation)
+{
+    if (reservation->name.size > KW_STORE_NAME_MAX) {
+        return KW_E_LIMIT;
+    }
+    return reservation->limit < 0 ? KW_E_INVALID : KW_OK;
+}
+
+int64_t kw__store_grant(const struct kw_store_reservation *reservation, int64_t taken)
+{
+    if (reservation->amount < 0) {
+        return reservation->amount < -taken ? -taken : reservation->amount;
+    }
+    /* A limit may be lowered below what is taken already. */
+    int64_t left = reservation->limit > taken ? reservation->limit - taken : 0;
+    return reservation->amount < left ? reservation->amount : left;
+}
+
+enum kw_status kw__store_outcome_for_all(struct kw_store_batch *batches, size_t count, enum kw_status outcome)
+{
+    for (size_t i = 0; i < count; i++) {
+        batches[i].outcome = outcome;
+    }
+    return outcome;
+}

@@ -1,0 +1,24 @@
+/*
+ * What every adapter refuses in the same words, before it touches anything: sizes beyond their caps, rows that no
+ * later call could find. Pure; an adapter of an outsider may do without it.
+ */
+#ifndef KW_STORE_CHECK_H
+#define KW_STORE_CHECK_H
+
+#include <keyward/store.h>
+
+/* KW_E_LIMIT when outside 1 to KW_STORE_LIST_MAX. */
+KW_MUST_USE enum kw_status kw__store_check_limit(size_t limit);
+/* KW_E_LIMIT for a size beyond its cap, KW_E_INVALID for a row without id, digest or version. */
+KW_MUST_USE enum kw_status kw__store_check_batch(const struct kw_store_batch *batch);
+KW_MUST_USE enum kw_status kw__store_check_setting_name(struct kw_bytes name);
+KW_MUST_USE enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count);
+KW_MUST_USE enum kw_status kw__store_check_reservation(const struct kw_store_reservation *reservation);
+
+/* What a reservation gets when `taken` is gone already: 0 to amount, or below 0 what goes back. */
+int64_t kw__store_grant(const struct kw_store_reservation *reservation, int64_t taken);
+
+/* Gives every batch the same outcome, and returns it. */
+enum kw_status kw__store_outcome_for_all(struct kw_store_batch *batches, size_t count, enum kw_status outcome);
+
+#endif

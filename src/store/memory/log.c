@@ -1,0 +1,108 @@
+#include "store/memory/memory.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+#include "store/check.h"
+
+static bool text_matches(struct kw_bytes wanted, struct kw_bytes text)
+{
+    return wanted.size == 0 || kw_bytes_equal(wanted, text);
+}
+
+static bool audit_matches(const struct kw_store_audit_filter *filter, const struct kw_store_audit *audit)
+{
+    bool in_time = audit->at_ms >= filter->from_ms && (filter->until_ms == 0 || audit->at_ms < filter->until_ms);
+    bool of_key = kw_id_is_none(&filter->key_id) || kw_id_equal(&filter->key_id, &audit->key_id);
+    return in_time && of_key && text_matches(filter->project, audit->project) &&
+           text_matches(filter->owner, audit->owner) && text_matches(filter->actor, audit->actor) &&
+           text_matches(filter->action, audit->action);
+}
+
+enum kw_status kw__memory_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                      kw_store_audit_sink *sink, void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_audit probe = {.audit.sequence = filter->after};
+    enum kw_status status = kw__store_check_limit(filter->limit);
+    size_t given = 0;
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct kw__tree_node *node = kw__tree_after(&memory->audits, &probe.by_sequence);
+    while (status == KW_OK && node != NULL && given < filter->limit) {
+        const struct kw_store_audit *audit = &KW__TREE_OWNER(node, struct kw__memory_audit, by_sequence)->audit;
+        if (audit_matches(filter, audit)) {
+            status = sink(context, audit);
+            given++;
+        }
+        node = kw__tree_after(&memory->audits, node);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
+enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_audit first = {.audit.sequence = 0};
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    uint64_t removed = 0;
+    pthread_rwlock_wrlock(&memory->lock);
+    struct kw__tree_node *node = kw__tree_after(&memory->audits, &first.by_sequence);
+    while (node != NULL && removed < limit) {
+        struct kw__memory_audit *line = KW__TREE_OWNER(node, struct kw__memory_audit, by_sequence);
+        node = kw__tree_after(&memory->audits, node);
+        if (line->audit.at_ms < before_ms) {
+            kw__tree_remove(&memory->audits, &line->by_sequence);
+            kw_free(line);
+            removed++;
+        }
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    *removed_out = removed;
+    return KW_OK;
+}
+
+enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
+                                       kw_store_event_sink *sink, void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_event first = {.event.sequence = 0};
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t given = 0;
+    pthread_rwlock_wrlock(&memory->lock);
+    struct kw__tree_node *node = kw__tree_after(&memory->events, &first.by_sequence);
+    for (; node != NULL && given < limit; node = kw__tree_after(&memory->events, node)) {
+        struct kw__memory_event *found = KW__TREE_OWNER(node, struct kw__memory_event, by_sequence);
+        if (found->claimed_until_ms > now_ms) {
+            continue;
+        }
+        /* All of them are claimed, also those that a sink which stops early does not see. */
+        found->claimed_until_ms = until_ms;
+        found->event.attempts++;
+        given++;
+        status = status == KW_OK ? sink(context, &found->event) : status;
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
+enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_event probe = {.event.id = *id};
+    pthread_rwlock_wrlock(&memory->lock);
+    struct kw__tree_node *node = kw__tree_find(&memory->events_by_id, &probe.by_id);
+    if (node != NULL) {
+        struct kw__memory_event *found = KW__TREE_OWNER(node, struct kw__memory_event, by_id);
+        kw__tree_remove(&memory->events_by_id, &found->by_id);
+        kw__tree_remove(&memory->events, &found->by_sequence);
+        kw_free(found);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return node == NULL ? KW_E_NOT_FOUND : KW_OK;
+}

@@ -1,0 +1,130 @@
+/*
+ * The store that keeps everything in memory: plain, because it is the model that the others are held against. Every
+ * kind of thing is one object on the heap, linked into an ordered tree for each way of finding it. A reader-writer lock
+ * guards all of it; what a batch links and unlinks goes through a journal, which takes it back when the batch fails.
+ */
+#ifndef KW_STORE_MEMORY_MEMORY_H
+#define KW_STORE_MEMORY_MEMORY_H
+
+#include "base/memory.h"
+#include "store/memory/tree.h"
+#include <keyward/store.h>
+#include <pthread.h>
+
+struct kw__memory_row {
+    struct kw__tree_node by_id, by_digest, by_sequence;
+    struct kw_store_row row;
+};
+
+struct kw__memory_audit {
+    struct kw__tree_node by_sequence;
+    struct kw_store_audit audit;
+};
+
+struct kw__memory_event {
+    struct kw__tree_node by_sequence, by_id;
+    struct kw_store_event event;
+    int64_t claimed_until_ms;
+};
+
+struct kw__memory_setting {
+    struct kw__tree_node by_name;
+    struct kw_store_setting setting;
+};
+
+struct kw__memory_usage {
+    struct kw__tree_node by_bucket;
+    struct kw_store_usage usage;
+};
+
+struct kw__memory_reservation {
+    struct kw__tree_node by_period;
+    struct kw_id lineage_id;
+    struct kw_bytes name;
+    int64_t period_start_ms;
+    int64_t taken;
+};
+
+/* The last sequences given. */
+struct kw__memory_sequences {
+    uint64_t commit, audit, event;
+};
+
+struct kw__memory {
+    struct kw_store base;
+    pthread_rwlock_t lock;
+    struct kw__memory_sequences last;
+    struct kw__tree rows_by_id; /* tombstones too */
+    struct kw__tree rows_by_digest;
+    struct kw__tree rows_by_sequence;
+    struct kw__tree audits;
+    struct kw__tree events;
+    struct kw__tree events_by_id;
+    struct kw__tree settings;
+    struct kw__tree usages;
+    struct kw__tree reservations;
+};
+
+/* One node linked or unlinked. */
+struct kw__memory_change {
+    struct kw__tree *tree;
+    struct kw__tree_node *node;
+    bool linked;
+    void *object; /* to be freed with the node's last change; NULL when another change frees it */
+};
+
+/* What a batch did so far. Its room is taken before the first change, so that noting one cannot fail. */
+struct kw__memory_journal {
+    struct kw__memory_change *changes;
+    size_t count;
+};
+
+KW_MUST_USE enum kw_status kw__memory_journal_init(struct kw__memory_journal *journal, size_t change_count_max);
+void kw__memory_link(struct kw__memory_journal *journal, struct kw__tree *tree, struct kw__tree_node *node,
+                     void *object);
+void kw__memory_unlink(struct kw__memory_journal *journal, struct kw__tree *tree, struct kw__tree_node *node,
+                       void *object);
+/* Keeps what was done (KW_OK) or takes it back, frees what is no longer linked, and returns `status`. */
+enum kw_status kw__memory_journal_end(struct kw__memory_journal *journal, enum kw_status status);
+
+/* A zeroed object of `size` bytes with room for `text_size` bytes behind it. */
+KW_MUST_USE void *kw__memory_object(size_t size, size_t text_size, uint8_t **text_out);
+/* Copies to `*text`, moves it on, and returns the copy. */
+struct kw_bytes kw__memory_keep(uint8_t **text, struct kw_bytes bytes);
+
+int kw__memory_order_row_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_row_digest(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b);
+
+/* The contract's functions. */
+enum kw_status kw__memory_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                         void *context);
+enum kw_status kw__memory_find_by_id(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
+                                     void *context);
+enum kw_status kw__memory_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
+                               void *context);
+enum kw_status kw__memory_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
+                                  void *context);
+enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+enum kw_status kw__memory_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
+enum kw_status kw__memory_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
+                                  size_t *size_out);
+enum kw_status kw__memory_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                      kw_store_audit_sink *sink, void *context);
+enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
+                                       kw_store_event_sink *sink, void *context);
+enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
+enum kw_status kw__memory_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
+                                     int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__memory_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
+                                  int64_t *granted_out);
+
+#endif

@@ -1,0 +1,70 @@
+#include "store/memory/memory.h"
+
+static void close_memory(struct kw_store *store);
+
+static const struct kw_store_ops memory_ops = {
+    .version = KW_STORE_VERSION,
+    .name = "memory",
+    .find_by_digest = kw__memory_find_by_digest,
+    .find_by_id = kw__memory_find_by_id,
+    .list = kw__memory_list,
+    .changes = kw__memory_changes,
+    .count = kw__memory_count,
+    .commit = kw__memory_commit,
+    .setting = kw__memory_setting,
+    .audit_query = kw__memory_audit_query,
+    .audit_prune = kw__memory_audit_prune,
+    .events_claim = kw__memory_events_claim,
+    .events_settle = kw__memory_events_settle,
+    .usage_add = kw__memory_usage_add,
+    .usage_read = kw__memory_usage_read,
+    .reserve = kw__memory_reserve,
+    .close = close_memory,
+};
+
+enum kw_status kw_store_memory_open(struct kw_store **store_out)
+{
+    struct kw__memory *memory = kw_alloc(1, sizeof *memory);
+    if (memory == NULL) {
+        return KW_E_MEMORY;
+    }
+    if (pthread_rwlock_init(&memory->lock, NULL) != 0) {
+        kw_free(memory);
+        return KW_E_MEMORY;
+    }
+    memory->base.ops = &memory_ops;
+    kw__tree_init(&memory->rows_by_id, kw__memory_order_row_id);
+    kw__tree_init(&memory->rows_by_digest, kw__memory_order_row_digest);
+    kw__tree_init(&memory->rows_by_sequence, kw__memory_order_row_sequence);
+    kw__tree_init(&memory->audits, kw__memory_order_audit);
+    kw__tree_init(&memory->events, kw__memory_order_event);
+    kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
+    kw__tree_init(&memory->settings, kw__memory_order_setting);
+    kw__tree_init(&memory->usages, kw__memory_order_usage);
+    kw__tree_init(&memory->reservations, kw__memory_order_reservation);
+    *store_out = &memory->base;
+    return KW_OK;
+}
+
+/* `node_offset` is where the tree's node lies in its owner. */
+static void free_all(struct kw__tree *tree, size_t node_offset)
+{
+    while (tree->root != NULL) {
+        struct kw__tree_node *node = tree->root;
+        kw__tree_remove(tree, node);
+        kw_free((uint8_t *)node - node_offset);
+    }
+}
+
+static void close_memory(struct kw_store *store)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    free_all(&memory->rows_by_id, offsetof(struct kw__memory_row, by_id));
+    free_all(&memory->audits, offsetof(struct kw__memory_audit, by_sequence));
+    free_all(&memory->events, offsetof(struct kw__memory_event, by_sequence));
+    free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));
+    free_all(&memory->usages, offsetof(struct kw__memory_usage, by_bucket));
+    free_all(&memory->reservations, offsetof(struct kw__memory_reservation, by_period));
+    pthread_rwlock_destroy(&memory->lock);
+    kw_free(memory);
+}

@@ -1,0 +1,77 @@
+#include "store/memory/memory.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#define OWNERS(type, member) \
+    const struct type *left = KW__TREE_OWNER(a, struct type, member); \
+    const struct type *right = KW__TREE_OWNER(b, struct type, member)
+
+static int order_u64(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int order_i64(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int kw__memory_order_row_id(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_id);
+    return kw_id_compare(&left->row.id, &right->row.id);
+}
+
+int kw__memory_order_row_digest(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_digest);
+    return kw_bytes_compare(left->row.digest, right->row.digest);
+}
+
+int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_sequence);
+    int order = order_u64(left->row.sequence, right->row.sequence);
+    return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
+}
+
+int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_audit, by_sequence);
+    return order_u64(left->audit.sequence, right->audit.sequence);
+}
+
+int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_event, by_sequence);
+    return order_u64(left->event.sequence, right->event.sequence);
+}
+
+int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_event, by_id);
+    return kw_id_compare(&left->event.id, &right->event.id);
+}
+
+int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_setting, by_name);
+    return kw_bytes_compare(left->setting.name, right->setting.name);
+}
+
+int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_usage, by_bucket);
+    int order = kw_id_compare(&left->usage.lineage_id, &right->usage.lineage_id);
+    order = order != 0 ? order : kw_bytes_compare(left->usage.metric, right->usage.metric);
+    return order != 0 ? order : order_i64(left->usage.bucket_start_ms, right->usage.bucket_start_ms);
+}
+
+int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_reservation, by_period);
+    int order = kw_id_compare(&left->lineage_id, &right->lineage_id);
+    order = order != 0 ? order : kw_bytes_compare(left->name, right->name);
+    return order != 0 ? order : order_i64(left->period_start_ms, right->period_start_ms);
+}

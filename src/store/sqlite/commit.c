@@ -1,0 +1,146 @@
+#include "store/sqlite/sqlite.h"
+
+#include "base/bytes.h"
+#include "store/check.h"
+
+static enum kw_status run_plain(struct kw__connection *writer, enum kw__sql sql)
+{
+    struct kw__query query = kw__query_open(writer, sql);
+    return kw__query_run(&query);
+}
+
+static enum kw_status write_setting(struct kw__connection *writer, const struct kw_store_setting *setting)
+{
+    bool removes = setting->value.size == 0;
+    struct kw__query query = kw__query_open(writer, removes ? KW__SQL_SETTING_DELETE : KW__SQL_SETTING_WRITE);
+    kw__query_text(&query, setting->name);
+    if (!removes) {
+        kw__query_blob(&query, setting->value);
+    }
+    return kw__query_run(&query);
+}
+
+static enum kw_status write_batch(struct kw__connection *writer, const struct kw_store_batch *batch,
+                                  struct kw__sequences *next)
+{
+    enum kw_status status = KW_OK;
+    next->commit++;
+    for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
+        status = kw__sqlite_put(writer, &batch->puts[i], next->commit);
+    }
+    for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
+        status = kw__sqlite_add_audit(writer, &batch->audits[i], ++next->audit);
+    }
+    for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
+        status = kw__sqlite_add_event(writer, &batch->events[i], ++next->event);
+    }
+    for (size_t i = 0; i < batch->setting_count && status == KW_OK; i++) {
+        status = write_setting(writer, &batch->settings[i]);
+    }
+    return status;
+}
+
+/* Sets the batch's outcome. Not KW_OK: the transaction as a whole is lost. */
+static enum kw_status commit_batch(struct kw__connection *writer, struct kw_store_batch *batch,
+                                   struct kw__sequences *last)
+{
+    struct kw__sequences next = *last;
+    enum kw_status status = write_batch(writer, batch, &next);
+    batch->outcome = status;
+    if (status == KW_OK) {
+        batch->sequence = next.commit;
+        *last = next;
+    }
+    return status;
+}
+
+/* As commit_batch, and a conflict takes back this batch alone. */
+static enum kw_status commit_batch_apart(struct kw__connection *writer, struct kw_store_batch *batch,
+                                         struct kw__sequences *last)
+{
+    enum kw_status status = run_plain(writer, KW__SQL_SAVEPOINT);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = commit_batch(writer, batch, last);
+    if (status != KW_OK && status != KW_E_CONFLICT) {
+        return status;
+    }
+    status = status == KW_OK ? KW_OK : run_plain(writer, KW__SQL_SAVEPOINT_UNDO);
+    return status == KW_OK ? run_plain(writer, KW__SQL_SAVEPOINT_END) : status;
+}
+
+static enum kw_status write_sequences(struct kw__connection *writer, const struct kw__sequences *last)
+{
+    struct kw__query query = kw__query_open(writer, KW__SQL_SEQUENCES_WRITE);
+    kw__query_i64(&query, (int64_t)last->commit);
+    kw__query_i64(&query, (int64_t)last->audit);
+    kw__query_i64(&query, (int64_t)last->event);
+    return kw__query_run(&query);
+}
+
+static enum kw_status write_all(struct kw__connection *writer, struct kw_store_batch *batches, size_t batch_count,
+                                bool apart, struct kw__sequences *last)
+{
+    enum kw_status status = KW_OK;
+    uint64_t commit_before = last->commit;
+    for (size_t i = 0; i < batch_count && status == KW_OK; i++) {
+        batches[i].outcome = kw__store_check_batch(&batches[i]);
+        if (batches[i].outcome == KW_OK) {
+            status = apart ? commit_batch_apart(writer, &batches[i], last) : commit_batch(writer, &batches[i], last);
+        }
+    }
+    bool wrote = last->commit != commit_before;
+    return status == KW_OK && wrote ? write_sequences(writer, last) : status;
+}
+
+static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
+                                 bool apart)
+{
+    enum kw_status status = kw__write_begin(sqlite);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw__sequences last = sqlite->last;
+    status = write_all(&sqlite->writer, batches, batch_count, apart, &last);
+    return kw__write_end(sqlite, status, &last);
+}
+
+/*
+ * A savepoint costs a copy of every page that the batch touches, and conflicts are rare: the batches are tried without
+ * savepoints first, and only when one of them has a conflict all are taken back and done again with them.
+ */
+enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = commit_all(sqlite, batches, batch_count, false);
+    if (status == KW_E_CONFLICT) {
+        status = commit_all(sqlite, batches, batch_count, true);
+    }
+    return status == KW_OK ? KW_OK : kw__store_outcome_for_all(batches, batch_count, status);
+}
+
+enum kw_status kw__sqlite_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
+                                  size_t *size_out)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = kw__store_check_setting_name(name);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_SETTING_READ);
+    bool is_there = false;
+    kw__query_text(&query, name);
+    status = kw__query_next(&query, &is_there);
+    if (is_there) {
+        struct kw_bytes found = kw__column_bytes(&query, 0);
+        if (size > 0) {
+            memcpy(value, found.data, found.size < size ? found.size : size);
+        }
+        *size_out = found.size;
+    }
+    kw__query_close(&query);
+    kw__reader_give(sqlite, reader);
+    return status == KW_OK && !is_there ? KW_E_NOT_FOUND : status;
+}

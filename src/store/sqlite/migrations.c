@@ -1,0 +1,132 @@
+#include "store/sqlite/sqlite.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include <stdio.h>
+
+/* "KEYW": tells this file from any other program's. */
+#define APPLICATION_ID 0x4b455957
+#define PRAGMA_SIZE 96
+
+/*
+ * Each brings a file from the version before to its own. One that has been released is never changed again.
+ * Tables without row ids are ordered by their key, and each of their indices ends in that key: an index on (project,
+ * owner) gives an owner's rows in the order of their ids.
+ */
+static const char *const migrations[] = {
+    /* 1 */
+    "CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), commits INTEGER NOT NULL, audits INTEGER NOT NULL,"
+    "    events INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counter VALUES (1, 0, 0, 0);"
+    "CREATE TABLE record (id BLOB NOT NULL PRIMARY KEY, sequence INTEGER NOT NULL, version INTEGER NOT NULL,"
+    "    erased INTEGER NOT NULL, digest BLOB NOT NULL, digest_scheme INTEGER NOT NULL, project TEXT NOT NULL,"
+    "    env TEXT NOT NULL, owner TEXT NOT NULL, org_id TEXT NOT NULL, tag_count INTEGER NOT NULL,"
+    "    tags BLOB NOT NULL, record BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX record_by_digest ON record (digest);"
+    "CREATE INDEX record_by_sequence ON record (sequence);"
+    "CREATE INDEX record_by_project ON record (project) WHERE erased = 0;"
+    "CREATE INDEX record_by_env ON record (project, env) WHERE erased = 0;"
+    "CREATE INDEX record_by_owner ON record (project, owner) WHERE erased = 0;"
+    "CREATE INDEX record_by_org ON record (project, org_id) WHERE erased = 0 AND org_id <> '';"
+    "CREATE TABLE record_tag (project TEXT NOT NULL, tag TEXT NOT NULL, id BLOB NOT NULL,"
+    "    PRIMARY KEY (project, tag, id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE project (name TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE setting (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;"
+    "CREATE TABLE audit (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, project TEXT NOT NULL, key_id BLOB,"
+    "    owner TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
+    "CREATE INDEX audit_by_project ON audit (project);"
+    "CREATE INDEX audit_by_key ON audit (key_id) WHERE key_id IS NOT NULL;"
+    "CREATE INDEX audit_by_owner ON audit (project, owner) WHERE owner <> '';"
+    "CREATE INDEX audit_by_actor ON audit (project, actor);"
+    "CREATE INDEX audit_by_time ON audit (at_ms);"
+    "CREATE TABLE event (sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at_ms INTEGER NOT NULL,"
+    "    project TEXT NOT NULL, key_id BLOB, type TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
+    "CREATE TABLE event_claim (sequence INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL, attempts INTEGER NOT NULL)"
+    "    STRICT;"
+    "CREATE TABLE usage (lineage_id BLOB NOT NULL, metric TEXT NOT NULL, bucket_start_ms INTEGER NOT NULL,"
+    "    amount INTEGER NOT NULL, PRIMARY KEY (lineage_id, metric, bucket_start_ms)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE reservation (lineage_id BLOB NOT NULL, name TEXT NOT NULL, period_start_ms INTEGER NOT NULL,"
+    "    taken INTEGER NOT NULL, PRIMARY KEY (lineage_id, name, period_start_ms)) STRICT, WITHOUT ROWID;",
+};
+#define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
+
+static int read_number(sqlite3 *db, const char *sql, int64_t *number_out)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *number_out = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return result == SQLITE_ROW ? SQLITE_OK : result;
+}
+
+static int run_one(sqlite3 *db, size_t index)
+{
+    char pragma[PRAGMA_SIZE];
+    snprintf(pragma, sizeof pragma, "PRAGMA application_id = %d; PRAGMA user_version = %zu;", APPLICATION_ID,
+             index + 1);
+    int result = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (result != SQLITE_OK) {
+        return result;
+    }
+    const char *steps[] = {migrations[index], pragma, "COMMIT"};
+    for (size_t i = 0; i < KW_COUNT_OF(steps) && result == SQLITE_OK; i++) {
+        result = sqlite3_exec(db, steps[i], NULL, NULL, NULL);
+    }
+    if (result != SQLITE_OK) {
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return result;
+}
+
+static enum kw_status fail_reading(sqlite3 *db, int result, struct kw_error *error_out)
+{
+    enum kw_status status = kw__sqlite_status(result);
+    /* A fresh failure of SQL here is a schema that is not what the file's version says. */
+    bool is_damaged = status == KW_E_CORRUPT || result == SQLITE_ERROR;
+    if (is_damaged) {
+        kw_fail(error_out, KW_E_CORRUPT, "STORE_CORRUPT", NULL,
+                "The store holds damaged data. Restore it from a backup.");
+    } else {
+        kw_fail(error_out, status, "STORE_UNAVAILABLE", NULL, "The store cannot be read or written.");
+    }
+    kw_error_detail(error_out, "SQLite: %s (%d)", sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+    return is_damaged ? KW_E_CORRUPT : status;
+}
+
+enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out)
+{
+    int64_t application = 0;
+    int64_t version = 0;
+    int64_t objects = 0;
+    int result = read_number(db, "SELECT count(*) FROM sqlite_schema", &objects);
+    result = result == SQLITE_OK ? read_number(db, "PRAGMA application_id", &application) : result;
+    result = result == SQLITE_OK ? read_number(db, "PRAGMA user_version", &version) : result;
+    if (result != SQLITE_OK) {
+        return fail_reading(db, result, error_out);
+    }
+    bool is_new = application == 0 && version == 0 && objects == 0;
+    if (!is_new && (application != APPLICATION_ID || version < 1)) {
+        kw_fail(error_out, KW_E_CORRUPT, "STORE_CORRUPT", NULL,
+                "The file belongs to another program. Choose another path for the store.");
+        kw_error_detail(error_out, "application_id %lld, user_version %lld", (long long)application,
+                        (long long)version);
+        return KW_E_CORRUPT;
+    }
+    if (version > VERSION_NEWEST) {
+        kw_fail(error_out, KW_E_NEWER, "STORE_NEWER", NULL,
+                "The store was written by a newer Keyward. Start that version or a later one.");
+        kw_error_detail(error_out, "schema version %lld, this program knows %lld", (long long)version,
+                        (long long)VERSION_NEWEST);
+        return KW_E_NEWER;
+    }
+    for (; version < VERSION_NEWEST && result == SQLITE_OK; version++) {
+        result = run_one(db, (size_t)version);
+    }
+    return result == SQLITE_OK ? KW_OK : fail_reading(db, result, error_out);
+}

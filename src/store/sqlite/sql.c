@@ -1,0 +1,114 @@
+#include "store/sqlite/sql.h"
+
+#define ROW_COLUMNS \
+    "id, sequence, version, erased, digest, digest_scheme, project, env, owner, org_id, tag_count, tags, record"
+
+/*
+ * Lists share their parameters: 1 project, 2 after, 3 limit, 4 owner, 5 org, 6 tag, 7 env; empty means any. Whatever
+ * index drives one, it is read from `after` on in the order of ids, so that a late page costs what the first one does.
+ */
+#define ROW_FILTER \
+    " AND (?4 = '' OR owner = ?4) AND (?5 = '' OR org_id = ?5) AND (?7 = '' OR env = ?7)" \
+    " AND (?6 = '' OR EXISTS (SELECT 1 FROM record_tag AS t WHERE t.project = r.project AND t.tag = ?6 AND t.id = " \
+    "r.id))" \
+    " ORDER BY r.id LIMIT ?3"
+#define ROW_LIST_BY(index) "SELECT " ROW_COLUMNS " FROM record AS r INDEXED BY " index " WHERE erased = 0 AND id > ?2 "
+
+/* How many rows a filter would walk, up to the limit in parameter 3. */
+#define PROBE(from) "SELECT count(*) FROM (SELECT 1 FROM " from " AND id > ?2 LIMIT ?3)"
+
+#define AUDIT_COLUMNS "sequence, at_ms, project, key_id, owner, actor, action, body"
+/* 1 after, 2 limit, 3 project, 4 key, 5 owner, 6 actor, 7 action, 8 from, 9 until; empty, NULL or 0 means any. */
+#define AUDIT_BY(from) \
+    "SELECT " AUDIT_COLUMNS " FROM audit " from " sequence > ?1 AND (?3 = '' OR project = ?3)" \
+    " AND (?4 IS NULL OR key_id = ?4) AND (?5 = '' OR owner = ?5) AND (?6 = '' OR actor = ?6)" \
+    " AND (?7 = '' OR action = ?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9) ORDER BY sequence LIMIT ?2"
+
+const char *const kw__sql_texts[KW__SQL_COUNT] = {
+    [KW__SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [KW__SQL_COMMIT] = "COMMIT",
+    [KW__SQL_ROLLBACK] = "ROLLBACK",
+    [KW__SQL_SAVEPOINT] = "SAVEPOINT batch",
+    [KW__SQL_SAVEPOINT_UNDO] = "ROLLBACK TO batch",
+    [KW__SQL_SAVEPOINT_END] = "RELEASE batch",
+    [KW__SQL_SEQUENCES_READ] = "SELECT commits, audits, events FROM counter WHERE one = 1",
+    [KW__SQL_SEQUENCES_WRITE] = "UPDATE counter SET commits = ?1, audits = ?2, events = ?3 WHERE one = 1",
+
+    [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_COLUMNS " FROM record WHERE digest = ?1",
+    [KW__SQL_ROW_BY_ID] = "SELECT " ROW_COLUMNS " FROM record WHERE id = ?1 AND erased = 0",
+    [KW__SQL_ROW_SCAN] = "SELECT " ROW_COLUMNS " FROM record NOT INDEXED WHERE erased = 0 AND id > ?1 ORDER BY id "
+                         "LIMIT ?2",
+    [KW__SQL_ROW_LIST] =
+        "SELECT " ROW_COLUMNS " FROM record AS r NOT INDEXED WHERE erased = 0 AND id > ?2 AND ?1 = ''" ROW_FILTER,
+    [KW__SQL_ROW_LIST_BY_PROJECT] = ROW_LIST_BY("record_by_project") "AND project = ?1" ROW_FILTER,
+    [KW__SQL_ROW_LIST_BY_ENV] = ROW_LIST_BY("record_by_env") "AND project = ?1 AND env = ?7" ROW_FILTER,
+    [KW__SQL_ROW_LIST_BY_OWNER] = ROW_LIST_BY("record_by_owner") "AND project = ?1 AND owner = ?4" ROW_FILTER,
+    [KW__SQL_ROW_LIST_BY_ORG] =
+        ROW_LIST_BY("record_by_org") "AND org_id <> '' AND project = ?1 AND org_id = ?5" ROW_FILTER,
+    [KW__SQL_ROW_LIST_BY_TAG] = "SELECT r.id, sequence, version, erased, digest, digest_scheme, r.project, env, owner, "
+                                "org_id, tag_count, tags, record FROM record_tag AS d CROSS JOIN record AS r ON r.id = "
+                                "d.id WHERE d.project = ?1 AND d.tag = ?6 AND d.id > ?2 AND (?4 = '' OR owner = ?4) "
+                                "AND (?5 = '' OR org_id = ?5) AND (?7 = '' OR env = ?7) ORDER BY d.id LIMIT ?3",
+    [KW__SQL_ROW_PROBE_ENV] = PROBE("record INDEXED BY record_by_env WHERE erased = 0 AND project = ?1 AND env = ?4"),
+    [KW__SQL_ROW_PROBE_OWNER] =
+        PROBE("record INDEXED BY record_by_owner WHERE erased = 0 AND project = ?1 AND owner = ?4"),
+    [KW__SQL_ROW_PROBE_ORG] =
+        PROBE("record INDEXED BY record_by_org WHERE erased = 0 AND org_id <> '' AND project = ?1 AND org_id = ?4"),
+    [KW__SQL_ROW_PROBE_TAG] = PROBE("record_tag WHERE project = ?1 AND tag = ?4"),
+    [KW__SQL_ROW_CHANGES] =
+        "SELECT " ROW_COLUMNS " FROM record INDEXED BY record_by_sequence WHERE sequence > ?1 ORDER BY sequence, id",
+
+    [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags FROM record "
+                        "WHERE id = ?1",
+    [KW__SQL_ROW_INSERT] =
+        "INSERT INTO record (" ROW_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
+    [KW__SQL_ROW_UPDATE_ALL] =
+        "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "
+        "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, record = ?13 WHERE id = ?1",
+    [KW__SQL_TAG_INSERT] = "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES (?1, ?2, ?3)",
+    [KW__SQL_TAG_DELETE] = "DELETE FROM record_tag WHERE project = ?1 AND tag = ?2 AND id = ?3",
+    [KW__SQL_COUNT_READ] = "SELECT ifnull(sum(live), 0) FROM project WHERE name = ?1",
+    [KW__SQL_COUNT_READ_ALL] = "SELECT ifnull(sum(live), 0) FROM project",
+    [KW__SQL_COUNT_ADD] = "INSERT INTO project (name, live) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET live = "
+                          "live + excluded.live",
+
+    [KW__SQL_SETTING_READ] = "SELECT value FROM setting WHERE name = ?1",
+    [KW__SQL_SETTING_WRITE] = "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET "
+                              "value = excluded.value",
+    [KW__SQL_SETTING_DELETE] = "DELETE FROM setting WHERE name = ?1",
+
+    [KW__SQL_AUDIT_INSERT] = "INSERT INTO audit (" AUDIT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [KW__SQL_AUDIT_SCAN] = AUDIT_BY("NOT INDEXED WHERE"),
+    [KW__SQL_AUDIT_BY_PROJECT] = AUDIT_BY("INDEXED BY audit_by_project WHERE project = ?3 AND"),
+    [KW__SQL_AUDIT_BY_KEY] = AUDIT_BY("INDEXED BY audit_by_key WHERE key_id = ?4 AND"),
+    [KW__SQL_AUDIT_BY_OWNER] =
+        AUDIT_BY("INDEXED BY audit_by_owner WHERE owner <> '' AND project = ?3 AND owner = ?5 AND"),
+    [KW__SQL_AUDIT_BY_ACTOR] = AUDIT_BY("INDEXED BY audit_by_actor WHERE project = ?3 AND actor = ?6 AND"),
+    [KW__SQL_AUDIT_PRUNE] = "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY audit_by_time "
+                            "WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
+
+    [KW__SQL_EVENT_INSERT] = "INSERT INTO event (sequence, id, at_ms, project, key_id, type, body) VALUES (?1, ?2, ?3, "
+                             "?4, ?5, ?6, ?7)",
+    [KW__SQL_EVENT_CLAIM_INSERT] =
+        "INSERT INTO event_claim (sequence, until_ms, attempts) VALUES (?1, -9223372036854775808, 0)",
+    [KW__SQL_EVENT_CLAIMABLE] = "SELECT sequence FROM event_claim WHERE until_ms <= ?1 ORDER BY sequence LIMIT ?2",
+    [KW__SQL_EVENT_CLAIM] = "UPDATE event_claim SET until_ms = ?2, attempts = attempts + 1 WHERE sequence = ?1",
+    [KW__SQL_EVENT_READ] = "SELECT e.id, e.at_ms, e.project, e.key_id, e.type, e.body, c.attempts FROM event AS e JOIN "
+                           "event_claim AS c ON c.sequence = e.sequence WHERE e.sequence = ?1",
+    [KW__SQL_EVENT_CLAIM_DELETE] =
+        "DELETE FROM event_claim WHERE sequence = (SELECT sequence FROM event WHERE id = ?1)",
+    [KW__SQL_EVENT_DELETE] = "DELETE FROM event WHERE id = ?1",
+
+    [KW__SQL_USAGE_ADD] =
+        "INSERT INTO usage (lineage_id, metric, bucket_start_ms, amount) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
+        "(lineage_id, metric, bucket_start_ms) DO UPDATE SET amount = CASE WHEN amount > 9223372036854775807 - "
+        "excluded.amount THEN 9223372036854775807 ELSE amount + excluded.amount END",
+    [KW__SQL_USAGE_READ] = "SELECT metric, bucket_start_ms, amount FROM usage WHERE lineage_id = ?1 AND "
+                           "bucket_start_ms >= ?2 AND bucket_start_ms < ?3 ORDER BY metric, bucket_start_ms",
+    [KW__SQL_RESERVATION_READ] =
+        "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
+    [KW__SQL_RESERVATION_WRITE] =
+        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
+        "(lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken",
+};

@@ -1,0 +1,128 @@
+/*
+ * The store in one SQLite file: WAL mode with full syncs, one connection that writes (under a mutex) and a few that
+ * read beside it and beside each other. This header is shared by the adapter's own files only: the connections, the
+ * statements they keep prepared, and the functions of the contract.
+ */
+#ifndef KW_STORE_SQLITE_SQLITE_H
+#define KW_STORE_SQLITE_SQLITE_H
+
+#include "store/sqlite/sql.h"
+#include <keyward/store.h>
+#include <pthread.h>
+#include <sqlite3.h>
+
+#define KW__SQLITE_READER_COUNT 4
+#define KW__SQLITE_PATH_MAX 4096
+
+struct kw__connection {
+    sqlite3 *db;
+    sqlite3_stmt *statements[KW__SQL_COUNT]; /* prepared when first used */
+    struct kw__connection *next_free;        /* in the pool */
+};
+
+/* The last sequences given, as the table `counter` has them. */
+struct kw__sequences {
+    uint64_t commit, audit, event;
+};
+
+struct kw__sqlite {
+    struct kw_store base;
+    int lock_fd;                 /* the file PATH.lock, held as long as the store is open; -1: not held */
+    pthread_mutex_t write_mutex; /* guards writer and last */
+    struct kw__connection writer;
+    struct kw__sequences last;
+    pthread_mutex_t pool_mutex; /* guards free_readers */
+    pthread_cond_t reader_is_free;
+    struct kw__connection *free_readers;
+    struct kw__connection readers[KW__SQLITE_READER_COUNT];
+};
+
+/* What a result code of SQLite means to the contract. A key that is there already is KW_E_CONFLICT. */
+enum kw_status kw__sqlite_status(int result);
+
+/* Opens one more connection to an existing file, configured. On failure nothing is open. */
+KW_MUST_USE int kw__sqlite_connection_open(struct kw__connection *connection, const char *path);
+void kw__sqlite_connection_close(struct kw__connection *connection);
+
+/* A connection of one's own to read with; waits for one. */
+struct kw__connection *kw__reader_take(struct kw__sqlite *sqlite);
+void kw__reader_give(struct kw__sqlite *sqlite, struct kw__connection *reader);
+
+/* Takes the writer and begins a transaction. On failure the writer is not held. */
+KW_MUST_USE enum kw_status kw__write_begin(struct kw__sqlite *sqlite);
+/*
+ * Commits when `status` is KW_OK, else takes everything back; gives the writer back; returns how it ended. `last`,
+ * which may be NULL, is what the sequences are once it is committed.
+ */
+enum kw_status kw__write_end(struct kw__sqlite *sqlite, enum kw_status status, const struct kw__sequences *last);
+
+/*
+ * One run of a prepared statement: open, bind in order, then run (no rows wanted) or next … close. The first failure
+ * stays and comes out of run or next, so that nothing in between needs a look.
+ */
+struct kw__query {
+    sqlite3_stmt *statement;
+    int bound;
+    int result;
+};
+
+struct kw__query kw__query_open(struct kw__connection *connection, enum kw__sql sql);
+void kw__query_i64(struct kw__query *query, int64_t value);
+void kw__query_text(struct kw__query *query, struct kw_bytes text);
+void kw__query_blob(struct kw__query *query, struct kw_bytes blob);
+void kw__query_id(struct kw__query *query, const struct kw_id *id);
+/* NULL for an id that is none. */
+void kw__query_id_or_null(struct kw__query *query, const struct kw_id *id);
+/* KW_OK and true: a row is there. KW_OK and false: no more. */
+KW_MUST_USE enum kw_status kw__query_next(struct kw__query *query, bool *row_out);
+void kw__query_close(struct kw__query *query);
+KW_MUST_USE enum kw_status kw__query_run(struct kw__query *query);
+
+struct kw_bytes kw__column_bytes(const struct kw__query *query, int column);
+/* False when what is stored there is no id. NULL is none. */
+KW_MUST_USE bool kw__column_id(const struct kw__query *query, int column, struct kw_id *id_out);
+
+/*
+ * Makes the file when there is none, and holds it against every other opening, of this process too, until the returned
+ * descriptor is closed or the process ends. `path_out` is where the file really is: links lead to one lock.
+ */
+KW_MUST_USE enum kw_status kw__sqlite_lock(const char *path, char path_out[KW__SQLITE_PATH_MAX], int *lock_fd_out,
+                                           struct kw_error *error_out);
+
+/* Brings the file up to date; `error_out` says what is wrong with one that cannot be. */
+KW_MUST_USE enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out);
+
+/* Writes one row (commit.c, rows_write.c) or what stands beside it (log.c) within the open transaction. */
+KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__connection *writer, const struct kw_store_put *put,
+                                          uint64_t sequence);
+KW_MUST_USE enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
+                                                uint64_t sequence);
+KW_MUST_USE enum kw_status kw__sqlite_add_event(struct kw__connection *writer, const struct kw_store_event *event,
+                                                uint64_t sequence);
+
+/* The contract's functions. */
+enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                         void *context);
+enum kw_status kw__sqlite_find_by_id(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
+                                     void *context);
+enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
+                               void *context);
+enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
+                                  void *context);
+enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
+enum kw_status kw__sqlite_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
+                                  size_t *size_out);
+enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                      kw_store_audit_sink *sink, void *context);
+enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
+                                       kw_store_event_sink *sink, void *context);
+enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
+enum kw_status kw__sqlite_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
+                                     int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__sqlite_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
+                                  int64_t *granted_out);
+
+#endif

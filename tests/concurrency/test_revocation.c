@@ -1,0 +1,207 @@
+/*
+ * Threads that verify against a thread that changes. The law (DESIGN, invariant 8): a verification that begins after a
+ * revocation was acknowledged does not accept the key, on any thread; a slow loader cannot put an older version back.
+ */
+#include "core/id.h"
+#include "support/engine.h"
+
+#include <pthread.h>
+
+#define VERIFIERS 3
+#define KEYS 24
+#define ROUNDS 40
+
+/* What the changing thread has been told so far of a key. */
+enum acknowledged { ACK_ACTIVE, ACK_REVOKED, ACK_ERASED };
+
+struct shared {
+    struct test_engine fixture;
+    struct kw_secret keys[KEYS];
+    struct kw_id ids[KEYS];
+    int acknowledged[KEYS]; /* atomic */
+    int stop;               /* atomic */
+    uint64_t broken;        /* atomic: times that the law was broken */
+    uint64_t verified;      /* atomic */
+};
+
+static bool breaks_the_law(int acknowledged, enum kw_code code)
+{
+    switch (acknowledged) {
+    case ACK_REVOKED:
+        return code != KW_CODE_REVOKED && code != KW_CODE_INVALID_KEY;
+    case ACK_ERASED:
+        return code != KW_CODE_INVALID_KEY;
+    default:
+        return false;
+    }
+}
+
+static void *verify_all_the_time(void *context)
+{
+    struct shared *shared = context;
+    while (__atomic_load_n(&shared->stop, __ATOMIC_RELAXED) == 0) {
+        for (size_t i = 0; i < KEYS; i++) {
+            int acknowledged = __atomic_load_n(&shared->acknowledged[i], __ATOMIC_ACQUIRE);
+            enum kw_code code = test_engine_verify(&shared->fixture, &shared->keys[i]);
+            if (breaks_the_law(acknowledged, code)) {
+                __atomic_fetch_add(&shared->broken, 1, __ATOMIC_RELAXED);
+            }
+            __atomic_fetch_add(&shared->verified, 1, __ATOMIC_RELAXED);
+        }
+    }
+    return NULL;
+}
+
+/* Loads keys from the store over and over, as a miss would: each load races with the changes. */
+static void *load_all_the_time(void *context)
+{
+    struct shared *shared = context;
+    while (__atomic_load_n(&shared->stop, __ATOMIC_RELAXED) == 0) {
+        for (size_t i = 0; i < KEYS; i++) {
+            struct kw_op op;
+            kw_op_init(&op, KW_OP_LOAD, KW_PROJECT_NONE);
+            op.key = kw_secret_expose(&shared->keys[i]);
+            (void)kw_engine_run(shared->fixture.engine, &op);
+            kw_op_deinit(&op);
+        }
+    }
+    return NULL;
+}
+
+static void change_keys(struct test *t, struct shared *shared)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        size_t key = (i * 7 + test_random_below(t, 3)) % KEYS;
+        if (shared->acknowledged[key] != ACK_ACTIVE) {
+            continue;
+        }
+        CHECK_STATUS(t, test_engine_do(&shared->fixture, KW_OP_REVOKE, &shared->ids[key], NULL), KW_OK);
+        __atomic_store_n(&shared->acknowledged[key], ACK_REVOKED, __ATOMIC_RELEASE);
+        if (test_random_below(t, 2) == 0) {
+            CHECK_STATUS(t, test_engine_do(&shared->fixture, KW_OP_ERASE, &shared->ids[key], NULL), KW_OK);
+            __atomic_store_n(&shared->acknowledged[key], ACK_ERASED, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+static void run_round(struct test *t, struct shared *shared)
+{
+    *shared = (struct shared){0};
+    REQUIRE(t, test_engine_open(t, &shared->fixture, NULL));
+    for (size_t i = 0; i < KEYS; i++) {
+        REQUIRE(t, test_engine_create(t, &shared->fixture, NULL, &shared->ids[i], &shared->keys[i]));
+    }
+    pthread_t threads[VERIFIERS + 1];
+    for (size_t i = 0; i <= VERIFIERS; i++) {
+        REQUIRE(t, pthread_create(&threads[i], NULL, i < VERIFIERS ? verify_all_the_time : load_all_the_time, shared) ==
+                       0);
+    }
+    change_keys(t, shared);
+    __atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
+    for (size_t i = 0; i <= VERIFIERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    CHECK_I64(t, shared->broken, 0);
+    test_engine_close(&shared->fixture);
+}
+
+static void no_acceptance_after_the_acknowledgement(struct test *t)
+{
+    static struct shared shared;
+    for (int round = 0; round < ROUNDS && t->failures == 0; round++) {
+        run_round(t, &shared);
+    }
+}
+
+struct creator {
+    struct test *t;
+    struct test_engine *fixture;
+    size_t wrong;
+};
+
+static void *create_and_revoke(void *context)
+{
+    struct creator *creator = context;
+    for (int i = 0; i < 60; i++) {
+        struct kw_secret key KW_WIPED = {0};
+        struct kw_id id;
+        if (!test_engine_create(creator->t, creator->fixture, NULL, &id, &key) ||
+            test_engine_verify(creator->fixture, &key) != KW_CODE_NONE ||
+            test_engine_do(creator->fixture, KW_OP_REVOKE, &id, NULL) != KW_OK ||
+            test_engine_verify(creator->fixture, &key) != KW_CODE_REVOKED) {
+            creator->wrong++;
+        }
+    }
+    return NULL;
+}
+
+/* Groups form from what several threads want at once; each must see its own change and nobody else's. */
+static void threads_see_their_own_changes(struct test *t)
+{
+    struct test_engine fixture;
+    struct creator creators[8];
+    pthread_t threads[KW_COUNT_OF(creators)];
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(creators); i++) {
+        creators[i] = (struct creator){.t = t, .fixture = &fixture};
+        REQUIRE(t, pthread_create(&threads[i], NULL, create_and_revoke, &creators[i]) == 0);
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(creators); i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_I64(t, creators[i].wrong, 0);
+    }
+    test_engine_close(&fixture);
+}
+
+struct same_key {
+    struct test_engine *fixture;
+    struct kw_id id;
+    size_t done, refused, wrong;
+};
+
+static void *revoke_the_same(void *context)
+{
+    struct same_key *same = context;
+    struct kw_error error;
+    enum kw_status status = test_engine_do(same->fixture, KW_OP_REVOKE, &same->id, &error);
+    same->done += status == KW_OK;
+    same->refused += status == KW_E_CONFLICT && strcmp(error.code, "ALREADY_REVOKED") == 0;
+    same->wrong += status != KW_OK && status != KW_E_CONFLICT;
+    return NULL;
+}
+
+/* Many at once, in one group or several: one revokes, the others are told so. */
+static void one_of_many_revocations_counts(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_secret key KW_WIPED = {0};
+    struct same_key same[8];
+    pthread_t threads[KW_COUNT_OF(same)];
+    struct kw_id id;
+    size_t done = 0;
+    size_t refused = 0;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+    for (size_t i = 0; i < KW_COUNT_OF(same); i++) {
+        same[i] = (struct same_key){.fixture = &fixture, .id = id};
+        REQUIRE(t, pthread_create(&threads[i], NULL, revoke_the_same, &same[i]) == 0);
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(same); i++) {
+        pthread_join(threads[i], NULL);
+        done += same[i].done;
+        refused += same[i].refused;
+    }
+    CHECK_I64(t, done, 1);
+    CHECK_I64(t, refused, KW_COUNT_OF(same) - 1);
+    test_engine_close(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(no_acceptance_after_the_acknowledgement),
+        TEST_CASE(threads_see_their_own_changes),
+        TEST_CASE(one_of_many_revocations_counts),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}

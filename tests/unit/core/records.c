@@ -1,0 +1,261 @@
+#include "records.h"
+
+#include "core/id.h"
+#include "core/record.h"
+
+#include <stdlib.h>
+
+#define TEXT_ALPHABET "abcdefghijklmnopqrstuvwxyz 0123456789-_.:"
+#define SCOPE_ALPHABET "abcdefghij"
+
+static void *take(struct kw_arena *arena, size_t size)
+{
+    void *memory = kw_arena_take(arena, size);
+    if (memory == NULL) {
+        abort(); /* the test gave too small an arena */
+    }
+    return memory;
+}
+
+struct kw_bytes random_text(struct test *t, struct kw_arena *arena, const char *alphabet, size_t size_min,
+                            size_t size_max)
+{
+    size_t size = size_min + test_random_below(t, size_max - size_min + 1);
+    uint8_t *text = take(arena, size);
+    for (size_t i = 0; i < size; i++) {
+        text[i] = (uint8_t)alphabet[test_random_below(t, strlen(alphabet))];
+    }
+    return kw_bytes_of(size == 0 ? NULL : text, size);
+}
+
+struct kw_id random_id(struct test *t)
+{
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    for (size_t i = 0; i < sizeof random; i++) {
+        random[i] = (uint8_t)test_random(t);
+    }
+    return kw_id_make(RECORD_BORN_MS + (int64_t)test_random_below(t, 1000000), random);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return kw_bytes_compare(*(const struct kw_bytes *)a, *(const struct kw_bytes *)b);
+}
+
+struct kw_list list_of(struct kw_arena *arena, struct kw_bytes *items, size_t count)
+{
+    if (count == 0) {
+        return (struct kw_list){.count = 0};
+    }
+    qsort(items, count, sizeof *items, compare);
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += items[i].size + 3;
+    }
+    struct kw_list list = {.count = 0};
+    struct kw_buffer packed;
+    kw_buffer_init_fixed(&packed, take(arena, size), size);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || !kw_bytes_equal(items[i], items[i - 1])) {
+            kw_list_add(&packed, items[i]);
+            list.count++;
+        }
+    }
+    list.packed = kw_buffer_bytes(&packed);
+    return list;
+}
+
+struct kw_list resources_of(struct kw_arena *arena, const struct resource_of *resources, size_t count)
+{
+    if (count == 0) {
+        return (struct kw_list){.count = 0};
+    }
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        size += resources[i].resource.size + resources[i].scopes.packed.size + 6;
+    }
+    struct kw_buffer packed;
+    kw_buffer_init_fixed(&packed, take(arena, size), size);
+    for (size_t i = 0; i < count; i++) {
+        kw_list_add(&packed, resources[i].resource);
+        kw_list_add(&packed, resources[i].scopes.packed);
+    }
+    return (struct kw_list){kw_buffer_bytes(&packed), (uint32_t)count};
+}
+
+struct kw_record record_typical(struct kw_arena *arena)
+{
+    static const uint8_t random[KW_ID_RANDOM_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    struct kw_bytes scopes[] = {KW_BYTES("keys:write"), KW_BYTES("billing:*"), KW_BYTES("keys:read")};
+    struct kw_bytes tags[] = {KW_BYTES("backend")};
+    struct kw_record record = {
+        .id = kw_id_make(RECORD_BORN_MS, random),
+        .version = 1,
+        .project = KW_BYTES("default"),
+        .env = KW_BYTES("live"),
+        .prefix = KW_BYTES("sk_live_"),
+        .last_four = {'w', 'X', 'y', '9'},
+        .enabled = true,
+        .digest_scheme = KW_DIGEST_HMAC_SHA256,
+        .owner = KW_BYTES("user:42"),
+        .name = KW_BYTES("Production key"),
+        .tags = list_of(arena, tags, 1),
+        .scopes = list_of(arena, scopes, 3),
+        .created_by = KW_BYTES("cli"),
+        .created_at_ms = RECORD_BORN_MS,
+        .updated_at_ms = RECORD_BORN_MS,
+    };
+    record.lineage_id = record.id;
+    return record;
+}
+
+static bool coin(struct test *t)
+{
+    return test_random_below(t, 2) == 0;
+}
+
+static struct kw_bytes maybe_text(struct test *t, struct kw_arena *arena, size_t size_max)
+{
+    /* Mostly short, sometimes as long as can be: lengths of one and of two bytes. */
+    size_t most = test_random_below(t, 8) == 0 ? size_max : size_max < 20 ? size_max : 20;
+    return coin(t) ? random_text(t, arena, TEXT_ALPHABET, 1, most) : (struct kw_bytes){NULL, 0};
+}
+
+static int64_t maybe_time(struct test *t)
+{
+    static const int64_t edges[] = {1, INT64_C(253402300799999)};
+    if (coin(t)) {
+        return 0;
+    }
+    return test_random_below(t, 10) == 0 ? edges[test_random_below(t, 2)]
+                                         : RECORD_BORN_MS + (int64_t)test_random_below(t, INT64_C(1) << 36);
+}
+
+static struct kw_list random_list(struct test *t, struct kw_arena *arena, size_t count_min, size_t count_max,
+                                  size_t size_max)
+{
+    struct kw_bytes items[KW_SCOPE_COUNT_MAX];
+    size_t most = test_random_below(t, 8) == 0 ? count_max : 4;
+    size_t count = count_min + test_random_below(t, most - count_min + 1);
+    for (size_t i = 0; i < count; i++) {
+        items[i] = random_text(t, arena, SCOPE_ALPHABET, 1, size_max);
+    }
+    return list_of(arena, items, count);
+}
+
+static struct kw_list random_resources(struct test *t, struct kw_arena *arena)
+{
+    static const char *const names[] = {"project:1", "project:2", "website:*", "website:123"};
+    struct resource_of resources[KW_COUNT_OF(names)];
+    size_t count = 0;
+    for (size_t i = 0; i < KW_COUNT_OF(names); i++) {
+        if (coin(t)) {
+            resources[count++] = (struct resource_of){kw_bytes_of_text(names[i]), random_list(t, arena, 1, 20, 20)};
+        }
+    }
+    return resources_of(arena, resources, count);
+}
+
+struct kw_record record_random(struct test *t, struct kw_arena *arena)
+{
+    struct kw_record record = {
+        .id = random_id(t),
+        .version = 1 + (test_random(t) >> test_random_below(t, 64) >> 1),
+        .project = random_text(t, arena, TEXT_ALPHABET, 1, KW_PROJECT_MAX),
+        .env = maybe_text(t, arena, KW_ENV_MAX),
+        .prefix = maybe_text(t, arena, KW_PREFIX_MAX),
+        .is_public = coin(t),
+        .enabled = coin(t),
+        .digest_scheme = (enum kw_digest_scheme)(1 + test_random_below(t, 5)),
+        .owner = maybe_text(t, arena, KW_OWNER_MAX),
+        .org_id = maybe_text(t, arena, KW_OWNER_MAX),
+        .name = maybe_text(t, arena, KW_NAME_MAX),
+        .description = maybe_text(t, arena, KW_DESCRIPTION_MAX),
+        .tags = random_list(t, arena, 0, KW_TAG_COUNT_MAX, KW_TAG_MAX),
+        .metadata = coin(t) ? KW_BYTES("{\"plan\":\"pro\"}") : (struct kw_bytes){NULL, 0},
+        .scopes = random_list(t, arena, 0, KW_SCOPE_COUNT_MAX, 20),
+        .resources = random_resources(t, arena),
+        .created_by = maybe_text(t, arena, KW_ACTOR_MAX),
+        .created_at_ms = maybe_time(t),
+        .expires_at_ms = maybe_time(t),
+        .lapsed_at_ms = maybe_time(t),
+        .revoked_at_ms = maybe_time(t),
+        .revoked_by = maybe_text(t, arena, KW_ACTOR_MAX),
+        .revoke_reason = maybe_text(t, arena, KW_REASON_MAX),
+        .grace_until_ms = maybe_time(t),
+    };
+    memcpy(record.last_four, coin(t) ? "aB3x" : "\0\0\0", 4);
+    record.updated_at_ms = coin(t) ? record.created_at_ms : maybe_time(t);
+    record.rotated_from = coin(t) ? random_id(t) : (struct kw_id){{0}};
+    record.rotated_to = coin(t) ? random_id(t) : (struct kw_id){{0}};
+    record.lineage_id = coin(t) ? record.id : random_id(t);
+    return record;
+}
+
+enum kw_status decode_exactly(struct test *t, const uint8_t *bytes, size_t size)
+{
+    uint8_t *exact = malloc(size == 0 ? 1 : size);
+    uint8_t *again = malloc((2 * KW_RECORD_MAX));
+    if (exact == NULL || again == NULL) {
+        abort();
+    }
+    memcpy(exact, bytes, size);
+    struct kw_record record = {.version = 77};
+    enum kw_status status = kw_record_decode(kw_bytes_of(exact, size), &record);
+    if (status == KW_OK) {
+        struct kw_buffer buffer;
+        kw_buffer_init_fixed(&buffer, again, (2 * KW_RECORD_MAX));
+        CHECK_STATUS(t, kw_record_encode(&record, &buffer), KW_OK);
+        CHECK_BYTES(t, kw_buffer_bytes(&buffer), kw_bytes_of(exact, size));
+    } else {
+        CHECK(t, status == KW_E_CORRUPT || status == KW_E_NEWER);
+        CHECK_I64(t, record.version, 77); /* untouched */
+    }
+    free(again);
+    free(exact);
+    return status;
+}
+
+static void check_ids_equal(struct test *t, const struct kw_id *actual, const struct kw_id *expected)
+{
+    CHECK_BYTES(t, kw_bytes_of(actual->bytes, 16), kw_bytes_of(expected->bytes, 16));
+}
+
+static void check_lists_equal(struct test *t, const struct kw_list *actual, const struct kw_list *expected)
+{
+    CHECK_BYTES(t, actual->packed, expected->packed);
+    CHECK_I64(t, actual->count, expected->count);
+}
+
+void check_records_equal(struct test *t, const struct kw_record *actual, const struct kw_record *expected)
+{
+    check_ids_equal(t, &actual->id, &expected->id);
+    check_ids_equal(t, &actual->rotated_from, &expected->rotated_from);
+    check_ids_equal(t, &actual->rotated_to, &expected->rotated_to);
+    check_ids_equal(t, &actual->lineage_id, &expected->lineage_id);
+    check_lists_equal(t, &actual->tags, &expected->tags);
+    check_lists_equal(t, &actual->scopes, &expected->scopes);
+    check_lists_equal(t, &actual->resources, &expected->resources);
+    CHECK_BYTES(t, kw_bytes_of(actual->last_four, 4), kw_bytes_of(expected->last_four, 4));
+    CHECK_BYTES(t, actual->project, expected->project);
+    CHECK_BYTES(t, actual->env, expected->env);
+    CHECK_BYTES(t, actual->prefix, expected->prefix);
+    CHECK_BYTES(t, actual->owner, expected->owner);
+    CHECK_BYTES(t, actual->org_id, expected->org_id);
+    CHECK_BYTES(t, actual->name, expected->name);
+    CHECK_BYTES(t, actual->description, expected->description);
+    CHECK_BYTES(t, actual->metadata, expected->metadata);
+    CHECK_BYTES(t, actual->created_by, expected->created_by);
+    CHECK_BYTES(t, actual->revoked_by, expected->revoked_by);
+    CHECK_BYTES(t, actual->revoke_reason, expected->revoke_reason);
+    CHECK(t, actual->version == expected->version);
+    CHECK(t, actual->is_public == expected->is_public);
+    CHECK(t, actual->enabled == expected->enabled);
+    CHECK_I64(t, actual->digest_scheme, expected->digest_scheme);
+    CHECK_I64(t, actual->created_at_ms, expected->created_at_ms);
+    CHECK_I64(t, actual->updated_at_ms, expected->updated_at_ms);
+    CHECK_I64(t, actual->expires_at_ms, expected->expires_at_ms);
+    CHECK_I64(t, actual->lapsed_at_ms, expected->lapsed_at_ms);
+    CHECK_I64(t, actual->revoked_at_ms, expected->revoked_at_ms);
+    CHECK_I64(t, actual->grace_until_ms, expected->grace_until_ms);
+}

@@ -1,0 +1,281 @@
+/* Which bytes are read as a record: one form for each record, within the caps, and nothing else. */
+#include "core/record.h"
+#include "records.h"
+
+#define ID \
+    "01" \
+    "019b76daa8000102030405060708090a"
+#define PROJECT \
+    "02" \
+    "07" \
+    "64656661756c74"
+#define SCHEME \
+    "12" \
+    "01"
+#define VERSION \
+    "1f" \
+    "01"
+
+static void only_the_canonical_form_is_read(struct test *t)
+{
+    static const struct {
+        const char *hex;
+        enum kw_status status;
+    } rows[] = {
+        {"01" ID PROJECT SCHEME VERSION, KW_OK},
+        {"", KW_E_CORRUPT},
+        {"00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},
+        {"02" ID PROJECT SCHEME VERSION, KW_E_NEWER},
+        {"01" ID PROJECT SCHEME VERSION "20", KW_E_NEWER}, /* a tag of tomorrow */
+        {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
+        {"01"
+         "00" ID PROJECT SCHEME VERSION,
+         KW_E_CORRUPT},                              /* tag 0 */
+        {"01" PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* what every record has is missing */
+        {"01" ID SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME, KW_E_CORRUPT},
+        {"01" PROJECT ID SCHEME VERSION, KW_E_CORRUPT},    /* descending */
+        {"01" ID ID PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* twice */
+        {"01"
+         "01"
+         "00000000000000000000000000000000" PROJECT SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID "02"
+         "00" SCHEME VERSION,
+         KW_E_CORRUPT}, /* an empty text */
+        {"01" ID "02"
+         "8700"
+         "64656661756c74" SCHEME VERSION,
+         KW_E_CORRUPT}, /* a length in a longer form */
+        {"01" ID "02"
+         "ffffffffffffffffff01"
+         "64" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID "02"
+         "ffffffffffffffffff02"
+         "64" SCHEME VERSION,
+         KW_E_CORRUPT}, /* beyond 64 bits */
+        {"01" ID PROJECT "05"
+         "00000000" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "07" SCHEME VERSION, KW_E_CORRUPT}, /* status is never kept */
+        {"01" ID PROJECT "09"
+         "01"
+         "34" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "0e"
+         "00" SCHEME VERSION,
+         KW_E_CORRUPT}, /* an empty list */
+        {"01" ID PROJECT "0e"
+         "01"
+         "01"
+         "61" SCHEME VERSION,
+         KW_OK},
+        {"01" ID PROJECT "0e"
+         "02"
+         "01"
+         "61"
+         "01"
+         "62" SCHEME VERSION,
+         KW_OK},
+        {"01" ID PROJECT "0e"
+         "02"
+         "01"
+         "62"
+         "01"
+         "61" SCHEME VERSION,
+         KW_E_CORRUPT}, /* not sorted */
+        {"01" ID PROJECT "0e"
+         "02"
+         "01"
+         "61"
+         "01"
+         "61" SCHEME VERSION,
+         KW_E_CORRUPT}, /* doubled */
+        {"01" ID PROJECT "0e"
+         "02"
+         "02"
+         "6162"
+         "01"
+         "61" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "0e"
+         "02"
+         "01"
+         "61"
+         "02"
+         "6162" SCHEME VERSION,
+         KW_OK},
+        {"01" ID PROJECT "0e"
+         "01"
+         "00" SCHEME VERSION,
+         KW_E_CORRUPT}, /* an empty item */
+        {"01" ID PROJECT "11"
+         "01"
+         "03"
+         "743a31"
+         "02"
+         "01"
+         "61" SCHEME VERSION,
+         KW_OK},
+        {"01" ID PROJECT "11"
+         "01"
+         "03"
+         "743a31"
+         "00" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "11"
+         "01"
+         "03"
+         "743a31"
+         "03"
+         "01"
+         "61"
+         "01" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "11"
+         "01"
+         "03"
+         "743a31"
+         "04"
+         "01"
+         "62"
+         "01"
+         "61" SCHEME VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "12"
+         "00" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT "12"
+         "06" VERSION,
+         KW_E_NEWER},
+        {"01" ID PROJECT SCHEME "13"
+         "000000000000" VERSION,
+         KW_E_CORRUPT}, /* a time of none */
+        {"01" ID PROJECT SCHEME "13"
+         "e677d21fdbff" VERSION,
+         KW_OK}, /* 9999-12-31T23:59:59.999Z */
+        {"01" ID PROJECT SCHEME "13"
+         "e677d21fdc00" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "13"
+         "000000000001"
+         "15"
+         "000000000001" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "13"
+         "000000000001"
+         "15"
+         "000000000000" VERSION,
+         KW_OK},
+        {"01" ID PROJECT SCHEME "15"
+         "000000000000" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1b"
+         "00000000000000000000000000000000" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1e"
+         "019b76daa8000102030405060708090a" VERSION,
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1e"
+         "00000000000000000000000000000000" VERSION,
+         KW_OK},
+        {"01" ID PROJECT SCHEME "1f"
+         "00",
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1f"
+         "8000",
+         KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1f"
+         "ffffffffffffffffff01",
+         KW_OK},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        uint8_t bytes[256];
+        size_t size = strlen(rows[i].hex) / 2;
+        REQUIRE(t, kw_hex_decode(kw_bytes_of_text(rows[i].hex), bytes, size));
+        enum kw_status status = decode_exactly(t, bytes, size);
+        if (status != rows[i].status) {
+            test_fail(t, __FILE__, __LINE__, "%s: %s", rows[i].hex, kw_status_name(status));
+        }
+    }
+}
+
+/* A text, or a list of texts, one byte or item beyond its cap. */
+static void caps_are_kept(struct test *t)
+{
+    static const struct {
+        uint8_t tag;
+        size_t size_max;
+    } texts[] = {{2, KW_PROJECT_MAX}, {3, KW_ENV_MAX},    {4, KW_PREFIX_MAX},       {10, KW_OWNER_MAX},
+                 {11, KW_OWNER_MAX},  {12, KW_NAME_MAX},  {13, KW_DESCRIPTION_MAX}, {15, KW_METADATA_MAX},
+                 {20, KW_ACTOR_MAX},  {25, KW_ACTOR_MAX}, {26, KW_REASON_MAX}};
+    static uint8_t bytes[3 * KW_METADATA_MAX];
+    static const uint8_t head[] = {1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'p'};
+    for (size_t i = 0; i < KW_COUNT_OF(texts); i++) {
+        for (size_t beyond = 0; beyond < 2; beyond++) {
+            struct kw_buffer buffer;
+            kw_buffer_init_fixed(&buffer, bytes, sizeof bytes);
+            size_t size = texts[i].size_max + beyond;
+            uint8_t text[KW_METADATA_MAX + 1];
+            memset(text, 'x', size);
+            kw_buffer_add(&buffer, kw_bytes_of(head, texts[i].tag == 2 ? 18 : sizeof head));
+            bool before_scheme = texts[i].tag < 18;
+            if (!before_scheme) {
+                kw_buffer_add(&buffer, KW_BYTES("\x12\x01"));
+            }
+            kw_buffer_add_byte(&buffer, texts[i].tag);
+            kw_list_add(&buffer, kw_bytes_of(text, size));
+            if (before_scheme) {
+                kw_buffer_add(&buffer, KW_BYTES("\x12\x01"));
+            }
+            kw_buffer_add(&buffer, KW_BYTES("\x1f\x01"));
+            CHECK_STATUS(t, decode_exactly(t, bytes, buffer.size), beyond == 0 ? KW_OK : KW_E_CORRUPT);
+        }
+    }
+    static const uint8_t too_large[KW_RECORD_MAX + 1] = {1};
+    CHECK_STATUS(t, decode_exactly(t, too_large, sizeof too_large), KW_E_CORRUPT);
+}
+
+static void list_counts_are_kept(struct test *t)
+{
+    static const struct {
+        uint8_t tag;
+        uint32_t count_max;
+    } lists[] = {{14, KW_TAG_COUNT_MAX}, {16, KW_SCOPE_COUNT_MAX}, {17, KW_RESOURCE_COUNT_MAX}};
+    static const uint8_t head[] = {1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 'p'};
+    for (size_t i = 0; i < KW_COUNT_OF(lists); i++) {
+        for (uint32_t beyond = 0; beyond < 2; beyond++) {
+            uint8_t bytes[4096];
+            struct kw_buffer buffer;
+            kw_buffer_init_fixed(&buffer, bytes, sizeof bytes);
+            uint32_t count = lists[i].count_max + beyond;
+            kw_buffer_add(&buffer, kw_bytes_of(head, sizeof head));
+            kw_buffer_add_byte(&buffer, lists[i].tag);
+            if (count >= 128) {
+                kw_buffer_add_byte(&buffer, (uint8_t)(count | 128));
+            }
+            kw_buffer_add_byte(&buffer, (uint8_t)(count >= 128 ? count >> 7 : count));
+            for (uint32_t n = 0; n < count; n++) {
+                uint8_t item[] = {'a', (uint8_t)('0' + n / 12), (uint8_t)('0' + n % 12)};
+                kw_list_add(&buffer, kw_bytes_of(item, sizeof item));
+                if (lists[i].tag == 17) {
+                    kw_list_add(&buffer, KW_BYTES("\x01s"));
+                }
+            }
+            kw_buffer_add(&buffer, KW_BYTES("\x12\x01\x1f\x01"));
+            CHECK_STATUS(t, decode_exactly(t, bytes, buffer.size), beyond == 0 ? KW_OK : KW_E_CORRUPT);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(only_the_canonical_form_is_read),
+        TEST_CASE(caps_are_kept),
+        TEST_CASE(list_counts_are_kept),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}

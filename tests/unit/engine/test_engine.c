@@ -1,0 +1,251 @@
+/* The engine on a memory store: what a change does to the next verification, and what a refusal leaves alone. */
+#include "core/id.h"
+#include "support/engine.h"
+
+static void a_created_key_verifies_at_once(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_NONE);
+    test_engine_close(&fixture);
+}
+
+static void what_was_acknowledged_is_what_is_verified(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+    REQUIRE_OK(t, test_engine_do(&fixture, KW_OP_DISABLE, &id, NULL));
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_DISABLED);
+    REQUIRE_OK(t, test_engine_do(&fixture, KW_OP_ENABLE, &id, NULL));
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_NONE);
+    REQUIRE_OK(t, test_engine_do(&fixture, KW_OP_REVOKE, &id, NULL));
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_REVOKED);
+    struct kw_error error;
+    CHECK_STATUS(t, test_engine_do(&fixture, KW_OP_ENABLE, &id, &error), KW_E_CONFLICT);
+    CHECK_TEXT(t, error.code, "CANNOT_MODIFY_REVOKED");
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_REVOKED);
+    REQUIRE_OK(t, test_engine_do(&fixture, KW_OP_ERASE, &id, NULL));
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_INVALID_KEY);
+    CHECK_STATUS(t, test_engine_do(&fixture, KW_OP_GET, &id, NULL), KW_E_NOT_FOUND);
+    test_engine_close(&fixture);
+}
+
+static void another_projects_key_is_unknown(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_error error;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_REVOKE, KW_PROJECT_KEYWARD);
+    op.id = id;
+    CHECK_STATUS(t, kw_engine_run(fixture.engine, &op), KW_E_NOT_FOUND);
+    error = op.error;
+    kw_op_deinit(&op);
+    struct kw_error unknown;
+    struct kw_id nobody = {{1}};
+    CHECK_STATUS(t, test_engine_do(&fixture, KW_OP_REVOKE, &nobody, &unknown), KW_E_NOT_FOUND);
+    CHECK_TEXT(t, error.message, unknown.message);
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_NONE);
+    test_engine_close(&fixture);
+}
+
+static void a_rotation_with_grace_ends_on_time_and_stays_ended(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret old_key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &old_key));
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_ROTATE, KW_PROJECT_DEFAULT);
+    op.id = id;
+    op.grace_ms = 1000;
+    REQUIRE_OK(t, kw_engine_run(fixture.engine, &op));
+    struct kw_secret new_key KW_WIPED = op.secret;
+    kw_op_deinit(&op);
+    CHECK_I64(t, test_engine_verify(&fixture, &old_key), KW_CODE_NONE);
+    CHECK_I64(t, test_engine_verify(&fixture, &new_key), KW_CODE_NONE);
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS + 1000, __ATOMIC_RELAXED);
+    CHECK_I64(t, test_engine_verify(&fixture, &old_key), KW_CODE_REVOKED);
+    CHECK_I64(t, test_engine_verify(&fixture, &new_key), KW_CODE_NONE);
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS, __ATOMIC_RELAXED); /* the clock steps back */
+    CHECK_I64(t, test_engine_verify(&fixture, &old_key), KW_CODE_REVOKED);
+    test_engine_close(&fixture);
+}
+
+static void a_passed_expiry_is_written_down(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_AT,
+                                   .owner = KW_BYTES("user:1"),
+                                   .expires_at_ms = TEST_NOW_MS + 5000};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, &params, &id, &key));
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS + 5000, __ATOMIC_RELAXED);
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_EXPIRED);
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS, __ATOMIC_RELAXED);
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_EXPIRED);
+    struct kw_record record = {0};
+    struct kw_op op;
+    /* The writer's own tick writes it; reading again until then costs no clock. */
+    do {
+        kw_op_init(&op, KW_OP_GET, KW_PROJECT_DEFAULT);
+        op.id = id;
+        REQUIRE_OK(t, kw_engine_run(fixture.engine, &op));
+        REQUIRE_OK(t, kw_record_decode(kw_buffer_bytes(&op.result), &record));
+        kw_op_deinit(&op);
+    } while (record.lapsed_at_ms == 0);
+    CHECK_I64(t, record.lapsed_at_ms, TEST_NOW_MS + 5000);
+    test_engine_close(&fixture);
+}
+
+static enum kw_status first_audit(void *context, const struct kw_store_audit *audit)
+{
+    char *text = context;
+    memcpy(text, audit->action.data, audit->action.size);
+    text[audit->action.size] = '|';
+    memcpy(text + audit->action.size + 1, audit->body.data, audit->body.size);
+    text[audit->action.size + 1 + audit->body.size] = '\0';
+    return KW_OK;
+}
+
+static void a_change_leaves_an_audit_entry_and_an_event(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    char text[4096] = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+    struct kw_store_audit_filter filter = {.key_id = id, .limit = 10};
+    REQUIRE_OK(t, fixture.store->ops->audit_query(fixture.store, &filter, first_audit, text));
+    CHECK(t, strstr(text, "key.created|{\"keyId\":\"key_") != NULL);
+    CHECK(t, strstr(text, "\"owner\":{\"from\":null,\"to\":\"user:1\"}") != NULL);
+    test_engine_close(&fixture);
+}
+
+static void the_root_key_is_made_once_and_replaced_when_told(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_secret made KW_WIPED = {0};
+    struct kw_secret again KW_WIPED = {0};
+    struct kw_error error = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE_OK(t, kw_engine_root_key(fixture.engine, NULL, &made, &error));
+    CHECK(t, made.size > 40);
+    REQUIRE_OK(t, kw_engine_root_key(fixture.engine, NULL, &again, &error));
+    CHECK_I64(t, again.size, 0);
+    uint8_t random[KW_KEY_RANDOM_SIZE];
+    for (size_t i = 0; i < sizeof random; i++) {
+        random[i] = (uint8_t)test_random(t);
+    }
+    struct kw_secret chosen KW_WIPED = {0};
+    const struct kw_project *project = kw_project_by_number(KW_PROJECT_KEYWARD);
+    REQUIRE_OK(t, kw_key_generate(&project->environments[0].secret_keys, kw_bytes_of(random, sizeof random), &chosen));
+    REQUIRE_OK(t, kw_engine_root_key(fixture.engine, &chosen, &again, &error));
+    CHECK_I64(t, again.size, 0);
+    REQUIRE_OK(t, kw_engine_root_key(fixture.engine, &chosen, &again, &error));
+    CHECK_STATUS(t, kw_engine_root_key(fixture.engine, &made, &again, &error), KW_E_INVALID); /* retired */
+    struct kw_verification v = {.key = kw_secret_expose(&made), .question = {.project = KW_PROJECT_KEYWARD}};
+    kw_engine_read_begin();
+    kw_engine_verify(fixture.engine, &v, TEST_NOW_MS);
+    kw_engine_read_end();
+    CHECK_I64(t, v.code, KW_CODE_REVOKED);
+    test_engine_close(&fixture);
+}
+
+static enum kw_status create_management(struct test_engine *fixture, const struct kw_key_params *params,
+                                        struct kw_bytes authority, struct kw_error *error_out)
+{
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_CREATE, KW_PROJECT_KEYWARD);
+    op.params = params;
+    op.authority = authority;
+    enum kw_status status = kw_engine_run(fixture->engine, &op);
+    *error_out = op.error;
+    kw_op_deinit(&op);
+    return status;
+}
+
+static void a_management_key_belongs_to_one_project(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_error error = {0};
+    struct kw_bytes scope = KW_BYTES("keys:verify");
+    struct kw_resource_scopes one[] = {{KW_BYTES("project:default"), &scope, 1}};
+    struct kw_resource_scopes nowhere[] = {{KW_BYTES("project:nowhere"), &scope, 1}};
+    struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_SCOPES, .owner = KW_BYTES("service:ci"), .scopes = &scope, .scope_count = 1};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    CHECK_STATUS(t, create_management(&fixture, &params, (struct kw_bytes){0}, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "scopes");
+    params.given = KW_GIVEN_OWNER | KW_GIVEN_RESOURCES;
+    params.resources = nowhere;
+    params.resource_count = 1;
+    CHECK_STATUS(t, create_management(&fixture, &params, (struct kw_bytes){0}, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "resources");
+    params.resources = one;
+    CHECK_STATUS(t, create_management(&fixture, &params, (struct kw_bytes){0}, &error), KW_OK);
+    params.owner = KW_BYTES(KW_ROOT_OWNER);
+    CHECK_STATUS(t, create_management(&fixture, &params, (struct kw_bytes){0}, &error), KW_E_DENIED);
+    test_engine_close(&fixture);
+}
+
+static void many_verify_as_one_by_one(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_secret keys[40] = {0};
+    struct kw_verification many[80] = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(keys); i++) {
+        struct kw_id id;
+        REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &keys[i]));
+        if (i % 3 == 0) {
+            REQUIRE_OK(t, test_engine_do(&fixture, i % 2 == 0 ? KW_OP_REVOKE : KW_OP_DISABLE, &id, NULL));
+        }
+    }
+    kw_engine_wait_filled(fixture.engine);
+    for (size_t i = 0; i < KW_COUNT_OF(many); i++) {
+        many[i].question.project = test_random_below(t, 8) == 0 ? KW_PROJECT_KEYWARD : KW_PROJECT_DEFAULT;
+        many[i].key = kw_secret_expose(&keys[test_random_below(t, KW_COUNT_OF(keys))]);
+        many[i].key.size -= test_random_below(t, 10) == 0; /* a letter lost */
+    }
+    kw_engine_read_begin();
+    kw_engine_verify_many(fixture.engine, many, KW_COUNT_OF(many), TEST_NOW_MS);
+    for (size_t i = 0; i < KW_COUNT_OF(many); i++) {
+        struct kw_verification one = {.key = many[i].key, .question = many[i].question};
+        kw_engine_verify(fixture.engine, &one, TEST_NOW_MS);
+        CHECK_I64(t, many[i].code, one.code);
+        CHECK(t, many[i].entry == one.entry);
+    }
+    kw_engine_read_end();
+    kw_wipe(keys, sizeof keys);
+    test_engine_close(&fixture);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(a_created_key_verifies_at_once),
+        TEST_CASE(what_was_acknowledged_is_what_is_verified),
+        TEST_CASE(another_projects_key_is_unknown),
+        TEST_CASE(a_rotation_with_grace_ends_on_time_and_stays_ended),
+        TEST_CASE(a_passed_expiry_is_written_down),
+        TEST_CASE(a_change_leaves_an_audit_entry_and_an_event),
+        TEST_CASE(the_root_key_is_made_once_and_replaced_when_told),
+        TEST_CASE(a_management_key_belongs_to_one_project),
+        TEST_CASE(many_verify_as_one_by_one),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}

@@ -1,0 +1,213 @@
+#include "echo_api.h"
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/json.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define WORKERS 2
+
+struct kw_api {
+    struct kw_api_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct kw_call *first, *last; /* linked through route_state */
+    bool must_end;
+    pthread_t workers[WORKERS];
+};
+
+static void answer_text(struct kw_call *call, uint16_t status, const char *text)
+{
+    call->status = status;
+    call->content_type = "text/plain";
+    kw_buffer_add_text(&call->answer, text);
+}
+
+static void answer_report(struct kw_call *call)
+{
+    struct kw_json_writer json;
+    kw_json_writer_init(&json, &call->answer);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "method");
+    kw_json_i64(&json, call->method);
+    kw_json_name(&json, "path");
+    kw_json_string(&json, call->path);
+    kw_json_name(&json, "query");
+    kw_json_string(&json, call->query);
+    kw_json_name(&json, "bodySize");
+    kw_json_i64(&json, (int64_t)call->body.size);
+    kw_json_name(&json, "authorizationSize");
+    kw_json_i64(&json, (int64_t)call->headers[KW_HEADER_AUTHORIZATION].size);
+    kw_json_name(&json, "peer");
+    kw_json_string(&json, call->peer);
+    kw_json_name(&json, "requestId");
+    kw_json_text(&json, call->request_id);
+    kw_json_end_object(&json);
+    call->status = 200;
+    call->content_type = "application/json";
+    call->route = "ANY /{path}";
+}
+
+static uint64_t number_of(const struct kw_call *call)
+{
+    uint64_t number = 0;
+    return kw_bytes_to_u64(call->query, &number) ? number : 0;
+}
+
+static void answer_bytes(struct kw_call *call, size_t size)
+{
+    uint8_t *room = kw_buffer_reserve(&call->answer, size);
+    if (room != NULL) {
+        memset(room, 'x', size);
+        call->answer.size += size;
+    }
+    call->status = 200;
+    call->content_type = "application/octet-stream";
+}
+
+static void answer_secret(struct kw_call *call)
+{
+    static const uint8_t masked[] = {'s' ^ 1, 'k' ^ 1, '_' ^ 1, 'c' ^ 1, 'a' ^ 1, 'n' ^ 1, 'a' ^ 1, 'r' ^ 1, 'y' ^ 1};
+    call->answer.secret = true;
+    for (size_t i = 0; i < sizeof masked; i++) {
+        kw_buffer_add_byte(&call->answer, masked[i] ^ 1);
+    }
+    call->status = 201;
+    call->content_type = "text/plain";
+}
+
+static bool is_at(const struct kw_call *call, const char *path)
+{
+    return kw_bytes_equal(call->path, kw_bytes_of_text(path));
+}
+
+static void answer(struct kw_api *api, struct kw_call *call)
+{
+    const struct kw_api_options *options = &api->options;
+    if (is_at(call, "/big")) {
+        answer_bytes(call, number_of(call));
+    } else if (is_at(call, "/broken")) {
+        answer_bytes(call, KW_CALL_ANSWER_MAX + 1);
+    } else if (is_at(call, "/echo")) {
+        kw_buffer_add(&call->answer, call->body);
+        call->status = 200;
+        call->content_type = "application/octet-stream";
+    } else if (is_at(call, "/secret")) {
+        answer_secret(call);
+    } else if (is_at(call, "/nothing")) {
+        call->status = 204;
+    } else if (is_at(call, "/metrics")) {
+        answer_text(call, 200, "");
+        options->transport_metrics(options->transport_context, &call->answer);
+    } else if (is_at(call, "/readyz")) {
+        bool draining = options->draining(options->transport_context);
+        answer_text(call, draining ? 503 : 200, draining ? "draining\n" : "ready\n");
+    } else {
+        answer_report(call);
+    }
+}
+
+static void *work(void *context)
+{
+    struct kw_api *api = context;
+    pthread_mutex_lock(&api->lock);
+    for (;;) {
+        while (api->first == NULL && !api->must_end) {
+            pthread_cond_wait(&api->changed, &api->lock);
+        }
+        struct kw_call *call = api->first;
+        if (call == NULL) {
+            break;
+        }
+        api->first = call->route_state;
+        pthread_mutex_unlock(&api->lock);
+        if (is_at(call, "/delay")) {
+            uint64_t ms = number_of(call);
+            struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+            nanosleep(&pause, NULL);
+        }
+        answer(api, call);
+        call->done(call);
+        pthread_mutex_lock(&api->lock);
+    }
+    pthread_mutex_unlock(&api->lock);
+    return NULL;
+}
+
+enum kw_status kw_api_new(const struct kw_api_options *options, struct kw_api **api_out)
+{
+    struct kw_api *api = kw_alloc(1, sizeof *api);
+    if (api == NULL) {
+        return KW_E_MEMORY;
+    }
+    api->options = *options;
+    pthread_mutex_init(&api->lock, NULL);
+    pthread_cond_init(&api->changed, NULL);
+    for (int i = 0; i < WORKERS; i++) {
+        if (pthread_create(&api->workers[i], NULL, work, api) != 0) {
+            abort();
+        }
+    }
+    *api_out = api;
+    return KW_OK;
+}
+
+void kw_api_free(struct kw_api *api)
+{
+    if (api == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&api->lock);
+    api->must_end = true;
+    pthread_cond_broadcast(&api->changed);
+    pthread_mutex_unlock(&api->lock);
+    for (int i = 0; i < WORKERS; i++) {
+        pthread_join(api->workers[i], NULL);
+    }
+    pthread_mutex_destroy(&api->lock);
+    pthread_cond_destroy(&api->changed);
+    kw_free(api);
+}
+
+static void submit(struct kw_api *api, struct kw_call *call)
+{
+    pthread_mutex_lock(&api->lock);
+    call->route_state = NULL;
+    if (api->first == NULL) {
+        api->first = call;
+    } else {
+        api->last->route_state = call;
+    }
+    api->last = call;
+    pthread_cond_signal(&api->changed);
+    pthread_mutex_unlock(&api->lock);
+}
+
+void kw_api_handle(struct kw_api *api, struct kw_call *call)
+{
+    if (is_at(call, "/delay") || kw_bytes_starts_with(call->path, KW_BYTES("/async"))) {
+        submit(api, call);
+        return;
+    }
+    answer(api, call);
+    call->done(call);
+}
+
+void kw_api_problem(struct kw_call *call, enum kw_code code, const struct kw_error *error)
+{
+    struct kw_json_writer json;
+    call->status = kw_code_info(code)->http_status;
+    call->content_type = "application/problem+json";
+    call->code = code;
+    kw_json_writer_init(&json, &call->answer);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "status");
+    kw_json_i64(&json, call->status);
+    kw_json_name(&json, "code");
+    kw_json_text(&json, kw_code_info(code)->name);
+    kw_json_name(&json, "detail");
+    kw_json_text(&json, error == NULL ? "" : error->message);
+    kw_json_end_object(&json);
+}
