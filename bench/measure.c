@@ -7,32 +7,15 @@
 #include <time.h>
 #include <unistd.h>
 
-void bench_init(struct bench *bench, const char *name, int argc, char **argv)
+void bench_init(struct bench *bench, const char *name)
 {
     *bench = (struct bench){.name = name};
-    for (int i = 1; i < argc; i++) {
-        bench->json = bench->json || strcmp(argv[i], "--json") == 0;
-    }
     setvbuf(stdout, NULL, _IOLBF, 0);
-}
-
-static void print_json(const struct bench *bench, const char *name, double value, const char *unit, const double *limit,
-                       bool ok)
-{
-    printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"", bench->name, name, value, unit);
-    if (limit != NULL) {
-        printf(",\"limit\":%.6g,\"ok\":%s", *limit, ok ? "true" : "false");
-    }
-    printf("}\n");
 }
 
 void bench_figure(struct bench *bench, const char *name, double value, const char *unit)
 {
-    if (bench->json) {
-        print_json(bench, name, value, unit, NULL, true);
-        return;
-    }
-    printf("%-8s %-52s %12.5g %-12s\n", bench->name, name, value, unit);
+    printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\"}\n", bench->name, name, value, unit);
 }
 
 void bench_budget(struct bench *bench, const char *name, double value, const char *unit, enum bench_direction direction,
@@ -40,12 +23,8 @@ void bench_budget(struct bench *bench, const char *name, double value, const cha
 {
     bool ok = direction == BENCH_AT_MOST ? value <= limit : value >= limit;
     bench->missed = bench->missed || !ok;
-    if (bench->json) {
-        print_json(bench, name, value, unit, &limit, ok);
-        return;
-    }
-    printf("%-8s %-52s %12.5g %-12s %s %g: %s\n", bench->name, name, value, unit,
-           direction == BENCH_AT_MOST ? "at most" : "at least", limit, ok ? "ok" : "MISSED");
+    printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"limit\":%.6g,\"ok\":%s}\n", bench->name,
+           name, value, unit, limit, ok ? "true" : "false");
 }
 
 void bench_progress(const char *format, ...)
@@ -63,11 +42,21 @@ int bench_end(const struct bench *bench)
     return bench->missed ? 1 : 0;
 }
 
-double bench_now_ns(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+double bench_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double bench_thread_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static int compare(const void *a, const void *b)

@@ -11,13 +11,12 @@
 
 struct bench {
     const char *name;
-    bool json;
     bool missed; /* a budget */
 };
 
 enum bench_direction { BENCH_AT_MOST, BENCH_AT_LEAST };
 
-void bench_init(struct bench *bench, const char *name, int argc, char **argv);
+void bench_init(struct bench *bench, const char *name);
 /* A figure without a budget. */
 void bench_figure(struct bench *bench, const char *name, double value, const char *unit);
 /* A figure that must keep to a limit. */
@@ -28,6 +27,8 @@ void bench_progress(const char *format, ...) __attribute__((__format__(__printf_
 int bench_end(const struct bench *bench);
 
 double bench_now_ns(void);
+/* CPU time of the calling thread: what others do on the machine at the time counts less. */
+double bench_thread_ns(void);
 /* Sorts `values`. */
 double bench_median(double *values, size_t count);
 /* splitmix64 over `state`. */
@@ -35,7 +36,7 @@ uint64_t bench_random(uint64_t *state);
 /* Resident memory of this process, in bytes. */
 double bench_resident_bytes(void);
 
-/* Calls of the allocator and of pthread_mutex_lock in this process, counted by wrappers in counters.c. */
+/* Calls of the allocator and of pthread_mutex_lock by this thread, counted by wrappers in counters.c. */
 uint64_t bench_allocations(void);
 uint64_t bench_locks(void);
 

@@ -1,8 +1,8 @@
 """Layout, static analysis and the rules of the house.
 
-    lint.py            every step
-    lint.py --quick    the steps that need no compiler
-    lint.py --fix      lays out all C with clang-format first
+    ./dev lint            every step
+    ./dev lint --quick    the steps that need no compiler
+    ./dev lint --fix      lays out all C with clang-format first
 """
 
 import concurrent.futures

@@ -1,6 +1,6 @@
 """Runs the benchmarks and holds their figures against the budgets.
 
-    run_bench.py [NAME] [--json] [-- ARGUMENT...]
+    ./dev bench [NAME] [--json] [-- ARGUMENT...]
 
 A benchmark NAME is a program that Meson knows as bench_NAME, or an executable script bench/NAME.py or bench/NAME.sh (a
 leading bench_ is left out); of two of the same name the script is run, since it may drive the program. It finds the

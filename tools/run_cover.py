@@ -1,6 +1,6 @@
 """Which lines the tests reach: builds with gcc's counters, runs the tests, and prints a row for each room.
 
-    run_cover.py [--files]     with a row for each file too
+    ./dev cover [--files]     with a row for each file too
 """
 
 import collections

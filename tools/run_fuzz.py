@@ -1,8 +1,8 @@
 """Runs the fuzz targets, each on its kept inputs and on what earlier runs found.
 
-    run_fuzz.py [NAME] [SECONDS]         all targets or one, SECONDS each (60)
-    run_fuzz.py --keep [NAME]            takes inputs that reach new code from the found ones into tests/fuzz/corpus
-    run_fuzz.py --test NAME PROGRAM      some seconds on the kept inputs only; for the test suite
+    ./dev fuzz [NAME] [SECONDS]         all targets or one, SECONDS each (60)
+    ./dev fuzz --keep [NAME]            takes inputs that reach new code from the found ones into tests/fuzz/corpus
+    ./dev fuzz --test NAME PROGRAM      some seconds on the kept inputs only; for the test suite
 
 What is found lies in build-fuzz/found/NAME, an input that broke something in build-fuzz/broken/.
 """

@@ -1,7 +1,7 @@
 """Runs the tests in the flavours they ask for, and counts their cases.
 
-    run_tests.py [NAME]     all tests, or those whose names contain NAME
-    run_tests.py --list     which tests there are, and where each runs
+    ./dev test [NAME]     all tests, or those whose names contain NAME
+    ./dev test --list     which tests there are, and where each runs
 
 The last line is "N passed, N failed"; the exit code is 1 when something failed or nothing ran. How a test asks for a
 flavour stands in tests/README.md.

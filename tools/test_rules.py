@@ -33,7 +33,7 @@ RULES = [
     ('src/server/a.c', 'x = key->hidden[0];\n', 'looks at the bytes of a secret', 'x = key->shown[0];\n'),
     ('src/core/a.c', 'x = memcmp(pepper, other, 32);\n', 'kw_constant_time_equal', 'x = memcmp(name, other, 32);\n'),
     ('src/core/a.c', 'if (kw_bytes_equal(secret, x)) {\n    y();\n}\n', 'kw_constant_time_equal',
-     'if (kw_constant_time_equal(secret, x)) {\n    y();\n}\n'),
+     'if (kw_constant_time_equal(secret, x) && strcmp(a, (b)) == 0) {\n    y(secret);\n}\n'),
     ('src/core/a.c', function(69), 'long_one has 71 lines', function(68)),
     ('tools/a.py', 'def long_one():\n' + lines(70, '    pass\n'), 'long_one has 71 lines',
      'def long_one():\n' + lines(69, '    pass\n')),

@@ -60,6 +60,7 @@ extern "C" {
     X(OUTCOME_UNCERTAIN, 503, "The change may or may not have happened.", "Read the key before trying again.") \
     X(STORE_CORRUPT, 500, "The store holds damaged data.", "Restore it from a backup; the log says which part.") \
     X(STORE_NEWER, 500, "The store was written by a newer version.", "Start that version or a later one.") \
+    X(FILE_UNUSABLE, 500, "A file or folder cannot be used.", "Do what the message says.") \
     X(DATA_IN_USE, 409, "Another process holds the data folder.", "Stop it, or talk to it with --url.") \
     X(PEPPER_MISMATCH, 500, "The pepper is not the one these keys were made with.", \
       "Give the pepper that belongs to the data.") \

@@ -8,7 +8,7 @@ static int64_t system_now_ms(void *context)
 {
     (void)context;
     struct timespec now = {0};
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 

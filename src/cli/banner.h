@@ -4,6 +4,7 @@
 #ifndef KW_CLI_BANNER_H
 #define KW_CLI_BANNER_H
 
+#include "cli/cli.h"
 #include "cli/root_key.h"
 
 struct kw_banner {

@@ -19,9 +19,9 @@ static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line 
     if (path != NULL && line->operand_count > 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--key-file and '-' exclude each other: give one");
     }
-    enum kw_status status = path == NULL || strcmp(path, "-") == 0
-                                ? kw_secret_from_input(cli, "Key: ", key, error_out)
-                                : kw_secret_from_file(AT_FDCWD, path, "the key", false, key, error_out);
+    bool from_input = path == NULL || strcmp(path, "-") == 0;
+    enum kw_status status = from_input ? kw_secret_from_input(cli, "Key: ", key, error_out)
+                                       : kw_secret_from_file(AT_FDCWD, path, "the key", false, key, error_out);
     if (status == KW_OK && !kw_utf8_valid(kw_buffer_bytes(key))) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_FAILED, NULL, "what was read is not text, so it is no key");
     }

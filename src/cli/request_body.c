@@ -1,6 +1,6 @@
 #include "cli/keys.h"
 
-#include "cli/files.h"
+#include "engine/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

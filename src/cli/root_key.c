@@ -1,8 +1,8 @@
 #include "cli/root_key.h"
 
-#include "cli/files.h"
 #include "cli/secret_input.h"
 #include "core/project.h"
+#include "engine/files.h"
 
 #include <stdio.h>
 

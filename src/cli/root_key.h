@@ -5,7 +5,8 @@
 #ifndef KW_CLI_ROOT_KEY_H
 #define KW_CLI_ROOT_KEY_H
 
-#include "cli/data_folder.h"
+#include "cli/cli.h"
+#include "engine/data_folder.h"
 
 enum kw_root_key_place {
     KW_ROOT_KEY_FOUND,    /* it was there before */

@@ -1,8 +1,8 @@
 #include "cli/target.h"
 
-#include "cli/data_folder.h"
 #include "cli/secret_input.h"
 #include "core/transition.h"
+#include "engine/data_folder.h"
 
 #include <fcntl.h>
 

@@ -1,6 +1,6 @@
 #include "cli/target.h"
 
-#include "cli/data_folder.h"
+#include "engine/data_folder.h"
 #include "server/api.h"
 
 #include <pthread.h>

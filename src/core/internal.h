@@ -143,6 +143,9 @@ KW_MUST_USE enum kw_status kw__params_apply(const struct kw_key_params *params, 
 KW_MUST_USE enum kw_status kw__text_check(struct kw_bytes text, size_t size_max, const char *field,
                                           struct kw_error *error_out);
 
+/* KW_E_MEMORY, with a message. */
+enum kw_status kw__no_memory(struct kw_error *error_out);
+
 /* --- Digests side by side (digest_wide.c) --- */
 
 #define KW__WIDE_LANES 16

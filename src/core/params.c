@@ -12,6 +12,7 @@
 #define RESOURCES_SIZE_MAX 16384 /* all resources and their scopes, packed */
 #define LIST_OVERHEAD 3          /* bytes that a packed string needs beside its own, at most */
 
+_Static_assert(METADATA_DEPTH_MAX < KW_JSON_DEPTH_MAX, "metadata that is too deep is still read far enough to say so");
 _Static_assert(RESOURCES_SIZE_MAX + KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + LIST_OVERHEAD) +
                        KW_TAG_COUNT_MAX * (KW_TAG_MAX + LIST_OVERHEAD) + KW_METADATA_MAX + KW_DESCRIPTION_MAX +
                        KW_REASON_MAX + 8 * 256 <=
@@ -233,13 +234,13 @@ static enum kw_status check_metadata_depth(const struct check *check)
     kw_json_reader_init(&reader, check->params->metadata, check->arena);
     while (token.type != KW_JSON_END) {
         enum kw_status status = kw_json_next(&reader, &token, check->error);
-        if (status == KW_E_MEMORY) {
-            return status;
-        }
         if (status == KW_E_INVALID) {
             return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "metadata", "must be a JSON object (RFC 8259)");
         }
-        if (status != KW_OK || reader.depth > METADATA_DEPTH_MAX) {
+        if (status != KW_OK) {
+            return kw__no_memory(check->error); /* the reader's own limit of depth lies beyond the one below */
+        }
+        if (reader.depth > METADATA_DEPTH_MAX) {
             return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "metadata", "is nested too deep: at most %d levels",
                              METADATA_DEPTH_MAX);
         }
@@ -275,7 +276,7 @@ static enum kw_status check_metadata(const struct check *check)
     if (status == KW_E_INVALID) {
         return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "metadata", "must not hold a name twice");
     }
-    return status;
+    return status == KW_OK ? KW_OK : kw__no_memory(check->error);
 }
 
 static enum kw_status check_expires_at(const struct check *check)

@@ -3,7 +3,7 @@
 #include "core/record.h"
 #include "core/transition.h"
 
-static enum kw_status no_memory(struct kw_error *error_out)
+enum kw_status kw__no_memory(struct kw_error *error_out)
 {
     return kw_fail(error_out, KW_E_MEMORY, "TOO_BUSY", NULL, "There is no memory for this now: try again.");
 }
@@ -177,17 +177,17 @@ enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_
     uint32_t given = params->given;
     apply_texts(params, now_ms, record);
     if ((given & KW_GIVEN_TAGS) != 0 && !pack_tags(arena, params->tags, params->tag_count, &record->tags)) {
-        return no_memory(error_out);
+        return kw__no_memory(error_out);
     }
     if ((given & KW_GIVEN_METADATA) != 0 && !compact_json(arena, params->metadata, &record->metadata)) {
-        return no_memory(error_out);
+        return kw__no_memory(error_out);
     }
     if ((given & KW_GIVEN_SCOPES) != 0 && !pack_set(arena, params->scopes, params->scope_count, &record->scopes)) {
-        return no_memory(error_out);
+        return kw__no_memory(error_out);
     }
     if ((given & KW_GIVEN_RESOURCES) != 0 &&
         !pack_resources(arena, params->resources, params->resource_count, &record->resources)) {
-        return no_memory(error_out);
+        return kw__no_memory(error_out);
     }
     return KW_OK;
 }

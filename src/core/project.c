@@ -59,9 +59,9 @@ bool kw_project_has_prefix_of(const struct kw_project *project, struct kw_bytes 
 {
     for (size_t i = 0; i < project->environment_count; i++) {
         const struct kw_environment *environment = &project->environments[i];
-        bool is_public =
-            environment->public_keys.prefix.size > 0 && kw_bytes_starts_with(key, environment->public_keys.prefix);
-        if (is_public || kw_bytes_starts_with(key, environment->secret_keys.prefix)) {
+        struct kw_bytes of_public = environment->public_keys.prefix;
+        if (kw_bytes_starts_with(key, environment->secret_keys.prefix) ||
+            (of_public.size > 0 && kw_bytes_starts_with(key, of_public))) {
             return true;
         }
     }

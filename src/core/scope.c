@@ -8,21 +8,29 @@ enum {
     IN_ID = 1 << 2,
 };
 
-static uint8_t class_of(uint8_t c)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-') {
-        return IN_SCOPE | IN_TYPE | IN_ID;
-    }
-    if ((c >= 'A' && c <= 'Z') || c == '.' || c == '/' || c == '@' || c == '+') {
-        return IN_SCOPE | IN_ID;
-    }
-    return c == ':' ? IN_ID : 0;
-}
+#define ALL (IN_SCOPE | IN_TYPE | IN_ID)
+#define BOTH (IN_SCOPE | IN_ID)
+
+/* A table, since scopes are checked on the way of every verification that names some. */
+static const uint8_t classes[256] = {
+    ['a'] = ALL,  ['b'] = ALL,  ['c'] = ALL,  ['d'] = ALL,  ['e'] = ALL,   ['f'] = ALL,  ['g'] = ALL,  ['h'] = ALL,
+    ['i'] = ALL,  ['j'] = ALL,  ['k'] = ALL,  ['l'] = ALL,  ['m'] = ALL,   ['n'] = ALL,  ['o'] = ALL,  ['p'] = ALL,
+    ['q'] = ALL,  ['r'] = ALL,  ['s'] = ALL,  ['t'] = ALL,  ['u'] = ALL,   ['v'] = ALL,  ['w'] = ALL,  ['x'] = ALL,
+    ['y'] = ALL,  ['z'] = ALL,  ['0'] = ALL,  ['1'] = ALL,  ['2'] = ALL,   ['3'] = ALL,  ['4'] = ALL,  ['5'] = ALL,
+    ['6'] = ALL,  ['7'] = ALL,  ['8'] = ALL,  ['9'] = ALL,  ['_'] = ALL,   ['-'] = ALL,  ['A'] = BOTH, ['B'] = BOTH,
+    ['C'] = BOTH, ['D'] = BOTH, ['E'] = BOTH, ['F'] = BOTH, ['G'] = BOTH,  ['H'] = BOTH, ['I'] = BOTH, ['J'] = BOTH,
+    ['K'] = BOTH, ['L'] = BOTH, ['M'] = BOTH, ['N'] = BOTH, ['O'] = BOTH,  ['P'] = BOTH, ['Q'] = BOTH, ['R'] = BOTH,
+    ['S'] = BOTH, ['T'] = BOTH, ['U'] = BOTH, ['V'] = BOTH, ['W'] = BOTH,  ['X'] = BOTH, ['Y'] = BOTH, ['Z'] = BOTH,
+    ['.'] = BOTH, ['/'] = BOTH, ['@'] = BOTH, ['+'] = BOTH, [':'] = IN_ID,
+};
+
+#undef ALL
+#undef BOTH
 
 static bool is_of_class(struct kw_bytes text, uint8_t class)
 {
     for (size_t i = 0; i < text.size; i++) {
-        if ((class_of(text.data[i]) & class) == 0) {
+        if ((classes[text.data[i]] & class) == 0) {
             return false;
         }
     }
@@ -39,15 +47,18 @@ bool kw_scope_valid(struct kw_bytes scope)
     if (scope.size == 0 || scope.size > KW_SCOPE_MAX) {
         return false;
     }
-    struct kw_bytes segment;
-    bool more = true;
-    while (more) {
-        more = kw_bytes_split(scope, ':', &segment, &scope);
-        if (!is_of_class(segment, IN_SCOPE) && (more || !is_star(segment))) {
-            return false;
+    bool at_segment = true; /* a segment begins here: it may not be empty */
+    for (size_t i = 0; i < scope.size; i++) {
+        uint8_t c = scope.data[i];
+        if ((classes[c] & IN_SCOPE) != 0) {
+            at_segment = false;
+        } else if (c == ':' && !at_segment) {
+            at_segment = true;
+        } else {
+            return c == '*' && at_segment && i + 1 == scope.size;
         }
     }
-    return true;
+    return !at_segment;
 }
 
 bool kw_resource_valid(struct kw_bytes resource)

@@ -75,6 +75,15 @@ static bool digest_equal(const uint8_t *a, const uint8_t *b)
     return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
 }
 
+/* Three lines are what a typical entry takes. An address that is not mapped does no harm. */
+static inline void prefetch_entry(const struct kw_entry *entry)
+{
+    const uint8_t *line = (const uint8_t *)entry;
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + 64);
+    __builtin_prefetch(line + 128);
+}
+
 /* The slot that holds the digest, or the empty one where it belongs; `slot_out` gets what is in it. */
 static uint64_t *find_slot(const struct table *table, const uint8_t *digest, uint64_t *slot_out)
 {
@@ -83,8 +92,11 @@ static uint64_t *find_slot(const struct table *table, const uint8_t *digest, uin
         uint64_t *slots = table->buckets[at].slots;
         for (size_t i = 0; i < SLOTS; i++) {
             uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
-            bool may_be = (slot ^ hash) >> 48 == 0;
-            if (slot == 0 || (may_be && digest_equal(entry_of(slot)->digest, digest))) {
+            if (slot != 0 && (slot ^ hash) >> 48 != 0) {
+                continue;
+            }
+            prefetch_entry(entry_of(slot)); /* all of it at once, while its first line is compared */
+            if (slot == 0 || digest_equal(entry_of(slot)->digest, digest)) {
                 *slot_out = slot;
                 return &slots[i];
             }
@@ -114,10 +126,7 @@ void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_diges
     for (size_t i = 0; i < SLOTS; i++) {
         uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
         if ((slot ^ hash) >> 48 == 0) {
-            const uint8_t *line = (const uint8_t *)entry_of(slot);
-            __builtin_prefetch(line);
-            __builtin_prefetch(line + 64);
-            __builtin_prefetch(line + 128);
+            prefetch_entry(entry_of(slot));
             return;
         }
     }

@@ -143,7 +143,8 @@ void kw__finish_error(struct kw_request *request, const struct kw_error *error)
     if (code == KW_CODE_TOO_BUSY) {
         kw__answer_header(request->call, "Retry-After", KW_BYTES("1"));
     }
-    kw_api_problem(request->call, code, error);
+    /* Unknown, erased or another project's: one answer, word for word. */
+    kw_api_problem(request->call, code, code == KW_CODE_KEY_NOT_FOUND ? NULL : error);
     kw__finish(request);
 }
 

@@ -20,9 +20,7 @@ static void on_closed(uv_handle_t *handle)
     }
     kw_free(connection);
     loop->connection_count--;
-    if (loop->is_draining && loop->connection_count == 0) {
-        uv_stop(&loop->uv);
-    }
+    kw__loop_end_if_drained(loop);
 }
 
 void kw__connection_close(struct kw__connection *connection)

@@ -74,7 +74,12 @@ static void drain(struct kw__loop *loop)
     uv_close((uv_handle_t *)&loop->listener, NULL);
     for_each_connection(loop, close_if_idle);
     kw__loop_sweep_on(loop);
-    if (loop->connection_count == 0) {
+}
+
+void kw__loop_end_if_drained(struct kw__loop *loop)
+{
+    bool must_stay = loop->index == 0 && atomic_load(&loop->server->threads_running) > 0;
+    if (loop->is_draining && loop->connection_count == 0 && !must_stay) {
         uv_stop(&loop->uv);
     }
 }
@@ -89,6 +94,7 @@ static void on_wake(uv_async_t *wake)
     if (atomic_load(&loop->server->must_give_up)) {
         for_each_connection(loop, kw__connection_close);
     }
+    kw__loop_end_if_drained(loop);
 }
 
 static void on_sweep(uv_timer_t *timer)

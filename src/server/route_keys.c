@@ -271,6 +271,21 @@ void kw__keys_erase(struct kw_request *request)
     }
 }
 
+/* Tags are kept in lower case, so that is how they are looked for. */
+static enum kw_status lower_tag(struct kw_arena *arena, struct kw_bytes tag, struct kw_bytes *tag_out,
+                                struct kw_error *error)
+{
+    uint8_t *text = kw_arena_take(arena, tag.size);
+    if (text == NULL) {
+        return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
+    }
+    for (size_t i = 0; i < tag.size; i++) {
+        text[i] = tag.data[i] >= 'A' && tag.data[i] <= 'Z' ? tag.data[i] | 0x20 : tag.data[i];
+    }
+    *tag_out = kw_bytes_of(text, tag.size);
+    return KW_OK;
+}
+
 static enum kw_status make_list_query(const struct kw_request *request, struct kw_list_query *query,
                                       struct kw_error *error)
 {
@@ -278,7 +293,6 @@ static enum kw_status make_list_query(const struct kw_request *request, struct k
     *query = (struct kw_list_query){
         .owner = params->owner,
         .org_id = params->org_id,
-        .tag = params->tag,
         .env = params->env,
         .has_status = params->status.size > 0,
         .text = params->text,
@@ -294,7 +308,7 @@ static enum kw_status make_list_query(const struct kw_request *request, struct k
         return kw_refuse(error, KW_CODE_INVALID_FIELD, "cursor",
                          "is not one that this list gave: use nextCursor of the answer before, or start without");
     }
-    return KW_OK;
+    return lower_tag(&request->call->arena, params->tag, &query->tag, error);
 }
 
 void kw__keys_list(struct kw_request *request)

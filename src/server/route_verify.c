@@ -7,31 +7,38 @@
 
 #include <stdio.h>
 
+static enum kw_status refuse_resource(const struct kw_resource_body *body, struct kw_error *error)
+{
+    if (body->type.size + 1 + body->id.size > KW_RESOURCE_MAX) {
+        return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id", "is too long: at most %d bytes with its type",
+                         KW_RESOURCE_MAX);
+    }
+    for (size_t i = 0; i < body->type.size; i++) {
+        uint8_t c = body->type.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
+            return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.type", "must be of a-z, 0-9, '_' and '-'");
+        }
+    }
+    return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id",
+                     "must be letters, digits or any of . _ / @ + : -, or '*' alone");
+}
+
 /* "type:id" of the body, held to the grammar of resources. */
 static enum kw_status join_resource(struct kw_arena *arena, const struct kw_resource_body *body,
                                     struct kw_bytes *resource_out, struct kw_error *error)
 {
     size_t size = body->type.size + 1 + body->id.size;
-    uint8_t *text = kw_arena_take(arena, size + 1);
+    uint8_t *text = kw_arena_take(arena, size);
     if (text == NULL) {
         return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
     }
     memcpy(text, body->type.data, body->type.size);
     text[body->type.size] = ':';
     memcpy(text + body->type.size + 1, body->id.data, body->id.size);
-    if (kw_resource_valid(kw_bytes_of(text, size))) {
-        *resource_out = kw_bytes_of(text, size);
-        return KW_OK;
-    }
-    if (size > KW_RESOURCE_MAX) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id", "is too long: at most %d bytes with its type",
-                         KW_RESOURCE_MAX);
-    }
-    text[body->type.size + 1] = '*';
-    return kw_resource_valid(kw_bytes_of(text, body->type.size + 2))
-               ? kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id",
-                           "must be letters, digits or any of . _ / @ + : -")
-               : kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.type", "must be of a-z, 0-9, '_' and '-'");
+    *resource_out = kw_bytes_of(text, size);
+    /* A colon inside the type would make another type and id of the same text. */
+    bool has_colon = memchr(body->type.data, ':', body->type.size) != NULL;
+    return has_colon || !kw_resource_valid(*resource_out) ? refuse_resource(body, error) : KW_OK;
 }
 
 static enum kw_status make_question(const struct kw_request *request, const struct kw_verify_body *body,

@@ -178,7 +178,10 @@ void kw_server_stop(struct kw_server *server)
 
 static void *run_on_thread(void *context)
 {
-    kw__loop_run(context);
+    struct kw__loop *loop = context;
+    kw__loop_run(loop);
+    atomic_fetch_sub(&loop->server->threads_running, 1);
+    (void)uv_async_send(&loop->server->loops[0].wake);
     return NULL;
 }
 
@@ -199,9 +202,11 @@ enum kw_status kw_server_run(struct kw_server *server, struct kw_error *error_ou
     log_event(server, "server_started");
     for (unsigned i = 1; i < server->loop_count && status == KW_OK; i++) {
         struct kw__loop *loop = &server->loops[i];
-        int failed = pthread_create(&loop->thread, NULL, run_on_thread, loop);
+        atomic_fetch_add(&server->threads_running, 1);
+        int failed = pthread_create(&loop->thread_id, NULL, run_on_thread, loop);
         loop->has_thread = failed == 0;
         if (failed != 0) {
+            atomic_fetch_sub(&server->threads_running, 1);
             status = kw_fail(error_out, KW_E_SYSTEM, "INTERNAL", NULL, "a thread for loop %u cannot be had: %s", i,
                              strerror(failed));
         }
@@ -212,7 +217,7 @@ enum kw_status kw_server_run(struct kw_server *server, struct kw_error *error_ou
     kw__loop_run(&server->loops[0]);
     for (unsigned i = 1; i < server->loop_count; i++) {
         if (server->loops[i].has_thread) {
-            (void)pthread_join(server->loops[i].thread, NULL);
+            (void)pthread_join(server->loops[i].thread_id, NULL);
             server->loops[i].has_thread = false;
         }
     }

@@ -116,10 +116,11 @@ struct kw__loop {
     uv_signal_t signals[2];
     struct kw_server *server;
     unsigned index;
-    int cpu; /* -1: anywhere */
-    pthread_t thread;
-    bool has_thread; /* a thread of its own, to be joined */
-    bool is_open;    /* `uv` is initialised */
+    int cpu;             /* -1: anywhere */
+    pthread_t thread;    /* that runs it */
+    pthread_t thread_id; /* of its own, to be joined */
+    bool has_thread;
+    bool is_open; /* `uv` is initialised */
     bool is_draining;
     bool is_sweeping;
     bool spare_in_use;
@@ -162,6 +163,7 @@ struct kw_server {
     atomic_uint connection_count;
     atomic_bool must_stop;
     atomic_bool must_give_up;
+    atomic_uint threads_running; /* of loops but the first */
     unsigned loop_count;
     struct kw__loop *loops;
 };
@@ -201,8 +203,9 @@ KW_MUST_USE enum kw_status kw__listen(const struct kw__address *address, const i
 KW_MUST_USE enum kw_status kw__loop_open(struct kw__loop *loop, struct kw_server *server, int fd_take,
                                          struct kw_error *error_out);
 KW_MUST_USE enum kw_status kw__loop_catch_signals(struct kw__loop *loop, struct kw_error *error_out);
-/* Until it is drained. */
+/* Until it is drained. The first one, which hears the signals, stays until the others have ended. */
 void kw__loop_run(struct kw__loop *loop);
+void kw__loop_end_if_drained(struct kw__loop *loop);
 /* Looks after deadlines from now on; ends by itself when no connection is left. */
 void kw__loop_sweep_on(struct kw__loop *loop);
 /* Waits for the calls that the engine still has, then gives everything back. */

@@ -4,6 +4,7 @@ from apigen.model import refuse
 
 ANY_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+WORKING = ["INVALID_REQUEST", "BODY_TOO_LARGE", "TOO_BUSY", "INTERNAL"]
 SCOPED = ["UNAUTHORIZED", "FORBIDDEN", "PROJECT_NOT_FOUND"]
 CHECKED = ["INVALID_FIELD", "UNKNOWN_FIELD", "DUPLICATE_FIELD"]
 IN_BODIES = ["INVALID_JSON", "UNSUPPORTED_MEDIA_TYPE"]
@@ -40,6 +41,7 @@ class Document:
         """All codes that the operation can be refused with, beside those that everything can."""
         names = list(operation.get("x-problems", []))
         has_query = any(parameter["in"] == "query" for parameter in operation["parameters"])
+        names += WORKING if "x-scope" in operation or "x-any" in operation else []
         names += SCOPED if "x-scope" in operation else []
         names += CHECKED if has_query or "requestBody" in operation or "x-scope" in operation else []
         if "requestBody" in operation:

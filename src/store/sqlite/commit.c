@@ -23,11 +23,13 @@ static enum kw_status write_setting(struct kw__connection *writer, const struct 
 static enum kw_status write_batch(struct kw__connection *writer, const struct kw_store_batch *batch,
                                   struct kw__sequences *next)
 {
+    struct kw__tally tally = {0};
     enum kw_status status = KW_OK;
     next->commit++;
     for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
-        status = kw__sqlite_put(writer, &batch->puts[i], next->commit);
+        status = kw__sqlite_put(writer, &batch->puts[i], next->commit, &tally);
     }
+    status = status == KW_OK ? kw__sqlite_write_tally(writer, &tally) : status;
     for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
         status = kw__sqlite_add_audit(writer, &batch->audits[i], ++next->audit);
     }
@@ -114,6 +116,9 @@ enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = commit_all(sqlite, batches, batch_count, false);
+    if (status == KW_E_CONFLICT && batch_count == 1) {
+        return KW_OK;
+    }
     if (status == KW_E_CONFLICT) {
         status = commit_all(sqlite, batches, batch_count, true);
     }

@@ -26,19 +26,33 @@ static enum kw_status write_tags(struct kw__connection *writer, enum kw__sql sql
 }
 
 /* What is found by lists and counted: everything but a tombstone. */
-static enum kw_status show(struct kw__connection *writer, const struct kw_store_row *row)
+static enum kw_status show(struct kw__connection *writer, const struct kw_store_row *row, struct kw__tally *tally)
 {
     if (row->erased) {
         return KW_OK;
     }
-    enum kw_status status = write_tags(writer, KW__SQL_TAG_INSERT, row->project, row->tags.packed, &row->id);
-    return status == KW_OK ? add_count(writer, row->project, 1) : status;
+    if (!kw_bytes_equal(tally->project, row->project)) {
+        enum kw_status status = kw__sqlite_write_tally(writer, tally);
+        if (status != KW_OK) {
+            return status;
+        }
+    }
+    tally->project = row->project;
+    tally->added++;
+    return write_tags(writer, KW__SQL_TAG_INSERT, row->project, row->tags.packed, &row->id);
 }
 
 static enum kw_status hide(struct kw__connection *writer, const struct kw_store_row *row)
 {
     enum kw_status status = write_tags(writer, KW__SQL_TAG_DELETE, row->project, row->tags.packed, &row->id);
     return status == KW_OK ? add_count(writer, row->project, -1) : status;
+}
+
+enum kw_status kw__sqlite_write_tally(struct kw__connection *writer, struct kw__tally *tally)
+{
+    enum kw_status status = tally->added == 0 ? KW_OK : add_count(writer, tally->project, tally->added);
+    tally->added = 0;
+    return status;
 }
 
 static void bind_from_erased(struct kw__query *query, const struct kw_store_row *row)
@@ -55,7 +69,8 @@ static void bind_from_erased(struct kw__query *query, const struct kw_store_row 
     kw__query_blob(query, row->record);
 }
 
-static enum kw_status insert(struct kw__connection *writer, const struct kw_store_row *row, uint64_t sequence)
+static enum kw_status insert(struct kw__connection *writer, const struct kw_store_row *row, uint64_t sequence,
+                             struct kw__tally *tally)
 {
     struct kw__query query = kw__query_open(writer, KW__SQL_ROW_INSERT);
     kw__query_id(&query, &row->id);
@@ -63,7 +78,7 @@ static enum kw_status insert(struct kw__connection *writer, const struct kw_stor
     kw__query_i64(&query, (int64_t)row->version);
     bind_from_erased(&query, row);
     enum kw_status status = kw__query_run(&query);
-    return status == KW_OK ? show(writer, row) : status;
+    return status == KW_OK ? show(writer, row, tally) : status;
 }
 
 /* Most changes touch nothing that a row is found by; then only one index has to follow. */
@@ -78,7 +93,7 @@ static enum kw_status update_record(struct kw__connection *writer, const struct 
 }
 
 static enum kw_status update_all(struct kw__connection *writer, const struct kw_store_row *row, uint64_t sequence,
-                                 const struct kw_store_row *old)
+                                 const struct kw_store_row *old, struct kw__tally *tally)
 {
     enum kw_status status = hide(writer, old);
     if (status != KW_OK) {
@@ -90,7 +105,7 @@ static enum kw_status update_all(struct kw__connection *writer, const struct kw_
     kw__query_i64(&query, (int64_t)row->version);
     bind_from_erased(&query, row);
     status = kw__query_run(&query);
-    return status == KW_OK ? show(writer, row) : status;
+    return status == KW_OK ? show(writer, row, tally) : status;
 }
 
 /* Everything of the old row but its sequence and record; borrowed from the query. */
@@ -118,7 +133,8 @@ static bool is_found_as_before(const struct kw_store_row *old, const struct kw_s
            kw_bytes_equal(old->tags.packed, row->tags.packed);
 }
 
-static enum kw_status replace(struct kw__connection *writer, const struct kw_store_put *put, uint64_t sequence)
+static enum kw_status replace(struct kw__connection *writer, const struct kw_store_put *put, uint64_t sequence,
+                              struct kw__tally *tally)
 {
     struct kw__query query = kw__query_open(writer, KW__SQL_ROW_OLD);
     bool is_there = false;
@@ -135,14 +151,15 @@ static enum kw_status replace(struct kw__connection *writer, const struct kw_sto
         } else if (is_found_as_before(&old, &put->row)) {
             status = update_record(writer, &put->row, sequence);
         } else {
-            status = update_all(writer, &put->row, sequence, &old);
+            status = update_all(writer, &put->row, sequence, &old, tally);
         }
     }
     kw__query_close(&query);
     return status;
 }
 
-enum kw_status kw__sqlite_put(struct kw__connection *writer, const struct kw_store_put *put, uint64_t sequence)
+enum kw_status kw__sqlite_put(struct kw__connection *writer, const struct kw_store_put *put, uint64_t sequence,
+                              struct kw__tally *tally)
 {
-    return put->replaces == 0 ? insert(writer, &put->row, sequence) : replace(writer, put, sequence);
+    return put->replaces == 0 ? insert(writer, &put->row, sequence, tally) : replace(writer, put, sequence, tally);
 }

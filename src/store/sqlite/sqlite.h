@@ -92,9 +92,16 @@ KW_MUST_USE enum kw_status kw__sqlite_lock(const char *path, char path_out[KW__S
 /* Brings the file up to date; `error_out` says what is wrong with one that cannot be. */
 KW_MUST_USE enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out);
 
-/* Writes one row (commit.c, rows_write.c) or what stands beside it (log.c) within the open transaction. */
+/* Rows added to a project and not counted yet: one statement counts a whole run of them. */
+struct kw__tally {
+    struct kw_bytes project;
+    int64_t added;
+};
+
+/* Writes one row (rows_write.c) or what stands beside it (log.c) within the open transaction. */
 KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__connection *writer, const struct kw_store_put *put,
-                                          uint64_t sequence);
+                                          uint64_t sequence, struct kw__tally *tally);
+KW_MUST_USE enum kw_status kw__sqlite_write_tally(struct kw__connection *writer, struct kw__tally *tally);
 KW_MUST_USE enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
                                                 uint64_t sequence);
 KW_MUST_USE enum kw_status kw__sqlite_add_event(struct kw__connection *writer, const struct kw_store_event *event,

@@ -2,22 +2,14 @@
 #include "core/record.h"
 #include "records.h"
 
-#define ID \
-    "01" \
-    "019b76daa8000102030405060708090a"
-#define PROJECT \
-    "02" \
-    "07" \
-    "64656661756c74"
-#define SCHEME \
-    "12" \
-    "01"
-#define VERSION \
-    "1f" \
-    "01"
+#define ID "01019b76daa8000102030405060708090a"
+#define PROJECT "020764656661756c74"
+#define SCHEME "1201"
+#define VERSION "1f01"
 
 static void only_the_canonical_form_is_read(struct test *t)
 {
+    /* clang-format off */
     static const struct {
         const char *hex;
         enum kw_status status;
@@ -28,169 +20,50 @@ static void only_the_canonical_form_is_read(struct test *t)
         {"02" ID PROJECT SCHEME VERSION, KW_E_NEWER},
         {"01" ID PROJECT SCHEME VERSION "20", KW_E_NEWER}, /* a tag of tomorrow */
         {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
-        {"01"
-         "00" ID PROJECT SCHEME VERSION,
-         KW_E_CORRUPT},                              /* tag 0 */
+        {"01" "00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},                              /* tag 0 */
         {"01" PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* what every record has is missing */
         {"01" ID SCHEME VERSION, KW_E_CORRUPT},
         {"01" ID PROJECT VERSION, KW_E_CORRUPT},
         {"01" ID PROJECT SCHEME, KW_E_CORRUPT},
         {"01" PROJECT ID SCHEME VERSION, KW_E_CORRUPT},    /* descending */
         {"01" ID ID PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* twice */
-        {"01"
-         "01"
-         "00000000000000000000000000000000" PROJECT SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID "02"
-         "00" SCHEME VERSION,
-         KW_E_CORRUPT}, /* an empty text */
-        {"01" ID "02"
-         "8700"
-         "64656661756c74" SCHEME VERSION,
-         KW_E_CORRUPT}, /* a length in a longer form */
-        {"01" ID "02"
-         "ffffffffffffffffff01"
-         "64" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID "02"
-         "ffffffffffffffffff02"
-         "64" SCHEME VERSION,
-         KW_E_CORRUPT}, /* beyond 64 bits */
-        {"01" ID PROJECT "05"
-         "00000000" SCHEME VERSION,
-         KW_E_CORRUPT},
+        {"01" "01" "00000000000000000000000000000000" PROJECT SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID "02" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty text */
+        {"01" ID "02" "8700" "64656661756c74" SCHEME VERSION, KW_E_CORRUPT}, /* a length in a longer form */
+        {"01" ID "02" "ffffffffffffffffff01" "64" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID "02" "ffffffffffffffffff02" "64" SCHEME VERSION, KW_E_CORRUPT}, /* beyond 64 bits */
+        {"01" ID PROJECT "05" "00000000" SCHEME VERSION, KW_E_CORRUPT},
         {"01" ID PROJECT "07" SCHEME VERSION, KW_E_CORRUPT}, /* status is never kept */
-        {"01" ID PROJECT "09"
-         "01"
-         "34" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "0e"
-         "00" SCHEME VERSION,
-         KW_E_CORRUPT}, /* an empty list */
-        {"01" ID PROJECT "0e"
-         "01"
-         "01"
-         "61" SCHEME VERSION,
-         KW_OK},
-        {"01" ID PROJECT "0e"
-         "02"
-         "01"
-         "61"
-         "01"
-         "62" SCHEME VERSION,
-         KW_OK},
-        {"01" ID PROJECT "0e"
-         "02"
-         "01"
-         "62"
-         "01"
-         "61" SCHEME VERSION,
-         KW_E_CORRUPT}, /* not sorted */
-        {"01" ID PROJECT "0e"
-         "02"
-         "01"
-         "61"
-         "01"
-         "61" SCHEME VERSION,
-         KW_E_CORRUPT}, /* doubled */
-        {"01" ID PROJECT "0e"
-         "02"
-         "02"
-         "6162"
-         "01"
-         "61" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "0e"
-         "02"
-         "01"
-         "61"
-         "02"
-         "6162" SCHEME VERSION,
-         KW_OK},
-        {"01" ID PROJECT "0e"
-         "01"
-         "00" SCHEME VERSION,
-         KW_E_CORRUPT}, /* an empty item */
-        {"01" ID PROJECT "11"
-         "01"
-         "03"
-         "743a31"
-         "02"
-         "01"
-         "61" SCHEME VERSION,
-         KW_OK},
-        {"01" ID PROJECT "11"
-         "01"
-         "03"
-         "743a31"
-         "00" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "11"
-         "01"
-         "03"
-         "743a31"
-         "03"
-         "01"
-         "61"
-         "01" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "11"
-         "01"
-         "03"
-         "743a31"
-         "04"
-         "01"
-         "62"
-         "01"
-         "61" SCHEME VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "12"
-         "00" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT "12"
-         "06" VERSION,
-         KW_E_NEWER},
-        {"01" ID PROJECT SCHEME "13"
-         "000000000000" VERSION,
-         KW_E_CORRUPT}, /* a time of none */
-        {"01" ID PROJECT SCHEME "13"
-         "e677d21fdbff" VERSION,
-         KW_OK}, /* 9999-12-31T23:59:59.999Z */
-        {"01" ID PROJECT SCHEME "13"
-         "e677d21fdc00" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "13"
-         "000000000001"
-         "15"
-         "000000000001" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "13"
-         "000000000001"
-         "15"
-         "000000000000" VERSION,
-         KW_OK},
-        {"01" ID PROJECT SCHEME "15"
-         "000000000000" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1b"
-         "00000000000000000000000000000000" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1e"
-         "019b76daa8000102030405060708090a" VERSION,
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1e"
-         "00000000000000000000000000000000" VERSION,
-         KW_OK},
-        {"01" ID PROJECT SCHEME "1f"
-         "00",
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1f"
-         "8000",
-         KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1f"
-         "ffffffffffffffffff01",
-         KW_OK},
+        {"01" ID PROJECT "09" "01" "34" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "0e" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty list */
+        {"01" ID PROJECT "0e" "01" "01" "61" SCHEME VERSION, KW_OK},
+        {"01" ID PROJECT "0e" "02" "01" "61" "01" "62" SCHEME VERSION, KW_OK},
+        {"01" ID PROJECT "0e" "02" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* not sorted */
+        {"01" ID PROJECT "0e" "02" "01" "61" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* doubled */
+        {"01" ID PROJECT "0e" "02" "02" "6162" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "0e" "02" "01" "61" "02" "6162" SCHEME VERSION, KW_OK},
+        {"01" ID PROJECT "0e" "01" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty item */
+        {"01" ID PROJECT "11" "01" "03" "743a31" "02" "01" "61" SCHEME VERSION, KW_OK},
+        {"01" ID PROJECT "11" "01" "03" "743a31" "00" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "11" "01" "03" "743a31" "03" "01" "61" "01" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "11" "01" "03" "743a31" "04" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "12" "00" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT "12" "06" VERSION, KW_E_NEWER},
+        {"01" ID PROJECT SCHEME "13" "000000000000" VERSION, KW_E_CORRUPT}, /* a time of none */
+        {"01" ID PROJECT SCHEME "13" "e677d21fdbff" VERSION, KW_OK}, /* 9999-12-31T23:59:59.999Z */
+        {"01" ID PROJECT SCHEME "13" "e677d21fdc00" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000001" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000000" VERSION, KW_OK},
+        {"01" ID PROJECT SCHEME "15" "000000000000" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1b" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1e" "019b76daa8000102030405060708090a" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1e" "00000000000000000000000000000000" VERSION, KW_OK},
+        {"01" ID PROJECT SCHEME "1f" "00", KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1f" "8000", KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff02", KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff01", KW_OK},
     };
+    /* clang-format on */
     for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
         uint8_t bytes[256];
         size_t size = strlen(rows[i].hex) / 2;
@@ -270,12 +143,36 @@ static void list_counts_are_kept(struct test *t)
     }
 }
 
+/* A resource's scopes are capped like the key's own. */
+static void scopes_of_a_resource_are_capped(struct test *t)
+{
+    static const uint8_t head[] = {1, 1, 1, 0, 0, 0, 0,   0,  0, 0, 0,   0,   0,  0,
+                                   0, 0, 0, 0, 2, 1, 'p', 17, 1, 3, 't', ':', '1'};
+    for (size_t count = KW_SCOPE_COUNT_MAX; count <= KW_SCOPE_COUNT_MAX + 1; count++) {
+        uint8_t bytes[2048];
+        uint8_t packed[1024];
+        struct kw_buffer buffer;
+        struct kw_buffer scopes;
+        kw_buffer_init_fixed(&buffer, bytes, sizeof bytes);
+        kw_buffer_init_fixed(&scopes, packed, sizeof packed);
+        for (size_t n = 0; n < count; n++) {
+            uint8_t item[] = {'a', (uint8_t)('0' + n / 12), (uint8_t)('0' + n % 12)};
+            kw_list_add(&scopes, kw_bytes_of(item, sizeof item));
+        }
+        kw_buffer_add(&buffer, kw_bytes_of(head, sizeof head));
+        kw_list_add(&buffer, kw_buffer_bytes(&scopes));
+        kw_buffer_add(&buffer, KW_BYTES("\x12\x01\x1f\x01"));
+        CHECK_STATUS(t, decode_exactly(t, bytes, buffer.size), count == KW_SCOPE_COUNT_MAX ? KW_OK : KW_E_CORRUPT);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(only_the_canonical_form_is_read),
         TEST_CASE(caps_are_kept),
         TEST_CASE(list_counts_are_kept),
+        TEST_CASE(scopes_of_a_resource_are_capped),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

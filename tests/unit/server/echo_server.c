@@ -1,4 +1,7 @@
-/* The transport with a stand-in for the routes. Options as those of `keyward serve`; --quiet turns the log off. */
+/*
+ * The transport with a stand-in for the routes (echo_api.h). Options are those of `keyward serve`, but that there is no
+ * data. Tests know it by its name.
+ */
 #include "echo_api.h"
 
 #include "base/bytes.h"
@@ -51,6 +54,10 @@ static bool take_option(struct settings *settings, const char *name, const char 
         server->loop_count = (unsigned)strtoul(value, NULL, 10);
     } else if (strcmp(name, "--connections") == 0) {
         server->connection_max = (unsigned)strtoul(value, NULL, 10);
+    } else if (strcmp(name, "--log-level") == 0) {
+        settings->log.level_min = strcmp(value, "debug") == 0  ? KW_LOG_DEBUG
+                                  : strcmp(value, "info") == 0 ? KW_LOG_INFO
+                                                               : KW_LOG_WARN;
     } else {
         return take_duration(settings, name, value);
     }
@@ -63,14 +70,11 @@ int main(int argc, char **argv)
     settings.server.log = &settings.log;
     settings.server.clock = kw_clock_system();
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quiet") == 0) {
-            settings.log.level_min = KW_LOG_WARN;
-        } else if (i + 1 == argc || !take_option(&settings, argv[i], argv[i + 1])) {
+        if (i + 1 == argc || !take_option(&settings, argv[i], argv[i + 1])) {
             fprintf(stderr, "%s: not understood\n", argv[i]);
             return 2;
-        } else {
-            i++;
         }
+        i++;
     }
     struct kw_server *server;
     struct kw_error error = {0};

@@ -1,9 +1,9 @@
-#include "cli/data_folder.h"
+#include "engine/data_folder.h"
 
-#include "cli/files.h"
-#include "cli/secret_input.h"
 #include "core/digest.h"
 #include "core/transition.h"
+#include "engine/files.h"
+#include "engine/secret_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,7 +43,7 @@ static enum kw_status make_pepper(const struct kw_data_folder *folder, const str
     uint8_t pepper[KW_PEPPER_SIZE];
     char line[PEPPER_HEX_SIZE + 1];
     if (entropy->draw(entropy->context, pepper, sizeof pepper) != KW_OK) {
-        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "the operating system gives no random bytes");
+        return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "the operating system gives no random bytes");
     }
     kw_hex_encode(kw_bytes_of(pepper, sizeof pepper), line);
     line[PEPPER_HEX_SIZE] = '\n';
@@ -70,7 +70,7 @@ enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct 
         char path[4096];
         int size = snprintf(path, sizeof path, "%s/" PEPPER_FILE, folder->path);
         if (size < 0 || (size_t)size >= sizeof path) {
-            return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the folder's path is too long");
+            return kw_fail(error_out, KW_E_LIMIT, KW_FILE_UNUSABLE, NULL, "the folder's path is too long");
         }
         return read_pepper(path, pepper_out, error_out);
     }

@@ -1,6 +1,6 @@
-#include "cli/files.h"
+#include "engine/files.h"
 
-#include "cli/cli.h"
+#include "base/bytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 static enum kw_status cannot(const char *what, const char *folder, const char *name, struct kw_error *error_out)
 {
     int reason = errno;
-    return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "cannot %s %s/%s: %s", what, folder, name,
+    return kw_fail(error_out, KW_E_UNAVAILABLE, KW_FILE_UNUSABLE, NULL, "cannot %s %s/%s: %s", what, folder, name,
                    strerror(reason));
 }
 

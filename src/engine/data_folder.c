@@ -1,8 +1,8 @@
-#include "cli/data_folder.h"
+#include "engine/data_folder.h"
 
-#include "cli/files.h"
 #include "core/project.h"
 #include "core/transition.h"
+#include "engine/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +17,10 @@
 static enum kw_status cannot_open(const struct kw_data_options *options, int reason, struct kw_error *error_out)
 {
     if (reason == ENOENT && !options->may_make) {
-        return kw_fail(error_out, KW_E_NOT_FOUND, KW_CLI_FAILED, NULL,
+        return kw_fail(error_out, KW_E_NOT_FOUND, KW_FILE_UNUSABLE, NULL,
                        "there is no data folder %s: 'keyward serve' and 'keyward create' make one", options->path);
     }
-    return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "cannot open the data folder %s: %s", options->path,
+    return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "cannot open the data folder %s: %s", options->path,
                    strerror(reason));
 }
 
@@ -39,8 +39,8 @@ static enum kw_status open_folder(const struct kw_data_options *options, struct 
 {
     bool made = options->may_make && mkdir(options->path, 0700) == 0;
     if (!made && options->may_make && errno != EEXIST) {
-        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "cannot make the data folder %s: %s", options->path,
-                       strerror(errno));
+        return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "cannot make the data folder %s: %s",
+                       options->path, strerror(errno));
     }
     folder->fd = open(options->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder->fd < 0) {
@@ -51,7 +51,7 @@ static enum kw_status open_folder(const struct kw_data_options *options, struct 
     }
     /* Before the lock is made: nothing is left behind in a folder that is not Keyward's. */
     if (!options->may_make && !kw_file_exists(folder->fd, DATABASE_FILE)) {
-        return kw_fail(error_out, KW_E_NOT_FOUND, KW_CLI_FAILED, NULL,
+        return kw_fail(error_out, KW_E_NOT_FOUND, KW_FILE_UNUSABLE, NULL,
                        "%s is not a data folder of Keyward: it holds no " DATABASE_FILE, options->path);
     }
     return KW_OK;
@@ -77,14 +77,14 @@ static enum kw_status take_lock(struct kw_data_folder *folder, struct kw_error *
 {
     folder->lock_fd = openat(folder->fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (folder->lock_fd < 0) {
-        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "cannot open %s/" LOCK_FILE ": %s", folder->path,
+        return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "cannot open %s/" LOCK_FILE ": %s", folder->path,
                        strerror(errno));
     }
     if (flock(folder->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK) {
             return held(folder, error_out);
         }
-        return kw_fail(error_out, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "cannot lock %s/" LOCK_FILE ": %s", folder->path,
+        return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "cannot lock %s/" LOCK_FILE ": %s", folder->path,
                        strerror(errno));
     }
     char line[16];
@@ -131,7 +131,7 @@ static enum kw_status open_store(struct kw_data_folder *folder, struct kw_store 
     char path[4096];
     int size = snprintf(path, sizeof path, "%s/" DATABASE_FILE, folder->path);
     if (size < 0 || (size_t)size >= sizeof path) {
-        return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the folder's path is too long");
+        return kw_fail(error_out, KW_E_LIMIT, KW_FILE_UNUSABLE, NULL, "the folder's path is too long");
     }
     struct kw_store *store;
     enum kw_status status = kw_store_sqlite_open(path, &store, error_out);
@@ -141,7 +141,7 @@ static enum kw_status open_store(struct kw_data_folder *folder, struct kw_store 
     status = count_keys(store, &folder->key_count);
     if (status != KW_OK) {
         store->ops->close(store);
-        return kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s cannot be read", path);
+        return kw_fail(error_out, status, KW_FILE_UNUSABLE, NULL, "%s cannot be read", path);
     }
     *store_out = store;
     return KW_OK;
@@ -165,6 +165,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
     }
     struct kw_engine_options engine = {
         .pepper = &pepper,
+        .digest_scheme = options->digest_scheme,
         .clock = options->clock,
         .entropy = options->entropy,
         .log = options->log,

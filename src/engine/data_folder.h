@@ -1,11 +1,10 @@
 /*
- * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/keyward.db. `keyward serve`
- * and commands with --data open it the same way.
+ * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/keyward.db. The library,
+ * `keyward serve` and commands with --data open it the same way.
  */
-#ifndef KW_CLI_DATA_FOLDER_H
-#define KW_CLI_DATA_FOLDER_H
+#ifndef KW_ENGINE_DATA_FOLDER_H
+#define KW_ENGINE_DATA_FOLDER_H
 
-#include "cli/cli.h"
 #include "engine/engine.h"
 
 struct kw_data_folder {
@@ -19,9 +18,10 @@ struct kw_data_folder {
 
 struct kw_data_options {
     const char *path;
-    bool may_make;                      /* makes what is missing; else a folder without a database is an error */
-    const char *pepper_file;            /* NULL: `pepper_hex`, or DIR/pepper */
-    const struct kw_secret *pepper_hex; /* from the environment; size 0: none */
+    bool may_make;                       /* makes what is missing; else a folder without a database is an error */
+    const char *pepper_file;             /* NULL: `pepper_hex`, or DIR/pepper */
+    const struct kw_secret *pepper_hex;  /* from the environment; size 0: none */
+    enum kw_digest_scheme digest_scheme; /* of new keys; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed until it is closed */

@@ -1,11 +1,13 @@
 /*
  * Small files that must be there whole or not at all, in a folder that this process holds.
  */
-#ifndef KW_CLI_FILES_H
-#define KW_CLI_FILES_H
+#ifndef KW_ENGINE_FILES_H
+#define KW_ENGINE_FILES_H
 
 #include "base/error.h"
 #include "base/memory.h"
+
+#define KW_FILE_UNUSABLE "FILE_UNUSABLE" /* KW_CODE_FILE_UNUSABLE, where the status says more than the code */
 
 /*
  * Writes `name` (mode 0600) durably: a temporary file, synced, renamed, and the folder synced. What stood there before
