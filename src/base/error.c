@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 const char *kw_status_name(enum kw_status status)
@@ -72,22 +71,29 @@ static KW_PRINTF(3, 4) void put_text(char *out, size_t size, const char *format,
     va_end(arguments);
 }
 
-enum kw_status kw_fail(struct kw_error *error_out, enum kw_status status, const char *code, const char *field,
-                       const char *message, ...)
+enum kw_status kw_fail_va(struct kw_error *error_out, enum kw_status status, const char *code, const char *field,
+                          const char *message, va_list arguments)
 {
     if (error_out == NULL) {
         return status;
     }
-    va_list arguments;
-    va_start(arguments, message);
     char text[KW_ERROR_TEXT_MAX];
     format_text(text, sizeof text, message, arguments);
-    va_end(arguments);
     put_text(error_out->field, sizeof error_out->field, "%s", field == NULL ? "" : field);
     memcpy(error_out->message, text, strlen(text) + 1);
     error_out->detail[0] = '\0';
     error_out->code = code;
     error_out->status = status;
+    return status;
+}
+
+enum kw_status kw_fail(struct kw_error *error_out, enum kw_status status, const char *code, const char *field,
+                       const char *message, ...)
+{
+    va_list arguments;
+    va_start(arguments, message);
+    kw_fail_va(error_out, status, code, field, message, arguments);
+    va_end(arguments);
     return status;
 }
 

@@ -6,6 +6,7 @@
 #define KW_BASE_ERROR_H
 
 #include <keyward/types.h>
+#include <stdarg.h>
 
 /*
  * Fills `error_out` (which may be NULL) and returns `status`, so that a guard is one line:
@@ -14,6 +15,10 @@
  */
 enum kw_status kw_fail(struct kw_error *error_out, enum kw_status status, const char *code, const char *field,
                        const char *message, ...) KW_PRINTF(5, 6);
+
+/* The same for a function that takes its arguments as `...` itself. */
+enum kw_status kw_fail_va(struct kw_error *error_out, enum kw_status status, const char *code, const char *field,
+                          const char *message, va_list arguments) KW_PRINTF(5, 0);
 
 /* Adds what only the operator's log may see to an error that `kw_fail` filled. */
 void kw_error_detail(struct kw_error *error, const char *detail, ...) KW_PRINTF(2, 3);

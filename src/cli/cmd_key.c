@@ -2,18 +2,26 @@
 #include "cli/keys.h"
 #include "cli/record_view.h"
 
-bool kw_key_ask(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target, struct kw_bytes key,
-                const char *cursor, struct kw_answer *answer_out)
+bool kw_key_begin(struct kw_cli *cli, const struct kw_command_line *line, struct kw_bytes key,
+                  struct kw_formed_request *formed_out, struct kw_target **target_out)
+{
+    struct kw_error error = {0};
+    enum kw_status status = kw_request_form(line, key, NULL, formed_out, &error);
+    if (status == KW_OK) {
+        status = kw_target_open(cli, line, line->command->key_call->may_make, target_out, &error);
+    }
+    if (status != KW_OK) {
+        (void)kw_report(cli, &error, kw_line_has(line, "json"));
+    }
+    return status == KW_OK;
+}
+
+bool kw_key_send(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target,
+                 const struct kw_formed_request *formed, struct kw_answer *answer_out)
 {
     bool as_json = kw_line_has(line, "json");
     struct kw_error error = {0};
-    struct kw_formed_request formed = {0};
-    enum kw_status status = kw_request_form(line, key, cursor, &formed, &error);
-    if (status == KW_OK) {
-        status = target->ops->send(target, &formed.request, answer_out, &error);
-    }
-    kw_formed_request_deinit(&formed);
-    if (status != KW_OK) {
+    if (target->ops->send(target, &formed->request, answer_out, &error) != KW_OK) {
         (void)kw_report(cli, &error, as_json);
         return false;
     }
@@ -148,20 +156,18 @@ static int finish(struct kw_cli *cli, const struct kw_command_line *line, const 
 
 int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    bool as_json = kw_line_has(line, "json");
-    struct kw_target *target;
-    struct kw_error error = {0};
-    if (kw_target_open(cli, line, line->command->key_call->may_make, &target, &error) != KW_OK) {
-        return kw_report(cli, &error, as_json);
-    }
     int code = KW_EXIT_FAILED;
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
     struct kw_answer answer;
     kw_answer_init(&answer);
-    if (kw_key_ask(cli, line, target, (struct kw_bytes){0}, NULL, &answer)) {
+    if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
+        kw_key_send(cli, line, target, &formed, &answer)) {
         bool understood = show_answer(cli, line, &answer) == KW_OK;
-        code = understood ? finish(cli, line, &answer) : kw_report_nonsense(cli, as_json);
+        code = understood ? finish(cli, line, &answer) : kw_report_nonsense(cli, kw_line_has(line, "json"));
     }
     kw_answer_deinit(&answer);
+    kw_formed_request_deinit(&formed);
     kw_target_close(target);
     return code;
 }

@@ -1,6 +1,8 @@
 #include "cli/keys.h"
 #include "cli/record_view.h"
 
+#include <stdio.h>
+
 #define CURSOR_SIZE 512
 
 /* A list on its way: page after page with --all, each written before the next is asked for. */
@@ -71,8 +73,8 @@ static enum kw_status take_page(struct listing *listing, const struct kw_answer 
         status = KW_E_INVALID;
     }
     if (status == KW_OK) {
-        memset(listing->cursor, 0, sizeof listing->cursor);
-        memcpy(listing->cursor, cursor.data, has_cursor ? cursor.size : 0);
+        snprintf(listing->cursor, sizeof listing->cursor, "%.*s", has_cursor ? (int)cursor.size : 0,
+                 (const char *)cursor.data);
         status = add_page(listing, answer, members, &arena);
     }
     kw_arena_reset(&arena);
@@ -80,12 +82,12 @@ static enum kw_status take_page(struct listing *listing, const struct kw_answer 
 }
 
 /* One page: asked for, taken in, written. */
-static bool list_page(struct listing *listing, struct kw_target *target, const char *cursor)
+static bool list_page(struct listing *listing, struct kw_target *target, const struct kw_formed_request *formed)
 {
     struct kw_answer answer;
     struct kw_error error = {0};
     kw_answer_init(&answer);
-    bool done = kw_key_ask(listing->cli, listing->line, target, (struct kw_bytes){0}, cursor, &answer);
+    bool done = kw_key_send(listing->cli, listing->line, target, formed, &answer);
     if (done && take_page(listing, &answer) != KW_OK) {
         (void)kw_report_nonsense(listing->cli, listing->as_json);
         done = false;
@@ -98,14 +100,17 @@ static bool list_page(struct listing *listing, struct kw_target *target, const c
     return done;
 }
 
-static bool list_all(struct listing *listing, struct kw_target *target)
+static bool next_page(struct listing *listing, struct kw_target *target)
 {
-    bool done = list_page(listing, target, NULL);
-    while (done && listing->follows && listing->cursor[0] != '\0') {
-        char cursor[CURSOR_SIZE];
-        memcpy(cursor, listing->cursor, sizeof cursor);
-        done = list_page(listing, target, cursor);
+    struct kw_formed_request formed = {0};
+    struct kw_error error = {0};
+    bool done = kw_request_form(listing->line, (struct kw_bytes){0}, listing->cursor, &formed, &error) == KW_OK;
+    if (done) {
+        done = list_page(listing, target, &formed);
+    } else {
+        (void)kw_report(listing->cli, &error, listing->as_json);
     }
+    kw_formed_request_deinit(&formed);
     return done;
 }
 
@@ -132,15 +137,16 @@ int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line)
     struct listing listing = {
         .cli = cli, .line = line, .as_json = kw_line_has(line, "json"), .follows = kw_line_has(line, "all")};
     kw_list_table_init(&listing.table);
-    struct kw_target *target;
-    struct kw_error error = {0};
-    if (kw_target_open(cli, line, false, &target, &error) != KW_OK) {
-        return kw_report(cli, &error, listing.as_json);
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
+    bool done = kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) && list_page(&listing, target, &formed);
+    while (done && listing.follows && listing.cursor[0] != '\0') {
+        done = next_page(&listing, target);
     }
-    bool done = list_all(&listing, target);
     if (done) {
         say_rest(&listing);
     }
+    kw_formed_request_deinit(&formed);
     kw_target_close(target);
     return done ? KW_EXIT_OK : KW_EXIT_FAILED;
 }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <keyward/codes.h>
+#include <stdio.h>
 
 static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
                                struct kw_error *error_out)
@@ -32,9 +33,9 @@ enum { VALID, CODE, RECORD, MISSING, MEMBER_COUNT };
 
 static void show_refusal(struct kw_output *out, const struct kw_member *members)
 {
-    char name[64] = {0};
+    char name[64];
     struct kw_bytes code = members[CODE].text;
-    memcpy(name, code.data, code.size < sizeof name ? code.size : 0);
+    snprintf(name, sizeof name, "%.*s", code.size < sizeof name ? (int)code.size : 0, (const char *)code.data);
     kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_RED : "");
     kw_buffer_add_text(&out->text, "Not valid");
     kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_RESET : "");
@@ -110,24 +111,23 @@ static int report_verdict(struct kw_cli *cli, const struct kw_answer *answer, bo
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line)
 {
     bool as_json = kw_line_has(line, "json");
+    int code = KW_EXIT_FAILED;
     struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
     struct kw_error error = {0};
     struct kw_buffer key;
     struct kw_answer answer;
-    int code = KW_EXIT_FAILED;
     kw_buffer_init_secret(&key, KW_SECRET_INPUT_MAX);
     kw_answer_init(&answer);
-    enum kw_status status = read_key(cli, line, &key, &error);
-    if (status == KW_OK) {
-        status = kw_target_open(cli, line, false, &target, &error);
-    }
-    if (status != KW_OK) {
+    if (read_key(cli, line, &key, &error) != KW_OK) {
         code = kw_report(cli, &error, as_json);
-    } else if (kw_key_ask(cli, line, target, kw_buffer_bytes(&key), NULL, &answer)) {
+    } else if (kw_key_begin(cli, line, kw_buffer_bytes(&key), &formed, &target) &&
+               kw_key_send(cli, line, target, &formed, &answer)) {
         code = report_verdict(cli, &answer, as_json);
     }
     kw_answer_deinit(&answer);
     kw_buffer_deinit(&key);
+    kw_formed_request_deinit(&formed);
     kw_target_close(target);
     return code;
 }

@@ -46,9 +46,15 @@ void kw_formed_request_deinit(struct kw_formed_request *formed);
 KW_MUST_USE enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_bytes key,
                                            struct kw_buffer *body, struct kw_error *error_out);
 
-/* Forms the call, makes it, and shows a problem if that is the answer. False: it failed and was reported. */
-bool kw_key_ask(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target, struct kw_bytes key,
-                const char *cursor, struct kw_answer *answer_out);
+/*
+ * Forms the (first) call of a command, then opens where it goes: a command line that is wrong touches nothing. False:
+ * it failed and was reported. Give back with kw_formed_request_deinit in any case, and with kw_target_close.
+ */
+bool kw_key_begin(struct kw_cli *cli, const struct kw_command_line *line, struct kw_bytes key,
+                  struct kw_formed_request *formed_out, struct kw_target **target_out);
+/* Makes the call, and shows a problem if that is the answer. False: it failed and was reported. */
+bool kw_key_send(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target,
+                 const struct kw_formed_request *formed, struct kw_answer *answer_out);
 
 /* --- answers --- */
 

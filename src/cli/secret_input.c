@@ -53,7 +53,7 @@ enum kw_status kw_secret_from_input(struct kw_cli *cli, const char *prompt, stru
                                     struct kw_error *error_out)
 {
     if (isatty(cli->in) != 1) {
-        return take_all(cli->in, "standard input", secret, error_out);
+        return kw_secret_drain(cli->in, "standard input", secret, error_out);
     }
     sigset_t caught, before;
     sigemptyset(&caught);

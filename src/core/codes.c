@@ -2,9 +2,6 @@
 #include "base/error.h"
 #include "core/transition.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 /* clang-format off */
 static const struct kw_code_info infos[KW_CODE_COUNT] = {
     [KW_CODE_NONE] = {"VALID", 200, "The key is valid.", "Nothing is left to do."},
@@ -75,11 +72,10 @@ static enum kw_status status_of_code(enum kw_code code)
 
 enum kw_status kw_refuse(struct kw_error *error_out, enum kw_code code, const char *field, const char *message, ...)
 {
-    /* Longer than an error holds, so that the cut, and the care for a split character, are kw_fail's. */
-    char text[KW_ERROR_TEXT_MAX + 8];
     va_list arguments;
     va_start(arguments, message);
-    vsnprintf(text, sizeof text, message, arguments);
+    enum kw_status status =
+        kw_fail_va(error_out, status_of_code(code), kw_code_info(code)->name, field, message, arguments);
     va_end(arguments);
-    return kw_fail(error_out, status_of_code(code), kw_code_info(code)->name, field, "%s", text);
+    return status;
 }

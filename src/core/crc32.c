@@ -12,8 +12,8 @@
  * polynomial 0xedb88320.
  */
 #define ENTRY(n, b7, b6, b5, b4, b3, b2, b1, b0) \
-    (((n) >> 7 & 1U) * (b7)) ^ (((n) >> 6 & 1U) * (b6)) ^ (((n) >> 5 & 1U) * (b5)) ^ (((n) >> 4 & 1U) * (b4)) ^ \
-        (((n) >> 3 & 1U) * (b3)) ^ (((n) >> 2 & 1U) * (b2)) ^ (((n) >> 1 & 1U) * (b1)) ^ (((n)&1U) * (b0))
+    ((((n) >> 7 & 1U) * (b7)) ^ (((n) >> 6 & 1U) * (b6)) ^ (((n) >> 5 & 1U) * (b5)) ^ (((n) >> 4 & 1U) * (b4)) ^ \
+     (((n) >> 3 & 1U) * (b3)) ^ (((n) >> 2 & 1U) * (b2)) ^ (((n) >> 1 & 1U) * (b1)) ^ (((n)&1U) * (b0)))
 #define ENTRIES_4(n, ...) \
     ENTRY(n, __VA_ARGS__), ENTRY((n) + 1U, __VA_ARGS__), ENTRY((n) + 2U, __VA_ARGS__), ENTRY((n) + 3U, __VA_ARGS__)
 #define ENTRIES_16(n, ...) \

@@ -36,9 +36,9 @@ static const uint32_t round_constants[ROUND_COUNT] = {
 /* One round. Its eight variables move on by one place a round; naming them anew moves nothing. */
 #define ROUND(a, b, c, d, e, f, g, h, i) \
     do { \
-        lanes first = h + BIG_SIGMA_1(e) + CHOOSE(e, f, g) + (w[i] + constants[i]); \
-        d += first; \
-        h = first + BIG_SIGMA_0(a) + MAJORITY(a, b, c); \
+        lanes first = (h) + BIG_SIGMA_1(e) + CHOOSE(e, f, g) + (w[i] + constants[i]); \
+        (d) += first; \
+        (h) = first + BIG_SIGMA_0(a) + MAJORITY(a, b, c); \
     } while (0)
 #define EIGHT_ROUNDS(i) \
     do { \

@@ -11,7 +11,8 @@
 #define KEY_SIZE_MAX (KW_PREFIX_MAX + KW_KEY_LENGTH_MAX + KW_KEY_CHECKSUM_SIZE)
 #define BASE62_SIZE 62
 
-_Static_assert(KEY_SIZE_MAX <= KW_KEY_SIZE_MAX && KEY_SIZE_MAX <= KW_SECRET_MAX, "every key fits its type");
+_Static_assert(KEY_SIZE_MAX <= KW_KEY_SIZE_MAX, "every key can be digested");
+_Static_assert(KEY_SIZE_MAX <= KW_SECRET_MAX, "every key fits its type");
 
 static const char base62[BASE62_SIZE + 1] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

@@ -5,8 +5,6 @@
 #include "core/scope.h"
 #include "core/transition.h"
 
-#include <stdio.h>
-
 /* The record's JSON stands inside answers and exports, which must stay within KW_JSON_DEPTH_MAX for their readers. */
 #define METADATA_DEPTH_MAX 16
 #define RESOURCES_SIZE_MAX 16384 /* all resources and their scopes, packed */
@@ -44,6 +42,36 @@ enum kw_status kw__text_check(struct kw_bytes text, size_t size_max, const char 
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must not hold control characters");
     }
     return KW_OK;
+}
+
+#define INDEX_MAX 8 /* "[127]" and what may be added */
+
+/* A field's name is cut rather than the index that ends it. */
+static void name_field(struct kw_bytes start, struct kw_bytes name, size_t room, struct kw_buffer *field)
+{
+    size_t left = room - start.size;
+    kw_buffer_add(field, start);
+    kw_buffer_add(field, kw_bytes_of(name.data, name.size < left ? name.size : left));
+}
+
+/* "tags[2]" */
+static void name_item(struct kw_bytes parent, size_t index, char field_out[KW_ERROR_FIELD_MAX])
+{
+    struct kw_buffer field;
+    kw_buffer_init_fixed(&field, field_out, KW_ERROR_FIELD_MAX);
+    name_field(KW_BYTES(""), parent, KW_ERROR_FIELD_MAX - INDEX_MAX, &field);
+    kw_buffer_add_byte(&field, '[');
+    kw_buffer_add_u64(&field, index);
+    kw_buffer_add(&field, KW_BYTES("]\0"));
+}
+
+/* "resources.website:123" */
+static void name_resource(struct kw_bytes resource, char field_out[KW_ERROR_FIELD_MAX])
+{
+    struct kw_buffer field;
+    kw_buffer_init_fixed(&field, field_out, KW_ERROR_FIELD_MAX);
+    name_field(KW_BYTES("resources."), resource, KW_ERROR_FIELD_MAX - INDEX_MAX, &field);
+    kw_buffer_add_byte(&field, '\0');
 }
 
 static enum kw_status check_env(const struct check *check)
@@ -133,7 +161,7 @@ static enum kw_status check_tags(const struct check *check)
     for (size_t i = 0; i < check->params->tag_count; i++) {
         if (!is_tag(check->params->tags[i])) {
             char field[KW_ERROR_FIELD_MAX];
-            snprintf(field, sizeof field, "tags[%zu]", i);
+            name_item(KW_BYTES("tags"), i, field);
             return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,
                              "must be 1 to %d letters, digits or any of . _ : / @ + - (without spaces)", KW_TAG_MAX);
         }
@@ -150,10 +178,8 @@ static enum kw_status check_scopes(const struct kw_bytes *scopes, size_t count, 
     }
     for (size_t i = 0; i < count; i++) {
         if (!kw_scope_valid(scopes[i])) {
-            char index[24];
             char field[KW_ERROR_FIELD_MAX];
-            int index_size = snprintf(index, sizeof index, "[%zu]", i);
-            snprintf(field, sizeof field, "%.*s%s", (int)sizeof field - 1 - index_size, parent, index);
+            name_item(kw_bytes_of_text(parent), i, field);
             return kw_refuse(error, KW_CODE_INVALID_FIELD, field,
                              "must be names of letters, digits and . _ / @ + - joined by ':', such as \"keys:read\"; "
                              "the last may be '*'; at most %d bytes",
@@ -191,8 +217,7 @@ static enum kw_status check_resource(const struct check *check, size_t index)
                          KW_RESOURCE_MAX);
     }
     char field[KW_ERROR_FIELD_MAX];
-    snprintf(field, sizeof field, "resources.%.*s", (int)resource->resource.size,
-             (const char *)resource->resource.data);
+    name_resource(resource->resource, field);
     if (resource->scope_count == 0) {
         return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,
                          "needs a scope or more: leave the resource out to grant nothing on it");

@@ -123,7 +123,8 @@ struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_quest
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
     /* One branch for what a good key passes: the order of refusals is looked at only when there is one. */
-    bool bad = ((kw_entry_flags(entry) & ENTRY_BAD) != 0) | (now_ms >= entry->expires_at_ms) | (now_ms >= entry->grace_until_ms);
+    bool bad = ((kw_entry_flags(entry) & ENTRY_BAD) != 0) | (now_ms >= entry->expires_at_ms) |
+               (now_ms >= entry->grace_until_ms);
     if (bad) {
         return refuse_state(entry, now_ms);
     }

@@ -75,13 +75,14 @@ static bool digest_equal(const uint8_t *a, const uint8_t *b)
     return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
 }
 
-/* Three lines are what a typical entry takes. An address that is not mapped does no harm. */
+/* Four lines are what a typical entry takes. An address that is not mapped does no harm. */
 static inline void prefetch_entry(const struct kw_entry *entry)
 {
     const uint8_t *line = (const uint8_t *)entry;
     __builtin_prefetch(line);
     __builtin_prefetch(line + 64);
     __builtin_prefetch(line + 128);
+    __builtin_prefetch(line + 192);
 }
 
 /* The slot that holds the digest, or the empty one where it belongs; `slot_out` gets what is in it. */

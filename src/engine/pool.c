@@ -55,7 +55,7 @@ void kw_pool_deinit(struct kw_pool *pool)
 
 static size_t rounded(size_t size)
 {
-    return (size + 15) & ~(size_t)15;
+    return (size + KW_POOL_ALIGNMENT - 1) & ~(size_t)(KW_POOL_ALIGNMENT - 1);
 }
 
 /* Grows by what there is already, so that a small store stays small and a large one makes few mappings. */
@@ -78,9 +78,9 @@ void *kw_pool_take(struct kw_pool *pool, size_t size)
 {
     assert(size > 0 && size <= KW_POOL_PIECE_MAX);
     size = rounded(size);
-    struct kw_pool_piece *freed = pool->freed[size / 16];
+    struct kw_pool_piece *freed = pool->freed[size / KW_POOL_ALIGNMENT];
     if (freed != NULL) {
-        pool->freed[size / 16] = freed->next;
+        pool->freed[size / KW_POOL_ALIGNMENT] = freed->next;
         return freed;
     }
     if (pool->left < size && !add_region(pool)) {
@@ -95,6 +95,6 @@ void *kw_pool_take(struct kw_pool *pool, size_t size)
 void kw_pool_give(struct kw_pool *pool, void *piece, size_t size)
 {
     struct kw_pool_piece *freed = piece;
-    freed->next = pool->freed[rounded(size) / 16];
-    pool->freed[rounded(size) / 16] = freed;
+    freed->next = pool->freed[rounded(size) / KW_POOL_ALIGNMENT];
+    pool->freed[rounded(size) / KW_POOL_ALIGNMENT] = freed;
 }

@@ -9,18 +9,19 @@
 #include <keyward/types.h>
 
 #define KW_POOL_PIECE_MAX 65536
+#define KW_POOL_ALIGNMENT 64 /* a cache line: an entry's first one then holds what every decision reads */
 
 struct kw_pool {
     struct kw_pool_region *regions;
     uint8_t *next; /* of the newest region */
     size_t left;
     size_t bytes; /* mapped */
-    struct kw_pool_piece *freed[KW_POOL_PIECE_MAX / 16 + 1];
+    struct kw_pool_piece *freed[KW_POOL_PIECE_MAX / KW_POOL_ALIGNMENT + 1];
 };
 
 void kw_pool_init(struct kw_pool *pool);
 void kw_pool_deinit(struct kw_pool *pool);
-/* `size` bytes (1 to KW_POOL_PIECE_MAX), aligned to 16, not zeroed; NULL when there is no memory. */
+/* `size` bytes (1 to KW_POOL_PIECE_MAX), aligned to a cache line, not zeroed; NULL when there is no memory. */
 KW_MUST_USE void *kw_pool_take(struct kw_pool *pool, size_t size);
 /* `size` as it was taken with. */
 void kw_pool_give(struct kw_pool *pool, void *piece, size_t size);

@@ -58,6 +58,9 @@ static void answer_unrouted(struct kw_api *api, struct kw_call *call, const stru
 /* "application/json", with or without parameters. */
 static bool is_json(struct kw_bytes content_type)
 {
+    if (kw_bytes_equal(content_type, KW_BYTES("application/json"))) {
+        return true; /* nearly always */
+    }
     struct kw_bytes type, parameters;
     kw_bytes_split(content_type, ';', &type, &parameters);
     while (type.size > 0 && (type.data[type.size - 1] == ' ' || type.data[type.size - 1] == '\t')) {

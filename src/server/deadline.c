@@ -56,6 +56,16 @@ static void time_out_body(struct kw__connection *connection)
     kw__connection_settle(connection);
 }
 
+static void time_out_write(struct kw__connection *connection)
+{
+    if (kw__output_has_progressed(connection)) {
+        kw__deadline_set(connection, KW__DEADLINE_WRITE);
+        return;
+    }
+    kw__count(connection->loop, KW__COUNT_TIMED_OUT_WRITE, 1);
+    kw__connection_close(connection);
+}
+
 static void time_out(struct kw__connection *connection)
 {
     switch (connection->deadline) {
@@ -70,8 +80,7 @@ static void time_out(struct kw__connection *connection)
         kw__connection_close(connection);
         break;
     case KW__DEADLINE_WRITE:
-        kw__count(connection->loop, KW__COUNT_TIMED_OUT_WRITE, 1);
-        kw__connection_close(connection);
+        time_out_write(connection);
         break;
     case KW__DEADLINE_NONE:
     case KW__DEADLINE_LINGER:

@@ -2,6 +2,9 @@
 
 #include "base/bytes.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 static void on_written(uv_write_t *write, int status);
 
 bool kw__output_is_empty(const struct kw__connection *connection)
@@ -56,6 +59,25 @@ static size_t push(struct kw__connection *connection, struct kw_bytes bytes)
     return taken;
 }
 
+/* What the system holds of a connection's answers; 0 when it does not say. */
+static size_t untaken_by_client(const struct kw__connection *connection)
+{
+    uv_os_fd_t fd;
+    int count = 0;
+    bool is_known =
+        uv_fileno((const uv_handle_t *)&connection->tcp, &fd) == 0 && ioctl(fd, SIOCOUTQ, &count) == 0 && count > 0;
+    return is_known ? (size_t)count : 0;
+}
+
+bool kw__output_has_progressed(struct kw__connection *connection)
+{
+    /* The system asks for more only when a third of its megabytes is gone, which may take a slow client its time. */
+    size_t untaken = untaken_by_client(connection);
+    bool has_progressed = untaken + KW__WRITE_PROGRESS <= connection->untaken;
+    connection->untaken = untaken;
+    return has_progressed;
+}
+
 /* Has libuv send the next slice when the client takes it. */
 static void start_write(struct kw__connection *connection)
 {
@@ -75,6 +97,7 @@ static void start_write(struct kw__connection *connection)
     connection->write_size = next.size;
     connection->is_writing = true;
     connection->renew_deadline = true;
+    connection->untaken = untaken_by_client(connection);
 }
 
 /* Goes on with what was kept; drops it when it is out. */

@@ -16,6 +16,7 @@
 
 #define KW__READ_SIZE (64 * 1024)
 #define KW__WRITE_SLICE (64 * 1024) /* what a client must take within the write timeout */
+#define KW__WRITE_PROGRESS 16384    /* the same where the system holds much that the client did not take yet */
 #define KW__OUTPUT_CAP (256 * 1024) /* answers beyond it wait until those before were taken */
 #define KW__INPUT_CAP (256 * 1024)  /* bytes of a connection that wait to be parsed */
 #define KW__LINGER_MS 2000
@@ -87,6 +88,7 @@ struct kw__connection {
     struct kw_buffer output; /* plain text that the socket did not take at once */
     size_t output_at;
     size_t write_size; /* of the write under way */
+    size_t untaken;    /* bytes that the client had not taken when the write's deadline began */
 
     bool is_handed_on; /* the exchange is with the engine */
     bool is_writing;   /* a write is under way; nothing touches `output` meanwhile */
@@ -239,6 +241,8 @@ bool kw__connection_is_idle(const struct kw__connection *connection);
 /* Sends what stands in loop->out, keeps what the socket does not take. */
 void kw__output_flush(struct kw__connection *connection);
 bool kw__output_is_empty(const struct kw__connection *connection);
+/* True when the client took a fair part of what waits for it since the write's deadline began; then it begins anew. */
+bool kw__output_has_progressed(struct kw__connection *connection);
 /* Sends TLS's own messages. */
 void kw__output_flush_wire(struct kw__connection *connection);
 

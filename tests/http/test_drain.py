@@ -58,6 +58,8 @@ def requests_that_have_begun_may_end():
             # It may have been idle still when the signal came.
             for answer in head.read_answers_to_end():
                 check_equal(answer.headers.get('connection'), 'close')
+        head.close()
+        body.close()
         check_equal(server.wait_end(), 0, 'exit code')
 
 

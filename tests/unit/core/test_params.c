@@ -171,6 +171,16 @@ static void resources_are_named_by_their_name(struct test *t)
     params.resource_count = 3;
     resources[0].scopes = bad;
     check_params(t, "bad scope", &params, "resources.website:123[1]");
+    /* A name that is too long to be shown is cut, not its index. */
+    static char long_name[KW_RESOURCE_MAX + 1];
+    char field[KW_ERROR_FIELD_MAX] = "resources.t:";
+    memset(long_name, 'x', KW_RESOURCE_MAX);
+    memcpy(long_name, "t:", 2);
+    memset(field + 12, 'x', 88 - 12);
+    memcpy(field + 88, "[1]", 4);
+    resources[0].resource = kw_bytes_of_text(long_name);
+    check_params(t, "bad scope on a long name", &params, field);
+    resources[0].resource = KW_BYTES("website:123");
     resources[0].scopes = good;
     resources[0].scope_count = 0;
     check_params(t, "no scopes", &params, "resources.website:123");
@@ -257,15 +267,17 @@ static void metadata_is_a_json_object(struct test *t)
 static void metadata_is_bounded(struct test *t)
 {
     for (size_t depth = 1; depth < 100; depth++) {
-        char json[1024] = "";
+        uint8_t json[1024];
+        struct kw_buffer buffer;
+        kw_buffer_init_fixed(&buffer, json, sizeof json);
         for (size_t i = 0; i < depth; i++) {
-            strcat(json, "{\"a\":");
+            kw_buffer_add_text(&buffer, "{\"a\":");
         }
-        strcat(json, "1");
+        kw_buffer_add_text(&buffer, "1");
         for (size_t i = 0; i < depth; i++) {
-            strcat(json, "}");
+            kw_buffer_add_text(&buffer, "}");
         }
-        struct kw_key_params params = {.given = KW_GIVEN_METADATA, .metadata = kw_bytes_of_text(json)};
+        struct kw_key_params params = {.given = KW_GIVEN_METADATA, .metadata = kw_buffer_bytes(&buffer)};
         check_params(t, "depth", &params, depth <= 16 ? NULL : "metadata");
     }
     letters(KW_METADATA_MAX + 1);

@@ -46,15 +46,17 @@ static bool model_covers(struct kw_bytes granted, struct kw_bytes wanted)
 static struct kw_bytes random_scope(struct test *t, struct kw_arena *arena)
 {
     static const char *const words[] = {"a", "b", "ab", "ba"};
-    char text[32] = "";
+    uint8_t text[32];
+    struct kw_buffer buffer;
     size_t count = 1 + test_random_below(t, 3);
+    kw_buffer_init_fixed(&buffer, text, sizeof text);
     for (size_t i = 0; i < count; i++) {
         bool last = i + 1 == count;
-        strcat(text, last && test_random_below(t, 3) == 0 ? "*" : words[test_random_below(t, 4)]);
-        strcat(text, last ? "" : ":");
+        kw_buffer_add_text(&buffer, last && test_random_below(t, 3) == 0 ? "*" : words[test_random_below(t, 4)]);
+        kw_buffer_add_text(&buffer, last ? "" : ":");
     }
     struct kw_bytes copy = {NULL, 0};
-    return kw_arena_copy(arena, kw_bytes_of_text(text), &copy) == KW_OK ? copy : KW_BYTES("a");
+    return kw_arena_copy(arena, kw_buffer_bytes(&buffer), &copy) == KW_OK ? copy : KW_BYTES("a");
 }
 
 static void covering_agrees_with_the_model(struct test *t)
@@ -229,24 +231,25 @@ static const char *const world_resources[] = {NULL, "t:1", "t:2", "t:z", "u:1", 
 #define WORLD_SCOPES (5 + 25 + 125 + 1)
 
 /* All scopes of up to three segments; one of four stands for the longer ones. */
-static struct kw_bytes world_scope(size_t number, char text[32])
+static struct kw_bytes world_scope(size_t number, uint8_t text[32])
 {
+    struct kw_buffer buffer;
     if (number == WORLD_SCOPES - 1) {
         return KW_BYTES("z:z:z:z");
     }
     size_t depth = number < 5 ? 1 : number < 30 ? 2 : 3;
     number -= depth == 1 ? 0 : depth == 2 ? 5 : 30;
-    text[0] = 0;
+    kw_buffer_init_fixed(&buffer, text, 32);
     for (size_t i = 0; i < depth; i++, number /= 5) {
-        strcat(text, i == 0 ? "" : ":");
-        strcat(text, world_words[number % 5]);
+        kw_buffer_add_text(&buffer, i == 0 ? "" : ":");
+        kw_buffer_add_text(&buffer, world_words[number % 5]);
     }
-    return kw_bytes_of_text(text);
+    return kw_buffer_bytes(&buffer);
 }
 
 static bool model_within(const struct authority *inner, const struct authority *outer)
 {
-    char text[32];
+    uint8_t text[32];
     for (size_t r = 0; r < KW_COUNT_OF(world_resources); r++) {
         struct kw_bytes resource = kw_bytes_of_text(world_resources[r]);
         for (size_t s = 0; s < WORLD_SCOPES; s++) {

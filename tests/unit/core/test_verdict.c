@@ -69,31 +69,44 @@ static bool notices_lapse(unsigned facts)
     return (facts & EXPIRED) != 0 && (facts & LAPSED) == 0;
 }
 
+static struct kw_entry *entry_with(struct test *t, unsigned facts, struct kw_arena *arena)
+{
+    struct kw_record record = record_typical(arena);
+    record.enabled = (facts & DISABLED) == 0;
+    record.revoked_at_ms = (facts & REVOKED) != 0 ? NOW_MS + 50 : 0;
+    record.grace_until_ms = (facts & GRACE_PAST) != 0 ? NOW_MS : NOW_MS + 1;
+    record.lapsed_at_ms = (facts & LAPSED) != 0 ? NOW_MS + 50 : 0;
+    record.expires_at_ms = (facts & EXPIRED) != 0 ? NOW_MS : NOW_MS + 1;
+    return entry_of(t, &record, (facts & ERASED) != 0);
+}
+
+static enum kw_code first_refusal(unsigned facts)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(precedence); i++) {
+        if ((facts & precedence[i].facts) != 0) {
+            return precedence[i].code;
+        }
+    }
+    return KW_CODE_NONE;
+}
+
 /* Every combination of what may speak against a key: the first in the order of DESIGN, section 5, is the answer. */
 static void refusals_come_in_their_order(struct test *t)
 {
+    static const struct kw_bytes held[] = {{(const uint8_t *)"keys:read", 9}, {(const uint8_t *)"billing:all", 11}};
+    static const struct kw_bytes lacking[] = {
+        {(const uint8_t *)"keys:read", 9}, {(const uint8_t *)"keys:erase", 10}, {(const uint8_t *)"other", 5}};
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, 1 << 12);
     for (unsigned facts = 0; facts < FACTS; facts++) {
-        struct kw_record record = record_typical(&arena);
-        record.enabled = (facts & DISABLED) == 0;
-        record.revoked_at_ms = (facts & REVOKED) != 0 ? NOW_MS + 50 : 0;
-        record.grace_until_ms = (facts & GRACE_PAST) != 0 ? NOW_MS : NOW_MS + 1;
-        record.lapsed_at_ms = (facts & LAPSED) != 0 ? NOW_MS + 50 : 0;
-        record.expires_at_ms = (facts & EXPIRED) != 0 ? NOW_MS : NOW_MS + 1;
-        struct kw_entry *entry = entry_of(t, &record, (facts & ERASED) != 0);
-        struct kw_bytes held[] = {KW_BYTES("keys:read"), KW_BYTES("billing:refund:all")};
-        struct kw_bytes lacking[] = {KW_BYTES("keys:read"), KW_BYTES("keys:erase"), KW_BYTES("other")};
+        struct kw_entry *entry = entry_with(t, facts, &arena);
         struct kw_question question = {
             .project = (facts & OTHER_PROJECT) != 0 ? 8 : 7,
             .env = (facts & OTHER_ENV) != 0 ? KW_BYTES("test") : KW_BYTES("live"),
             .scopes = (facts & NO_SCOPE) != 0 ? lacking : held,
             .scope_count = (facts & NO_SCOPE) != 0 ? 3 : 2,
         };
-        enum kw_code expected = KW_CODE_NONE;
-        for (size_t i = KW_COUNT_OF(precedence); i-- > 0;) {
-            expected = (facts & precedence[i].facts) != 0 ? precedence[i].code : expected;
-        }
+        enum kw_code expected = first_refusal(facts);
         struct kw_decision decision = kw_decide(entry, &question, NOW_MS);
         if (decision.code != expected || decision.lapse_noticed != notices_lapse(facts)) {
             test_fail(t, __FILE__, __LINE__, "facts 0x%x: %s%s", facts, kw_code_info(decision.code)->name,

@@ -69,12 +69,11 @@ int main(int argc, char **argv)
     struct settings settings = {.log = {.fd = STDERR_FILENO, .level_min = KW_LOG_INFO, .clock = kw_clock_system()}};
     settings.server.log = &settings.log;
     settings.server.clock = kw_clock_system();
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc; i += 2) {
         if (i + 1 == argc || !take_option(&settings, argv[i], argv[i + 1])) {
             fprintf(stderr, "%s: not understood\n", argv[i]);
             return 2;
         }
-        i++;
     }
     struct kw_server *server;
     struct kw_error error = {0};

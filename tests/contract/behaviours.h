@@ -1,0 +1,66 @@
+/*
+ * Every behaviour of the contract, by name. main.c runs all of them on every kind of store.
+ */
+#ifndef KW_TESTS_CONTRACT_BEHAVIOURS_H
+#define KW_TESTS_CONTRACT_BEHAVIOURS_H
+
+#include "contract/contract.h"
+
+/* clang-format off */
+#define CONTRACT_BEHAVIOURS(X) \
+    /* rows.c */ \
+    X(a_row_comes_back_as_it_was_put) \
+    X(any_bytes_and_the_largest_sizes_come_back) \
+    X(what_is_not_there_is_not_found) \
+    X(a_change_replaces_the_row) \
+    X(a_list_is_in_order_of_ids) \
+    X(a_list_goes_on_after_an_id) \
+    X(a_tombstone_is_found_by_digest_and_changes_only) \
+    X(changes_follow_the_commits) \
+    X(changes_never_part_a_batch) \
+    X(rows_are_counted_by_project) \
+    X(a_sink_that_stops_ends_the_call) \
+    /* commits.c */ \
+    X(another_version_is_a_conflict) \
+    X(an_id_that_is_there_is_a_conflict) \
+    X(a_digest_that_is_there_is_a_conflict) \
+    X(a_tombstones_digest_is_taken_for_ever) \
+    X(a_tombstone_is_never_replaced) \
+    X(a_digest_can_be_changed_and_is_free_again) \
+    X(a_batch_with_a_conflict_changes_nothing) \
+    X(neighbours_of_a_conflict_are_committed) \
+    X(a_later_batch_sees_an_earlier_one) \
+    X(a_row_may_be_put_twice_in_a_batch) \
+    X(sequences_ascend_with_commits) \
+    X(nothing_to_commit_is_fine) \
+    X(sizes_beyond_the_caps_are_refused) \
+    X(rows_that_could_not_be_found_are_refused) \
+    X(settings_are_kept_and_removed) \
+    /* filters.c */ \
+    X(every_filter_agrees_with_a_plain_search) \
+    X(audit_filters_agree_with_a_plain_search) \
+    /* logs.c */ \
+    X(audit_lines_are_in_order) \
+    X(pruned_lines_are_gone_and_their_sequences_stay_used) \
+    X(pruning_removes_no_more_than_asked) \
+    X(events_are_handed_out_in_order_and_once) \
+    X(a_claim_that_ran_out_is_handed_out_again) \
+    X(a_settled_event_never_comes_back) \
+    X(events_a_stopped_sink_did_not_see_stay_claimed) \
+    X(an_event_that_waits_keeps_its_id) \
+    /* usage.c */ \
+    X(use_is_added_up) \
+    X(use_is_read_in_order_and_range) \
+    X(use_stays_at_the_largest_number) \
+    X(use_is_added_all_or_none) \
+    X(a_reservation_takes_what_is_left) \
+    X(a_reservation_gives_back_no_more_than_was_taken) \
+    X(reservations_of_other_names_periods_and_lineages_are_apart) \
+    X(a_limit_that_was_lowered_grants_nothing)
+/* clang-format on */
+
+#define X(name) contract_behaviour name;
+CONTRACT_BEHAVIOURS(X)
+#undef X
+
+#endif

@@ -1,0 +1,128 @@
+#include "contract/contract.h"
+
+/* A call that failed as unavailable changed nothing: made again, it must end as if it had not failed. */
+struct retry {
+    struct kw_store base;
+    struct kw_store *inner;
+};
+
+#define RETRY(call) \
+    struct kw_store *inner = ((struct retry *)store)->inner; \
+    enum kw_status status = inner->ops->call; \
+    return status == KW_E_UNAVAILABLE ? inner->ops->call : status
+
+static enum kw_status find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                     void *context)
+{
+    RETRY(find_by_digest(inner, digest, sink, context));
+}
+
+static enum kw_status find_by_id(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink, void *context)
+{
+    RETRY(find_by_id(inner, id, sink, context));
+}
+
+static enum kw_status list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
+                           void *context)
+{
+    RETRY(list(inner, filter, sink, context));
+}
+
+static enum kw_status changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
+                              void *context)
+{
+    RETRY(changes(inner, after, limit, sink, context));
+}
+
+static enum kw_status count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
+{
+    RETRY(count(inner, project, count_out));
+}
+
+static enum kw_status commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
+{
+    RETRY(commit(inner, batches, batch_count));
+}
+
+static enum kw_status setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size, size_t *size_out)
+{
+    RETRY(setting(inner, name, value, size, size_out));
+}
+
+static enum kw_status audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                  kw_store_audit_sink *sink, void *context)
+{
+    RETRY(audit_query(inner, filter, sink, context));
+}
+
+static enum kw_status audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    RETRY(audit_prune(inner, before_ms, limit, removed_out));
+}
+
+static enum kw_status events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
+                                   kw_store_event_sink *sink, void *context)
+{
+    RETRY(events_claim(inner, now_ms, until_ms, limit, sink, context));
+}
+
+static enum kw_status events_settle(struct kw_store *store, const struct kw_id *id)
+{
+    RETRY(events_settle(inner, id));
+}
+
+static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count)
+{
+    RETRY(usage_add(inner, usages, usage_count));
+}
+
+static enum kw_status usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
+                                 int64_t until_ms, kw_store_usage_sink *sink, void *context)
+{
+    RETRY(usage_read(inner, lineage_id, from_ms, until_ms, sink, context));
+}
+
+static enum kw_status reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
+                              int64_t *granted_out)
+{
+    RETRY(reserve(inner, reservation, granted_out));
+}
+
+static void close_retry(struct kw_store *store)
+{
+    struct retry *retry = (struct retry *)store;
+    retry->inner->ops->close(retry->inner);
+    kw_free(retry);
+}
+
+static const struct kw_store_ops retry_ops = {
+    .version = KW_STORE_VERSION,
+    .name = "retry",
+    .find_by_digest = find_by_digest,
+    .find_by_id = find_by_id,
+    .list = list,
+    .changes = changes,
+    .count = count,
+    .commit = commit,
+    .setting = setting,
+    .audit_query = audit_query,
+    .audit_prune = audit_prune,
+    .events_claim = events_claim,
+    .events_settle = events_settle,
+    .usage_add = usage_add,
+    .usage_read = usage_read,
+    .reserve = reserve,
+    .close = close_retry,
+};
+
+struct kw_store *contract_retry_open(struct kw_store *inner_take)
+{
+    struct retry *retry = kw_alloc(1, sizeof *retry);
+    if (retry == NULL) {
+        inner_take->ops->close(inner_take);
+        return NULL;
+    }
+    retry->base.ops = &retry_ops;
+    retry->inner = inner_take;
+    return &retry->base;
+}

@@ -1,0 +1,277 @@
+#include "contract/script.h"
+
+#include <inttypes.h>
+
+#define ALL 1000
+#define PICTURE_MAX (1U << 20)
+
+static enum kw_status worst(struct kw_store_batch *batches, size_t count, enum kw_status status)
+{
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        status = batches[i].outcome == KW_E_CONFLICT ? KW_OK : batches[i].outcome;
+    }
+    return status;
+}
+
+static enum kw_status commit(struct contract *c, struct kw_store_batch *batches, size_t count)
+{
+    return worst(batches, count, c->store->ops->commit(c->store, batches, count));
+}
+
+static enum kw_status create_three(struct contract *c)
+{
+    struct kw_store_put puts[] = {contract_put(c, 1, 0), contract_put(c, 2, 0), contract_put(c, 3, 0)};
+    struct kw_store_audit lines[] = {contract_audit(c, 1, 1), contract_audit(c, 2, 2)};
+    struct kw_store_event events[] = {contract_event(c, 1, 1), contract_event(c, 2, 2)};
+    struct kw_store_setting setting = {KW_BYTES("one"), KW_BYTES("first")};
+    puts[1].row.tags = contract_tags(c, "a,b");
+    puts[2].row.org_id = KW_BYTES("acme");
+    struct kw_store_batch batch = {puts, 3, lines, 2, events, 2, &setting, 1, KW_OK, 0};
+    return commit(c, &batch, 1);
+}
+
+static enum kw_status change_two(struct contract *c)
+{
+    struct kw_store_put puts[] = {contract_put(c, 2, 1), contract_put(c, 3, 1)};
+    struct kw_store_audit line = contract_audit(c, 2, 3);
+    puts[0].row.tags = contract_tags(c, "b,c");
+    puts[0].row.digest = contract_digest(c, 22);
+    struct kw_store_batch batch = {.puts = puts, .put_count = 2, .audits = &line, .audit_count = 1};
+    return commit(c, &batch, 1);
+}
+
+static enum kw_status conflict(struct contract *c)
+{
+    struct kw_store_put puts[] = {contract_put(c, 9, 0), contract_put(c, 2, 1)};
+    struct kw_store_batch batch = {.puts = puts, .put_count = 2};
+    return commit(c, &batch, 1);
+}
+
+static enum kw_status several_batches(struct contract *c)
+{
+    struct kw_store_put created = contract_put(c, 4, 0);
+    struct kw_store_put doubled = contract_put(c, 4, 0);
+    struct kw_store_put erased = contract_tombstone(c, 1, 1);
+    struct kw_store_event event = contract_event(c, 4, 4);
+    struct kw_store_setting setting = {KW_BYTES("one"), {NULL, 0}};
+    struct kw_store_batch batches[] = {
+        {.puts = &created, .put_count = 1, .events = &event, .event_count = 1},
+        {.puts = &doubled, .put_count = 1},
+        {.puts = &erased, .put_count = 1, .settings = &setting, .setting_count = 1},
+    };
+    return commit(c, batches, KW_COUNT_OF(batches));
+}
+
+static enum kw_status one_more_setting(struct contract *c)
+{
+    struct kw_store_setting settings[] = {{KW_BYTES("one"), KW_BYTES("again")}, {KW_BYTES("two"), KW_BYTES("2")}};
+    struct kw_store_batch batch = {.settings = settings, .setting_count = 2};
+    return commit(c, &batch, 1);
+}
+
+static enum kw_status find(struct contract *c)
+{
+    struct contract_rows rows = contract_rows(c);
+    return c->store->ops->find_by_digest(c->store, contract_digest(c, 3), contract_keep_row, &rows);
+}
+
+static enum kw_status list(struct contract *c)
+{
+    struct contract_rows rows = contract_rows(c);
+    struct kw_store_filter filter = {
+        .project = KW_BYTES("default"), .tag = KW_BYTES("b"), .owner = KW_BYTES("user:1"), .limit = ALL};
+    return c->store->ops->list(c->store, &filter, contract_keep_row, &rows);
+}
+
+static enum kw_status add_use(struct contract *c)
+{
+    struct kw_store_usage use[] = {{contract_id(1), KW_BYTES("verify"), 10, 5},
+                                   {contract_id(2), KW_BYTES("verify"), 10, 7},
+                                   {contract_id(1), KW_BYTES("verify"), 10, 1}};
+    return c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use));
+}
+
+static enum kw_status reserve(struct contract *c, int64_t amount)
+{
+    struct kw_store_reservation reservation = {contract_id(1), KW_BYTES("day"), 100, 50, amount};
+    int64_t granted = 0;
+    return c->store->ops->reserve(c->store, &reservation, &granted);
+}
+
+static enum kw_status take_some(struct contract *c)
+{
+    return reserve(c, 30);
+}
+
+static enum kw_status give_some_back(struct contract *c)
+{
+    return reserve(c, -10);
+}
+
+static enum kw_status claim(struct contract *c)
+{
+    struct contract_events events = contract_events(c);
+    return c->store->ops->events_claim(c->store, 0, 100, 2, contract_keep_event, &events);
+}
+
+static enum kw_status settle(struct contract *c)
+{
+    struct kw_id id = contract_id(1);
+    enum kw_status status = c->store->ops->events_settle(c->store, &id);
+    return status == KW_E_NOT_FOUND ? KW_OK : status;
+}
+
+static enum kw_status prune(struct contract *c)
+{
+    uint64_t removed = 0;
+    return c->store->ops->audit_prune(c->store, 2, 1, &removed);
+}
+
+static const struct {
+    enum kw_status (*run)(struct contract *c);
+    bool is_single;
+} steps[] = {
+    {create_three, true}, {find, true},     {change_two, true}, {conflict, true},         {add_use, true},
+    {take_some, true},    {claim, true},    {list, true},       {several_batches, false}, {add_use, true},
+    {settle, true},       {settle, true},   {prune, true},      {one_more_setting, true}, {give_some_back, true},
+    {claim, true},        {take_some, true},
+};
+const size_t script_step_count = KW_COUNT_OF(steps);
+
+enum kw_status script_step(struct contract *c, size_t step)
+{
+    return steps[step].run(c);
+}
+
+bool script_is_single(size_t step)
+{
+    return steps[step].is_single;
+}
+
+static void draw_id(struct kw_buffer *buffer, const char *name, struct kw_id id)
+{
+    char hex[2 * sizeof id.bytes];
+    kw_hex_encode(kw_bytes_of(id.bytes, sizeof id.bytes), hex);
+    kw_buffer_add_format(buffer, " %s %.*s", name, (int)sizeof hex, hex);
+}
+
+static void draw_bytes(struct kw_buffer *buffer, const char *name, struct kw_bytes bytes)
+{
+    kw_buffer_add_format(buffer, " %s '", name);
+    kw_buffer_add(buffer, bytes);
+    kw_buffer_add_text(buffer, "'");
+}
+
+static enum kw_status draw_row(void *context, const struct kw_store_row *row)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\nrow sequence %" PRIu64 " version %" PRIu64 " erased %d scheme %d tags %u",
+                         row->sequence, row->version, row->erased, row->digest_scheme, row->tags.count);
+    draw_id(buffer, "id", row->id);
+    draw_bytes(buffer, "digest", row->digest);
+    draw_bytes(buffer, "project", row->project);
+    draw_bytes(buffer, "env", row->env);
+    draw_bytes(buffer, "owner", row->owner);
+    draw_bytes(buffer, "org", row->org_id);
+    draw_bytes(buffer, "tags", row->tags.packed);
+    draw_bytes(buffer, "record", row->record);
+    return kw_buffer_status(buffer);
+}
+
+static enum kw_status draw_audit(void *context, const struct kw_store_audit *audit)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\naudit sequence %" PRIu64 " at %" PRId64, audit->sequence, audit->at_ms);
+    draw_id(buffer, "key", audit->key_id);
+    draw_bytes(buffer, "body", audit->body);
+    return kw_buffer_status(buffer);
+}
+
+static enum kw_status draw_event(void *context, const struct kw_store_event *event)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\nevent sequence %" PRIu64 " at %" PRId64 " attempts %u", event->sequence,
+                         event->at_ms, event->attempts);
+    draw_id(buffer, "id", event->id);
+    draw_bytes(buffer, "body", event->body);
+    return kw_buffer_status(buffer);
+}
+
+static enum kw_status draw_usage(void *context, const struct kw_store_usage *usage)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\nuse bucket %" PRId64 " amount %" PRId64, usage->bucket_start_ms, usage->amount);
+    draw_id(buffer, "lineage", usage->lineage_id);
+    draw_bytes(buffer, "metric", usage->metric);
+    return kw_buffer_status(buffer);
+}
+
+static void draw_setting(struct contract *c, struct kw_buffer *buffer, const char *name)
+{
+    uint8_t value[64];
+    size_t size = 0;
+    enum kw_status status = c->store->ops->setting(c->store, kw_bytes_of_text(name), value, sizeof value, &size);
+    kw_buffer_add_format(buffer, "\nsetting %s %s", name, kw_status_name(status));
+    draw_bytes(buffer, "value", kw_bytes_of(value, status == KW_OK ? size : 0));
+}
+
+/* Events that are claimed until later show only once the claim has run out. */
+static void draw_events(struct contract *c, struct kw_buffer *buffer)
+{
+    const int64_t moments[] = {0, 100, INT64_MAX};
+    for (size_t i = 0; i < KW_COUNT_OF(moments); i++) {
+        kw_buffer_add_format(buffer, "\nevents at %" PRId64, moments[i]);
+        CHECK_STATUS(c->t, c->store->ops->events_claim(c->store, moments[i], INT64_MAX, ALL, draw_event, buffer),
+                     KW_OK);
+    }
+}
+
+struct kw_bytes script_picture(struct contract *c)
+{
+    const struct kw_store_ops *ops = c->store->ops;
+    struct kw_store_filter everything = {.limit = ALL};
+    struct kw_store_filter tagged = {.project = KW_BYTES("default"), .tag = KW_BYTES("b"), .limit = ALL};
+    struct kw_store_filter of_org = {.project = KW_BYTES("default"), .org_id = KW_BYTES("acme"), .limit = ALL};
+    struct kw_store_audit_filter lines = {.limit = ALL};
+    struct kw_store_reservation rest = {contract_id(1), KW_BYTES("day"), 100, 50, INT64_MAX};
+    struct kw_id lineages[] = {contract_id(1), contract_id(2)};
+    struct kw_buffer buffer;
+    uint64_t count = 0;
+    int64_t left = 0;
+    kw_buffer_init(&buffer, PICTURE_MAX);
+    CHECK_STATUS(c->t, ops->list(c->store, &everything, draw_row, &buffer), KW_OK);
+    kw_buffer_add_text(&buffer, "\nchanges");
+    CHECK_STATUS(c->t, ops->changes(c->store, 0, ALL, draw_row, &buffer), KW_OK);
+    kw_buffer_add_text(&buffer, "\nby tag and organization");
+    CHECK_STATUS(c->t, ops->list(c->store, &tagged, draw_row, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->list(c->store, &of_org, draw_row, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->count(c->store, KW_BYTES("default"), &count), KW_OK);
+    CHECK_STATUS(c->t, ops->audit_query(c->store, &lines, draw_audit, &buffer), KW_OK);
+    draw_setting(c, &buffer, "one");
+    draw_setting(c, &buffer, "two");
+    CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->reserve(c->store, &rest, &left), KW_OK);
+    kw_buffer_add_format(&buffer, "\ncount %" PRIu64 " left %" PRId64, count, left);
+    draw_events(c, &buffer);
+    CHECK_STATUS(c->t, kw_buffer_status(&buffer), KW_OK);
+    struct kw_bytes picture = contract_copy(c, kw_buffer_bytes(&buffer));
+    kw_buffer_deinit(&buffer);
+    return picture;
+}
+
+struct kw_bytes *script_expectations(struct contract *c)
+{
+    struct kw_bytes *pictures = kw_arena_take_array(&c->arena, script_step_count + 1, sizeof *pictures);
+    for (size_t count = 0; pictures != NULL && count <= script_step_count; count++) {
+        struct contract sound;
+        if (contract_begin(&sound, c->t, &contract_memory) && contract_open(&sound)) {
+            for (size_t step = 0; step < count; step++) {
+                CHECK_STATUS(c->t, script_step(&sound, step), KW_OK);
+            }
+            pictures[count] = contract_copy(c, script_picture(&sound));
+        }
+        contract_end(&sound);
+    }
+    return pictures;
+}

@@ -1,0 +1,135 @@
+/* Use that is counted, and allowances that are taken ahead of use. */
+#include "contract/behaviours.h"
+
+static struct contract_usages read_use(struct contract *c, uint64_t lineage, int64_t from_ms, int64_t until_ms)
+{
+    struct contract_usages usages = contract_usages(c);
+    struct kw_id id = contract_id(lineage);
+    CHECK_STATUS(c->t, c->store->ops->usage_read(c->store, &id, from_ms, until_ms, contract_keep_usage, &usages),
+                 KW_OK);
+    return usages;
+}
+
+static struct kw_store_usage use_of(uint64_t lineage, struct kw_bytes metric, int64_t bucket_start_ms, int64_t amount)
+{
+    return (struct kw_store_usage){contract_id(lineage), metric, bucket_start_ms, amount};
+}
+
+void use_is_added_up(struct contract *c)
+{
+    struct kw_store_usage first[] = {use_of(1, KW_BYTES("verify"), 1000, 5), use_of(2, KW_BYTES("verify"), 1000, 7),
+                                     use_of(1, KW_BYTES("verify"), 1000, 3), use_of(1, KW_BYTES("verify"), 1000, 0)};
+    struct kw_store_usage second[] = {use_of(1, KW_BYTES("verify"), 1000, 2)};
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, first, KW_COUNT_OF(first)));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, second, KW_COUNT_OF(second)));
+    REQUIRE(c->t, contract_reopen(c));
+    struct contract_usages usages = read_use(c, 1, 0, 2000);
+    REQUIRE(c->t, usages.count == 1);
+    CHECK_I64(c->t, usages.items[0].amount, 10);
+    CHECK_I64(c->t, usages.items[0].bucket_start_ms, 1000);
+    CHECK_BYTES(c->t, usages.items[0].metric, KW_BYTES("verify"));
+    CHECK(c->t, contract_id_equal(usages.items[0].lineage_id, contract_id(1)));
+    CHECK_I64(c->t, read_use(c, 3, 0, 2000).count, 0);
+}
+
+void use_is_read_in_order_and_range(struct contract *c)
+{
+    struct kw_store_usage use[] = {use_of(1, KW_BYTES("b"), 20, 1), use_of(1, KW_BYTES("a"), 30, 2),
+                                   use_of(1, KW_BYTES("a"), 10, 3), use_of(1, KW_BYTES("ab"), 10, 4),
+                                   use_of(1, KW_BYTES("a"), -5, 5), use_of(1, KW_BYTES("a"), 20, 6),
+                                   use_of(0, KW_BYTES("a"), 20, 7), use_of(2, KW_BYTES("a"), 20, 8)};
+    const int64_t in_order[] = {5, 3, 6, 2, 4, 1};
+    const int64_t in_range[] = {3, 6, 4, 1};
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)));
+    struct contract_usages all = read_use(c, 1, INT64_MIN, INT64_MAX);
+    REQUIRE(c->t, all.count == KW_COUNT_OF(in_order));
+    for (size_t i = 0; i < all.count; i++) {
+        CHECK_I64(c->t, all.items[i].amount, in_order[i]);
+    }
+    struct contract_usages some = read_use(c, 1, 10, 30);
+    REQUIRE(c->t, some.count == KW_COUNT_OF(in_range));
+    for (size_t i = 0; i < some.count; i++) {
+        CHECK_I64(c->t, some.items[i].amount, in_range[i]);
+    }
+}
+
+void use_stays_at_the_largest_number(struct contract *c)
+{
+    struct kw_store_usage use[] = {use_of(1, KW_BYTES("a"), 0, INT64_MAX - 1), use_of(1, KW_BYTES("a"), 0, 1),
+                                   use_of(1, KW_BYTES("b"), 0, INT64_MAX), use_of(1, KW_BYTES("b"), 0, INT64_MAX)};
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, &use[1], 1));
+    struct contract_usages usages = read_use(c, 1, 0, 1);
+    REQUIRE(c->t, usages.count == 2);
+    CHECK_I64(c->t, usages.items[0].amount, INT64_MAX);
+    CHECK_I64(c->t, usages.items[1].amount, INT64_MAX);
+}
+
+void use_is_added_all_or_none(struct contract *c)
+{
+    struct kw_store_usage use[] = {use_of(1, KW_BYTES("a"), 0, 1), use_of(1, KW_BYTES("b"), 0, -1)};
+    CHECK_STATUS(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)), KW_E_INVALID);
+    CHECK_I64(c->t, read_use(c, 1, INT64_MIN, INT64_MAX).count, 0);
+}
+
+static int64_t reserve_of(struct contract *c, struct kw_store_reservation reservation)
+{
+    int64_t granted = -99;
+    CHECK_STATUS(c->t, c->store->ops->reserve(c->store, &reservation, &granted), KW_OK);
+    return granted;
+}
+
+static int64_t reserve(struct contract *c, int64_t limit, int64_t amount)
+{
+    return reserve_of(c, (struct kw_store_reservation){contract_id(1), KW_BYTES("day"), 1000, limit, amount});
+}
+
+void a_reservation_takes_what_is_left(struct contract *c)
+{
+    CHECK_I64(c->t, reserve(c, 100, 0), 0);
+    CHECK_I64(c->t, reserve(c, 100, 30), 30);
+    CHECK_I64(c->t, reserve(c, 100, 60), 60);
+    REQUIRE(c->t, contract_reopen(c));
+    CHECK_I64(c->t, reserve(c, 100, 30), 10);
+    CHECK_I64(c->t, reserve(c, 100, 30), 0);
+    CHECK_I64(c->t, reserve(c, 105, INT64_MAX), 5);
+    CHECK_I64(c->t, reserve(c, INT64_MAX, INT64_MAX), INT64_MAX - 105);
+    CHECK_I64(c->t, reserve(c, INT64_MAX, 1), 0);
+}
+
+void a_reservation_gives_back_no_more_than_was_taken(struct contract *c)
+{
+    CHECK_I64(c->t, reserve(c, 100, -10), 0);
+    CHECK_I64(c->t, reserve(c, 100, 100), 100);
+    CHECK_I64(c->t, reserve(c, 100, -40), -40);
+    CHECK_I64(c->t, reserve(c, 100, 50), 40);
+    CHECK_I64(c->t, reserve(c, 100, -500), -100);
+    CHECK_I64(c->t, reserve(c, 100, INT64_MIN), 0);
+    REQUIRE(c->t, contract_reopen(c));
+    CHECK_I64(c->t, reserve(c, 100, INT64_MAX), 100);
+    CHECK_I64(c->t, reserve(c, 100, INT64_MIN), -100);
+}
+
+void reservations_of_other_names_periods_and_lineages_are_apart(struct contract *c)
+{
+    const struct kw_store_reservation others[] = {
+        {contract_id(1), KW_BYTES("day"), 1000, 10, 10},      {contract_id(2), KW_BYTES("day"), 1000, 10, 10},
+        {contract_id(1), KW_BYTES("da"), 1000, 10, 10},       {contract_id(1), KW_BYTES("day"), 2000, 10, 10},
+        {contract_id(1), KW_BYTES("day"), INT64_MIN, 10, 10},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(others); i++) {
+        CHECK_I64(c->t, reserve_of(c, others[i]), 10);
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(others); i++) {
+        CHECK_I64(c->t, reserve_of(c, others[i]), 0);
+    }
+}
+
+void a_limit_that_was_lowered_grants_nothing(struct contract *c)
+{
+    CHECK_I64(c->t, reserve(c, 100, 80), 80);
+    CHECK_I64(c->t, reserve(c, 50, 10), 0);
+    CHECK_I64(c->t, reserve(c, 0, 10), 0);
+    CHECK_I64(c->t, reserve(c, 50, -20), -20);
+    CHECK_I64(c->t, reserve(c, 100, 50), 40);
+}
