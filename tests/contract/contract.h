@@ -29,6 +29,7 @@ struct contract {
     char folder[CONTRACT_PATH_MAX];
     char path[CONTRACT_PATH_MAX];
     struct kw_arena arena; /* what a test puts in and gets out lives here until it ends */
+    void *first_block;     /* of the arena; not from kw_alloc, so that it holds while that is made to fail */
     struct kw_store *store;
     struct kw_store *fault; /* of the faulty kinds: the decorator that `store` makes its calls through */
 };

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define ARENA_MAX (64U * 1024 * 1024)
+#define FIRST_BLOCK_SIZE (256U * 1024)
 /* Behaviours of very many calls fail at each of the first, then at some of the rest. */
 #define EVERY_CALL_UNTIL 64
 #define CALLS_SKIPPED_MAX 97
@@ -27,7 +28,8 @@ static const char *temporary_root(void)
 bool contract_begin(struct contract *c, struct test *t, const struct contract_kind *kind)
 {
     *c = (struct contract){.t = t, .kind = kind};
-    kw_arena_init(&c->arena, NULL, 0, ARENA_MAX);
+    c->first_block = malloc(FIRST_BLOCK_SIZE);
+    kw_arena_init(&c->arena, c->first_block, c->first_block == NULL ? 0 : FIRST_BLOCK_SIZE, ARENA_MAX);
     snprintf(c->folder, sizeof c->folder, "%.200s/keyward-contract-XXXXXX", temporary_root());
     if (mkdtemp(c->folder) == NULL) {
         test_fail(t, __FILE__, __LINE__, "no folder %s", c->folder);
@@ -56,6 +58,7 @@ void contract_end(struct contract *c)
         c->store->ops->close(c->store);
     }
     kw_arena_reset(&c->arena);
+    free(c->first_block);
     remove_folder(c->folder);
 }
 

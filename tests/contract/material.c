@@ -29,9 +29,10 @@ struct kw_bytes contract_format(struct contract *c, const char *format, ...)
 struct kw_list contract_tags(struct contract *c, const char *names)
 {
     struct kw_bytes rest = kw_bytes_of_text(names);
+    uint8_t memory[TEXT_MAX];
     struct kw_buffer packed;
     struct kw_list tags = {0};
-    kw_buffer_init(&packed, TEXT_MAX);
+    kw_buffer_init_fixed(&packed, memory, sizeof memory);
     while (rest.size > 0) {
         struct kw_bytes name;
         kw_bytes_split(rest, ',', &name, &rest);
@@ -39,7 +40,6 @@ struct kw_list contract_tags(struct contract *c, const char *names)
         tags.count++;
     }
     tags.packed = contract_copy(c, kw_buffer_bytes(&packed));
-    kw_buffer_deinit(&packed);
     return tags;
 }
 

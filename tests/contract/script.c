@@ -131,9 +131,9 @@ static const struct {
     enum kw_status (*run)(struct contract *c);
     bool is_single;
 } steps[] = {
-    {create_three, true}, {find, true},     {change_two, true}, {conflict, true},         {add_use, true},
-    {take_some, true},    {claim, true},    {list, true},       {several_batches, false}, {add_use, true},
-    {settle, true},       {settle, true},   {prune, true},      {one_more_setting, true}, {give_some_back, true},
+    {create_three, true}, {find, true},      {change_two, true}, {conflict, true},         {add_use, true},
+    {take_some, true},    {claim, true},     {list, true},       {several_batches, false}, {add_use, true},
+    {settle, true},       {settle, true},    {prune, true},      {one_more_setting, true}, {give_some_back, true},
     {claim, true},        {take_some, true},
 };
 const size_t script_step_count = KW_COUNT_OF(steps);

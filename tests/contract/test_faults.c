@@ -31,8 +31,8 @@ static size_t run_from(struct contract *c, size_t first, enum kw_status *status_
 }
 
 /*
- * One run with call `nth` failing. A picture changes what it is taken of, so that the run goes on in a second store that
- * failed in the same way. False when there was no such call. `places` is a bit for each outcome seen.
+ * One run with call `nth` failing. A picture changes what it is taken of, so that the run goes on in a second store
+ * that failed in the same way. False when there was no such call. `places` is a bit for each outcome seen.
  */
 static bool fail_call(struct test *t, const struct contract_kind *kind, enum kw_fault_kind fault, uint64_t nth,
                       uint64_t seed, const struct kw_bytes *expected, unsigned *places)
@@ -113,8 +113,6 @@ static void fail_allocations_of(struct contract *c, size_t step, const struct kw
         for (size_t before = 0; before < step && is_ready; before++) {
             CHECK_STATUS(c->t, script_step(&fresh, before), KW_OK);
         }
-        /* The test's own memory is taken before: the step's arguments go into a block that is there. */
-        (void)!kw_arena_take(&fresh.arena, 1);
         kw_alloc_fail_after(nth);
         status = is_ready ? script_step(&fresh, step) : KW_E_SYSTEM;
         kw_alloc_fail_after(-1);

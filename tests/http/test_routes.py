@@ -108,10 +108,10 @@ def a_rotation_makes_a_successor(server):
 
 
 def an_expiry_passes(server):
-    key, record = server.create({'ownerId': '1', 'expiresIn': '300ms'})
+    key, record = server.create({'ownerId': '1', 'expiresIn': '2s'})
     path = f'/v1/keys/{record["id"]}'
     check(server.verify(key)['valid'], 'valid before')
-    time.sleep(0.5)
+    time.sleep(2.2)
     equal(server.verify(key)['code'], 'EXPIRED', 'verdict')
     equal(server.expect(200, 'GET', path).json['status'], 'expired', 'status')
     server.refuse('ALREADY_EXPIRED', 'PATCH', path, {'expiresIn': '1d'}, status=409)
@@ -122,9 +122,9 @@ def an_expiry_passes(server):
 
 def a_grace_period_ends(server):
     key, record = server.create()
-    server.expect(201, 'POST', f'/v1/keys/{record["id"]}/rotate', {'gracePeriod': '300ms'})
+    server.expect(201, 'POST', f'/v1/keys/{record["id"]}/rotate', {'gracePeriod': '2s'})
     check(server.verify(key)['valid'], 'valid in its grace period')
-    time.sleep(0.5)
+    time.sleep(2.2)
     equal(server.verify(key)['code'], 'REVOKED', 'verdict')
     ended = server.expect(200, 'GET', f'/v1/keys/{record["id"]}').json
     equal((ended['status'], ended['revokeReason']), ('revoked', 'rotated'), 'status')
@@ -317,7 +317,8 @@ def keys_outlive_a_restart(server):
     server.start()
     equal(server.verify(key), {'valid': True, 'record': record}, 'the key after a restart')
     equal(server.verify(gone)['code'], 'REVOKED', 'the revoked key after a restart')
-    equal(server.expect(200, 'GET', '/v1/keys?ownerId=restart').json['items'][0], record, 'the list after a restart')
+    listed = server.expect(200, 'GET', '/v1/keys?ownerId=restart').json['items']
+    check(len(listed) == 2 and record in listed, 'the list after a restart')
 
 
 if __name__ == '__main__':

@@ -1,0 +1,174 @@
+/* The live index by itself: what was put is found while it grows, and no older version ever comes back. */
+#include "core/id.h"
+#include "core/record.h"
+#include "engine/index.h"
+#include "support/test.h"
+
+#include <pthread.h>
+
+#define KEYS 20000
+
+static void digest_of(uint64_t number, struct kw_digest *digest_out)
+{
+    struct test sequence = {.random = number};
+    *digest_out = (struct kw_digest){.size = 32};
+    for (size_t i = 0; i < 32; i += 8) {
+        uint64_t word = test_random(&sequence);
+        memcpy(digest_out->bytes + i, &word, sizeof word);
+    }
+}
+
+static enum kw_status put(struct kw_index *index, uint64_t number, uint64_t version, bool erased)
+{
+    uint8_t memory[256];
+    struct kw_buffer encoding;
+    struct kw_digest digest;
+    struct kw_record record = {.id = {{1}},
+                               .lineage_id = {{1}},
+                               .version = version,
+                               .project = KW_BYTES("default"),
+                               .env = KW_BYTES("live"),
+                               .prefix = KW_BYTES("sk_live_"),
+                               .enabled = true,
+                               .digest_scheme = KW_DIGEST_SHA256,
+                               .owner = KW_BYTES("user:1"),
+                               .created_at_ms = 1,
+                               .updated_at_ms = 1};
+    memcpy(record.id.bytes + 8, &number, sizeof number);
+    record.lineage_id = record.id;
+    kw_buffer_init_fixed(&encoding, memory, sizeof memory);
+    enum kw_status status = kw_record_encode(&record, &encoding);
+    digest_of(number, &digest);
+    return status != KW_OK ? status : kw_index_put(index, &digest, 1, erased, kw_buffer_bytes(&encoding));
+}
+
+/* The version that the index has; 0: none. */
+static uint64_t version_of(const struct kw_index *index, uint64_t number)
+{
+    struct kw_digest digest;
+    digest_of(number, &digest);
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find(index, &digest);
+    uint64_t version = entry == NULL ? 0 : entry->version;
+    kw_index_read_end();
+    return version;
+}
+
+static void what_was_put_is_found_and_nothing_else(struct test *t)
+{
+    struct kw_index *index;
+    REQUIRE_OK(t, kw_index_new(&index));
+    for (uint64_t i = 0; i < KEYS; i++) {
+        REQUIRE_OK(t, put(index, i, 1 + i % 5, false));
+    }
+    CHECK_I64(t, kw_index_count(index), KEYS);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        CHECK_I64(t, version_of(index, i), 1 + i % 5);
+        CHECK_I64(t, version_of(index, KEYS + i), 0);
+    }
+    kw_index_free(index);
+}
+
+static void a_newer_version_takes_the_place_an_older_one_never(struct test *t)
+{
+    struct kw_index *index;
+    uint64_t newest[64] = {0};
+    REQUIRE_OK(t, kw_index_new(&index));
+    for (int i = 0; i < 20000; i++) {
+        uint64_t number = test_random_below(t, KW_COUNT_OF(newest));
+        uint64_t version = 1 + test_random_below(t, 1000);
+        REQUIRE_OK(t, put(index, number, version, test_random_below(t, 2) == 0));
+        newest[number] = version > newest[number] ? version : newest[number];
+        CHECK_I64(t, version_of(index, number), newest[number]);
+    }
+    kw_index_reclaim(index);
+    for (uint64_t i = 0; i < KW_COUNT_OF(newest); i++) {
+        CHECK_I64(t, version_of(index, i), newest[i]);
+    }
+    kw_index_free(index);
+}
+
+/* Digests that fall into one bucket overflow into the next ones, and are all found. */
+static void digests_of_one_bucket_are_kept_apart(struct test *t)
+{
+    struct kw_index *index;
+    uint8_t memory[256];
+    struct kw_buffer encoding;
+    struct kw_record record = {.id = {{1}},
+                               .lineage_id = {{1}},
+                               .version = 1,
+                               .project = KW_BYTES("default"),
+                               .env = KW_BYTES("live"),
+                               .enabled = true,
+                               .digest_scheme = KW_DIGEST_SHA256,
+                               .owner = KW_BYTES("user:1"),
+                               .created_at_ms = 1,
+                               .updated_at_ms = 1};
+    kw_buffer_init_fixed(&encoding, memory, sizeof memory);
+    REQUIRE_OK(t, kw_index_new(&index));
+    REQUIRE_OK(t, kw_record_encode(&record, &encoding));
+    struct kw_digest digests[30] = {0};
+    for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
+        digests[i] = (struct kw_digest){.size = 32};
+        digests[i].bytes[31] = (uint8_t)(i + 1); /* the same hash, another digest */
+        REQUIRE_OK(t, kw_index_put(index, &digests[i], (uint16_t)i, false, kw_buffer_bytes(&encoding)));
+    }
+    kw_index_read_begin();
+    for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
+        const struct kw_entry *entry = kw_index_find(index, &digests[i]);
+        REQUIRE(t, entry != NULL);
+        CHECK_I64(t, entry->project, i);
+    }
+    kw_index_read_end();
+    kw_index_free(index);
+}
+
+struct reading {
+    struct kw_index *index;
+    uint64_t put_count; /* atomic: all below it were put before */
+    int stop;           /* atomic */
+    uint64_t missed;
+};
+
+static void *read_all_the_time(void *context)
+{
+    struct reading *reading = context;
+    struct test sequence = {.random = 7};
+    while (__atomic_load_n(&reading->stop, __ATOMIC_RELAXED) == 0) {
+        uint64_t count = __atomic_load_n(&reading->put_count, __ATOMIC_ACQUIRE);
+        if (count > 0) {
+            reading->missed += version_of(reading->index, test_random_below(&sequence, count)) == 0;
+        }
+    }
+    return NULL;
+}
+
+static void readers_miss_nothing_while_it_grows(struct test *t)
+{
+    struct reading reading = {0};
+    pthread_t reader;
+    REQUIRE_OK(t, kw_index_new(&reading.index));
+    REQUIRE(t, pthread_create(&reader, NULL, read_all_the_time, &reading) == 0);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        CHECK_STATUS(t, put(reading.index, i, 1, false), KW_OK);
+        __atomic_store_n(&reading.put_count, i + 1, __ATOMIC_RELEASE);
+        if (i % 3 == 0) {
+            CHECK_STATUS(t, put(reading.index, i / 2, 2 + i, false), KW_OK);
+        }
+    }
+    __atomic_store_n(&reading.stop, 1, __ATOMIC_RELAXED);
+    pthread_join(reader, NULL);
+    CHECK_I64(t, reading.missed, 0);
+    kw_index_free(reading.index);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(what_was_put_is_found_and_nothing_else),
+        TEST_CASE(a_newer_version_takes_the_place_an_older_one_never),
+        TEST_CASE(digests_of_one_bucket_are_kept_apart),
+        TEST_CASE(readers_miss_nothing_while_it_grows),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}
