@@ -1,6 +1,5 @@
 #include "measure.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +24,6 @@ void bench_budget(struct bench *bench, const char *name, double value, const cha
     bench->missed = bench->missed || !ok;
     printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"limit\":%.6g,\"ok\":%s}\n", bench->name,
            name, value, unit, limit, ok ? "true" : "false");
-}
-
-void bench_progress(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("  … ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
 }
 
 int bench_end(const struct bench *bench)
@@ -82,15 +71,13 @@ uint64_t bench_random(uint64_t *state)
 
 double bench_resident_bytes(void)
 {
+    char text[128] = {0};
     FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long size = 0;
-    unsigned long resident = 0;
     if (file == NULL) {
         return 0;
     }
-    if (fscanf(file, "%lu %lu", &size, &resident) != 2) {
-        resident = 0;
-    }
+    size_t size = fread(text, 1, sizeof text - 1, file);
     fclose(file);
-    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+    const char *resident = size == 0 ? NULL : strchr(text, ' '); /* the second number, in pages */
+    return resident == NULL ? 0 : strtod(resident, NULL) * (double)sysconf(_SC_PAGESIZE);
 }

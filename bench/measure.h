@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct bench {
     const char *name;
@@ -23,7 +24,7 @@ void bench_figure(struct bench *bench, const char *name, double value, const cha
 void bench_budget(struct bench *bench, const char *name, double value, const char *unit, enum bench_direction direction,
                   double limit);
 /* A line for people, on standard error, so that long work shows where it is. */
-void bench_progress(const char *format, ...) __attribute__((__format__(__printf__, 1, 2)));
+#define bench_progress(...) ((void)fprintf(stderr, "  … " __VA_ARGS__), (void)fputc('\n', stderr))
 int bench_end(const struct bench *bench);
 
 double bench_now_ns(void);

@@ -158,7 +158,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
     if (status != KW_OK) {
         return status;
     }
-    struct kw_store *store;
+    struct kw_store *store = NULL;
     status = open_store(folder, &store, error_out);
     if (status != KW_OK) {
         return status;

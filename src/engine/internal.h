@@ -82,9 +82,9 @@ size_t kw__queue_depth(const struct kw_queue *queue);
 /* What is in it is still taken; nothing new comes in. */
 void kw__queue_close(struct kw_queue *queue);
 
-void *kw__writer_main(void *engine);
-void *kw__reader_main(void *engine);
-void *kw__filler_main(void *engine);
+void *kw__writer_main(void *context); /* struct kw_engine */
+void *kw__reader_main(void *context);
+void *kw__filler_main(void *context);
 
 /* What the writer needs ahead of the first commit; freed by kw__writer_free. */
 KW_MUST_USE enum kw_status kw__writer_new(struct kw_engine *engine);
@@ -93,12 +93,12 @@ void kw__writer_free(struct kw_engine *engine);
 /* Puts a row of the store into the index. */
 KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row);
 
-/* A sink that copies one row's encoding and index data into memory of the caller's. */
+/* A sink that copies one row's encoding and index data into a struct kw_found. */
 struct kw_found {
     struct kw_arena *arena;
     struct kw_store_row row;
 };
-enum kw_status kw__found_sink(void *found, const struct kw_store_row *row);
+enum kw_status kw__found_sink(void *context, const struct kw_store_row *row);
 
 /* The failures of a store in words for the caller. */
 enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status);

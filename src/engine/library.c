@@ -119,7 +119,10 @@ void kw_new_key_clear(struct kw_new_key *made)
 /* A copy that stands on its own. */
 static enum kw_status hold(struct kw_bytes encoding, struct kw_held_record *held_out)
 {
-    struct kw_held_record held = {.memory = kw_alloc(1, encoding.size + 1)};
+    if (encoding.size == 0) {
+        return KW_E_CORRUPT;
+    }
+    struct kw_held_record held = {.memory = kw_alloc(1, encoding.size)};
     if (held.memory == NULL) {
         return KW_E_MEMORY;
     }
@@ -190,7 +193,7 @@ static enum kw_status result_lost(struct kw_error *error_out)
 static enum kw_status change(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
                              struct kw_held_record *held_out, struct kw_error *error_out)
 {
-    struct kw_op op;
+    struct kw_op op = {.kind = kind};
     enum kw_status status = run(keyward, request, kind, &op, error_out);
     if (status != KW_OK) {
         return status;
@@ -205,7 +208,7 @@ static enum kw_status change(struct keyward *keyward, const struct kw_change_req
 static enum kw_status make(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
                            struct kw_new_key *made_out, struct kw_error *error_out)
 {
-    struct kw_op op;
+    struct kw_op op = {.kind = kind};
     enum kw_status status = run(keyward, request, kind, &op, error_out);
     if (status != KW_OK) {
         return status;

@@ -5,6 +5,9 @@
 #ifndef KW_ENGINE_RCU_H
 #define KW_ENGINE_RCU_H
 
+#ifdef __clang_analyzer__
+#undef _LGPL_SOURCE /* or it follows the library's inline code into paths that it cannot judge */
+#endif
 #include <urcu-bp.h>
 
 #if defined(__SANITIZE_THREAD__)

@@ -79,7 +79,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
     v->code = decision.code;
     v->missing = decision.missing;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
-    if (decision.lapse_noticed) {
+    if (entry != NULL && decision.lapse_noticed) {
         note_lapse(engine, entry, now_ms);
     }
 }
