@@ -56,6 +56,9 @@ def main():
         return 2
     try:
         text = generate(sys.argv[1], sys.argv[2])
+    except KeyError as error:
+        print(f"{sys.argv[1]}: something lacks {error}", file=sys.stderr)
+        raise
     except (Refused, yaml.YAMLError) as error:
         print(f"{sys.argv[1]}: {error}", file=sys.stderr)
         return 1

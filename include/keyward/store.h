@@ -192,7 +192,8 @@ struct kw_store_ops {
     /*
      * Hands out events in order of their sequence that are neither settled nor under a claim that lasts beyond
      * `now_ms`, and claims them until `until_ms`. The claim is durable before the sink sees the first event, and holds
-     * also for those that a sink which stops early does not see.
+     * also for those that a sink which stops early does not see. KW_E_UNCERTAIN: they may be claimed and not all handed
+     * out; they come again when the claim runs out.
      */
     enum kw_status (*events_claim)(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                    kw_store_event_sink *sink, void *context);

@@ -10,7 +10,6 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/secret.h"
 
 #define KW_CLI_DEFAULT_LISTEN "127.0.0.1:7411"
@@ -47,8 +46,8 @@ struct kw_cli {
     struct kw_output out, err;
     struct kw_clock clock;
     struct kw_entropy entropy;
-    struct kw_log log;                    /* to standard error */
     const struct kw_cli_command *command; /* that runs; NULL before one is known */
+    const char *data_path;                /* the data folder that it works on; NULL: none */
 };
 
 /* Moves the secrets out of the process's environment. Fails when one is longer than a secret may be. */
@@ -174,6 +173,8 @@ void kw_output_say(struct kw_output *output);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);
+/* Adds what room a data folder's disk has left, where the code is one that a full disk leads to. */
+void kw_report_room(struct kw_cli *cli, const char *code);
 /* Ends a command that went well: what was gathered goes out, and `code` is the exit code unless that failed. */
 int kw_finish(struct kw_cli *cli, int code, bool as_json);
 

@@ -1,5 +1,5 @@
+#include "base/json.h"
 #include "cli/cli.h"
-
 #include "core/project.h"
 #include "core/transition.h"
 

@@ -1,5 +1,6 @@
 #include "cli/banner.h"
 
+#include "base/log.h"
 #include "base/time.h"
 #include "core/transition.h"
 #include "server/server.h"
@@ -76,8 +77,9 @@ static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_l
     const char *path = kw_line_value(line, "data");
     const char *listen = kw_line_value(line, "listen");
     serving->log = (struct kw_log){.fd = cli->err.fd, .clock = cli->clock};
+    cli->data_path = path == NULL ? KW_CLI_DEFAULT_DATA : path;
     serving->data = (struct kw_data_options){
-        .path = path == NULL ? KW_CLI_DEFAULT_DATA : path,
+        .path = cli->data_path,
         .may_make = true,
         .pepper_file = kw_line_value(line, "pepper-file"),
         .pepper_hex = &cli->environment.pepper,

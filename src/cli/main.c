@@ -95,7 +95,6 @@ int main(int count, char **arguments)
     struct kw_cli cli = {.in = STDIN_FILENO, .clock = kw_clock_system(), .entropy = kw_entropy_system()};
     struct kw_error error = {0};
     enum kw_status status = kw_environment_take(&cli.environment, &error);
-    cli.log = (struct kw_log){.fd = STDERR_FILENO, .level_min = KW_LOG_ERROR, .clock = cli.clock};
     kw_output_init(&cli.out, STDOUT_FILENO, cli.environment.no_colour);
     kw_output_init(&cli.err, STDERR_FILENO, cli.environment.no_colour);
     int code = status == KW_OK ? run(&cli, count, arguments) : kw_report(&cli, &error, false);

@@ -25,7 +25,10 @@ enum kw_status kw_members_read(struct kw_bytes object, struct kw_arena *arena, s
     }
     for (;;) {
         status = kw_json_next(&reader, &token, NULL);
-        if (status != KW_OK || token.type != KW_JSON_NAME) {
+        if (status == KW_OK && token.type != KW_JSON_NAME) {
+            return kw_json_next(&reader, &token, NULL); /* the end of the object: nothing may follow it */
+        }
+        if (status != KW_OK) {
             return status;
         }
         struct kw_member *member = find_member(members, count, token.text);
@@ -58,7 +61,10 @@ enum kw_status kw_items_each(struct kw_bytes array, struct kw_arena *arena,
     }
     for (;;) {
         status = kw_json_next(&reader, &token, NULL);
-        if (status != KW_OK || token.type == KW_JSON_ARRAY_END) {
+        if (status == KW_OK && token.type == KW_JSON_ARRAY_END) {
+            return kw_json_next(&reader, &token, NULL); /* the end of the array: nothing may follow it */
+        }
+        if (status != KW_OK) {
             return status;
         }
         struct kw_bytes raw;

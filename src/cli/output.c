@@ -1,9 +1,10 @@
+#include "base/json.h"
 #include "cli/cli.h"
-
 #include "cli/text.h"
 
 #include <errno.h>
 #include <keyward/codes.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define OUTPUT_MAX (64 * 1024 * 1024)
@@ -74,6 +75,17 @@ static void report_json(struct kw_output *err, const struct kw_error *error)
     kw_buffer_add_byte(&err->text, '\n');
 }
 
+void kw_report_room(struct kw_cli *cli, const char *code)
+{
+    struct statvfs disk;
+    if (cli->data_path == NULL || kw_code_of_name(code) != KW_CODE_STORE_UNAVAILABLE ||
+        statvfs(cli->data_path, &disk) != 0) {
+        return;
+    }
+    unsigned long long left_kib = (unsigned long long)disk.f_bavail * disk.f_frsize / 1024;
+    kw_buffer_add_format(&cli->err.text, "  The disk of %s has %llu KiB left.\n", cli->data_path, left_kib);
+}
+
 static void report_text(struct kw_cli *cli, const struct kw_error *error)
 {
     struct kw_output *err = &cli->err;
@@ -92,6 +104,7 @@ static void report_text(struct kw_cli *cli, const struct kw_error *error)
         kw_text_clean(&err->text, kw_bytes_of_text(error->detail));
         kw_buffer_add_byte(&err->text, '\n');
     }
+    kw_report_room(cli, error->code);
     if (error->code != NULL && strcmp(error->code, KW_CLI_USAGE) == 0) {
         kw_buffer_add_format(&err->text, "  'keyward %s%s' shows what there is.\n",
                              cli->command == NULL ? "help" : cli->command->name, cli->command == NULL ? "" : " --help");

@@ -2,19 +2,27 @@
 
 #include "cli/text.h"
 
-#include <keyward/codes.h>
+#include <stdio.h>
 
 enum { CODE, DETAIL, TITLE, ADVICE, REQUEST_ID, MEMBER_COUNT };
 
-static void write_for_people(struct kw_buffer *text, const struct kw_member *members, uint16_t status)
+/* "Try again." is not said twice. */
+static bool says_already(struct kw_bytes text, struct kw_bytes advice)
 {
+    bool ends = advice.size > 0 && advice.data[advice.size - 1] == '.';
+    return kw_bytes_contains_ignoring_case(text, kw_bytes_of(advice.data, advice.size - ends));
+}
+
+static void write_for_people(struct kw_cli *cli, const struct kw_member *members, uint16_t status)
+{
+    struct kw_buffer *text = &cli->err.text;
     const struct kw_member *what = members[DETAIL].text.size > 0 ? &members[DETAIL] : &members[TITLE];
     kw_buffer_add_text(text, "keyward: ");
     kw_text_clean(text, what->text);
     kw_buffer_add_text(text, " (");
     kw_text_clean(text, members[CODE].text);
     kw_buffer_add_text(text, ")\n");
-    if (members[ADVICE].text.size > 0) {
+    if (members[ADVICE].text.size > 0 && !says_already(what->text, members[ADVICE].text)) {
         kw_buffer_add_text(text, "  ");
         kw_text_clean(text, members[ADVICE].text);
         kw_buffer_add_byte(text, '\n');
@@ -24,6 +32,9 @@ static void write_for_people(struct kw_buffer *text, const struct kw_member *mem
         kw_text_clean(text, members[REQUEST_ID].text);
         kw_buffer_add_byte(text, '\n');
     }
+    char code[64];
+    snprintf(code, sizeof code, "%.*s", (int)members[CODE].text.size, (const char *)members[CODE].text.data);
+    kw_report_room(cli, code);
 }
 
 int kw_report_nonsense(struct kw_cli *cli, bool as_json)
@@ -51,7 +62,7 @@ int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool a
         kw_buffer_add(&cli->err.text, kw_buffer_bytes(&answer->body));
         kw_buffer_add_byte(&cli->err.text, '\n');
     } else {
-        write_for_people(&cli->err.text, members, answer->status);
+        write_for_people(cli, members, answer->status);
     }
     kw_arena_reset(&arena);
     kw_output_say(&cli->err);

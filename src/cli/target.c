@@ -20,14 +20,15 @@ void kw_answer_deinit(struct kw_answer *answer)
 static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_line *line, bool may_make,
                                   struct kw_target **target_out, struct kw_error *error_out)
 {
+    cli->data_path = kw_line_value(line, "data");
     struct kw_data_options options = {
-        .path = kw_line_value(line, "data"),
+        .path = cli->data_path,
         .may_make = may_make,
         .pepper_file = kw_line_value(line, "pepper-file"),
         .pepper_hex = &cli->environment.pepper,
         .clock = cli->clock,
         .entropy = cli->entropy,
-        .log = &cli->log,
+        .log = NULL, /* what went wrong is told as an error */
     };
     return kw_target_folder_open(&options, target_out, error_out);
 }

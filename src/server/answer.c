@@ -143,6 +143,9 @@ void kw__finish_error(struct kw_request *request, const struct kw_error *error)
     if (code == KW_CODE_TOO_BUSY) {
         kw__answer_header(request->call, "Retry-After", KW_BYTES("1"));
     }
+    if (request->on_problem != NULL) {
+        request->on_problem(request, code);
+    }
     /* Unknown, erased or another project's: one answer, word for word. */
     kw_api_problem(request->call, code, code == KW_CODE_KEY_NOT_FOUND ? NULL : error);
     kw__finish(request);

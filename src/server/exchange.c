@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "core/key.h"
 
 struct kw__exchange *kw__exchange_take(struct kw__connection *connection)
 {
@@ -79,9 +80,10 @@ static bool is_logged(const struct kw_log *log)
     return log != NULL && log->fd >= 0 && log->level_min <= KW_LOG_INFO;
 }
 
+/* A request id is repeated in the answer and in the log: a key that was sent as one is not. */
 static bool is_request_id(struct kw_bytes id)
 {
-    if (id.size == 0 || id.size > KW_CALL_REQUEST_ID_MAX) {
+    if (id.size == 0 || id.size > KW_CALL_REQUEST_ID_MAX || kw_key_well_formed(id)) {
         return false;
     }
     for (size_t i = 0; i < id.size; i++) {

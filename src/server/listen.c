@@ -96,23 +96,37 @@ static bool set_option(int fd, int level, int name, int value)
 
 /*
  * The first socket is bound alone, so that another program on the port is noticed, also one that shares it; only then
- * does it begin to share with its siblings, which share from the start.
+ * does it begin to share with its siblings, which share from the start. It also listens already, since TCP tells only
+ * then of a listener that was bound at the same time.
  */
-static int open_one(struct kw__address *address, bool is_first, bool is_shared, int cpu, int *fd_out)
+static bool prepare(int fd, const struct kw__address *address, bool is_first, bool is_shared)
+{
+    /* Answers are written whole: connections inherit that nothing waits for more to send. */
+    if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)) {
+        return false;
+    }
+    if (!is_first && !set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+        return false;
+    }
+    if (bind(fd, (const struct sockaddr *)&address->storage, address->size) != 0) {
+        return false;
+    }
+    if (!is_first) {
+        return true;
+    }
+    return (!is_shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) && listen(fd, SOMAXCONN) == 0;
+}
+
+/* A bound socket, or -1 and why. An address without a port gets the one that was had. */
+static int open_one(struct kw__address *address, bool is_first, bool is_shared, int cpu, int *why_out)
 {
     int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        return errno;
-    }
-    /* Answers are written whole: connections inherit that nothing waits for more to send. */
-    bool is_set = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) && set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
-                  (is_first || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-                  bind(fd, (struct sockaddr *)&address->storage, address->size) == 0 &&
-                  (!is_first || !is_shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1));
-    int why = errno;
-    if (!is_set) {
-        (void)close(fd);
-        return why;
+    if (fd < 0 || !prepare(fd, address, is_first, is_shared)) {
+        *why_out = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return -1;
     }
     if (cpu >= 0) {
         (void)set_option(fd, SOL_SOCKET, SO_INCOMING_CPU, cpu);
@@ -121,23 +135,18 @@ static int open_one(struct kw__address *address, bool is_first, bool is_shared, 
     if (is_first && getsockname(fd, (struct sockaddr *)&bound.storage, &bound.size) == 0) {
         set_port(address, port_of(&bound));
     }
-    *fd_out = fd;
-    return 0;
+    return fd;
 }
 
 enum kw_status kw__listen(const struct kw__address *address, const int *cpus, unsigned count, int *fds_out,
                           uint16_t *port_out, struct kw_error *error_out)
 {
     struct kw__address wanted = *address;
-    int fds[KW_SERVER_LOOPS_MAX];
+    int fds[KW_SERVER_LOOPS_MAX] = {0};
     for (unsigned i = 0; i < count; i++) {
-        int why = open_one(&wanted, i == 0, count > 1, cpus[i], &fds[i]);
-        /* TCP tells of a second listener only now. */
-        if (why == 0 && i == 0 && listen(fds[0], SOMAXCONN) != 0) {
-            why = errno;
-            i++;
-        }
-        if (why != 0) {
+        int why = 0;
+        fds[i] = open_one(&wanted, i == 0, count > 1, cpus[i], &why);
+        if (fds[i] < 0) {
             while (i-- > 0) {
                 (void)close(fds[i]);
             }
@@ -147,4 +156,9 @@ enum kw_status kw__listen(const struct kw__address *address, const int *cpus, un
     memcpy(fds_out, fds, count * sizeof fds[0]);
     *port_out = port_of(&wanted);
     return KW_OK;
+}
+
+void kw__listen_anywhere(int fd)
+{
+    (void)set_option(fd, SOL_SOCKET, SO_INCOMING_CPU, -1);
 }

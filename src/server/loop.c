@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
+#define SPREAD_MIN 256 /* connections before which nothing is said of how even they are spread */
 #define OUT_MAX (KW_CALL_ANSWER_MAX + 2 * KW__OUTPUT_CAP)
 
 int64_t kw__loop_now_ms(struct kw__loop *loop)
@@ -97,11 +98,36 @@ static void on_wake(uv_async_t *wake)
     kw__loop_end_if_drained(loop);
 }
 
+/*
+ * Where all packets come in on one core, its loop would get all connections. One that got twice its share (of two
+ * loops: nearly everything) no longer asks for those of its core; the system then spreads them.
+ */
+static void spread_if_uneven(struct kw__loop *loop)
+{
+    const struct kw_server *server = loop->server;
+    uint64_t own = kw__counter_of(loop, KW__COUNT_ACCEPTED);
+    uint64_t all = 0;
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        all += kw__counter_of(&server->loops[i], KW__COUNT_ACCEPTED);
+    }
+    uint64_t uneven_eighths = server->loop_count > 2 ? 16 : 15;
+    uv_os_fd_t fd;
+    if (all < SPREAD_MIN || own * server->loop_count * 8 < all * uneven_eighths ||
+        uv_fileno((uv_handle_t *)&loop->listener, &fd) != 0) {
+        return;
+    }
+    kw__listen_anywhere(fd);
+    loop->prefers_cpu = false;
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct kw__loop *loop = timer->data;
     loop->tick++;
     kw__deadline_sweep(loop);
+    if (loop->prefers_cpu) {
+        spread_if_uneven(loop);
+    }
     if (loop->is_draining && uv_now(&loop->uv) >= loop->drain_until_ms) {
         for_each_connection(loop, kw__connection_close);
     }
@@ -161,6 +187,7 @@ enum kw_status kw__loop_open(struct kw__loop *loop, struct kw_server *server, in
 {
     struct kw_entropy entropy = kw_entropy_system();
     loop->server = server;
+    loop->prefers_cpu = loop->cpu >= 0;
     loop->date_second = -1;
     kw_buffer_init(&loop->out, OUT_MAX);
     int failed = uv_loop_init(&loop->uv);

@@ -303,12 +303,12 @@ enum kw_parse kw__message_take_chunks(struct kw_message *message, struct kw_byte
     }
     const char *start = (const char *)allowed.data;
     llhttp_errno_t ended = allowed.size == 0 ? HPE_OK : llhttp_execute(&message->llhttp, start, allowed.size);
-    size_t taken = ended == HPE_OK ? allowed.size : (size_t)(llhttp_get_error_pos(&message->llhttp) - start);
-    message->chunked_size += taken;
-    *taken_out = taken;
     if (ended == HPE_PAUSED) {
+        *taken_out = (size_t)(llhttp_get_error_pos(&message->llhttp) - start);
         return KW_PARSE_REQUEST;
     }
+    message->chunked_size += allowed.size;
+    *taken_out = allowed.size;
     if (ended != HPE_OK) {
         return kw__message_refuse(message, KW_CODE_INVALID_REQUEST, "The body's chunks are malformed.");
     }

@@ -32,6 +32,8 @@ struct kw_request {
     int64_t now_ms;
     struct kw_op *op;                          /* the operation that is under way */
     void (*go_on)(struct kw_request *request); /* after authentication */
+    /* What else an answer must say that is a problem; NULL: nothing. */
+    void (*on_problem)(struct kw_request *request, enum kw_code code);
 };
 
 /* --- answers (answer.c) --- */

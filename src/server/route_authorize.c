@@ -64,10 +64,9 @@ static void clear_identity(struct kw_call *call)
     set_identity(call, IDENTITY_VALID, KW_BYTES("false"));
 }
 
-static void refuse(struct kw_request *request, enum kw_code code, const char *message)
+static void show_code(struct kw_request *request, enum kw_code code)
 {
     set_identity(request->call, IDENTITY_CODE, kw_bytes_of_text(kw_code_info(code)->name));
-    kw__finish_code(request, code, message);
 }
 
 /* The scopes with spaces between them. */
@@ -118,7 +117,7 @@ static void answer_refusal(struct kw_request *request, const struct kw_verificat
                           verification->key.size == 0 ? KW_BYTES("Bearer realm=\"keyward\"")
                                                       : KW_BYTES("Bearer realm=\"keyward\", error=\"invalid_token\""));
     }
-    set_identity(call, IDENTITY_CODE, kw_bytes_of_text(kw_code_info(code)->name));
+    show_code(request, code);
     kw_api_problem(call, code, NULL);
 }
 
@@ -133,12 +132,12 @@ static void decided(struct kw_inquiry *inquiry)
         return;
     }
     if (kw_record_decode(kw_entry_record(verification->entry), &record) != KW_OK) {
-        set_identity(call, IDENTITY_CODE, KW_BYTES("STORE_CORRUPT"));
+        show_code(request, KW_CODE_STORE_CORRUPT);
         kw_api_problem(call, KW_CODE_STORE_CORRUPT, NULL);
         return;
     }
     call->status = 200;
-    set_identity(call, IDENTITY_CODE, KW_BYTES("VALID"));
+    show_code(request, KW_CODE_NONE);
     show_identity(call, &record);
 }
 
@@ -158,21 +157,22 @@ void kw__authorize(struct kw_request *request)
 {
     struct kw_call *call = request->call;
     clear_identity(call);
+    request->on_problem = show_code;
     const struct profile *profile = find_profile(request->parameter);
     if (profile == NULL) {
-        refuse(request, KW_CODE_PROFILE_NOT_FOUND, kw_code_info(KW_CODE_PROFILE_NOT_FOUND)->meaning);
+        kw__finish_code(request, KW_CODE_PROFILE_NOT_FOUND, kw_code_info(KW_CODE_PROFILE_NOT_FOUND)->meaning);
         return;
     }
     struct kw_bytes key;
     if (!find_key(call, &key)) {
-        refuse(request, KW_CODE_INVALID_REQUEST,
-               "Authorization and X-API-Key hold different keys: send one of them, or the same key in both.");
+        kw__finish_code(request, KW_CODE_INVALID_REQUEST,
+                        "Authorization and X-API-Key hold different keys: send one of them, or the same key in both.");
         return;
     }
     struct kw_inquiry *inquiry = kw_arena_take(&call->arena, sizeof *inquiry);
     struct kw_verification *verification = kw_arena_take(&call->arena, sizeof *verification);
     if (inquiry == NULL || verification == NULL) {
-        refuse(request, KW_CODE_TOO_BUSY, "There is no memory left for this request: try again later.");
+        kw__finish_no_memory(request);
         return;
     }
     verification->key = key;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "core/key.h"
+#include "core/scope.h"
 
 #include <stdio.h>
 
@@ -108,7 +109,7 @@ static enum kw_status take_texts(struct binder *binder, const struct kw_field *f
         if (status != KW_OK || token.type == KW_JSON_ARRAY_END) {
             return status;
         }
-        void *item;
+        void *item = NULL;
         status = add_item(binder, items, &item);
         if (status == KW_OK) {
             status = under_index(binder, take_text(binder, field, &token, item), items->count - 1);
@@ -224,7 +225,7 @@ static enum kw_status under_resource(struct binder *binder, enum kw_status statu
     char parent[KW_ERROR_FIELD_MAX] = "*";
     struct kw_bytes type, id;
     kw_bytes_split(name, ':', &type, &id);
-    if (name.size > 0 && name.size < sizeof parent && !kw_key_well_formed(type) && !kw_key_well_formed(id)) {
+    if (kw_resource_valid(name) && name.size < sizeof parent && !kw_key_well_formed(type) && !kw_key_well_formed(id)) {
         memcpy(parent, name.data, name.size);
         parent[name.size] = '\0';
     }
@@ -279,7 +280,7 @@ static enum kw_status bind_resources(struct binder *binder, const struct kw_fiel
         if (status == KW_OK && has_resource(&items, name.text)) {
             return kw__schema_refuse_name(KW_CODE_DUPLICATE_FIELD, name.text, "stands twice", binder->error);
         }
-        void *item;
+        void *item = NULL;
         status = status != KW_OK ? status : add_item(binder, &items, &item);
         if (status != KW_OK) {
             return status;
@@ -313,7 +314,7 @@ static enum kw_status bind_objects(struct binder *binder, const struct kw_field 
         if (status == KW_OK && token.type == KW_JSON_ARRAY_END) {
             return put_items(binder, field, &items, out);
         }
-        void *item;
+        void *item = NULL;
         status = status != KW_OK ? status : add_item(binder, &items, &item);
         if (status != KW_OK) {
             return status;

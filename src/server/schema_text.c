@@ -1,6 +1,7 @@
 #include "server/schema_parts.h"
 
 #include "base/error.h"
+#include "core/key.h"
 #include "core/scope.h"
 
 /* One less than the shortest key there can be: a prefix of two, 22 characters for 128 bits, the checksum. */
@@ -104,7 +105,8 @@ static bool is_owner(struct kw_bytes text)
 
 static enum kw_status check_format(const struct kw_field *field, struct kw_bytes text, struct kw_error *error_out)
 {
-    if (field->format == KW_FORMAT_SCOPE && !kw_scope_valid(text)) {
+    /* A scope that is missing is named in the answer: a key that was sent as one is not. */
+    if (field->format == KW_FORMAT_SCOPE && (!kw_scope_valid(text) || kw_key_well_formed(text))) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
                          "is not a scope: write words joined by colons, such as \"orders:read\" or \"orders:*\"");
     }

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -69,11 +70,11 @@ static enum kw_status plan_connections(struct kw_server *server, unsigned wanted
     uint64_t limit = files.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2 : files.rlim_cur;
     uint64_t available = limit > reserve ? limit - reserve : 0;
     if (available == 0 || wanted > available) {
+        uint64_t connections = wanted == 0 ? 1 : wanted;
         return kw_fail(error_out, KW_E_LIMIT, "INVALID_FIELD", "--connections",
-                       "%u connections need %llu open files, but this process may open %llu: raise the limit "
-                       "(ulimit -n) or ask for fewer",
-                       wanted == 0 ? 1 : wanted, (unsigned long long)((wanted == 0 ? 1 : wanted) + reserve),
-                       (unsigned long long)limit);
+                       "%" PRIu64 " connections need %" PRIu64 " open files, but this process may open %" PRIu64
+                       ": raise the limit (ulimit -n) or ask for fewer",
+                       connections, connections + reserve, limit);
     }
     server->connection_max = wanted != 0 ? wanted : (unsigned)available;
     return KW_OK;
@@ -113,7 +114,7 @@ static enum kw_status open_parts(struct kw_server *server, const struct kw_serve
                                  struct kw_error *error_out)
 {
     struct kw__address address;
-    int cpus[KW_SERVER_LOOPS_MAX];
+    int cpus[KW_SERVER_LOOPS_MAX] = {0};
     const char *listen = options->listen == NULL ? DEFAULT_LISTEN : options->listen;
     enum kw_status status = kw__address_parse(listen, &address, error_out);
     status = status != KW_OK ? status : plan_loops(options->loop_count, cpus, &server->loop_count, error_out);

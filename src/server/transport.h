@@ -119,6 +119,7 @@ struct kw__loop {
     struct kw_server *server;
     unsigned index;
     int cpu;             /* -1: anywhere */
+    bool prefers_cpu;    /* the system is asked for the connections of that core */
     pthread_t thread;    /* that runs it */
     pthread_t thread_id; /* of its own, to be joined */
     bool has_thread;
@@ -198,6 +199,9 @@ KW_MUST_USE enum kw_status kw__address_parse(const char *text, struct kw__addres
  */
 KW_MUST_USE enum kw_status kw__listen(const struct kw__address *address, const int *cpus, unsigned count, int *fds_out,
                                       uint16_t *port_out, struct kw_error *error_out);
+
+/* No longer prefers the connections of one core. */
+void kw__listen_anywhere(int fd);
 
 /* --- loop.c --- */
 

@@ -198,7 +198,7 @@ def test_a_full_disk_while_making_the_folder(folder):
         if done.code == 0:
             check_equal(verifies(data, json.loads(done.out)['key']), 0, f'{size}: a key that was shown is lost')
             continue
-        check(done.out == '' and json.loads(done.err.splitlines()[-1])['code'], f'{size}: {done}')
+        check(done.out == '' and json.loads(done.err)['code'], f'{size}: {done}')
         if os.path.exists(f'{data}/{DATABASE}') and os.path.getsize(f'{data}/{DATABASE}') == 0:
             os.remove(f'{data}/{DATABASE}')
         check_equal(verifies(data, first_key(data)), 0, f'{size}: no start when there is room again')
@@ -216,8 +216,9 @@ def test_a_full_disk_with_keys(folder):
             keys.append(json.loads(done.out)['key'])
         else:
             refused += 1
-            check('code' in done.err and done.out == '', f'{size}: {done}')
+            check(json.loads(done.err)['code'] == 'STORE_UNAVAILABLE' and done.out == '', f'{size}: {done}')
     check(refused > 3, 'the disk was never full')
+    check_in(f'The disk of {data} has ', create(data, before=limit_files(0), code=2).err)
     for key in keys:
         check_equal(verifies(data, key), 0, 'a key that was shown is lost')
     check_equal(len(json.loads(run('list', '--all', '--json', '--data', data, code=0).out)['items']), len(keys))

@@ -168,6 +168,48 @@ def test_secrets_leave_the_environment(folder):
         check(pepper.encode() not in contents(data), 'the pepper stands in the data folder')
 
 
+def memory_holds(process_id, needles):
+    """Which of them stand somewhere in the memory of a process."""
+    found = set()
+    with open(f'/proc/{process_id}/maps', encoding='utf-8') as maps, open(f'/proc/{process_id}/mem', 'rb') as memory:
+        for line in maps:
+            places, rights, *_, name = line.split(maxsplit=5) if len(line.split()) > 5 else [*line.split(), '']
+            start, end = (int(place, 16) for place in places.split('-'))
+            if not rights.startswith('rw') or 'shadow' in name or end - start > 1 << 30:
+                continue
+            with contextlib.suppress(OSError, OverflowError):
+                memory.seek(start)
+                part = memory.read(end - start)
+                found |= {needle for needle in needles if needle in part}
+    return found
+
+
+def is_sanitized():
+    """The sanitizers' own library keeps a copy of the environment as it was."""
+    with open(PROGRAM, 'rb') as file:
+        return b'__asan_init' in file.read()
+
+
+def test_no_secret_stays_in_memory(folder):
+    chosen = {'KEYWARD_ROOT_KEY': generate_root_key(), 'KEYWARD_PEPPER': '5a' * 31 + '17'}
+    for number, env in enumerate([{}] if is_sanitized() else [{}, chosen]):
+        data = os.path.join(folder, str(number))
+        with Server(data, env=env) as server:
+            root_key = env.get('KEYWARD_ROOT_KEY') or read(data + '/root-key').strip()
+            pepper = env.get('KEYWARD_PEPPER') or read(data + '/pepper').strip()
+            where = {'KEYWARD_KEY': root_key, 'KEYWARD_URL': server.url}
+            key = json.loads(run('create', '--owner', 'user:1', '--json', env=where, code=0).out)['key']
+            run('verify', env=where, stdin=key, code=0)
+            secrets = [root_key[8:40].encode(), key[8:40].encode(), pepper.encode(), bytes.fromhex(pepper)]
+            try:
+                control = memory_holds(server.process.pid, [b'server_started'])
+            except PermissionError:
+                print('# the memory of another process may not be read here')
+                return
+            check(control, 'the search finds nothing at all')
+            check_equal(memory_holds(server.process.pid, secrets), set(), 'a secret is left in memory')
+
+
 def test_no_key_in_any_log(folder):
     data = os.path.join(folder, 'data')
     root_key = generate_root_key()

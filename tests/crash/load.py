@@ -44,6 +44,9 @@ class Request:
     def __init__(self, model, path, body=None, method='POST', status=200):
         self.model, self.path, self.body, self.method, self.status = model, path, body, method, status
 
+    def may_answer(self, status):
+        return status == self.status
+
     def answered(self, content):
         pass
 
@@ -101,25 +104,29 @@ class Verify(Request):
         super().__init__(model, '/v1/keys/verify', {'key': key.text})
         self.question = Question(key)
 
+    def state_of(self, content):
+        return state_of_verdict(content)
+
     def answered(self, content):
         self.question.end()
-        self.question.answered(state_of_verdict(content))
+        self.question.answered(self.state_of(content))
 
     def silent(self):
         self.question.end()
 
 
-class Read(Request):
+class Read(Verify):
+    """As a verification, but of the record."""
+
     def __init__(self, model, key):
-        super().__init__(model, f'/v1/keys/{key.id}', method='GET')
-        self.question = Question(key)
+        super().__init__(model, key)
+        self.path, self.body, self.method = f'/v1/keys/{key.id}', None, 'GET'
 
-    def answered(self, content):
-        self.question.end()
-        self.question.answered(state_of_record(content))
+    def may_answer(self, status):
+        return status in (200, 404)
 
-    def silent(self):
-        self.question.end()
+    def state_of(self, content):
+        return state_of_record(content) if 'id' in content else ERASED
 
 
 def change_of(kind, model, key, draw):
@@ -166,7 +173,7 @@ class Drawer:
             key = self.pick()
             if kind == 'verify':
                 return Verify(self.model, key)
-            if kind == 'read' and ERASED not in key.states:
+            if kind == 'read':
                 return Read(self.model, key)
             if kind in FITTING and self.fits(kind, key):
                 return change_of(kind, self.model, key, self.draw)
@@ -230,7 +237,7 @@ class Load:
         if status == 503 and self.may_refuse:
             request.silent()
             return True
-        check(status == request.status, what)
+        check(request.may_answer(status), what)
         request.answered(content)
         self.acknowledged += 1
         return True

@@ -35,8 +35,8 @@ class Schemas:
     """Just as much of JSON Schema as the description uses; a word that is not known fails."""
 
     WORDS = {'$ref', 'type', 'properties', 'required', 'additionalProperties', 'propertyNames', 'items', 'enum', 'const',
-             'pattern', 'minLength', 'maxLength', 'minimum', 'maximum', 'maxItems', 'minItems', 'maxProperties', 'anyOf',
-             'format', 'description', 'examples', 'default'}
+             'pattern', 'minLength', 'maxLength', 'minimum', 'maximum', 'maxItems', 'minItems', 'maxProperties', 'anyOf', 'oneOf',
+             'not', 'format', 'description', 'examples', 'default'}
     TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'null': type(None)}
     TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z')
 
@@ -93,12 +93,20 @@ class Schemas:
             self.check_text(schema, value, where)
         if isinstance(value, dict):
             self.check_object(schema, value, where)
+            self.check_groups(schema, value, where)
         if isinstance(value, list):
             check(len(value) <= schema.get('maxItems', len(value)), f'{where} has too many items')
             for at, item in enumerate(value):
                 self.check(schema.get('items', {}), item, f'{where}[{at}]')
         if isinstance(value, int) and not isinstance(value, bool):
             check(schema.get('minimum', value) <= value <= schema.get('maximum', value), f'{where} is out of range')
+
+    def check_groups(self, schema, value, where):
+        """Of these fields exactly one, and of those not both."""
+        given = [choice for choice in schema.get('oneOf', []) if all(name in value for name in choice['required'])]
+        check('oneOf' not in schema or len(given) == 1, f'{where} must have exactly one of {schema.get("oneOf")}')
+        excluded = schema.get('not', {}).get('required', [])
+        check(not excluded or not all(name in value for name in excluded), f'{where} has all of {excluded}')
 
     def check_any(self, choices, value, where):
         reasons = []

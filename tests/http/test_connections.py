@@ -142,7 +142,8 @@ def closing_is_said_and_done():
 def answers_have_their_headers():
     with Server() as server, server.connect() as client:
         answer = client.ask(request('/none'))
-        for name in ['date', 'content-length', 'content-type', 'x-request-id', 'x-content-type-options', 'cache-control']:
+        for name in ['date', 'content-length', 'content-type', 'x-request-id', 'x-content-type-options',
+                     'cache-control']:
             check(name in answer.headers, f'{name} is missing')
         check_equal(answer.headers['cache-control'], 'no-store')
         check('server' not in answer.headers, 'it says what it is')

@@ -244,6 +244,7 @@ def examples_of_the_description_work(server):
             examples = [example['value'] for example in content.get('examples', {}).values()]
             examples += [content['example']] if 'example' in content else []
             for example in examples:
+                schemas.check(content['schema'], example, f'example of {path}')
                 key, record = server.create({'ownerId': '1', 'scopes': ['orders:read'],
                                              'resources': {'website:123': ['write']}})
                 if path.endswith('/enable'):

@@ -99,9 +99,17 @@ class Document:
         if operations.get("get", {}).get("x-any"):
             self.share_responses(document["get"])
             for method in ANY_METHODS:
-                document[method] = {**document["get"], "operationId": f"{document['get']['operationId']}-{method}",
+                document[method] = {**document["get"], "operationId": document["get"]["operationId"] + method.capitalize(),
                                     "description": "As with GET."} if method != "get" else document["get"]
         return document
+
+    def state_groups(self):
+        """x-exactly-one and x-at-most-one in the words of JSON Schema."""
+        for schema in self.root["components"]["schemas"].values():
+            if "x-exactly-one" in schema:
+                schema["oneOf"] = [{"required": [name]} for name in schema["x-exactly-one"]]
+            if "x-at-most-one" in schema:
+                schema["not"] = {"required": schema["x-at-most-one"]}
 
     def fill_enums(self, node):
         """Puts the codes where x-enum asks for them."""
@@ -134,6 +142,7 @@ class Document:
         for name in ids:
             if ids.count(name) > 1:
                 refuse(name, "is the operationId of two operations")
+        self.state_groups()
         self.fill_enums(self.root["components"])
         self.check_codes()
         return {**bare(self.root), "paths": paths}

@@ -35,7 +35,7 @@ def only(node, words, where):
             refuse(where, f"does not understand '{word}'")
 
 
-class StrictLoader(yaml.SafeLoader):
+class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Refuses a key that stands twice, which YAML would let pass."""
 
     def construct_mapping(self, node, deep=False):

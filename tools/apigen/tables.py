@@ -171,6 +171,8 @@ class Tables:
         rows = []
         for word, required in (("x-exactly-one", "true"), ("x-at-most-one", "false")):
             if word in node:
+                if len(node[word]) != 2:
+                    refuse(where, f"{word} must name two fields")
                 for name in node[word]:
                     if name not in names:
                         refuse(where, f"{word} names '{name}', which is no field")

@@ -30,8 +30,8 @@ static bool resolve_new(const char *path, char *path_out)
     const char *name = slash == NULL ? path : slash + 1;
     int folder_size = slash == NULL ? 0 : (int)(slash - path);
     const char *text = slash == NULL ? "." : folder;
-    if (folder_size >= PATH_MAX) {
-        errno = ENAMETOOLONG;
+    if (folder_size >= PATH_MAX || name[0] == '\0') {
+        errno = name[0] == '\0' ? EISDIR : ENAMETOOLONG;
         return false;
     }
     snprintf(folder, sizeof folder, "%.*s/", folder_size, path);

@@ -163,7 +163,10 @@ static enum kw_status claim_all(struct kw__sqlite *sqlite, int64_t now_ms, int64
     return kw__write_end(sqlite, status, NULL);
 }
 
-/* An event that was settled since it was claimed is passed over. */
+/*
+ * An event that was settled since it was claimed is passed over. The claim is made by now: when the event cannot be
+ * read, it was not nothing that happened.
+ */
 static enum kw_status give_event(struct kw__connection *reader, int64_t sequence, kw_store_event_sink *sink,
                                  void *context)
 {
@@ -171,6 +174,9 @@ static enum kw_status give_event(struct kw__connection *reader, int64_t sequence
     bool is_there = false;
     kw__query_i64(&query, sequence);
     enum kw_status status = kw__query_next(&query, &is_there);
+    if (status == KW_E_UNAVAILABLE || status == KW_E_MEMORY) {
+        status = KW_E_UNCERTAIN;
+    }
     if (status == KW_OK && is_there) {
         struct kw_store_event event = {
             .sequence = (uint64_t)sequence,

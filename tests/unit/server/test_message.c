@@ -2,7 +2,6 @@
 #include "server/message.h"
 #include "support/test.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define INPUT_MAX (256 * 1024)
@@ -10,34 +9,26 @@
 
 /* What came out of a stream, as text. */
 struct outcome {
+    struct kw_buffer log;
     char text[LOG_MAX];
-    size_t size;
     unsigned requests;
     enum kw_code refusal;
     bool is_refused;
 };
 
-static void note(struct outcome *outcome, const char *format, ...) KW_PRINTF(2, 3);
-static void note(struct outcome *outcome, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(outcome->text + outcome->size, LOG_MAX - outcome->size, format, arguments);
-    va_end(arguments);
-    outcome->size += size > 0 && (size_t)size < LOG_MAX - outcome->size ? (size_t)size : 0;
-}
-
 static void note_request(struct outcome *outcome, const struct kw_message *message)
 {
     outcome->requests++;
-    note(outcome, "%d %.*s ?%.*s %zu %.*s keep=%d old=%d", (int)message->method, (int)message->path.size,
-         (const char *)message->path.data, (int)message->query.size, (const char *)message->query.data,
-         message->body.size, message->body.size < 100 ? (int)message->body.size : 100, (const char *)message->body.data,
-         message->keep_alive, message->is_http10);
+    kw_buffer_add_format(&outcome->log, "%d %.*s ?%.*s %zu %.*s keep=%d old=%d", (int)message->method,
+                         (int)message->path.size, (const char *)message->path.data, (int)message->query.size,
+                         (const char *)message->query.data, message->body.size,
+                         message->body.size < 100 ? (int)message->body.size : 100, (const char *)message->body.data,
+                         message->keep_alive, message->is_http10);
     for (int i = 0; i < KW_HEADER_COUNT; i++) {
-        note(outcome, " %d=%.*s", i, (int)message->fields[i].size, (const char *)message->fields[i].data);
+        kw_buffer_add_format(&outcome->log, " %d=%.*s", i, (int)message->fields[i].size,
+                             (const char *)message->fields[i].data);
     }
-    note(outcome, "\n");
+    kw_buffer_add_format(&outcome->log, "\n");
 }
 
 /*
@@ -50,11 +41,10 @@ static void feed(struct test *t, struct kw_bytes stream, size_t step, struct out
     struct kw_message_parser parser = {0};
     size_t start = 0;
     size_t end = 0;
-    outcome->size = 0;
+    kw_buffer_init_fixed(&outcome->log, outcome->text, LOG_MAX - 1);
     outcome->requests = 0;
     outcome->is_refused = false;
     outcome->refusal = KW_CODE_NONE;
-    outcome->text[0] = '\0';
     kw_message_init(message);
     while (end < stream.size && !outcome->is_refused) {
         size_t more = step != 0 ? step : 1 + (size_t)test_random_below(t, 40);
@@ -70,7 +60,8 @@ static void feed(struct test *t, struct kw_bytes stream, size_t step, struct out
             } else if (parsed == KW_PARSE_REFUSED) {
                 outcome->is_refused = true;
                 outcome->refusal = message->refusal;
-                note(outcome, "refused: %s: %s\n", kw_code_info(message->refusal)->name, message->reason);
+                kw_buffer_add_format(&outcome->log, "refused: %s: %s\n", kw_code_info(message->refusal)->name,
+                                     message->reason);
                 break;
             } else if (parsed == KW_PARSE_MORE) {
                 break;
@@ -80,6 +71,7 @@ static void feed(struct test *t, struct kw_bytes stream, size_t step, struct out
             }
         }
     }
+    outcome->text[outcome->log.size] = '\0';
     kw_message_deinit(message);
     kw_free(message);
 }
@@ -198,7 +190,7 @@ static void doubtful_requests_are_refused(struct test *t)
         const struct refusal_case *one = &refusals[i];
         feed(t, one->stream, one->stream.size, outcome);
         if (!outcome->is_refused || outcome->refusal != one->refusal || outcome->requests != 0) {
-            test_fail(t, __FILE__, __LINE__, "%s: %s", one->name, outcome->size == 0 ? "waits" : outcome->text);
+            test_fail(t, __FILE__, __LINE__, "%s: %s", one->name, outcome->log.size == 0 ? "waits" : outcome->text);
         }
         feed(t, one->stream, 1, pieces);
         if (strcmp(outcome->text, pieces->text) != 0) {
