@@ -94,6 +94,22 @@ static const struct kw_environment *environment_of(const struct kw_work *work)
     return &project->environments[0];
 }
 
+/*
+ * Ids ascend in the order of commits, also within a millisecond and when the clock steps back, so that a cursor misses
+ * nothing (the ULID specification's monotonicity).
+ */
+static struct kw_id next_id(struct kw_writer *writer, int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
+{
+    struct kw_id id = kw_id_make(now_ms, random);
+    if (kw_id_compare(&id, &writer->last_id) <= 0) {
+        id = writer->last_id;
+        for (size_t i = sizeof id.bytes; i-- > 0 && ++id.bytes[i] == 0;) {
+        }
+    }
+    writer->last_id = id;
+    return id;
+}
+
 static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
 {
     struct kw_op *op = work->op;
@@ -116,7 +132,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
         return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the system gave no random bytes");
     }
     struct kw_bytes key = kw_secret_expose(&op->secret);
-    *birth_out = (struct kw_birth){.id = kw_id_make(op->now_ms, random),
+    *birth_out = (struct kw_birth){.id = next_id(engine->writer_state, op->now_ms, random),
                                    .env = environment->name,
                                    .prefix = format->prefix,
                                    .digest_scheme = kw_digester_scheme(engine->digesters[0])};

@@ -37,6 +37,7 @@ struct kw_writer {
     struct kw_store_batch batches[KW_ENGINE_GROUP_MAX];
     size_t batch_count;
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
+    struct kw_id last_id; /* of the newest key */
 };
 
 /*

@@ -10,7 +10,8 @@
 static size_t place_of(struct contract *c, size_t step, enum kw_status status, const struct kw_bytes *expected)
 {
     struct kw_bytes picture = script_picture(c);
-    bool is_after = status == KW_E_UNCERTAIN && kw_bytes_equal(picture, expected[step + 1]);
+    bool is_before = kw_bytes_equal(picture, expected[step]);
+    bool is_after = !is_before && status == KW_E_UNCERTAIN && kw_bytes_equal(picture, expected[step + 1]);
     if (!is_after) {
         CHECK_BYTES(c->t, picture, expected[step]);
     }

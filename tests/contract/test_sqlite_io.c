@@ -110,6 +110,52 @@ static void a_read_that_fails_changes_nothing(struct test *t)
     fail_every_operation(t, &(struct failure){FAULTY_READ, SQLITE_IOERR_READ, false, true});
 }
 
+static bool copy_file(const char *from, const char *to)
+{
+    char block[4096];
+    FILE *source = fopen(from, "rb");
+    FILE *target = source == NULL ? NULL : fopen(to, "wb");
+    bool is_done = target != NULL;
+    while (is_done && !feof(source) && !ferror(source)) {
+        size_t size = fread(block, 1, sizeof block, source);
+        is_done = fwrite(block, 1, size, target) == size;
+    }
+    is_done = target != NULL && fclose(target) == 0 && is_done;
+    return source != NULL && fclose(source) == 0 && is_done;
+}
+
+/* This process has taken it back, but the log still holds it: a crash now would bring it to light. */
+static void a_commit_whose_sync_failed_may_show_after_a_crash(struct test *t)
+{
+    struct faulty_files files;
+    struct contract c;
+    struct contract crashed;
+    REQUIRE(t, faulty_files_register(&files));
+    bool has_folder = contract_begin(&crashed, t, &contract_sqlite);
+    if (contract_begin(&c, t, &contract_sqlite) && contract_open(&c) && has_folder) {
+        char wal[CONTRACT_PATH_MAX + 8];
+        char wal_copy[CONTRACT_PATH_MAX + 8];
+        struct kw_store_put first = contract_put(&c, 1, 0);
+        struct kw_store_put second = contract_put(&c, 2, 0);
+        snprintf(wal, sizeof wal, "%s-wal", c.path);
+        snprintf(wal_copy, sizeof wal_copy, "%s-wal", crashed.path);
+        CHECK_STATUS(t, contract_commit_put(&c, first), KW_OK);
+        faulty_files_arm(&files, FAULTY_SYNC, 1, SQLITE_IOERR_FSYNC, false);
+        CHECK_STATUS(t, contract_commit_put(&c, second), KW_E_UNCERTAIN);
+        CHECK(t, files.has_failed);
+        contract_check_found(&c, 2, NULL);
+        CHECK(t, copy_file(c.path, crashed.path) && copy_file(wal, wal_copy));
+        CHECK(t, contract_open(&crashed));
+        contract_check_found(&crashed, 1, &first);
+        contract_check_found(&crashed, 2, &second);
+        CHECK_STATUS(t, contract_commit_put(&c, second), KW_OK);
+        contract_check_found(&c, 2, &second);
+    }
+    contract_end(&c);
+    contract_end(&crashed);
+    faulty_files_unregister(&files);
+}
+
 /* The whole opening, with any operation failing: an error with a message, and the next opening succeeds. */
 static void an_opening_that_fails_can_be_made_again(struct test *t)
 {
@@ -179,6 +225,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_write_that_fails_once_changes_nothing),
         TEST_CASE(a_sync_that_fails_leaves_all_or_nothing),
         TEST_CASE(a_read_that_fails_changes_nothing),
+        TEST_CASE(a_commit_whose_sync_failed_may_show_after_a_crash),
         TEST_CASE(an_opening_that_fails_can_be_made_again),
         TEST_CASE(a_file_at_its_limit_is_unavailable_and_readable),
     };

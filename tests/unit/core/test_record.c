@@ -87,6 +87,7 @@ static void damage_is_never_taken_for_a_record(struct test *t)
         }
         kw_arena_reset(&arena);
     }
+    kw_arena_reset(&arena);
 }
 
 static void random_bytes_are_refused_or_canonical(struct test *t)

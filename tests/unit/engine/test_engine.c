@@ -202,6 +202,22 @@ static void a_management_key_belongs_to_one_project(struct test *t)
     test_engine_close(&fixture);
 }
 
+static void ids_ascend_in_the_order_of_creation(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id before = {{0}};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (int i = 0; i < 200; i++) { /* the clock stands still, and then steps back */
+        struct kw_secret key KW_WIPED = {0};
+        struct kw_id id;
+        __atomic_store_n(&fixture.now_ms, i < 100 ? TEST_NOW_MS : TEST_NOW_MS - 5000, __ATOMIC_RELAXED);
+        REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+        CHECK(t, kw_id_compare(&id, &before) > 0);
+        before = id;
+    }
+    test_engine_close(&fixture);
+}
+
 static void many_verify_as_one_by_one(struct test *t)
 {
     struct test_engine fixture;
@@ -245,6 +261,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_change_leaves_an_audit_entry_and_an_event),
         TEST_CASE(the_root_key_is_made_once_and_replaced_when_told),
         TEST_CASE(a_management_key_belongs_to_one_project),
+        TEST_CASE(ids_ascend_in_the_order_of_creation),
         TEST_CASE(many_verify_as_one_by_one),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
