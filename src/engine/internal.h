@@ -25,6 +25,7 @@ struct kw_queue {
 struct kw_lapse {
     struct kw_id id;
     uint16_t project;
+    uint64_t version; /* that was seen: a change in between makes the lapse void, and the next use notices anew */
     int64_t noticed_ms;
 };
 

@@ -28,7 +28,7 @@ static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, int64_t
         return;
     }
     if (lapses->count < KW_LAPSES_MAX) {
-        lapses->items[lapses->count++] = (struct kw_lapse){record.id, entry->project, now_ms};
+        lapses->items[lapses->count++] = (struct kw_lapse){record.id, entry->project, entry->version, now_ms};
     }
     __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
 }

@@ -233,6 +233,7 @@ static void write_lapses(struct kw_engine *engine)
         struct kw_op *op = &writer->lapse_ops[i];
         kw_op_init(op, KW_OP_LAPSE, items[i].project);
         op->id = items[i].id;
+        op->if_version = items[i].version;
         op->now_ms = items[i].noticed_ms; /* the time that had passed then has passed for good */
         op->actor = KW_BYTES("system");
         op->done = kw_op_deinit;
