@@ -139,10 +139,11 @@ static void ask(struct kw_verify_request *request, struct kw_bytes key)
 static uint64_t verify_each(const struct sample *sample, size_t from, size_t until)
 {
     uint64_t valid = 0;
+    struct kw_verify_request request;
+    ask(&request, (struct kw_bytes){NULL, 0});
     for (size_t i = from; i < until; i++) {
-        struct kw_verify_request request;
         struct kw_verdict verdict;
-        ask(&request, kw_bytes_of(sample->keys[i], BENCH_KEY_SIZE));
+        request.key = kw_bytes_of(sample->keys[i], BENCH_KEY_SIZE);
         valid += kw_verify(sample->keyward, &request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE;
     }
     return valid;
@@ -156,10 +157,13 @@ static uint64_t verify_together(const struct sample *sample, size_t from, size_t
     struct kw_verify_request requests[TOGETHER];
     struct kw_verdict verdicts[TOGETHER];
     enum kw_status statuses[TOGETHER];
+    for (size_t i = 0; i < TOGETHER; i++) {
+        ask(&requests[i], (struct kw_bytes){NULL, 0});
+    }
     for (size_t at = from; at < until; at += TOGETHER) {
         size_t count = until - at < TOGETHER ? until - at : TOGETHER;
         for (size_t i = 0; i < count; i++) {
-            ask(&requests[i], kw_bytes_of(sample->keys[at + i], BENCH_KEY_SIZE));
+            requests[i].key = kw_bytes_of(sample->keys[at + i], BENCH_KEY_SIZE);
         }
         if (kw_verify_many(sample->keyward, requests, count, statuses, verdicts) != KW_OK) {
             abort();

@@ -27,14 +27,19 @@ static const uint8_t classes[256] = {
 #undef ALL
 #undef BOTH
 
+/* The classes that every byte is in. Without a branch a byte: most texts are short, and right. */
+static uint8_t common_classes(struct kw_bytes text)
+{
+    uint8_t common = text.size == 0 ? 0 : UINT8_MAX;
+    for (size_t i = 0; i < text.size; i++) {
+        common &= classes[text.data[i]];
+    }
+    return common;
+}
+
 static bool is_of_class(struct kw_bytes text, uint8_t class)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        if ((classes[text.data[i]] & class) == 0) {
-            return false;
-        }
-    }
-    return text.size != 0;
+    return (common_classes(text) & class) != 0;
 }
 
 static bool is_star(struct kw_bytes text)
@@ -42,12 +47,10 @@ static bool is_star(struct kw_bytes text)
     return text.size == 1 && text.data[0] == '*';
 }
 
-bool kw_scope_valid(struct kw_bytes scope)
+/* Segments between colons, none of them empty, the last one possibly a star. */
+static bool segments_valid(struct kw_bytes scope)
 {
-    if (scope.size == 0 || scope.size > KW_SCOPE_MAX) {
-        return false;
-    }
-    bool at_segment = true; /* a segment begins here: it may not be empty */
+    bool at_segment = true; /* a segment begins here */
     for (size_t i = 0; i < scope.size; i++) {
         uint8_t c = scope.data[i];
         if ((classes[c] & IN_SCOPE) != 0) {
@@ -61,17 +64,28 @@ bool kw_scope_valid(struct kw_bytes scope)
     return !at_segment;
 }
 
+bool kw_scope_valid(struct kw_bytes scope)
+{
+    if (scope.size == 0 || scope.size > KW_SCOPE_MAX) {
+        return false;
+    }
+    return is_of_class(scope, IN_SCOPE) || segments_valid(scope);
+}
+
 bool kw_resource_valid(struct kw_bytes resource)
 {
     if (resource.size == 0 || resource.size > KW_RESOURCE_MAX) {
         return false;
     }
-    struct kw_bytes type;
-    struct kw_bytes id;
-    if (!kw_bytes_split(resource, ':', &type, &id)) {
+    size_t type_size = 0;
+    while (type_size < resource.size && (classes[resource.data[type_size]] & IN_TYPE) != 0) {
+        type_size++;
+    }
+    if (type_size == 0 || type_size == resource.size || resource.data[type_size] != ':') {
         return is_star(resource);
     }
-    return is_of_class(type, IN_TYPE) && (is_of_class(id, IN_ID) || is_star(id));
+    struct kw_bytes id = kw_bytes_skip(resource, type_size + 1);
+    return is_of_class(id, IN_ID) || is_star(id);
 }
 
 /*
@@ -83,12 +97,19 @@ static inline bool covers(struct kw_bytes granted, struct kw_bytes wanted)
     if (granted.data[granted.size - 1] == '*') {
         return wanted.size >= granted.size && memcmp(wanted.data, granted.data, granted.size - 1) == 0;
     }
-    return wanted.size == granted.size && memcmp(wanted.data, granted.data, granted.size) == 0;
+    return wanted.size == granted.size && wanted.data[0] == granted.data[0] &&
+           memcmp(wanted.data, granted.data, granted.size) == 0;
+}
+
+/* What equals a grant is a scope as it is; only what a star would let pass has to be looked at. */
+static inline bool scope_covers(struct kw_bytes granted, struct kw_bytes wanted)
+{
+    return covers(granted, wanted) && (granted.data[granted.size - 1] != '*' || kw_scope_valid(wanted));
 }
 
 bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted)
 {
-    return granted.size != 0 && covers(granted, wanted);
+    return granted.size != 0 && scope_covers(granted, wanted);
 }
 
 bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted)
@@ -100,7 +121,7 @@ static inline bool any_covers(struct kw_bytes packed, struct kw_bytes wanted)
 {
     struct kw_bytes granted;
     while (kw__list_next(&packed, &granted)) {
-        if (granted.size != 0 && covers(granted, wanted)) {
+        if (granted.size != 0 && scope_covers(granted, wanted)) {
             return true;
         }
     }

@@ -12,7 +12,7 @@ KW_MUST_USE bool kw_scope_valid(struct kw_bytes scope);
 /* "type:id": a type of [a-z0-9_-]+, an id of [A-Za-z0-9._/@+:-]+ or "*"; or "*" alone. */
 KW_MUST_USE bool kw_resource_valid(struct kw_bytes resource);
 
-/* Both valid. */
+/* `granted` is valid, `wanted` of a resource too. A text that is no scope is covered by nothing. */
 bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted);
 bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted);
 

@@ -68,7 +68,8 @@ static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
     return id;
 }
 
-/* What is asked. All borrowed. Scopes must have passed kw_scope_valid, the resource kw_resource_valid. */
+/* What is asked. All borrowed. The resource must have passed kw_resource_valid; a text that is no scope is held by
+ * nobody. */
 struct kw_question {
     uint16_t project;
     struct kw_bytes env; /* empty: any */

@@ -5,7 +5,7 @@
 
 #define TOGETHER 32
 
-/* Only what can be asked is asked: a scope that no key could hold must not read as "not held". */
+/* False when there is no such project, or the resource is none. */
 static bool ask(const struct kw_verify_request *request, struct kw_verification *v)
 {
     v->key = request->key;
@@ -16,22 +16,29 @@ static bool ask(const struct kw_verify_request *request, struct kw_verification 
                                        .resource = request->resource,
                                        .resource_scopes = request->resource_scopes,
                                        .resource_scope_count = request->resource_scope_count};
-    bool valid =
-        v->question.project != KW_PROJECT_NONE &&
-        (request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource));
-    for (size_t i = 0; valid && i < request->scope_count; i++) {
-        valid = kw_scope_valid(request->scopes[i]);
+    return v->question.project != KW_PROJECT_NONE &&
+           (request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource));
+}
+
+static bool are_scopes(const struct kw_bytes *scopes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!kw_scope_valid(scopes[i])) {
+            return false;
+        }
     }
-    for (size_t i = 0; valid && i < request->resource_scope_count; i++) {
-        valid = kw_scope_valid(request->resource_scopes[i]);
-    }
-    return valid;
+    return true;
 }
 
 /* Takes over what lives only as long as the read section. */
 static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
                              struct kw_verdict *verdict_out)
 {
+    if (v->code == KW_CODE_INSUFFICIENT_SCOPE &&
+        !(are_scopes(request->scopes, request->scope_count) &&
+          are_scopes(request->resource_scopes, request->resource_scope_count))) {
+        return KW_E_INVALID; /* what is no scope must not read as one that is not held */
+    }
     verdict_out->code = v->code;
     verdict_out->has_record = false;
     verdict_out->missing[0] = '\0';

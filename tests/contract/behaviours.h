@@ -39,6 +39,7 @@
     /* filters.c */ \
     X(every_filter_agrees_with_a_plain_search) \
     X(audit_filters_agree_with_a_plain_search) \
+    X(pruning_agrees_with_a_plain_search) \
     /* logs.c */ \
     X(audit_lines_are_in_order) \
     X(pruned_lines_are_gone_and_their_sequences_stay_used) \

@@ -7,6 +7,8 @@
 #define CHANGE_COUNT 60
 #define LINE_COUNT 120
 #define QUERY_COUNT 60
+#define MOMENT_COUNT 50
+#define MOMENT_MS 700 /* lines come in disorder by much more than two moments */
 
 static const char *const projects[] = {"", "default", "shop", "shop2"};
 static const char *const envs[] = {"", "live", "test"};
@@ -142,7 +144,7 @@ void every_filter_agrees_with_a_plain_search(struct contract *c)
 
 static struct kw_store_audit random_line(struct contract *c, uint64_t number)
 {
-    struct kw_store_audit line = contract_audit(c, number, (int64_t)test_random_below(c->t, 50));
+    struct kw_store_audit line = contract_audit(c, number, MOMENT_MS * (int64_t)test_random_below(c->t, MOMENT_COUNT));
     uint64_t key = test_random_below(c->t, 6);
     line.project = DRAW(c, projects, 1);
     line.owner = DRAW(c, owners, 0);
@@ -196,16 +198,45 @@ static void check_audit_filter(struct contract *c, struct kw_store_audit_filter 
     }
 }
 
-void audit_filters_agree_with_a_plain_search(struct contract *c)
+static struct kw_store_audit *fill_log(struct contract *c)
 {
     struct kw_store_audit *lines = kw_arena_take_array(&c->arena, LINE_COUNT, sizeof *lines);
-    REQUIRE(c->t, lines != NULL);
-    for (size_t i = 0; i < LINE_COUNT; i++) {
+    for (size_t i = 0; i < LINE_COUNT && lines != NULL; i++) {
         lines[i] = random_line(c, i);
     }
     struct kw_store_batch halves[] = {{.audits = lines, .audit_count = LINE_COUNT / 2},
                                       {.audits = lines + LINE_COUNT / 2, .audit_count = LINE_COUNT - LINE_COUNT / 2}};
-    REQUIRE_OK(c->t, c->store->ops->commit(c->store, halves, KW_COUNT_OF(halves)));
+    bool is_filled = lines != NULL && c->store->ops->commit(c->store, halves, KW_COUNT_OF(halves)) == KW_OK;
+    return is_filled ? lines : NULL;
+}
+
+void pruning_agrees_with_a_plain_search(struct contract *c)
+{
+    const struct kw_store_audit *lines = fill_log(c);
+    REQUIRE(c->t, lines != NULL);
+    for (int64_t before_ms = 0; before_ms <= MOMENT_COUNT * MOMENT_MS; before_ms += 9 * MOMENT_MS) {
+        uint64_t removed = 1;
+        while (removed > 0) {
+            REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, before_ms, 7, &removed));
+            REQUIRE(c->t, removed <= 7);
+        }
+        /* What is left is what a query from that time on gives, and nothing else is there. */
+        struct contract_audits left = contract_audits(c);
+        struct kw_store_audit_filter everything = {.limit = KW_STORE_LIST_MAX};
+        REQUIRE_OK(c->t, c->store->ops->audit_query(c->store, &everything, contract_keep_audit, &left));
+        size_t expected = 0;
+        for (size_t i = 0; i < LINE_COUNT; i++) {
+            expected += lines[i].at_ms >= before_ms;
+        }
+        CHECK_I64(c->t, left.count, expected);
+        check_audit_filter(c, (struct kw_store_audit_filter){.from_ms = before_ms, .limit = 9}, lines);
+    }
+}
+
+void audit_filters_agree_with_a_plain_search(struct contract *c)
+{
+    const struct kw_store_audit *lines = fill_log(c);
+    REQUIRE(c->t, lines != NULL);
     for (size_t i = 0; i < QUERY_COUNT; i++) {
         uint64_t key = test_random_below(c->t, 6);
         struct kw_store_audit_filter filter = {.project = DRAW(c, projects, 0),
@@ -213,8 +244,8 @@ void audit_filters_agree_with_a_plain_search(struct contract *c)
                                                .owner = DRAW(c, owners, 0),
                                                .actor = DRAW(c, actors, 0),
                                                .action = DRAW(c, actions, 0),
-                                               .from_ms = (int64_t)test_random_below(c->t, 20),
-                                               .until_ms = (int64_t)test_random_below(c->t, 60),
+                                               .from_ms = MOMENT_MS * (int64_t)test_random_below(c->t, 20),
+                                               .until_ms = MOMENT_MS * (int64_t)test_random_below(c->t, 60),
                                                .limit = 1 + test_random_below(c->t, 20)};
         if (test_random_below(c->t, 2) == 0) {
             filter.key_id = (struct kw_id){0};
@@ -230,8 +261,9 @@ void audit_filters_agree_with_a_plain_search(struct contract *c)
         {.key_id = contract_id(3), .limit = 9},
         {.owner = KW_BYTES("user:1"), .limit = 9},
         {.actor = KW_BYTES("system"), .limit = 9},
-        {.from_ms = 25, .limit = 9},
-        {.until_ms = 25, .limit = 9},
+        {.from_ms = 25 * MOMENT_MS, .limit = 9},
+        {.until_ms = 25 * MOMENT_MS, .limit = 9},
+        {.until_ms = INT64_MAX, .limit = 9},
     };
     for (size_t i = 0; i < KW_COUNT_OF(single); i++) {
         check_audit_filter(c, single[i], lines);

@@ -31,7 +31,7 @@ static enum kw_status write_batch(struct kw__connection *writer, const struct kw
     }
     status = status == KW_OK ? kw__sqlite_write_tally(writer, &tally) : status;
     for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
-        status = kw__sqlite_add_audit(writer, &batch->audits[i], ++next->audit);
+        status = kw__sqlite_add_audit(writer, &batch->audits[i], next);
     }
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
         status = kw__sqlite_add_event(writer, &batch->events[i], ++next->event);
@@ -77,6 +77,7 @@ static enum kw_status write_sequences(struct kw__connection *writer, const struc
     struct kw__query query = kw__query_open(writer, KW__SQL_SEQUENCES_WRITE);
     kw__query_i64(&query, (int64_t)last->commit);
     kw__query_i64(&query, (int64_t)last->audit);
+    kw__query_i64(&query, last->audit_high_ms);
     kw__query_i64(&query, (int64_t)last->event);
     return kw__query_run(&query);
 }

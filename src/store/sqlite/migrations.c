@@ -10,14 +10,19 @@
 
 /*
  * Each brings a file from the version before to its own. One that has been released is never changed again.
- * Tables without row ids are ordered by their key, and each of their indices ends in that key: an index on (project,
- * owner) gives an owner's rows in the order of their ids.
+ * Tables without row ids are ordered by their key, and each of their indices ends in that key: an index on (owner,
+ * project) gives an owner's rows in the order of their ids.
+ *
+ * Audit lines come in the order of their commits, which is not quite that of their times. high_ms is the latest time up
+ * to a line, so that it ascends with the sequence, and a range of times is a range of sequences: it begins where
+ * high_ms reaches its begin, and ends where high_ms is KW__AUDIT_SLACK_MS beyond its end. What comes later still has an
+ * index of its own, audit_late.
  */
 static const char *const migrations[] = {
     /* 1 */
     "CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), commits INTEGER NOT NULL, audits INTEGER NOT NULL,"
-    "    events INTEGER NOT NULL) STRICT;"
-    "INSERT INTO counter VALUES (1, 0, 0, 0);"
+    "    audit_high_ms INTEGER NOT NULL, events INTEGER NOT NULL) STRICT;"
+    "INSERT INTO counter VALUES (1, 0, 0, 0, 0);"
     "CREATE TABLE record (id BLOB NOT NULL PRIMARY KEY, sequence INTEGER NOT NULL, version INTEGER NOT NULL,"
     "    erased INTEGER NOT NULL, digest BLOB NOT NULL, digest_scheme INTEGER NOT NULL, project TEXT NOT NULL,"
     "    env TEXT NOT NULL, owner TEXT NOT NULL, org_id TEXT NOT NULL, tag_count INTEGER NOT NULL,"
@@ -32,13 +37,16 @@ static const char *const migrations[] = {
     "    PRIMARY KEY (tag, project, id)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE project (name TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE setting (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT;"
-    "CREATE TABLE audit (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, project TEXT NOT NULL, key_id BLOB,"
-    "    owner TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
+    "CREATE TABLE audit (sequence INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, high_ms INTEGER NOT NULL,"
+    "    project TEXT NOT NULL, key_id BLOB, owner TEXT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, body BLOB "
+    "NOT NULL) STRICT;"
     "CREATE INDEX audit_by_project ON audit (project);"
     "CREATE INDEX audit_by_key ON audit (key_id) WHERE key_id IS NOT NULL;"
     "CREATE INDEX audit_by_owner ON audit (owner, project) WHERE owner <> '';"
     "CREATE INDEX audit_by_actor ON audit (actor, project);"
-    "CREATE INDEX audit_by_time ON audit (at_ms);"
+    "CREATE INDEX audit_by_action ON audit (action, project);"
+    "CREATE INDEX audit_by_high ON audit (high_ms);"
+    "CREATE INDEX audit_late ON audit (sequence) WHERE high_ms - at_ms > 5000;"
     "CREATE TABLE event (sequence INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at_ms INTEGER NOT NULL,"
     "    project TEXT NOT NULL, key_id BLOB, type TEXT NOT NULL, body BLOB NOT NULL) STRICT;"
     "CREATE TABLE event_claim (sequence INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL, attempts INTEGER NOT NULL)"

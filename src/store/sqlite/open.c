@@ -104,7 +104,8 @@ static int read_sequences(struct kw__sqlite *sqlite)
         sqlite->last = (struct kw__sequences){
             .commit = (uint64_t)sqlite3_column_int64(query.statement, 0),
             .audit = (uint64_t)sqlite3_column_int64(query.statement, 1),
-            .event = (uint64_t)sqlite3_column_int64(query.statement, 2),
+            .audit_high_ms = sqlite3_column_int64(query.statement, 2),
+            .event = (uint64_t)sqlite3_column_int64(query.statement, 3),
         };
     }
     kw__query_close(&query);

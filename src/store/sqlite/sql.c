@@ -18,11 +18,15 @@
 #define PROBE(from) "SELECT count(*) FROM (SELECT 1 FROM " from " AND id > ?2 LIMIT ?3)"
 
 #define AUDIT_COLUMNS "sequence, at_ms, project, key_id, owner, actor, action, body"
-/* 1 after, 2 limit, 3 project, 4 key, 5 owner, 6 actor, 7 action, 8 from, 9 until; empty, NULL or 0 means any. */
+/* 1 after, 2 limit, 3 project, 4 key, 5 owner, 6 actor, 7 action, 8 from, 9 until, 10 last; empty, NULL or 0 means any.
+ */
 #define AUDIT_BY(from) \
-    "SELECT " AUDIT_COLUMNS " FROM audit " from " sequence > ?1 AND (?3 = '' OR project = ?3)" \
-    " AND (?4 IS NULL OR key_id = ?4) AND (?5 = '' OR owner = ?5) AND (?6 = '' OR actor = ?6)" \
-    " AND (?7 = '' OR action = ?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9) ORDER BY sequence LIMIT ?2"
+    "SELECT " AUDIT_COLUMNS " FROM audit INDEXED BY " from " AND sequence > ?1 AND sequence <= ?10" \
+    " AND (?3 = '' OR project = ?3) AND (?4 IS NULL OR key_id = ?4) AND (?5 = '' OR owner = ?5)" \
+    " AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = ?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9)" \
+    " ORDER BY sequence LIMIT ?2"
+#define AUDIT_DELETE(from) \
+    "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
 
 const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -31,8 +35,9 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_SAVEPOINT] = "SAVEPOINT batch",
     [KW__SQL_SAVEPOINT_UNDO] = "ROLLBACK TO batch",
     [KW__SQL_SAVEPOINT_END] = "RELEASE batch",
-    [KW__SQL_SEQUENCES_READ] = "SELECT commits, audits, events FROM counter WHERE one = 1",
-    [KW__SQL_SEQUENCES_WRITE] = "UPDATE counter SET commits = ?1, audits = ?2, events = ?3 WHERE one = 1",
+    [KW__SQL_SEQUENCES_READ] = "SELECT commits, audits, audit_high_ms, events FROM counter WHERE one = 1",
+    [KW__SQL_SEQUENCES_WRITE] =
+        "UPDATE counter SET commits = ?1, audits = ?2, audit_high_ms = ?3, events = ?4 WHERE one = 1",
 
     [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_COLUMNS " FROM record WHERE digest = ?1",
     [KW__SQL_ROW_BY_ID] = "SELECT " ROW_COLUMNS " FROM record WHERE id = ?1 AND erased = 0",
@@ -78,15 +83,23 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
                               "value = excluded.value",
     [KW__SQL_SETTING_DELETE] = "DELETE FROM setting WHERE name = ?1",
 
-    [KW__SQL_AUDIT_INSERT] = "INSERT INTO audit (" AUDIT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    [KW__SQL_AUDIT_SCAN] = AUDIT_BY("NOT INDEXED WHERE"),
-    [KW__SQL_AUDIT_BY_PROJECT] = AUDIT_BY("INDEXED BY audit_by_project WHERE project = ?3 AND"),
-    [KW__SQL_AUDIT_BY_KEY] = AUDIT_BY("INDEXED BY audit_by_key WHERE key_id = ?4 AND"),
-    [KW__SQL_AUDIT_BY_OWNER] =
-        AUDIT_BY("INDEXED BY audit_by_owner WHERE owner <> '' AND project = ?3 AND owner = ?5 AND"),
-    [KW__SQL_AUDIT_BY_ACTOR] = AUDIT_BY("INDEXED BY audit_by_actor WHERE project = ?3 AND actor = ?6 AND"),
-    [KW__SQL_AUDIT_PRUNE] = "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY audit_by_time "
-                            "WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)",
+    [KW__SQL_AUDIT_INSERT] =
+        "INSERT INTO audit (" AUDIT_COLUMNS ", high_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [KW__SQL_AUDIT_SCAN] =
+        "SELECT " AUDIT_COLUMNS " FROM audit NOT INDEXED WHERE sequence > ?1 AND sequence <= ?10 AND ?3 = '' AND ?4 IS "
+        "NULL AND (?5 = '' OR owner = ?5) AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = "
+        "?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9) ORDER BY sequence LIMIT ?2",
+    [KW__SQL_AUDIT_BY_PROJECT] = AUDIT_BY("audit_by_project WHERE project = ?3"),
+    [KW__SQL_AUDIT_BY_KEY] = AUDIT_BY("audit_by_key WHERE key_id = ?4"),
+    [KW__SQL_AUDIT_BY_OWNER] = AUDIT_BY("audit_by_owner WHERE owner <> '' AND project = ?3 AND owner = ?5"),
+    [KW__SQL_AUDIT_BY_ACTOR] = AUDIT_BY("audit_by_actor WHERE project = ?3 AND actor = ?6"),
+    [KW__SQL_AUDIT_BY_ACTION] = AUDIT_BY("audit_by_action WHERE project = ?3 AND action = ?7"),
+    [KW__SQL_AUDIT_LATE] = AUDIT_BY("audit_late WHERE high_ms - at_ms > 5000"),
+    [KW__SQL_AUDIT_SEEK] =
+        "SELECT sequence FROM audit INDEXED BY audit_by_high WHERE high_ms >= ?1 ORDER BY high_ms, sequence LIMIT 1",
+    [KW__SQL_AUDIT_PRUNE_OLD] = AUDIT_DELETE("audit_by_high WHERE high_ms < ?1"),
+    [KW__SQL_AUDIT_PRUNE_NEAR] = AUDIT_DELETE("audit_by_high WHERE high_ms >= ?1 AND high_ms <= ?3 AND at_ms < ?1"),
+    [KW__SQL_AUDIT_PRUNE_LATE] = AUDIT_DELETE("audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
 
     [KW__SQL_EVENT_INSERT] = "INSERT INTO event (sequence, id, at_ms, project, key_id, type, body) VALUES (?1, ?2, ?3, "
                              "?4, ?5, ?6, ?7)",

@@ -2,6 +2,9 @@
 #ifndef KW_STORE_SQLITE_SQL_H
 #define KW_STORE_SQLITE_SQL_H
 
+/* An audit line that comes more than this after a line of a later time is late; migrations.c says what for. */
+#define KW__AUDIT_SLACK_MS 5000
+
 enum kw__sql {
     KW__SQL_BEGIN,
     KW__SQL_COMMIT,
@@ -43,7 +46,12 @@ enum kw__sql {
     KW__SQL_AUDIT_BY_KEY,
     KW__SQL_AUDIT_BY_OWNER,
     KW__SQL_AUDIT_BY_ACTOR,
-    KW__SQL_AUDIT_PRUNE,
+    KW__SQL_AUDIT_BY_ACTION,
+    KW__SQL_AUDIT_LATE,
+    KW__SQL_AUDIT_SEEK,
+    KW__SQL_AUDIT_PRUNE_OLD,
+    KW__SQL_AUDIT_PRUNE_NEAR,
+    KW__SQL_AUDIT_PRUNE_LATE,
     KW__SQL_EVENT_INSERT,
     KW__SQL_EVENT_CLAIM_INSERT,
     KW__SQL_EVENT_CLAIMABLE,

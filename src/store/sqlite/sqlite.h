@@ -23,6 +23,7 @@ struct kw__connection {
 /* The last sequences given, as the table `counter` has them. */
 struct kw__sequences {
     uint64_t commit, audit, event;
+    int64_t audit_high_ms; /* the latest time of a line so far */
 };
 
 struct kw__sqlite {
@@ -103,7 +104,7 @@ KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__connection *writer, const s
                                           uint64_t sequence, struct kw__tally *tally);
 KW_MUST_USE enum kw_status kw__sqlite_write_tally(struct kw__connection *writer, struct kw__tally *tally);
 KW_MUST_USE enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
-                                                uint64_t sequence);
+                                                struct kw__sequences *next);
 KW_MUST_USE enum kw_status kw__sqlite_add_event(struct kw__connection *writer, const struct kw_store_event *event,
                                                 uint64_t sequence);
 

@@ -1,0 +1,172 @@
+#include "store/sqlite/sqlite.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+#include "store/check.h"
+
+/* No sum here passes the last millisecond of 64 bits. */
+static int64_t with_slack(int64_t time_ms)
+{
+    return time_ms > INT64_MAX - KW__AUDIT_SLACK_MS ? INT64_MAX : time_ms + KW__AUDIT_SLACK_MS;
+}
+
+enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
+                                    struct kw__sequences *next)
+{
+    next->audit++;
+    next->audit_high_ms = audit->at_ms > next->audit_high_ms ? audit->at_ms : next->audit_high_ms;
+    struct kw__query query = kw__query_open(writer, KW__SQL_AUDIT_INSERT);
+    kw__query_i64(&query, (int64_t)next->audit);
+    kw__query_i64(&query, audit->at_ms);
+    kw__query_text(&query, audit->project);
+    kw__query_id_or_null(&query, &audit->key_id);
+    kw__query_text(&query, audit->owner);
+    kw__query_text(&query, audit->actor);
+    kw__query_text(&query, audit->action);
+    kw__query_blob(&query, audit->body);
+    kw__query_i64(&query, next->audit_high_ms);
+    return kw__query_run(&query);
+}
+
+/* The index that leaves the fewest lines to look at; a key has few, a project many. */
+static enum kw__sql choose_audit(const struct kw_store_audit_filter *filter)
+{
+    if (!kw_id_is_none(&filter->key_id)) {
+        return KW__SQL_AUDIT_BY_KEY;
+    }
+    if (filter->project.size == 0) {
+        return KW__SQL_AUDIT_SCAN;
+    }
+    if (filter->owner.size > 0) {
+        return KW__SQL_AUDIT_BY_OWNER;
+    }
+    if (filter->action.size > 0) {
+        return KW__SQL_AUDIT_BY_ACTION;
+    }
+    return filter->actor.size > 0 ? KW__SQL_AUDIT_BY_ACTOR : KW__SQL_AUDIT_BY_PROJECT;
+}
+
+/* The first line at which high_ms is `time_ms` or more; INT64_MAX when there is none. */
+static enum kw_status seek(struct kw__connection *reader, int64_t time_ms, int64_t *sequence_out)
+{
+    struct kw__query query = kw__query_open(reader, KW__SQL_AUDIT_SEEK);
+    bool is_there = false;
+    kw__query_i64(&query, time_ms);
+    enum kw_status status = kw__query_next(&query, &is_there);
+    *sequence_out = is_there ? sqlite3_column_int64(query.statement, 0) : INT64_MAX;
+    kw__query_close(&query);
+    return status;
+}
+
+static enum kw_status give_audit(const struct kw__query *query, kw_store_audit_sink *sink, void *context)
+{
+    struct kw_store_audit audit = {
+        .sequence = (uint64_t)sqlite3_column_int64(query->statement, 0),
+        .at_ms = sqlite3_column_int64(query->statement, 1),
+        .project = kw__column_bytes(query, 2),
+        .owner = kw__column_bytes(query, 4),
+        .actor = kw__column_bytes(query, 5),
+        .action = kw__column_bytes(query, 6),
+        .body = kw__column_bytes(query, 7),
+    };
+    return kw__column_id(query, 3, &audit.key_id) ? sink(context, &audit) : KW_E_CORRUPT;
+}
+
+/* Lines after `after` up to `last`; takes from `*limit` what it gave. */
+static enum kw_status give_range(struct kw__connection *reader, enum kw__sql sql,
+                                 const struct kw_store_audit_filter *filter, int64_t after, int64_t last, size_t *limit,
+                                 kw_store_audit_sink *sink, void *context)
+{
+    struct kw__query query = kw__query_open(reader, sql);
+    bool is_there = false;
+    kw__query_i64(&query, after);
+    kw__query_i64(&query, (int64_t)*limit);
+    kw__query_text(&query, filter->project);
+    kw__query_id_or_null(&query, &filter->key_id);
+    kw__query_text(&query, filter->owner);
+    kw__query_text(&query, filter->actor);
+    kw__query_text(&query, filter->action);
+    kw__query_i64(&query, filter->from_ms);
+    kw__query_i64(&query, filter->until_ms);
+    kw__query_i64(&query, last);
+    enum kw_status status = kw__query_next(&query, &is_there);
+    while (status == KW_OK && is_there) {
+        (*limit)--;
+        status = give_audit(&query, sink, context);
+        status = status == KW_OK ? kw__query_next(&query, &is_there) : status;
+    }
+    kw__query_close(&query);
+    return status;
+}
+
+static enum kw_status query_with(struct kw__connection *reader, const struct kw_store_audit_filter *filter,
+                                 kw_store_audit_sink *sink, void *context)
+{
+    int64_t first = 0;
+    int64_t end = INT64_MAX;
+    int64_t after = (int64_t)filter->after;
+    size_t limit = filter->limit;
+    enum kw_status status = filter->from_ms > 0 ? seek(reader, filter->from_ms, &first) : KW_OK;
+    bool has_end = filter->until_ms != 0 && with_slack(filter->until_ms) < INT64_MAX;
+    if (status == KW_OK && has_end) {
+        status = seek(reader, with_slack(filter->until_ms), &end);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
+    after = after < first - 1 ? first - 1 : after;
+    status = give_range(reader, choose_audit(filter), filter, after, end - 1, &limit, sink, context);
+    if (status != KW_OK || limit == 0 || end == INT64_MAX) {
+        return status;
+    }
+    after = after < end - 1 ? end - 1 : after;
+    return give_range(reader, KW__SQL_AUDIT_LATE, filter, after, INT64_MAX, &limit, sink, context);
+}
+
+enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                      kw_store_audit_sink *sink, void *context)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = kw__store_check_limit(filter->limit);
+    if (status != KW_OK || filter->after >= INT64_MAX) {
+        return status;
+    }
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    status = query_with(reader, filter, sink, context);
+    kw__reader_give(sqlite, reader);
+    return status;
+}
+
+/* One kind of line that is too old; takes from `*limit` what it removed. */
+static enum kw_status prune(struct kw__connection *writer, enum kw__sql sql, int64_t before_ms, size_t *limit)
+{
+    struct kw__query query = kw__query_open(writer, sql);
+    kw__query_i64(&query, before_ms);
+    kw__query_i64(&query, (int64_t)*limit);
+    if (sql == KW__SQL_AUDIT_PRUNE_NEAR) {
+        kw__query_i64(&query, with_slack(before_ms));
+    }
+    enum kw_status status = kw__query_run(&query);
+    *limit -= status == KW_OK ? (size_t)sqlite3_changes64(writer->db) : 0;
+    return status;
+}
+
+enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    static const enum kw__sql kinds[] = {KW__SQL_AUDIT_PRUNE_OLD, KW__SQL_AUDIT_PRUNE_NEAR, KW__SQL_AUDIT_PRUNE_LATE};
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = kw__store_check_limit(limit);
+    status = status == KW_OK ? kw__write_begin(sqlite) : status;
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t left = limit;
+    for (size_t i = 0; i < KW_COUNT_OF(kinds) && status == KW_OK && left > 0; i++) {
+        status = prune(&sqlite->writer, kinds[i], before_ms, &left);
+    }
+    status = kw__write_end(sqlite, status, NULL);
+    if (status == KW_OK) {
+        *removed_out = limit - left;
+    }
+    return status;
+}
