@@ -71,11 +71,11 @@ def search_outside(server, keys, except_for=()):
 
 
 def use_leaves_nothing(use, server):
-    """A fresh key for each use; what it left is looked for before the next one can cover it."""
+    """A fresh key for each use; what it left is looked for before another request can cover it."""
     key, key_id = server.make()
     more = use(server, key, key_id) or []
-    search_outside(server, [key, *more])
     none(server.memory_leaks([key, *more, server.root]))
+    search_outside(server, [key, *more])
 
 
 def the_search_finds(_):
@@ -133,8 +133,8 @@ def management_key_is_forgotten(server):
     key, _ = server.make()
     check(server.ask('/v1/keys/verify', key=manager, body={'key': key})[0] == 200, 'not accepted')
     check(server.ask('/v1/keys', key=manager, body={'ownerId': '1'})[0] == 403, 'not refused')
-    search_outside(server, [manager, key])
     none(server.memory_leaks([manager, key]))
+    search_outside(server, [manager, key])
 
 
 def root_key_of_its_own(_):
@@ -145,8 +145,8 @@ def root_key_of_its_own(_):
         check(os.stat(os.path.join(server.data, 'root-key')).st_mode & 0o777 == 0o600, 'root-key is not 0600')
         none(server.memory_leaks([server.root]))
         key, _ = server.make()
-        search_outside(server, [key], except_for=['root-key'])
         none(server.memory_leaks([key, server.root]))
+        search_outside(server, [key], except_for=['root-key'])
 
 
 def stopped_server_leaves_nothing(server):
@@ -213,8 +213,8 @@ def commands_on_a_server(server):
     for what, printed in use_on_command_line(where, env, key, key_id):
         search_printed(printed, key, what)
         search_printed(printed, server.root, what)
-    search_outside(server, [key])
     none(server.memory_leaks([key, server.root]))
+    search_outside(server, [key])
 
 
 def key_as_management_key_of_a_command(server):

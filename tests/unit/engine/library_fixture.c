@@ -2,7 +2,7 @@
 
 #include <ftw.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 static int64_t now_of(void *context)
 {

@@ -1,5 +1,6 @@
 /*
- * libkeyward for its tests: on a folder of its own that can be closed and opened again, with a clock that the test sets.
+ * libkeyward for its tests: on a folder of its own that can be closed and opened again, with a clock that the test
+ * sets.
  */
 #ifndef KW_TESTS_UNIT_ENGINE_LIBRARY_FIXTURE_H
 #define KW_TESTS_UNIT_ENGINE_LIBRARY_FIXTURE_H

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 static void nothing_can_be_closed_and_cleared(struct test *t)
 {
@@ -113,7 +113,8 @@ static void *verify_here(void *context)
 {
     struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
     const struct kw_verify_request *request = ((void **)context)[1];
-    return kw_verify(((void **)context)[0], request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE ? context : NULL;
+    return kw_verify(((void **)context)[0], request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE ? context
+                                                                                                        : NULL;
 }
 
 static void a_store_of_ones_own_and_threads_of_ones_own(struct test *t)
@@ -153,8 +154,13 @@ static void ids_as_text(struct test *t)
     CHECK_I64(t, strlen(text), KW_ID_TEXT_SIZE);
     REQUIRE(t, kw_id_from_text(kw_text(text), &again));
     CHECK(t, memcmp(&again, &id, sizeof id) == 0);
-    const char *wrong[] = {"", "key_", "kee_01JD5W3K2M8Q4T6V9X0Z1B3D5F", "key_01JD5W3K2M8Q4T6V9X0Z1B3D5",
-                           "key_81JD5W3K2M8Q4T6V9X0Z1B3D5F", "key_01JD5W3K2M8Q4T6V9X0Z1B3DUF", NULL};
+    const char *wrong[] = {"",
+                           "key_",
+                           "kee_01JD5W3K2M8Q4T6V9X0Z1B3D5F",
+                           "key_01JD5W3K2M8Q4T6V9X0Z1B3D5",
+                           "key_81JD5W3K2M8Q4T6V9X0Z1B3D5F",
+                           "key_01JD5W3K2M8Q4T6V9X0Z1B3DUF",
+                           NULL};
     for (size_t i = 0; i < KW_COUNT_OF(wrong); i++) {
         again = untouched;
         CHECK(t, !kw_id_from_text(kw_text(wrong[i]), &again));
@@ -190,7 +196,10 @@ static void every_verdict(struct test *t)
         {{.key = kw_text(typo)}, KW_CODE_INVALID_FORMAT},
         {{.key = kw_text(made.key), .env = KW_BYTES("test")}, KW_CODE_ENVIRONMENT_MISMATCH},
         {{.key = kw_text(made.key), .scopes = wider, .scope_count = 3}, KW_CODE_INSUFFICIENT_SCOPE},
-        {{.key = kw_text(made.key), .resource = KW_BYTES("site:1"), .resource_scopes = wider, .resource_scope_count = 2},
+        {{.key = kw_text(made.key),
+          .resource = KW_BYTES("site:1"),
+          .resource_scopes = wider,
+          .resource_scope_count = 2},
          KW_CODE_INSUFFICIENT_SCOPE},
     };
     for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
