@@ -41,12 +41,18 @@ enum kw_status kw_management_check(const struct kw_record *record, struct kw_err
     return KW_OK;
 }
 
-enum kw_status kw_management_within(const struct kw_record *record, const struct kw_record *caller,
+enum kw_status kw_management_within(const struct kw_record *record, const struct kw_record *caller, bool is_made,
                                     struct kw_error *error_out)
 {
-    if (kw_authority_within(&record->scopes, &record->resources, &caller->scopes, &caller->resources)) {
-        return KW_OK;
+    if (!kw_authority_within(&record->scopes, &record->resources, &caller->scopes, &caller->resources)) {
+        return kw_refuse(error_out, KW_CODE_FORBIDDEN, NULL,
+                         "this concerns a management key that may do more than the one you sent: use the root key");
     }
-    return kw_refuse(error_out, KW_CODE_FORBIDDEN, NULL,
-                     "this concerns a management key that may do more than the one you sent: use the root key");
+    bool outlives =
+        caller->expires_at_ms != 0 && (record->expires_at_ms == 0 || record->expires_at_ms > caller->expires_at_ms);
+    if (is_made && outlives) {
+        return kw_refuse(error_out, KW_CODE_FORBIDDEN, "expiresAt",
+                         "no management key makes one that lives longer than itself: give an earlier expiry");
+    }
+    return KW_OK;
 }

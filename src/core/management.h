@@ -15,9 +15,10 @@
  */
 KW_MUST_USE enum kw_status kw_management_check(const struct kw_record *record, struct kw_error *error_out);
 
-/* FORBIDDEN when `record` may do anything that `caller` may not. */
+/* FORBIDDEN when `record` may do anything that `caller` may not, or longer (`made` or changed by it, not merely
+ * touched). */
 KW_MUST_USE enum kw_status kw_management_within(const struct kw_record *record, const struct kw_record *caller,
-                                                struct kw_error *error_out);
+                                                bool is_made, struct kw_error *error_out);
 
 bool kw_management_is_root(const struct kw_record *record);
 

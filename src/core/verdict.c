@@ -10,7 +10,9 @@ _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits")
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
 
-#define ENTRY_BAD (KW_ENTRY_REVOKED | KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_ERASED)
+#define ENTRY_BAD \
+    (KW_ENTRY_REVOKED | KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_LAPSED | \
+     KW_ENTRY_SEEN_ENDED)
 
 size_t kw_entry_size(size_t encoding_size)
 {
@@ -61,23 +63,26 @@ enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, 
     return KW_OK;
 }
 
-/* Why a key is refused whose flags or times speak against it, and whether a time said so before a flag did. */
+/* Why a key is refused whose flags or times speak against it, and whether somebody has to write down that a time
+ * passed. */
 static struct kw_decision refuse_state(const struct kw_entry *entry, int64_t now_ms)
 {
-    if ((kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0) {
+    unsigned flags = kw_entry_flags(entry);
+    bool is_news = (flags & KW_ENTRY_NOTED) == 0;
+    if ((flags & KW_ENTRY_ERASED) != 0) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
-    if ((kw_entry_flags(entry) & KW_ENTRY_REVOKED) != 0) {
+    if ((flags & KW_ENTRY_REVOKED) != 0) {
         return (struct kw_decision){.code = KW_CODE_REVOKED};
     }
-    if (now_ms >= entry->grace_until_ms) {
-        return (struct kw_decision){.code = KW_CODE_REVOKED, .lapse_noticed = true};
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 || now_ms >= entry->grace_until_ms) {
+        return (struct kw_decision){.code = KW_CODE_REVOKED, .lapse_noticed = is_news};
     }
-    if ((kw_entry_flags(entry) & KW_ENTRY_LAPSED) != 0) {
+    if ((flags & KW_ENTRY_LAPSED) != 0) {
         return (struct kw_decision){.code = KW_CODE_EXPIRED};
     }
-    if (now_ms >= entry->expires_at_ms) {
-        return (struct kw_decision){.code = KW_CODE_EXPIRED, .lapse_noticed = true};
+    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 || now_ms >= entry->expires_at_ms) {
+        return (struct kw_decision){.code = KW_CODE_EXPIRED, .lapse_noticed = is_news};
     }
     return (struct kw_decision){.code = KW_CODE_DISABLED};
 }
@@ -95,26 +100,26 @@ static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes want
     return false;
 }
 
-/* The first scope that is asked for and not held; no data when all are. */
-static struct kw_bytes missing_scope(const struct kw_entry *entry, const struct kw_question *question)
+/* True, with the first of them, when scopes are asked for that are not held. It may be empty: that is no scope. */
+static bool lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
 {
     struct kw_list scopes = {{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
     struct kw_list resources = {{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
     for (size_t i = 0; i < question->scope_count; i++) {
         if (!kw_scopes_allow(&scopes, question->scopes[i])) {
-            return question->scopes[i];
+            *missing_out = question->scopes[i];
+            return true;
         }
     }
     for (size_t i = 0; i < question->resource_scope_count; i++) {
         if (!kw_resources_allow(&scopes, &resources, question->resource, question->resource_scopes[i])) {
-            return question->resource_scopes[i];
+            *missing_out = question->resource_scopes[i];
+            return true;
         }
     }
     bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
-    if (needs_any && scopes.count == 0 && !holds_grant_on(&resources, question->resource)) {
-        return question->resource;
-    }
-    return (struct kw_bytes){NULL, 0};
+    *missing_out = question->resource;
+    return needs_any && scopes.count == 0 && !holds_grant_on(&resources, question->resource);
 }
 
 struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
@@ -133,8 +138,8 @@ struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_quest
         return (struct kw_decision){.code = KW_CODE_ENVIRONMENT_MISMATCH};
     }
     if ((question->scope_count | question->resource_scope_count | question->resource.size) != 0) {
-        struct kw_bytes missing = missing_scope(entry, question);
-        if (missing.data != NULL) {
+        struct kw_bytes missing;
+        if (lacks_scope(entry, question, &missing)) {
             return (struct kw_decision){.code = KW_CODE_INSUFFICIENT_SCOPE, .missing = missing};
         }
     }

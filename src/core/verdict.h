@@ -16,9 +16,14 @@
 enum {
     KW_ENTRY_REVOKED = 1 << 0,
     KW_ENTRY_DISABLED = 1 << 1,
-    KW_ENTRY_LAPSED = 1 << 2, /* an expiry that was seen to have passed */
+    KW_ENTRY_LAPSED = 1 << 2, /* an expiry that has passed, and the record says so */
     KW_ENTRY_ERASED = 1 << 3, /* a tombstone: as if unknown */
     KW_ENTRY_PUBLIC = 1 << 4,
+    /* Set in place. A time was seen to have passed, and the record does not say so yet: it stays passed all the same.
+     */
+    KW_ENTRY_SEEN_LAPSED = 1 << 5,
+    KW_ENTRY_SEEN_ENDED = 1 << 6, /* the grace period */
+    KW_ENTRY_NOTED = 1 << 7,      /* and the command that will say so is on its way */
 };
 
 struct kw_entry {
@@ -83,7 +88,7 @@ struct kw_question {
 struct kw_decision {
     enum kw_code code;       /* KW_CODE_NONE: valid */
     struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope that is missing */
-    bool lapse_noticed;      /* a time has passed that the record does not say so of yet: enqueue KW_COMMAND_LAPSE */
+    bool lapse_noticed;      /* a time has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
 };
 
 /* Decides in the order of DESIGN section 5. `entry` NULL: unknown. No allocation, no lock, no clock. */

@@ -18,7 +18,7 @@ enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row
 {
     const struct kw_project *project = kw_project_by_name(row->project);
     struct kw_digest digest = {.size = (uint8_t)row->digest.size};
-    if (project == NULL || row->digest.size == 0 || row->digest.size > sizeof digest.bytes) {
+    if (project == NULL || row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > sizeof digest.bytes) {
         return KW_E_CORRUPT;
     }
     memcpy(digest.bytes, row->digest.data, row->digest.size);
@@ -41,6 +41,7 @@ static enum kw_status fill_sink(void *context, const struct kw_store_row *row)
 {
     struct page *page = context;
     page->last = row->id;
+    page->engine->newest = row->id; /* they come in order */
     page->count++;
     enum kw_status status = kw__index_row(page->engine, row);
     if (status == KW_E_MEMORY) {
@@ -105,7 +106,7 @@ void *kw__filler_main(void *context)
     kw_log_i64(&line, "ms", (int64_t)((kw_monotonic_ns() - began) / 1000000U));
     kw_log_end(&line);
     pthread_mutex_lock(&engine->filled_lock);
-    engine->fill_ended = true;
+    __atomic_store_n(&engine->fill_ended, true, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&engine->filled);
     pthread_mutex_unlock(&engine->filled_lock);
     return NULL;

@@ -276,6 +276,9 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
 enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
                             struct kw_bytes encoding)
 {
+    if (encoding.size == 0 || encoding.size > KW_RECORD_MAX) {
+        return KW_E_CORRUPT; /* whatever a store hands out */
+    }
     size_t size = kw_entry_size(encoding.size);
     pthread_mutex_lock(&index->lock);
     struct kw_entry *entry = kw_pool_take(&index->pool, size);

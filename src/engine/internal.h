@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define KW_SCHEMES_MAX 8
+#define KW_DOUBTS_MAX 1024
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
 /* Operations waiting for a worker. */
@@ -24,12 +25,15 @@ struct kw_queue {
 
 struct kw_lapse {
     struct kw_id id;
+    struct kw_digest digest; /* what an index compares of it */
+    struct kw_index *index;  /* the writer's */
     uint16_t project;
     uint64_t version; /* that was seen: a change in between makes the lapse void, and the next use notices anew */
     int64_t noticed_ms;
 };
 
-/* Keys whose time was seen to have passed. Filled by verifications, which do not wait: a taken lock means "later". */
+/* Keys whose time was seen to have passed. Filled by verifications, which do not wait: whoever finds it taken or full
+ * leaves it to the next one. */
 struct kw_lapses {
     int lock;
     uint32_t count;
@@ -58,12 +62,14 @@ struct kw_engine {
     bool writer_started, filler_started;
 
     struct kw_lapses lapses;
-    struct kw_doubt *doubts; /* the writer's */
+    struct kw_doubt *doubts; /* the writer's, a digest once, KW_DOUBTS_MAX at most */
+    size_t doubt_count;
     struct kw_writer *writer_state;
 
     pthread_mutex_t filled_lock;
     pthread_cond_t filled;
-    bool fill_ended;
+    bool fill_ended;     /* atomic */
+    struct kw_id newest; /* the filler's, until fill_ended */
     bool stopping;
 
     uint64_t store_loads, commits, commit_ops;

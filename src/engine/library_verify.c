@@ -30,7 +30,20 @@ static bool are_scopes(const struct kw_bytes *scopes, size_t count)
     return true;
 }
 
-/* Takes over what lives only as long as the read section. */
+/* Copies the key's record into the caller's memory. */
+static enum kw_status copy_record(const struct kw_verify_request *request, const struct kw_entry *entry,
+                                  struct kw_record *record_out)
+{
+    struct kw_bytes encoding = kw_entry_record(entry);
+    if (encoding.size > request->record_memory_size) {
+        return KW_E_LIMIT;
+    }
+    memcpy(request->record_memory, encoding.data, encoding.size);
+    return kw_record_decode(kw_bytes_of(request->record_memory, encoding.size), record_out);
+}
+
+/* Takes over what lives only as long as the read section. The verdict is touched last, when nothing can fail any more.
+ */
 static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
                              struct kw_verdict *verdict_out)
 {
@@ -39,28 +52,24 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
           are_scopes(request->resource_scopes, request->resource_scope_count))) {
         return KW_E_INVALID; /* what is no scope must not read as one that is not held */
     }
+    bool wants_record = v->entry != NULL && request->record_memory != NULL;
+    if (wants_record) {
+        struct kw_record record;
+        enum kw_status status = copy_record(request, v->entry, &record);
+        if (status != KW_OK) {
+            return status;
+        }
+        verdict_out->record = record;
+    }
+    verdict_out->has_record = wants_record;
     verdict_out->code = v->code;
-    verdict_out->has_record = false;
-    verdict_out->missing[0] = '\0';
-    if (v->missing.size > 0 && v->missing.size <= KW_SCOPE_MAX) {
-        memcpy(verdict_out->missing, v->missing.data, v->missing.size);
-        verdict_out->missing[v->missing.size] = '\0';
+    verdict_out->id = v->entry == NULL ? (struct kw_id){{0}} : kw_entry_id(v->entry);
+    size_t missing_size = v->missing.size <= KW_SCOPE_MAX ? v->missing.size : 0;
+    if (missing_size > 0) {
+        memcpy(verdict_out->missing, v->missing.data, missing_size);
     }
-    if (v->entry == NULL) {
-        memset(&verdict_out->id, 0, sizeof verdict_out->id);
-        return KW_OK;
-    }
-    verdict_out->id = kw_entry_id(v->entry);
-    if (request->record_memory == NULL) {
-        return KW_OK;
-    }
-    struct kw_bytes encoding = kw_entry_record(v->entry);
-    if (encoding.size > request->record_memory_size) {
-        return KW_E_LIMIT;
-    }
-    memcpy(request->record_memory, encoding.data, encoding.size);
-    verdict_out->has_record = true;
-    return kw_record_decode(kw_bytes_of(request->record_memory, encoding.size), &verdict_out->record);
+    verdict_out->missing[missing_size] = '\0';
+    return KW_OK;
 }
 
 /* The index is still filling and does not know the key: a worker asks the store. */

@@ -39,6 +39,21 @@ static enum kw_status load_from_store(struct kw_engine *engine, struct kw_work *
     return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, status);
 }
 
+/* What was seen to have passed counts, though the record does not say so yet. */
+static void apply_seen(struct kw_engine *engine, struct kw_work *work)
+{
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
+    unsigned flags = entry == NULL || entry->version != work->before.version ? 0 : kw_entry_flags(entry);
+    kw_index_read_end();
+    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && work->before.lapsed_at_ms == 0) {
+        work->before.lapsed_at_ms = work->before.expires_at_ms;
+    }
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && work->before.revoked_at_ms == 0) {
+        work->before.revoked_at_ms = work->before.grace_until_ms;
+    }
+}
+
 static enum kw_status load(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
@@ -60,6 +75,9 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     const struct kw_project *project = kw_project_by_number(work->op->project);
     if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
+    }
+    if (work->op->kind != KW_OP_LAPSE) {
+        apply_seen(engine, work);
     }
     work->has_before = true;
     return KW_OK;
@@ -95,12 +113,17 @@ static const struct kw_environment *environment_of(const struct kw_work *work)
 }
 
 /*
- * Ids ascend in the order of commits, also within a millisecond and when the clock steps back, so that a cursor misses
- * nothing (the ULID specification's monotonicity).
+ * Ids ascend in the order of commits, also within a millisecond and when the clock steps back (after a start: as soon
+ * as all keys were read), so that a cursor misses nothing (the ULID specification's monotonicity).
  */
-static struct kw_id next_id(struct kw_writer *writer, int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
+static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
 {
+    struct kw_writer *writer = engine->writer_state;
     struct kw_id id = kw_id_make(now_ms, random);
+    if (__atomic_load_n(&engine->fill_ended, __ATOMIC_ACQUIRE) &&
+        kw_id_compare(&writer->last_id, &engine->newest) < 0) {
+        writer->last_id = engine->newest;
+    }
     if (kw_id_compare(&id, &writer->last_id) <= 0) {
         id = writer->last_id;
         for (size_t i = sizeof id.bytes; i-- > 0 && ++id.bytes[i] == 0;) {
@@ -132,7 +155,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
         return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the system gave no random bytes");
     }
     struct kw_bytes key = kw_secret_expose(&op->secret);
-    *birth_out = (struct kw_birth){.id = next_id(engine->writer_state, op->now_ms, random),
+    *birth_out = (struct kw_birth){.id = next_id(engine, op->now_ms, random),
                                    .env = environment->name,
                                    .prefix = format->prefix,
                                    .digest_scheme = kw_digester_scheme(engine->digesters[0])};
@@ -158,9 +181,10 @@ static enum kw_status check_management(const struct kw_work *work)
         return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
     }
     if (work->has_before) {
-        status = kw_management_within(&work->before, &caller, &op->error);
+        status = kw_management_within(&work->before, &caller, false, &op->error);
     }
-    return status != KW_OK || !shapes ? status : kw_management_within(made, &caller, &op->error);
+    bool is_made = !work->has_before || made->expires_at_ms != work->before.expires_at_ms || work->change.has_successor;
+    return status != KW_OK || !shapes ? status : kw_management_within(made, &caller, is_made, &op->error);
 }
 
 /* Encodes one record as a row of the batch. */

@@ -29,6 +29,9 @@ enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status statu
 enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
 {
     struct kw_found *found = context;
+    if (row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > KW_DIGEST_MAX) {
+        return KW_E_CORRUPT; /* whatever a store hands out */
+    }
     found->row = *row;
     enum kw_status status = kw_arena_copy(found->arena, row->digest, &found->row.digest);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->project, &found->row.project);

@@ -5,7 +5,7 @@
 
 /* What the search for root keys found. */
 struct roots {
-    struct kw_id others[8]; /* active root keys to retire */
+    struct kw_id others[64]; /* root keys to retire; more are left to the next start */
     size_t other_count;
     struct kw_id chosen;
     bool found; /* the chosen one is there and active; without a chosen one: any */
@@ -68,33 +68,46 @@ static enum kw_status look_up_chosen(struct kw_engine *engine, const struct kw_s
     return KW_OK;
 }
 
-/* The active root keys. With a chosen one, all others are to be retired. */
-static enum kw_status find_roots(struct kw_engine *engine, const struct kw_secret *chosen, struct roots *roots,
-                                 struct kw_error *error_out)
+/* One page of root keys that are not revoked. With a chosen one, all others are to be retired. */
+static enum kw_status find_page(struct kw_engine *engine, const struct kw_list_query *query, bool has_chosen,
+                                struct roots *roots, struct kw_op *op)
 {
-    struct kw_list_query query = {
-        .owner = KW_BYTES(KW_ROOT_OWNER), .has_status = true, .status = KW_KEY_ACTIVE, .limit = 8};
-    struct kw_op op;
-    kw_op_init(&op, KW_OP_LIST, KW_PROJECT_KEYWARD);
-    op.query = &query;
-    enum kw_status status = kw_engine_run(engine, &op);
-    struct kw_bytes rest = kw_buffer_bytes(&op.result);
+    op->query = query;
+    enum kw_status status = kw_engine_run(engine, op);
+    struct kw_bytes rest = kw_buffer_bytes(&op->result);
     struct kw_bytes encoding;
-    while (status == KW_OK && kw_op_next(&rest, &encoding)) {
+    while (status == KW_OK && roots->other_count < KW_COUNT_OF(roots->others) && kw_op_next(&rest, &encoding)) {
         struct kw_record record;
         if (kw_record_decode(encoding, &record) != KW_OK) {
             continue;
         }
-        if (chosen == NULL) {
-            roots->found = true;
-        } else if (!roots->found || !kw_id_equal(&record.id, &roots->chosen)) {
+        enum kw_key_status state = kw_record_status(&record, op->now_ms);
+        if (!has_chosen) {
+            roots->found = roots->found || state == KW_KEY_ACTIVE;
+        } else if (state != KW_KEY_REVOKED && !(roots->found && kw_id_equal(&record.id, &roots->chosen))) {
             roots->others[roots->other_count++] = record.id;
         }
     }
-    if (status != KW_OK && error_out != NULL) {
-        *error_out = op.error;
+    return status;
+}
+
+static enum kw_status find_roots(struct kw_engine *engine, const struct kw_secret *chosen, struct roots *roots,
+                                 struct kw_error *error_out)
+{
+    struct kw_list_query query = {.owner = KW_BYTES(KW_ROOT_OWNER), .limit = 100};
+    enum kw_status status = KW_OK;
+    bool has_more = true;
+    while (has_more && status == KW_OK) {
+        struct kw_op op;
+        kw_op_init(&op, KW_OP_LIST, KW_PROJECT_KEYWARD);
+        status = find_page(engine, &query, chosen != NULL, roots, &op);
+        if (status != KW_OK && error_out != NULL) {
+            *error_out = op.error;
+        }
+        has_more = op.has_more;
+        query.after = op.cursor;
+        kw_op_deinit(&op);
     }
-    kw_op_deinit(&op);
     return status;
 }
 

@@ -76,6 +76,10 @@ static enum kw_status choose_schemes(struct kw_engine *engine, enum kw_digest_sc
     if (status != KW_OK) {
         return status;
     }
+    /* Before it is written down: a store that names a scheme of nobody never opens again. */
+    if (chosen != 0 && (chosen < KW_DIGEST_HMAC_SHA256 || chosen > KW_DIGEST_SHA512_SALTED)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "digest", "there is no such digest scheme");
+    }
     if (settings->scheme_count == 0) {
         settings->schemes[0] = (uint8_t)(chosen == 0 ? KW_DIGEST_HMAC_SHA256 : chosen);
         settings->scheme_count = 1;

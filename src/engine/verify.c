@@ -14,21 +14,27 @@ void kw_engine_read_end(void)
     kw_index_read_end();
 }
 
-/* Leaves word for the writer. Never waits: whoever finds the lock taken notices again at the next verification. */
-static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, int64_t now_ms)
+/*
+ * Marks the entry, so that what has passed stays passed though the clock steps back, and leaves word for the writer.
+ * Never waits: while the list is taken or full the entry is not marked as noted, and the next verification tries again.
+ */
+static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_code code, int64_t now_ms)
 {
-    struct kw_record record;
-    if (kw_record_decode(kw_entry_record(entry), &record) != KW_OK) {
-        return;
-    }
-    bool grace_ended = record.grace_until_ms != 0 && record.revoked_at_ms == 0;
-    __atomic_fetch_or(&entry->flags, grace_ended ? KW_ENTRY_REVOKED : KW_ENTRY_LAPSED, __ATOMIC_RELAXED);
+    uint8_t seen = code == KW_CODE_REVOKED ? KW_ENTRY_SEEN_ENDED : KW_ENTRY_SEEN_LAPSED;
     struct kw_lapses *lapses = &engine->lapses;
+    __atomic_fetch_or(&entry->flags, seen, __ATOMIC_RELAXED);
     if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
         return;
     }
     if (lapses->count < KW_LAPSES_MAX) {
-        lapses->items[lapses->count++] = (struct kw_lapse){record.id, entry->project, entry->version, now_ms};
+        struct kw_lapse *lapse = &lapses->items[lapses->count++];
+        *lapse = (struct kw_lapse){.id = kw_entry_id(entry),
+                                   .digest.size = sizeof entry->digest,
+                                   .project = entry->project,
+                                   .version = entry->version,
+                                   .noticed_ms = now_ms};
+        memcpy(lapse->digest.bytes, entry->digest, sizeof entry->digest);
+        __atomic_fetch_or(&entry->flags, KW_ENTRY_NOTED, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
 }
@@ -80,7 +86,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
     v->missing = decision.missing;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
     if (entry != NULL && decision.lapse_noticed) {
-        note_lapse(engine, entry, now_ms);
+        note_lapse(engine, entry, decision.code, now_ms);
     }
 }
 

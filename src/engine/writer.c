@@ -57,24 +57,41 @@ static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
     kw_index_read_end();
 }
 
+static bool is_doubted(const struct kw_engine *engine, const struct kw_digest *digest)
+{
+    for (const struct kw_doubt *doubt = engine->doubts; doubt != NULL; doubt = doubt->next) {
+        if (memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest)
 {
-    struct kw_doubt *doubt = kw_alloc(1, sizeof *doubt);
+    if (is_doubted(engine, digest)) {
+        return;
+    }
+    struct kw_doubt *doubt = engine->doubt_count < KW_DOUBTS_MAX ? kw_alloc(1, sizeof *doubt) : NULL;
     if (doubt == NULL) {
         condemn(engine, digest);
         return;
     }
     *doubt = (struct kw_doubt){.digest = *digest, .next = engine->doubts};
     engine->doubts = doubt;
+    engine->doubt_count++;
 }
 
+/* Puts what was committed into the index, and only then says that it is done. */
 static void publish(struct kw_engine *engine, struct kw_work *work)
 {
+    bool is_seen = true;
     for (size_t i = 0; i < work->put_count; i++) {
         const struct kw_store_row *row = &work->puts[i].row;
         if (kw_index_put(engine->index, &work->digests[i], work->op->project, row->erased, row->record) != KW_OK) {
             condemn(engine, &work->digests[i]);
             remember_doubt(engine, &work->digests[i]);
+            is_seen = false;
         }
     }
     struct kw_op *op = work->op;
@@ -84,41 +101,32 @@ static void publish(struct kw_engine *engine, struct kw_work *work)
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
     bool whole = kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
-    /* The change is made and durable: an answer without its record is better than a lie about it. */
-    finish(work, whole ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
+    /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
+    finish(work, whole && is_seen ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
 }
 
-/* Finds out what became of a write whose outcome is not known. */
-static enum kw_status find_out(struct kw_engine *engine, const struct kw_work *work)
+/*
+ * True when the write is there. That it is not there proves nothing: a commit whose sync failed can be out of sight now
+ * and come back after a crash, until a later commit has taken its place.
+ */
+static bool has_happened(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_found found = {.arena = &engine->writer_state->arena};
     const struct kw_store_row *row = &work->puts[0].row;
-    enum kw_status status = engine->store->ops->find_by_digest(engine->store, row->digest, kw__found_sink, &found);
-    if (status == KW_E_NOT_FOUND) {
-        return KW_E_UNAVAILABLE;
-    }
-    if (status != KW_OK) {
-        return KW_E_UNCERTAIN;
-    }
-    if (found.row.version == row->version && kw_bytes_equal(found.row.record, row->record)) {
-        return KW_OK;
-    }
-    return found.row.version == work->puts[0].replaces ? KW_E_UNAVAILABLE : KW_E_UNCERTAIN;
+    return engine->store->ops->find_by_digest(engine->store, row->digest, kw__found_sink, &found) == KW_OK &&
+           found.row.version == row->version && kw_bytes_equal(found.row.record, row->record);
 }
 
 static void settle_uncertain(struct kw_engine *engine, struct kw_work *work)
 {
-    enum kw_status status = find_out(engine, work);
-    if (status == KW_OK) {
+    if (has_happened(engine, work)) {
         publish(engine, work);
         return;
     }
-    if (status == KW_E_UNCERTAIN) {
-        for (size_t i = 0; i < work->put_count; i++) {
-            remember_doubt(engine, &work->digests[i]);
-        }
+    for (size_t i = 0; i < work->put_count; i++) {
+        remember_doubt(engine, &work->digests[i]);
     }
-    finish(work, kw__store_failed(&work->op->error, status));
+    finish(work, kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
 }
 
 static void settle(struct kw_engine *engine, struct kw_work *work)
@@ -216,30 +224,55 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
-static void write_lapses(struct kw_engine *engine)
+/* A lapse that could not be written is noticed again at the next verification. */
+static void end_lapse(struct kw_op *op)
+{
+    const struct kw_lapse *lapse = op->context;
+    if (op->status != KW_OK && op->status != KW_E_CONFLICT && op->status != KW_E_NOT_FOUND) {
+        kw_index_read_begin();
+        struct kw_entry *entry = kw_index_find(lapse->index, &lapse->digest);
+        if (entry != NULL) {
+            __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_NOTED, __ATOMIC_RELAXED);
+        }
+        kw_index_read_end();
+    }
+    kw_op_deinit(op);
+}
+
+/* Takes what was noted; false when there was nothing, or somebody was just noting. */
+static bool take_lapses(struct kw_engine *engine, size_t *count_out)
 {
     struct kw_lapses *lapses = &engine->lapses;
     struct kw_writer *writer = engine->writer_state;
-    struct kw_lapse items[KW_LAPSES_TOGETHER];
     size_t count = 0;
     if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
-        return;
+        return false;
     }
     while (count < KW_LAPSES_TOGETHER && lapses->count > 0) {
-        items[count++] = lapses->items[--lapses->count];
+        writer->lapses[count++] = lapses->items[--lapses->count];
     }
     __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
-    for (size_t i = 0; i < count; i++) {
-        struct kw_op *op = &writer->lapse_ops[i];
-        kw_op_init(op, KW_OP_LAPSE, items[i].project);
-        op->id = items[i].id;
-        op->if_version = items[i].version;
-        op->now_ms = items[i].noticed_ms; /* the time that had passed then has passed for good */
-        op->actor = KW_BYTES("system");
-        op->done = kw_op_deinit;
-        op->next = i + 1 < count ? &writer->lapse_ops[i + 1] : NULL;
-    }
-    if (count > 0) {
+    *count_out = count;
+    return count > 0;
+}
+
+static void write_lapses(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    size_t count;
+    while (take_lapses(engine, &count)) {
+        for (size_t i = 0; i < count; i++) {
+            struct kw_op *op = &writer->lapse_ops[i];
+            writer->lapses[i].index = engine->index;
+            kw_op_init(op, KW_OP_LAPSE, writer->lapses[i].project);
+            op->id = writer->lapses[i].id;
+            op->if_version = writer->lapses[i].version;
+            op->now_ms = writer->lapses[i].noticed_ms; /* the time that had passed then has passed for good */
+            op->actor = KW_BYTES("system");
+            op->context = &writer->lapses[i];
+            op->done = end_lapse;
+            op->next = i + 1 < count ? &writer->lapse_ops[i + 1] : NULL;
+        }
         write_group(engine, writer->lapse_ops);
     }
 }
@@ -248,19 +281,21 @@ static void write_lapses(struct kw_engine *engine)
 static void resolve_doubts(struct kw_engine *engine)
 {
     struct kw_doubt **place = &engine->doubts;
-    while (*place != NULL) {
+    enum kw_status status = KW_OK;
+    while (*place != NULL && status != KW_E_UNAVAILABLE) {
         struct kw_doubt *doubt = *place;
         struct kw_found found = {.arena = &engine->writer_state->arena};
         struct kw_bytes digest = kw_bytes_of(doubt->digest.bytes, doubt->digest.size);
-        enum kw_status status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
+        status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
         if (status == KW_OK) {
             status = kw__index_row(engine, &found.row);
         }
-        if (status != KW_OK && status != KW_E_NOT_FOUND) {
+        if (status != KW_OK && status != KW_E_NOT_FOUND && status != KW_E_CORRUPT) {
             place = &doubt->next;
             continue;
         }
         *place = doubt->next;
+        engine->doubt_count--;
         kw_free(doubt);
     }
     kw_arena_reset(&engine->writer_state->arena);

@@ -36,6 +36,7 @@ struct kw_writer {
     size_t work_count;
     struct kw_store_batch batches[KW_ENGINE_GROUP_MAX];
     size_t batch_count;
+    struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
     struct kw_id last_id; /* of the newest key */
 };

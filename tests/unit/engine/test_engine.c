@@ -110,6 +110,76 @@ static void a_passed_expiry_is_written_down(struct test *t)
     test_engine_close(&fixture);
 }
 
+static int64_t lapsed_at(struct test *t, struct test_engine *fixture, const struct kw_id *id)
+{
+    struct kw_record record = {0};
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_GET, KW_PROJECT_DEFAULT);
+    op.id = *id;
+    CHECK_STATUS(t, kw_engine_run(fixture->engine, &op), KW_OK);
+    CHECK_STATUS(t, kw_record_decode(kw_buffer_bytes(&op.result), &record), KW_OK);
+    kw_op_deinit(&op);
+    return record.lapsed_at_ms;
+}
+
+/* More than the list of lapses holds: what finds it full is noticed again. */
+static void many_expiries_at_once_are_all_written_down(struct test *t)
+{
+    enum { COUNT = 600 };
+    static struct kw_id ids[COUNT];
+    static struct kw_secret keys[COUNT];
+    struct test_engine fixture;
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_AT,
+                                   .owner = KW_BYTES("user:1"),
+                                   .expires_at_ms = TEST_NOW_MS + 5000};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < COUNT; i++) {
+        REQUIRE(t, test_engine_create(t, &fixture, &params, &ids[i], &keys[i]));
+    }
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS + 5000, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < COUNT; i++) {
+        CHECK_I64(t, test_engine_verify(&fixture, &keys[i]), KW_CODE_EXPIRED);
+    }
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS, __ATOMIC_RELAXED); /* the clock steps back */
+    for (size_t i = 0; i < COUNT; i++) {
+        while (lapsed_at(t, &fixture, &ids[i]) == 0 && t->failures == 0) {
+            CHECK_I64(t, test_engine_verify(&fixture, &keys[i]), KW_CODE_EXPIRED);
+        }
+    }
+    kw_wipe(keys, sizeof keys);
+    test_engine_close(&fixture);
+}
+
+/* Before the writer has written it down, a change must not bring back what has passed. */
+static void a_change_does_not_revive_what_was_seen_to_have_passed(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_AT,
+                                   .owner = KW_BYTES("user:1"),
+                                   .expires_at_ms = TEST_NOW_MS + 5000};
+    struct kw_key_params named = {.given = KW_GIVEN_NAME, .name = KW_BYTES("Renamed")};
+    struct kw_key_params longer = {.given = KW_GIVEN_EXPIRES_AT, .expires_at_ms = TEST_NOW_MS + 90000};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, test_engine_create(t, &fixture, &params, &id, &key));
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS + 5000, __ATOMIC_RELAXED);
+    CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_EXPIRED);
+    __atomic_store_n(&fixture.now_ms, TEST_NOW_MS, __ATOMIC_RELAXED);
+    const struct kw_key_params *changes[] = {&named, &longer};
+    for (size_t i = 0; i < KW_COUNT_OF(changes); i++) {
+        struct kw_op op;
+        kw_op_init(&op, KW_OP_UPDATE, KW_PROJECT_DEFAULT);
+        op.id = id;
+        op.params = changes[i];
+        enum kw_status status = kw_engine_run(fixture.engine, &op);
+        CHECK_STATUS(t, status, i == 0 ? KW_OK : KW_E_CONFLICT);
+        kw_op_deinit(&op);
+        CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_EXPIRED);
+    }
+    test_engine_close(&fixture);
+}
+
 static enum kw_status first_audit(void *context, const struct kw_store_audit *audit)
 {
     char *text = context;
@@ -202,6 +272,55 @@ static void a_management_key_belongs_to_one_project(struct test *t)
     test_engine_close(&fixture);
 }
 
+/* The encoded record of a management key for `keyward` that expires; the caller frees it with kw_buffer_deinit. */
+static bool make_caller(struct test *t, struct test_engine *fixture, struct kw_buffer *encoding_out)
+{
+    struct kw_bytes scope = KW_BYTES("keys:create");
+    struct kw_resource_scopes on = {KW_BYTES("project:keyward"), &scope, 1};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RESOURCES | KW_GIVEN_EXPIRES_AT,
+                                   .owner = KW_BYTES("service:ci"),
+                                   .resources = &on,
+                                   .resource_count = 1,
+                                   .expires_at_ms = TEST_NOW_MS + 1000};
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_CREATE, KW_PROJECT_KEYWARD);
+    op.params = &params;
+    enum kw_status status = kw_engine_run(fixture->engine, &op);
+    CHECK_STATUS(t, status, KW_OK);
+    kw_buffer_init(encoding_out, KW_RECORD_MAX);
+    kw_buffer_add(encoding_out, kw_buffer_bytes(&op.result));
+    kw_op_deinit(&op);
+    return status == KW_OK;
+}
+
+static void a_management_key_makes_none_that_outlives_it(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_buffer caller;
+    struct kw_error error = {0};
+    struct kw_bytes scope = KW_BYTES("keys:create");
+    struct kw_resource_scopes on = {KW_BYTES("project:keyward"), &scope, 1};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RESOURCES,
+                                   .owner = KW_BYTES("service:ci"),
+                                   .resources = &on,
+                                   .resource_count = 1};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, make_caller(t, &fixture, &caller));
+    CHECK_STATUS(t, create_management(&fixture, &params, kw_buffer_bytes(&caller), &error), KW_E_DENIED);
+    CHECK_TEXT(t, error.field, "expiresAt");
+    params.given |= KW_GIVEN_EXPIRES_AT;
+    params.expires_at_ms = TEST_NOW_MS + 1001;
+    CHECK_STATUS(t, create_management(&fixture, &params, kw_buffer_bytes(&caller), &error), KW_E_DENIED);
+    params.expires_at_ms = TEST_NOW_MS + 1000;
+    CHECK_STATUS(t, create_management(&fixture, &params, kw_buffer_bytes(&caller), &error), KW_OK);
+    struct kw_bytes wider[] = {KW_BYTES("keys:create"), KW_BYTES("keys:verify")};
+    on.scopes = wider;
+    on.scope_count = 2;
+    CHECK_STATUS(t, create_management(&fixture, &params, kw_buffer_bytes(&caller), &error), KW_E_DENIED);
+    kw_buffer_deinit(&caller);
+    test_engine_close(&fixture);
+}
+
 static void ids_ascend_in_the_order_of_creation(struct test *t)
 {
     struct test_engine fixture;
@@ -258,9 +377,12 @@ int main(int argc, char **argv)
         TEST_CASE(another_projects_key_is_unknown),
         TEST_CASE(a_rotation_with_grace_ends_on_time_and_stays_ended),
         TEST_CASE(a_passed_expiry_is_written_down),
+        TEST_CASE(many_expiries_at_once_are_all_written_down),
+        TEST_CASE(a_change_does_not_revive_what_was_seen_to_have_passed),
         TEST_CASE(a_change_leaves_an_audit_entry_and_an_event),
         TEST_CASE(the_root_key_is_made_once_and_replaced_when_told),
         TEST_CASE(a_management_key_belongs_to_one_project),
+        TEST_CASE(a_management_key_makes_none_that_outlives_it),
         TEST_CASE(ids_ascend_in_the_order_of_creation),
         TEST_CASE(many_verify_as_one_by_one),
     };

@@ -123,6 +123,22 @@ static void digests_of_one_bucket_are_kept_apart(struct test *t)
     kw_index_free(index);
 }
 
+/* A store may hold anything: what is no record of a possible size does not get in. */
+static void an_impossible_record_is_refused(struct test *t)
+{
+    struct kw_index *index;
+    static uint8_t bytes[100000];
+    struct kw_digest digest;
+    digest_of(1, &digest);
+    REQUIRE_OK(t, kw_index_new(&index));
+    CHECK_STATUS(t, kw_index_put(index, &digest, 1, false, kw_bytes_of(bytes, sizeof bytes)), KW_E_CORRUPT);
+    CHECK_STATUS(t, kw_index_put(index, &digest, 1, false, kw_bytes_of(bytes, KW_RECORD_MAX + 1)), KW_E_CORRUPT);
+    CHECK_STATUS(t, kw_index_put(index, &digest, 1, false, kw_bytes_of(bytes, 0)), KW_E_CORRUPT);
+    CHECK_STATUS(t, kw_index_put(index, &digest, 1, false, kw_bytes_of(bytes, 100)), KW_E_CORRUPT);
+    CHECK_I64(t, kw_index_count(index), 0);
+    kw_index_free(index);
+}
+
 struct reading {
     struct kw_index *index;
     uint64_t put_count; /* atomic: all below it were put before */
@@ -168,6 +184,7 @@ int main(int argc, char **argv)
         TEST_CASE(what_was_put_is_found_and_nothing_else),
         TEST_CASE(a_newer_version_takes_the_place_an_older_one_never),
         TEST_CASE(digests_of_one_bucket_are_kept_apart),
+        TEST_CASE(an_impossible_record_is_refused),
         TEST_CASE(readers_miss_nothing_while_it_grows),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
