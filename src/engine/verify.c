@@ -22,6 +22,7 @@ static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw
 {
     uint8_t seen = code == KW_CODE_REVOKED ? KW_ENTRY_SEEN_ENDED : KW_ENTRY_SEEN_LAPSED;
     struct kw_lapses *lapses = &engine->lapses;
+    int64_t passed_ms = code == KW_CODE_REVOKED ? entry->grace_until_ms : entry->expires_at_ms;
     __atomic_fetch_or(&entry->flags, seen, __ATOMIC_RELAXED);
     if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
         return;
@@ -32,7 +33,7 @@ static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw
                                    .digest.size = sizeof entry->digest,
                                    .project = entry->project,
                                    .version = entry->version,
-                                   .noticed_ms = now_ms};
+                                   .noticed_ms = now_ms > passed_ms ? now_ms : passed_ms};
         memcpy(lapse->digest.bytes, entry->digest, sizeof entry->digest);
         __atomic_fetch_or(&entry->flags, KW_ENTRY_NOTED, __ATOMIC_RELAXED);
     }

@@ -9,15 +9,17 @@ import string
 import zlib
 
 PAGE = os.sysconf('SC_PAGE_SIZE')
-READ_SIZE = 1 << 24
+READ_SIZE = 1 << 20
+ZEROS = bytes(READ_SIZE + PAGE)
 # The address sanitizer's shadow and the like: reserved by the terabyte, never filled with what the program holds.
 MAPPING_SIZE_MAX = 1 << 32
 PIECE = 16  # characters of a random part that no accident makes again
 DIGITS = (string.digits + string.ascii_uppercase + string.ascii_lowercase).encode()
 KEY_SIZE = 46
 MARKS = (b'_live_', b'_test_')  # searched first: bytes are found faster than forms
+# The runtime reads it before the program can overwrite it.
+SANITIZERS_COPY = re.compile(rb'KEYWARD_ROOT_KEY=\w+')
 ANY_KEY = re.compile(rb'(?:[sp]k|kw)_(?:live|test)_[0-9A-Za-z]{38}(?![0-9A-Za-z])')
-KEY = re.compile(rb'(?:[sp]k|kw)_(?:live|test)_[0-9A-Za-z]{38}(?![0-9A-Za-z])')
 KEY = re.compile(r'^([a-z0-9_-]+_)([0-9A-Za-z]+)([0-9A-Za-z]{6})$')
 
 
@@ -90,7 +92,7 @@ class Unreadable(Exception):
 
 
 def memory_pieces(pid):
-    """(name, address, bytes) of all writable memory, with an overlap so that nothing hides on an edge."""
+    """(name, address, bytes) of all writable memory but what is empty, overlapping so that nothing hides on an edge."""
     try:
         memory = open(f'/proc/{pid}/mem', 'rb', buffering=0)
     except PermissionError as error:
@@ -99,9 +101,11 @@ def memory_pieces(pid):
         for name, start, end in writable_mappings(pid):
             for at in range(start, end, READ_SIZE):
                 try:
-                    yield name, at, os.pread(memory.fileno(), min(READ_SIZE + PAGE, end - at), at)
+                    data = os.pread(memory.fileno(), min(READ_SIZE + PAGE, end - at), at)
                 except OSError:
                     continue  # unmapped meanwhile, or a guard
+                if data != ZEROS[:len(data)]:
+                    yield name, at, data
 
 
 def describe(name, address, data, at, size):
@@ -110,17 +114,25 @@ def describe(name, address, data, at, size):
     return f'{name} {address + at:#x}: {re.sub(rb"[^ -~]+", b".", around).decode()}'
 
 
+def is_sanitized(pid):
+    with open(f'/proc/{pid}/maps', encoding='ascii', errors='replace') as maps:
+        return re.search(r'lib[a-z]+san\.so', maps.read()) is not None
+
+
 def find_in_memory(pid, keys):
     """Every place in the memory of a process where something of the keys is, or any key at all, as texts; the first of
-    each in a mapping.
+    each in a mapping. What is passed over is a sanitizer's own copy of the environment, in programs that have one.
     """
     found = []
-    wanted = [(key[:12], name, pattern) for key in keys for name, pattern in patterns_of(key).items()]
+    wanted = [(key[:12], patterns_of(key)) for key in keys]
+    has_copy = is_sanitized(pid)
     for name, address, data in memory_pieces(pid):
-        for start, what, pattern in wanted:
-            at = data.find(pattern)
+        data = SANITIZERS_COPY.sub(lambda match: b'-' * len(match.group()), data) if has_copy else data
+        for start, patterns in wanted:
+            at, what = next(((data.find(pattern), what) for what, pattern in patterns.items() if pattern in data),
+                            (-1, ''))
             if at >= 0:
-                found.append(f'{start}…, {what}, in {describe(name, address, data, at, len(pattern))}')
+                found.append(f'{start}…, {what}, in {describe(name, address, data, at, len(patterns[what]))}')
         at = find_any(data)
         if at >= 0:
             found.append(f'a key, in {describe(name, address, data, at, KEY_SIZE)}')

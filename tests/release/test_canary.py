@@ -6,8 +6,9 @@ answer is out.
     test_canary.py PROGRAM [NAME]
 
 The kernel keeps what was put into a process's environment only in that process's memory, which the program overwrites:
-/proc/PID/environ is searched like the rest, without exception. Memory is read through /proc/PID/mem, which needs root
-(the program forbids it to everybody else); without, those cases are skipped.
+/proc/PID/environ is searched like the rest, without exception. (In a program that was built with a sanitizer, the
+runtime's own copy of the environment is passed over.) Memory is read through /proc/PID/mem, which needs root, since the
+program forbids it to everybody else; without, those cases are skipped.
 """
 
 import contextlib
