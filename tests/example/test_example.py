@@ -1,5 +1,5 @@
-"""What a user of libkeyward gets: the installed headers, libraries and pkg-config file, and a program built with nothing
-else.
+"""What a user of libkeyward gets: the installed headers, libraries and pkg-config file, and a program built with just
+them.
 
     test_example.py BUILD-FOLDER HEADERS EXAMPLE [NAME]
 """
@@ -169,7 +169,7 @@ def headers_compile_alone(installed):
     flags = installed.pkg_config('--cflags')
     lines = [f'#include <keyward/{path.name}>\n' for path in installed.headers()]
     for text in [*lines, ''.join(lines) * 2]:
-        for cc, language, standard in ((compiler('cc', 'gcc'), 'c', 'c17'), (compiler('g++', 'clang++'), 'c++', 'c++17')):
+        for cc, language, standard in ((compiler('cc'), 'c', 'c17'), (compiler('g++', 'clang++'), 'c++', 'c++17')):
             run(cc, f'-std={standard}', *WARNINGS, '-fsyntax-only', '-x', language, *flags, '-', stdin=text)
 
 

@@ -24,7 +24,7 @@ KEY = re.compile(r'^([a-z0-9_-]+_)([0-9A-Za-z]+)([0-9A-Za-z]{6})$')
 
 
 def base64_core(data, shift):
-    """What base64 makes of `data` when it begins at the shift-th byte of a group, without what its neighbours decide."""
+    """What base64 makes of `data` that begins at the shift-th byte of a group, without what its neighbours decide."""
     text = base64.b64encode(b'\0' * shift + data)
     return text[4 if shift else 0:len(text) // 4 * 4 - 4]
 

@@ -35,7 +35,8 @@ def run(*arguments, stdin='', env=None, code=None):
     environment = {name: value for name, value in os.environ.items() if not name.startswith('KEYWARD_')}
     done = subprocess.run([PROGRAM, *arguments], input=stdin.encode(), env={**environment, **(env or {})},
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=COMMAND_SECONDS_MAX)
-    check(code is None or done.returncode == code, f'keyward {arguments[0]}: exit code {done.returncode}: {done.stderr!r}')
+    check(code is None or done.returncode == code,
+          f'keyward {arguments[0]}: exit code {done.returncode}: {done.stderr!r}')
     return done.stdout, done.stderr
 
 
@@ -54,8 +55,8 @@ def served(with_root=True):
 def served_by_tls():
     with tempfile.TemporaryDirectory(prefix='keyward-canary-') as folder:
         key, cert = os.path.join(folder, 'key.pem'), os.path.join(folder, 'cert.pem')
-        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
-                        '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '30',
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1',
+                        '-nodes', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-days', '30',
                         '-keyout', key, '-out', cert], check=True, stdin=subprocess.DEVNULL, capture_output=True)
         context = ssl.create_default_context(cafile=cert)
         with Server(PROGRAM, folder, '--tls-cert', cert, '--tls-key', key, root=generate_root(), tls=context) as server:
@@ -181,7 +182,8 @@ def use_on_command_line(where, env, key, key_id):
                       ['create', '--owner', 'user:1', '--expires-in', key], ['create', '--' + key], ['list', key],
                       ['rotate', key_id, '--grace', key], ['create', '--owner', key], ['help', key],
                       ['serve', '--log-level', key], ['create', '--owner', 'user:1', '--resource', f'{key}=read'],
-                      ['create', '--owner', 'user:1', '--resource', key], ['create', '--owner', 'user:1', '--tag', f'{key} '],
+                      ['create', '--owner', 'user:1', '--resource', key],
+                      ['create', '--owner', 'user:1', '--tag', f'{key} '],
                       ['create', '--owner', 'user:1', '--scope', f'{key} {key}'], ['list', '--project', key],
                       ['list', '--owner', key], ['list', '--cursor', key]):
         yield ' '.join(arguments).replace(key, 'KEY'), run(*arguments, *(where if len(arguments) > 1 else []), env=env)

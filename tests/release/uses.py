@@ -140,8 +140,9 @@ def wrong_members_of_changes(server, key, key_id):
 # --- in what is no request ---
 
 def broken_json(server, key, key_id):
-    for text in (f'{{"key":"{key}"', f'{{"key":"{key}', f'{{"key":{key}}}', f'{key}', f'{{"{key}', f'{{"key":"{key}"}}x',
-                 f'{{"key":"{key}\\x"}}', f'{{"key":"{key}\x01"}}', '[' * 200 + f'"{key}"', f'{{"a":"\\ud800{key}"}}'):
+    for text in (f'{{"key":"{key}"', f'{{"key":"{key}', f'{{"key":{key}}}', f'{key}', f'{{"{key}',
+                 f'{{"key":"{key}"}}x', f'{{"key":"{key}\\x"}}', f'{{"key":"{key}\x01"}}', '[' * 200 + f'"{key}"',
+                 f'{{"a":"\\ud800{key}"}}'):
         for path in ('/v1/keys/verify', '/v1/keys', '/v1/keys/batch/verify'):
             ok(server.ask(path, key=server.root, body=text.encode()), 400)
     ok(server.ask('/v1/keys/verify', key=server.root, body=b'{"key":"' + key.encode() + b'\xff"}'), 400)
