@@ -63,7 +63,10 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     }
     verdict_out->has_record = wants_record;
     verdict_out->code = v->code;
-    verdict_out->id = v->entry == NULL ? (struct kw_id){{0}} : kw_entry_id(v->entry);
+    memset(&verdict_out->id, 0, sizeof verdict_out->id);
+    if (v->entry != NULL) {
+        verdict_out->id = kw_entry_id(v->entry);
+    }
     size_t missing_size = v->missing.size <= KW_SCOPE_MAX ? v->missing.size : 0;
     if (missing_size > 0) {
         memcpy(verdict_out->missing, v->missing.data, missing_size);

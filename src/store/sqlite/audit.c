@@ -72,14 +72,19 @@ static enum kw_status give_audit(const struct kw__query *query, kw_store_audit_s
     return kw__column_id(query, 3, &audit.key_id) ? sink(context, &audit) : KW_E_CORRUPT;
 }
 
-/* Lines after `after` up to `last`; takes from `*limit` what it gave. */
+/* Sequences above `after`, up to `last`. */
+struct range {
+    int64_t after, last;
+};
+
+/* The lines of a range; takes from `*limit` what it gave. */
 static enum kw_status give_range(struct kw__connection *reader, enum kw__sql sql,
-                                 const struct kw_store_audit_filter *filter, int64_t after, int64_t last, size_t *limit,
+                                 const struct kw_store_audit_filter *filter, struct range range, size_t *limit,
                                  kw_store_audit_sink *sink, void *context)
 {
     struct kw__query query = kw__query_open(reader, sql);
     bool is_there = false;
-    kw__query_i64(&query, after);
+    kw__query_i64(&query, range.after);
     kw__query_i64(&query, (int64_t)*limit);
     kw__query_text(&query, filter->project);
     kw__query_id_or_null(&query, &filter->key_id);
@@ -88,7 +93,7 @@ static enum kw_status give_range(struct kw__connection *reader, enum kw__sql sql
     kw__query_text(&query, filter->action);
     kw__query_i64(&query, filter->from_ms);
     kw__query_i64(&query, filter->until_ms);
-    kw__query_i64(&query, last);
+    kw__query_i64(&query, range.last);
     enum kw_status status = kw__query_next(&query, &is_there);
     while (status == KW_OK && is_there) {
         (*limit)--;
@@ -115,12 +120,12 @@ static enum kw_status query_with(struct kw__connection *reader, const struct kw_
         return status;
     }
     after = after < first - 1 ? first - 1 : after;
-    status = give_range(reader, choose_audit(filter), filter, after, end - 1, &limit, sink, context);
+    status = give_range(reader, choose_audit(filter), filter, (struct range){after, end - 1}, &limit, sink, context);
     if (status != KW_OK || limit == 0 || end == INT64_MAX) {
         return status;
     }
     after = after < end - 1 ? end - 1 : after;
-    return give_range(reader, KW__SQL_AUDIT_LATE, filter, after, INT64_MAX, &limit, sink, context);
+    return give_range(reader, KW__SQL_AUDIT_LATE, filter, (struct range){after, INT64_MAX}, &limit, sink, context);
 }
 
 enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,

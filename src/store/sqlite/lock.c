@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MODE 0600
@@ -53,6 +54,15 @@ static bool resolve(const char *path, char *path_out)
     return errno == ENOENT && resolve_new(path, path_out);
 }
 
+/* Asked before there is a lock file beside it, which a folder or a device should not get. */
+static bool may_be_a_store(const char *path)
+{
+    struct stat info;
+    bool is_other = lstat(path, &info) == 0 && !S_ISREG(info.st_mode);
+    errno = EINVAL;
+    return !is_other;
+}
+
 /* A new file's name is durable only once its folder is. */
 static bool sync_folder_of(const char *path)
 {
@@ -86,7 +96,7 @@ enum kw_status kw__sqlite_lock(const char *path, char path_out[KW__SQLITE_PATH_M
                                struct kw_error *error_out)
 {
     char lock_path[KW__SQLITE_PATH_MAX + sizeof ".lock"];
-    if (!resolve(path, path_out)) {
+    if (!resolve(path, path_out) || !may_be_a_store(path_out)) {
         return fail_system(error_out, "finding", path);
     }
     snprintf(lock_path, sizeof lock_path, "%s.lock", path_out);

@@ -10,6 +10,9 @@
 #define WAL_HEADER_SIZE 32
 #define WAL_FRAME_HEADER_SIZE 24
 
+/* The system caches the file once for all of them; a page in memory twice helps only the writer. */
+static const char reader_pragmas[] = "PRAGMA query_only = 1; PRAGMA cache_size = -8192;";
+
 static void close_sqlite(struct kw_store *store);
 
 static const struct kw_store_ops sqlite_ops = {
@@ -138,7 +141,7 @@ static enum kw_status open_readers(struct kw__sqlite *sqlite, const char *path, 
     for (size_t i = 0; i < KW__SQLITE_READER_COUNT; i++) {
         struct kw__connection *reader = &sqlite->readers[i];
         int result = kw__sqlite_connection_open(reader, path);
-        result = result == SQLITE_OK ? sqlite3_exec(reader->db, "PRAGMA query_only = 1", NULL, NULL, NULL) : result;
+        result = result == SQLITE_OK ? sqlite3_exec(reader->db, reader_pragmas, NULL, NULL, NULL) : result;
         if (result != SQLITE_OK) {
             return fail(error_out, reader->db, result);
         }

@@ -153,7 +153,7 @@ static void ids_as_text(struct test *t)
     kw_id_to_text(&id, text);
     CHECK_I64(t, strlen(text), KW_ID_TEXT_SIZE);
     REQUIRE(t, kw_id_from_text(kw_text(text), &again));
-    CHECK(t, memcmp(&again, &id, sizeof id) == 0);
+    CHECK(t, kw_bytes_equal(kw_bytes_of(&again, sizeof again), kw_bytes_of(&id, sizeof id)));
     const char *wrong[] = {"",
                            "key_",
                            "kee_01JD5W3K2M8Q4T6V9X0Z1B3D5F",
@@ -164,7 +164,7 @@ static void ids_as_text(struct test *t)
     for (size_t i = 0; i < KW_COUNT_OF(wrong); i++) {
         again = untouched;
         CHECK(t, !kw_id_from_text(kw_text(wrong[i]), &again));
-        CHECK(t, memcmp(&again, &untouched, sizeof again) == 0);
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&again, sizeof again), kw_bytes_of(&untouched, sizeof untouched)));
     }
 }
 
@@ -254,11 +254,11 @@ static void questions_that_cannot_be_asked(struct test *t)
         memset(&verdict, 0x5a, sizeof verdict);
         memset(&untouched, 0x5a, sizeof untouched);
         CHECK_STATUS(t, kw_verify(library.keyward, &requests[i], &verdict), KW_E_INVALID);
-        CHECK(t, memcmp(&verdict, &untouched, sizeof verdict) == 0);
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&verdict, sizeof verdict), kw_bytes_of(&untouched, sizeof untouched)));
         enum kw_status one;
         CHECK_STATUS(t, kw_verify_many(library.keyward, &requests[i], 1, &one, &verdict), KW_E_INVALID);
         CHECK_STATUS(t, one, KW_E_INVALID);
-        CHECK(t, memcmp(&verdict, &untouched, sizeof verdict) == 0);
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&verdict, sizeof verdict), kw_bytes_of(&untouched, sizeof untouched)));
     }
     kw_new_key_clear(&made);
     library_end(&library);
@@ -288,7 +288,8 @@ static void the_record_beside_the_verdict(struct test *t)
         memset(&untouched, 0x5a, sizeof untouched);
         request.record_memory_size = size;
         status = kw_verify(library.keyward, &request, &verdict);
-        REQUIRE(t, status != KW_E_LIMIT || memcmp(&verdict, &untouched, sizeof verdict) == 0);
+        REQUIRE(t, status != KW_E_LIMIT || kw_bytes_equal(kw_bytes_of(&verdict, sizeof verdict),
+                                                          kw_bytes_of(&untouched, sizeof untouched)));
     }
     CHECK_STATUS(t, status, KW_OK);
     CHECK(t, size > 50 && size < 1000);

@@ -103,8 +103,8 @@ static void refusals_that_all_changes_share(struct test *t)
         CHECK_REFUSED(t, kw_erase(kw, &request, &error), error, rows[i].status, rows[i].code, rows[i].field);
         CHECK_REFUSED(t, kw_rotate(kw, &request, &other, &error), error, rows[i].status, rows[i].code, rows[i].field);
         CHECK_STATUS(t, kw_rotate(kw, &request, &other, NULL), rows[i].status);
-        CHECK(t, memcmp(&held, &held_untouched, sizeof held) == 0);
-        CHECK(t, memcmp(&other, &untouched, sizeof other) == 0);
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&held, sizeof held), kw_bytes_of(&held_untouched, sizeof held_untouched)));
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&other, sizeof other), kw_bytes_of(&untouched, sizeof untouched)));
     }
     CHECK_CODE(t, library_verify(t, &library, made.key), KW_CODE_NONE);
     kw_new_key_clear(&made);
@@ -154,7 +154,7 @@ static void creations_that_are_refused(struct test *t)
         struct kw_change_request request = {.project = rows[i].project, .params = &rows[i].params};
         CHECK_REFUSED(t, kw_create(library.keyward, &request, &made, &error), error, rows[i].status, rows[i].code,
                       rows[i].field);
-        CHECK(t, memcmp(&made, &untouched, sizeof made) == 0);
+        CHECK(t, kw_bytes_equal(kw_bytes_of(&made, sizeof made), kw_bytes_of(&untouched, sizeof untouched)));
     }
     library_end(&library);
 }
@@ -444,7 +444,8 @@ static void lists_that_are_refused_or_stopped(struct test *t)
     request = (struct kw_list_request){.limit = 1000};
     CHECK_STATUS(t, kw_list(library.keyward, &request, note, &listed, &has_more, &cursor, &error), KW_E_DENIED);
     CHECK_I64(t, listed.count, 1);
-    CHECK(t, has_more && memcmp(&cursor, &untouched, sizeof cursor) == 0);
+    CHECK(t,
+          has_more && kw_bytes_equal(kw_bytes_of(&cursor, sizeof cursor), kw_bytes_of(&untouched, sizeof untouched)));
     library_end(&library);
 }
 
