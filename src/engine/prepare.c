@@ -85,12 +85,14 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
 
 static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_format *format, struct kw_secret *key_out)
 {
+    uint8_t random[KW_KEY_RANDOM_SIZE];
+    size_t size = (size_t)2 * format->length; /* twice what a full alphabet takes; a small one may need another round */
+    size = format->alphabet.size != 0 || size > sizeof random ? sizeof random : size;
     enum kw_status status = KW_E_LIMIT;
-    while (status == KW_E_LIMIT) { /* each round succeeds but for odds below 2^-100 */
-        uint8_t random[KW_KEY_RANDOM_SIZE];
-        status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    while (status == KW_E_LIMIT) {
+        status = engine->entropy.draw(engine->entropy.context, random, size);
         if (status == KW_OK) {
-            status = kw_key_generate(format, kw_bytes_of(random, sizeof random), key_out);
+            status = kw_key_generate(format, kw_bytes_of(random, size), key_out);
         }
         kw_wipe(random, sizeof random);
     }

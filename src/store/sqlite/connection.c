@@ -13,8 +13,8 @@ static const char connection_pragmas[] =
     "PRAGMA temp_store = MEMORY;"
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA cell_size_check = ON;"
-    "PRAGMA secure_delete = ON;"        /* what is erased leaves the file's pages, not only its indices */
-    "PRAGMA wal_autocheckpoint = 8000;" /* 32 MB: what a start after a crash reads back */
+    "PRAGMA secure_delete = ON;"         /* what is erased leaves the file's pages, not only its indices */
+    "PRAGMA wal_autocheckpoint = 16000;" /* 64 MB: what a start after a crash reads back */
     "PRAGMA journal_size_limit = 67108864;"
     "PRAGMA cache_size = -32768;";
 
