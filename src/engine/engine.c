@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+#include <semaphore.h>
 #include <unistd.h>
 
 int64_t kw_engine_now_ms(const struct kw_engine *engine)
@@ -141,34 +142,22 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
     op->done(op);
 }
 
-struct waiter {
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    bool is_done;
-};
-
 static void wake(struct kw_op *op)
 {
-    struct waiter *waiter = op->context;
-    pthread_mutex_lock(&waiter->lock);
-    waiter->is_done = true;
-    pthread_cond_signal(&waiter->done);
-    pthread_mutex_unlock(&waiter->lock);
+    (void)sem_post(op->context);
 }
 
+/* A semaphore: the woken caller has no lock to wait for that its waker still holds. */
 enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op)
 {
-    struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+    sem_t done;
+    (void)sem_init(&done, 0, 0);
     op->done = wake;
-    op->context = &waiter;
+    op->context = &done;
     kw_engine_submit(engine, op);
-    pthread_mutex_lock(&waiter.lock);
-    while (!waiter.is_done) {
-        pthread_cond_wait(&waiter.done, &waiter.lock);
+    while (sem_wait(&done) != 0) { /* a signal came in between */
     }
-    pthread_mutex_unlock(&waiter.lock);
-    pthread_cond_destroy(&waiter.done);
-    pthread_mutex_destroy(&waiter.lock);
+    (void)sem_destroy(&done);
     return op->status;
 }
 

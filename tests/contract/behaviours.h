@@ -29,6 +29,7 @@
     X(a_digest_can_be_changed_and_is_free_again) \
     X(a_batch_with_a_conflict_changes_nothing) \
     X(neighbours_of_a_conflict_are_committed) \
+    X(a_conflict_in_a_crowd_of_batches_stays_alone) \
     X(a_later_batch_sees_an_earlier_one) \
     X(a_row_may_be_put_twice_in_a_batch) \
     X(sequences_ascend_with_commits) \

@@ -184,6 +184,50 @@ void neighbours_of_a_conflict_are_committed(struct contract *c)
     check_row_2_left_no_trace(c);
 }
 
+#define CROWD 40
+
+/* One batch each that creates a row with a tag, a line and an event; one with a digest that another has; one change. */
+void a_conflict_in_a_crowd_of_batches_stays_alone(struct contract *c)
+{
+    enum { CHANGES = 24, CONFLICTS = 30 };
+    struct kw_store_put puts[CROWD];
+    struct kw_store_audit lines[CROWD];
+    struct kw_store_event events[CROWD];
+    struct kw_store_batch batches[CROWD] = {0};
+    for (uint64_t i = 0; i < CROWD; i++) {
+        puts[i] = i == CHANGES ? contract_put(c, 4, 1) : contract_put(c, i + 1, 0);
+        puts[i].row.tags = contract_tags(c, "crowd");
+        lines[i] = contract_audit(c, i + 1, 1000);
+        events[i] = contract_event(c, i + 1, 1000);
+        batches[i] = (struct kw_store_batch){&puts[i], 1, &lines[i], 1, &events[i], 1, NULL, 0, KW_OK, 0};
+    }
+    puts[CONFLICTS].row.digest = contract_digest(c, 8);
+    REQUIRE_OK(c->t, c->store->ops->commit(c->store, batches, CROWD));
+    for (uint64_t i = 0; i < CROWD; i++) {
+        CHECK_STATUS(c->t, batches[i].outcome, i == CONFLICTS ? KW_E_CONFLICT : KW_OK);
+    }
+    contract_check_found(c, 4, &puts[CHANGES]);
+    contract_check_found(c, 8, &puts[7]);
+    contract_check_found(c, CONFLICTS + 1, NULL);
+    contract_check_found(c, CROWD, &puts[CROWD - 1]);
+    struct contract_rows rows = contract_rows(c);
+    struct contract_audits audits = contract_audits(c);
+    struct contract_events handed_out = contract_events(c);
+    struct kw_store_filter by_tag = {.project = KW_BYTES("default"), .tag = KW_BYTES("crowd"), .limit = ALL};
+    uint64_t count = 0;
+    CHECK_STATUS(c->t, c->store->ops->list(c->store, &by_tag, contract_keep_row, &rows), KW_OK);
+    CHECK_STATUS(c->t,
+                 c->store->ops->audit_query(c->store, &(struct kw_store_audit_filter){.limit = ALL},
+                                            contract_keep_audit, &audits),
+                 KW_OK);
+    CHECK_STATUS(c->t, c->store->ops->events_claim(c->store, 0, 0, ALL, contract_keep_event, &handed_out), KW_OK);
+    CHECK_STATUS(c->t, c->store->ops->count(c->store, KW_BYTES("default"), &count), KW_OK);
+    CHECK_I64(c->t, rows.count, CROWD - 2);
+    CHECK_I64(c->t, audits.count, CROWD - 1);
+    CHECK_I64(c->t, handed_out.count, CROWD - 1);
+    CHECK_I64(c->t, count, CROWD - 2);
+}
+
 void a_later_batch_sees_an_earlier_one(struct contract *c)
 {
     struct kw_store_put created = contract_put(c, 1, 0);

@@ -10,24 +10,6 @@ static int64_t with_slack(int64_t time_ms)
     return time_ms > INT64_MAX - KW__AUDIT_SLACK_MS ? INT64_MAX : time_ms + KW__AUDIT_SLACK_MS;
 }
 
-enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
-                                    struct kw__sequences *next)
-{
-    next->audit++;
-    next->audit_high_ms = audit->at_ms > next->audit_high_ms ? audit->at_ms : next->audit_high_ms;
-    struct kw__query query = kw__query_open(writer, KW__SQL_AUDIT_INSERT);
-    kw__query_i64(&query, (int64_t)next->audit);
-    kw__query_i64(&query, audit->at_ms);
-    kw__query_text(&query, audit->project);
-    kw__query_id_or_null(&query, &audit->key_id);
-    kw__query_text(&query, audit->owner);
-    kw__query_text(&query, audit->actor);
-    kw__query_text(&query, audit->action);
-    kw__query_blob(&query, audit->body);
-    kw__query_i64(&query, next->audit_high_ms);
-    return kw__query_run(&query);
-}
-
 /* The index that leaves the fewest lines to look at; a key has few, a project many. */
 static enum kw__sql choose_audit(const struct kw_store_audit_filter *filter)
 {

@@ -1,4 +1,4 @@
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/inserts.h"
 
 #include "base/bytes.h"
 #include "store/check.h"
@@ -20,34 +20,39 @@ static enum kw_status write_setting(struct kw__connection *writer, const struct 
     return kw__query_run(&query);
 }
 
-static enum kw_status write_batch(struct kw__connection *writer, const struct kw_store_batch *batch,
+static enum kw_status write_batch(struct kw__inserts *inserts, const struct kw_store_batch *batch,
                                   struct kw__sequences *next)
 {
-    struct kw__tally tally = {0};
     enum kw_status status = KW_OK;
     next->commit++;
     for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
-        status = kw__sqlite_put(writer, &batch->puts[i], next->commit, &tally);
+        status = kw__sqlite_put(inserts, &batch->puts[i], next->commit);
     }
-    status = status == KW_OK ? kw__sqlite_write_tally(writer, &tally) : status;
     for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
-        status = kw__sqlite_add_audit(writer, &batch->audits[i], next);
+        int64_t at_ms = batch->audits[i].at_ms;
+        next->audit++;
+        next->audit_high_ms = at_ms > next->audit_high_ms ? at_ms : next->audit_high_ms;
+        status = kw__inserts_add_audit(inserts, &batch->audits[i], next);
     }
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
-        status = kw__sqlite_add_event(writer, &batch->events[i], ++next->event);
+        status = kw__inserts_add_event(inserts, &batch->events[i], ++next->event);
     }
     for (size_t i = 0; i < batch->setting_count && status == KW_OK; i++) {
-        status = write_setting(writer, &batch->settings[i]);
+        status = write_setting(inserts->writer, &batch->settings[i]);
     }
     return status;
 }
 
-/* Sets the batch's outcome. Not KW_OK: the transaction as a whole is lost. */
-static enum kw_status commit_batch(struct kw__connection *writer, struct kw_store_batch *batch,
+/*
+ * Sets the batch's outcome. Not KW_OK: the transaction as a whole is lost. With `is_apart` nothing of the batch waits
+ * any more, so that the outcome is its own.
+ */
+static enum kw_status commit_batch(struct kw__inserts *inserts, struct kw_store_batch *batch, bool is_apart,
                                    struct kw__sequences *last)
 {
     struct kw__sequences next = *last;
-    enum kw_status status = write_batch(writer, batch, &next);
+    enum kw_status status = write_batch(inserts, batch, &next);
+    status = status == KW_OK && is_apart ? kw__inserts_run_all(inserts) : status;
     batch->outcome = status;
     if (status == KW_OK) {
         batch->sequence = next.commit;
@@ -57,19 +62,19 @@ static enum kw_status commit_batch(struct kw__connection *writer, struct kw_stor
 }
 
 /* As commit_batch, and a conflict takes back this batch alone. */
-static enum kw_status commit_batch_apart(struct kw__connection *writer, struct kw_store_batch *batch,
+static enum kw_status commit_batch_apart(struct kw__inserts *inserts, struct kw_store_batch *batch,
                                          struct kw__sequences *last)
 {
-    enum kw_status status = run_plain(writer, KW__SQL_SAVEPOINT);
+    enum kw_status status = run_plain(inserts->writer, KW__SQL_SAVEPOINT);
     if (status != KW_OK) {
         return status;
     }
-    status = commit_batch(writer, batch, last);
-    if (status != KW_OK && status != KW_E_CONFLICT) {
-        return status;
+    status = commit_batch(inserts, batch, true, last);
+    if (status == KW_E_CONFLICT) {
+        kw__inserts_drop(inserts);
+        status = run_plain(inserts->writer, KW__SQL_SAVEPOINT_UNDO);
     }
-    status = status == KW_OK ? KW_OK : run_plain(writer, KW__SQL_SAVEPOINT_UNDO);
-    return status == KW_OK ? run_plain(writer, KW__SQL_SAVEPOINT_END) : status;
+    return status == KW_OK ? run_plain(inserts->writer, KW__SQL_SAVEPOINT_END) : status;
 }
 
 static enum kw_status write_sequences(struct kw__connection *writer, const struct kw__sequences *last)
@@ -85,14 +90,17 @@ static enum kw_status write_sequences(struct kw__connection *writer, const struc
 static enum kw_status write_all(struct kw__connection *writer, struct kw_store_batch *batches, size_t batch_count,
                                 bool apart, struct kw__sequences *last)
 {
+    struct kw__inserts inserts = {.writer = writer};
     enum kw_status status = KW_OK;
     uint64_t commit_before = last->commit;
     for (size_t i = 0; i < batch_count && status == KW_OK; i++) {
         batches[i].outcome = kw__store_check_batch(&batches[i]);
         if (batches[i].outcome == KW_OK) {
-            status = apart ? commit_batch_apart(writer, &batches[i], last) : commit_batch(writer, &batches[i], last);
+            status = apart ? commit_batch_apart(&inserts, &batches[i], last)
+                           : commit_batch(&inserts, &batches[i], batch_count == 1, last);
         }
     }
+    status = status == KW_OK ? kw__inserts_run_all(&inserts) : status;
     bool wrote = last->commit != commit_before;
     return status == KW_OK && wrote ? write_sequences(writer, last) : status;
 }

@@ -4,26 +4,6 @@
 #include "base/memory.h"
 #include "store/check.h"
 
-enum kw_status kw__sqlite_add_event(struct kw__connection *writer, const struct kw_store_event *event,
-                                    uint64_t sequence)
-{
-    struct kw__query query = kw__query_open(writer, KW__SQL_EVENT_INSERT);
-    kw__query_i64(&query, (int64_t)sequence);
-    kw__query_id(&query, &event->id);
-    kw__query_i64(&query, event->at_ms);
-    kw__query_text(&query, event->project);
-    kw__query_id_or_null(&query, &event->key_id);
-    kw__query_text(&query, event->type);
-    kw__query_blob(&query, event->body);
-    enum kw_status status = kw__query_run(&query);
-    if (status != KW_OK) {
-        return status;
-    }
-    struct kw__query claim = kw__query_open(writer, KW__SQL_EVENT_CLAIM_INSERT);
-    kw__query_i64(&claim, (int64_t)sequence);
-    return kw__query_run(&claim);
-}
-
 /* The sequences of what may be claimed, in their order. */
 static enum kw_status find_claimable(struct kw__connection *writer, int64_t now_ms, size_t limit, int64_t *sequences,
                                      size_t *count_out)

@@ -28,6 +28,23 @@
 #define AUDIT_DELETE(from) \
     "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
 
+#define ROWS_4(row) row ", " row ", " row ", " row
+#define ROWS_MANY(row) ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row) /* KW__SQL_ROWS_TOGETHER */
+/*
+ * To fail leaves the lines before it in place, and spares SQLite the copies of pages by which it could take them back:
+ * whoever runs these takes back more than one statement.
+ */
+#define INSERT(into, row) "INSERT OR FAIL INTO " into " VALUES " row
+#define ROW_INTO "record (" ROW_COLUMNS ")"
+#define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define TAG_INSERT(rows) "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES " rows
+#define AUDIT_INTO "audit (" AUDIT_COLUMNS ", high_ms)"
+#define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define EVENT_INTO "event (sequence, id, at_ms, project, key_id, type, body)"
+#define EVENT_VALUES "(?, ?, ?, ?, ?, ?, ?)"
+#define CLAIM_INTO "event_claim (sequence, until_ms, attempts)"
+#define CLAIM_VALUES "(?, -9223372036854775808, 0)"
+
 const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_BEGIN] = "BEGIN IMMEDIATE",
     [KW__SQL_COMMIT] = "COMMIT",
@@ -65,13 +82,14 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
 
     [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags FROM record "
                         "WHERE id = ?1",
-    [KW__SQL_ROW_INSERT] =
-        "INSERT INTO record (" ROW_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [KW__SQL_ROW_INSERT] = INSERT(ROW_INTO, ROW_VALUES),
+    [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
     [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
     [KW__SQL_ROW_UPDATE_ALL] =
         "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "
         "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, record = ?13 WHERE id = ?1",
-    [KW__SQL_TAG_INSERT] = "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES (?1, ?2, ?3)",
+    [KW__SQL_TAG_INSERT] = TAG_INSERT("(?, ?, ?)"),
+    [KW__SQL_TAG_INSERT_MANY] = TAG_INSERT(ROWS_MANY("(?, ?, ?)")),
     [KW__SQL_TAG_DELETE] = "DELETE FROM record_tag WHERE project = ?1 AND tag = ?2 AND id = ?3",
     [KW__SQL_COUNT_READ] = "SELECT ifnull(sum(live), 0) FROM project WHERE name = ?1",
     [KW__SQL_COUNT_READ_ALL] = "SELECT ifnull(sum(live), 0) FROM project",
@@ -83,8 +101,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
                               "value = excluded.value",
     [KW__SQL_SETTING_DELETE] = "DELETE FROM setting WHERE name = ?1",
 
-    [KW__SQL_AUDIT_INSERT] =
-        "INSERT INTO audit (" AUDIT_COLUMNS ", high_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [KW__SQL_AUDIT_INSERT] = INSERT(AUDIT_INTO, AUDIT_VALUES),
+    [KW__SQL_AUDIT_INSERT_MANY] = INSERT(AUDIT_INTO, ROWS_MANY(AUDIT_VALUES)),
     [KW__SQL_AUDIT_SCAN] =
         "SELECT " AUDIT_COLUMNS " FROM audit NOT INDEXED WHERE sequence > ?1 AND sequence <= ?10 AND ?3 = '' AND ?4 IS "
         "NULL AND (?5 = '' OR owner = ?5) AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = "
@@ -101,10 +119,10 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_AUDIT_PRUNE_NEAR] = AUDIT_DELETE("audit_by_high WHERE high_ms >= ?1 AND high_ms <= ?3 AND at_ms < ?1"),
     [KW__SQL_AUDIT_PRUNE_LATE] = AUDIT_DELETE("audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
 
-    [KW__SQL_EVENT_INSERT] = "INSERT INTO event (sequence, id, at_ms, project, key_id, type, body) VALUES (?1, ?2, ?3, "
-                             "?4, ?5, ?6, ?7)",
-    [KW__SQL_EVENT_CLAIM_INSERT] =
-        "INSERT INTO event_claim (sequence, until_ms, attempts) VALUES (?1, -9223372036854775808, 0)",
+    [KW__SQL_EVENT_INSERT] = INSERT(EVENT_INTO, EVENT_VALUES),
+    [KW__SQL_EVENT_INSERT_MANY] = INSERT(EVENT_INTO, ROWS_MANY(EVENT_VALUES)),
+    [KW__SQL_EVENT_CLAIM_INSERT] = INSERT(CLAIM_INTO, CLAIM_VALUES),
+    [KW__SQL_EVENT_CLAIM_INSERT_MANY] = INSERT(CLAIM_INTO, ROWS_MANY(CLAIM_VALUES)),
     [KW__SQL_EVENT_CLAIMABLE] = "SELECT sequence FROM event_claim WHERE until_ms <= ?1 ORDER BY sequence LIMIT ?2",
     [KW__SQL_EVENT_CLAIM] = "UPDATE event_claim SET until_ms = ?2, attempts = attempts + 1 WHERE sequence = ?1",
     [KW__SQL_EVENT_READ] = "SELECT e.id, e.at_ms, e.project, e.key_id, e.type, e.body, c.attempts FROM event AS e JOIN "

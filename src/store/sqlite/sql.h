@@ -5,6 +5,9 @@
 /* An audit line that comes more than this after a line of a later time is late; migrations.c says what for. */
 #define KW__AUDIT_SLACK_MS 5000
 
+/* How many lines the statements named …_MANY take. */
+#define KW__SQL_ROWS_TOGETHER 16
+
 enum kw__sql {
     KW__SQL_BEGIN,
     KW__SQL_COMMIT,
@@ -30,9 +33,11 @@ enum kw__sql {
     KW__SQL_ROW_CHANGES,
     KW__SQL_ROW_OLD,
     KW__SQL_ROW_INSERT,
+    KW__SQL_ROW_INSERT_MANY,
     KW__SQL_ROW_UPDATE,
     KW__SQL_ROW_UPDATE_ALL,
     KW__SQL_TAG_INSERT,
+    KW__SQL_TAG_INSERT_MANY,
     KW__SQL_TAG_DELETE,
     KW__SQL_COUNT_READ,
     KW__SQL_COUNT_READ_ALL,
@@ -41,6 +46,7 @@ enum kw__sql {
     KW__SQL_SETTING_WRITE,
     KW__SQL_SETTING_DELETE,
     KW__SQL_AUDIT_INSERT,
+    KW__SQL_AUDIT_INSERT_MANY,
     KW__SQL_AUDIT_SCAN,
     KW__SQL_AUDIT_BY_PROJECT,
     KW__SQL_AUDIT_BY_KEY,
@@ -53,7 +59,9 @@ enum kw__sql {
     KW__SQL_AUDIT_PRUNE_NEAR,
     KW__SQL_AUDIT_PRUNE_LATE,
     KW__SQL_EVENT_INSERT,
+    KW__SQL_EVENT_INSERT_MANY,
     KW__SQL_EVENT_CLAIM_INSERT,
+    KW__SQL_EVENT_CLAIM_INSERT_MANY,
     KW__SQL_EVENT_CLAIMABLE,
     KW__SQL_EVENT_CLAIM,
     KW__SQL_EVENT_READ,

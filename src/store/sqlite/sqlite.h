@@ -93,20 +93,13 @@ KW_MUST_USE enum kw_status kw__sqlite_lock(const char *path, char path_out[KW__S
 /* Brings the file up to date; `error_out` says what is wrong with one that cannot be. */
 KW_MUST_USE enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out);
 
-/* Rows added to a project and not counted yet: one statement counts a whole run of them. */
-struct kw__tally {
-    struct kw_bytes project;
-    int64_t added;
-};
+struct kw__inserts;
 
-/* Writes one row (rows_write.c) or what stands beside it (log.c) within the open transaction. */
-KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__connection *writer, const struct kw_store_put *put,
-                                          uint64_t sequence, struct kw__tally *tally);
-KW_MUST_USE enum kw_status kw__sqlite_write_tally(struct kw__connection *writer, struct kw__tally *tally);
-KW_MUST_USE enum kw_status kw__sqlite_add_audit(struct kw__connection *writer, const struct kw_store_audit *audit,
-                                                struct kw__sequences *next);
-KW_MUST_USE enum kw_status kw__sqlite_add_event(struct kw__connection *writer, const struct kw_store_event *event,
-                                                uint64_t sequence);
+/* Writes one row within the open transaction; a new one may wait in `inserts`. */
+KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__inserts *inserts, const struct kw_store_put *put,
+                                          uint64_t sequence);
+/* Binds a row's columns from `erased` on. */
+void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
 /* The contract's functions. */
 enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
