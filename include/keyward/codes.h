@@ -57,6 +57,8 @@ extern "C" {
     X(REQUEST_TIMEOUT, 408, "The request took too long to arrive.", "Send it again.") \
     X(TOO_BUSY, 503, "The server has too much to do.", "Try again after a moment.") \
     X(STORE_UNAVAILABLE, 503, "The store cannot be reached or cannot write.", "Try again; nothing was changed.") \
+    X(STORE_FULL, 507, "The disk that the store is on is full.", \
+      "Make room on it, then try again; nothing was changed.") \
     X(OUTCOME_UNCERTAIN, 503, "The change may or may not have happened.", "Read the key before trying again.") \
     X(STORE_CORRUPT, 500, "The store holds damaged data.", "Restore it from a backup; the log says which part.") \
     X(STORE_NEWER, 500, "The store was written by a newer version.", "Start that version or a later one.") \

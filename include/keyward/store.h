@@ -8,7 +8,8 @@
  * several at once may read, and one at a time commits. Everything handed to a function, and every row handed to a sink,
  * is borrowed for that call. Unless a function says otherwise it returns KW_OK or one of these:
  *
- * - KW_E_UNAVAILABLE: out of reach, or a full disk; nothing was changed.
+ * - KW_E_UNAVAILABLE: out of reach; nothing was changed.
+ * - KW_E_FULL: no room is left to write; nothing was changed.
  * - KW_E_UNCERTAIN, of what writes only: it may have happened or not. Reading it proves that it has; not reading it
  *   proves nothing, since after a failed sync a crash can bring it back until a later commit has taken its place.
  * - KW_E_CORRUPT: what is there is not what was written.
@@ -99,7 +100,7 @@ struct kw_store_batch {
     const struct kw_store_setting *settings;
     size_t setting_count;
     /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, or an event of that id waits
-     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE; nothing of this batch was written with any of
+     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE, KW_E_FULL; nothing of this batch was written with any of
      * these. KW_E_UNCERTAIN: it may be there or not (see above). */
     enum kw_status outcome;
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */

@@ -32,7 +32,8 @@ enum kw_status {
     KW_E_LIMIT,       /* a stated size, depth or count would be passed */
     KW_E_DENIED,      /* the caller may not do this */
     KW_E_BUSY,        /* held by another process, or a queue is full: try again */
-    KW_E_UNAVAILABLE, /* the store cannot be reached or refuses to write (a full disk); nothing was changed */
+    KW_E_UNAVAILABLE, /* the store cannot be reached or refuses to write; nothing was changed */
+    KW_E_FULL,        /* no room is left where the store is kept; nothing was changed */
     KW_E_UNCERTAIN,   /* the write may or may not have happened */
     KW_E_CORRUPT,     /* stored bytes are not what was written */
     KW_E_NEWER,       /* written by a newer Keyward than this one */

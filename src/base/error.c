@@ -15,6 +15,7 @@ const char *kw_status_name(enum kw_status status)
         [KW_E_DENIED] = "KW_E_DENIED",
         [KW_E_BUSY] = "KW_E_BUSY",
         [KW_E_UNAVAILABLE] = "KW_E_UNAVAILABLE",
+        [KW_E_FULL] = "KW_E_FULL",
         [KW_E_UNCERTAIN] = "KW_E_UNCERTAIN",
         [KW_E_CORRUPT] = "KW_E_CORRUPT",
         [KW_E_NEWER] = "KW_E_NEWER",

@@ -173,7 +173,7 @@ void kw_output_say(struct kw_output *output);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);
-/* Adds what room a data folder's disk has left, where the code is one that a full disk leads to. */
+/* Adds what room a data folder's disk has left, where the code is one that a full disk or quota leads to. */
 void kw_report_room(struct kw_cli *cli, const char *code);
 /* Ends a command that went well: what was gathered goes out, and `code` is the exit code unless that failed. */
 int kw_finish(struct kw_cli *cli, int code, bool as_json);

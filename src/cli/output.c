@@ -75,11 +75,15 @@ static void report_json(struct kw_output *err, const struct kw_error *error)
     kw_buffer_add_byte(&err->text, '\n');
 }
 
+static bool may_be_full(enum kw_code code)
+{
+    return code == KW_CODE_STORE_FULL || code == KW_CODE_STORE_UNAVAILABLE;
+}
+
 void kw_report_room(struct kw_cli *cli, const char *code)
 {
     struct statvfs disk;
-    if (cli->data_path == NULL || kw_code_of_name(code) != KW_CODE_STORE_UNAVAILABLE ||
-        statvfs(cli->data_path, &disk) != 0) {
+    if (cli->data_path == NULL || !may_be_full(kw_code_of_name(code)) || statvfs(cli->data_path, &disk) != 0) {
         return;
     }
     unsigned long long left_kib = (unsigned long long)disk.f_bavail * disk.f_frsize / 1024;

@@ -32,7 +32,7 @@ static const struct {
 } status_by_http[] = {
     {400, KW_E_INVALID}, {401, KW_E_DENIED},   {403, KW_E_DENIED},      {404, KW_E_NOT_FOUND}, {405, KW_E_INVALID},
     {408, KW_E_INVALID}, {409, KW_E_CONFLICT}, {413, KW_E_LIMIT},       {414, KW_E_LIMIT},     {415, KW_E_INVALID},
-    {429, KW_E_BUSY},    {431, KW_E_LIMIT},    {503, KW_E_UNAVAILABLE},
+    {429, KW_E_BUSY},    {431, KW_E_LIMIT},    {503, KW_E_UNAVAILABLE}, {507, KW_E_FULL},
 };
 
 const struct kw_code_info *kw_code_info(enum kw_code code)

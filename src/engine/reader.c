@@ -14,6 +14,9 @@ enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status statu
         return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds damaged data: see the server's log");
     case KW_E_NEWER:
         return kw_refuse(error_out, KW_CODE_STORE_NEWER, NULL, "the store was written by a newer version of Keyward");
+    case KW_E_FULL:
+        return kw_refuse(error_out, KW_CODE_STORE_FULL, NULL,
+                         "the disk that the store is on is full: make room and try again; nothing was changed");
     case KW_E_UNCERTAIN:
         return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                          "the change may or may not have happened: read the key before trying again");

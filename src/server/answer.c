@@ -122,6 +122,8 @@ static enum kw_code code_of_status(enum kw_status status)
         return KW_CODE_TOO_BUSY;
     case KW_E_UNAVAILABLE:
         return KW_CODE_STORE_UNAVAILABLE;
+    case KW_E_FULL:
+        return KW_CODE_STORE_FULL;
     case KW_E_UNCERTAIN:
         return KW_CODE_OUTCOME_UNCERTAIN;
     case KW_E_CORRUPT:

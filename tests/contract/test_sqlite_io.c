@@ -53,7 +53,8 @@ static bool fail_operation(struct test *t, struct faulty_files *files, const str
         size_t failed = run_from(&c, 0, &status);
         has_failed = files->has_failed;
         faulty_files_arm(files, 0, 0, SQLITE_OK, false);
-        bool is_failure = status == KW_E_UNAVAILABLE || (status == KW_E_UNCERTAIN && failure->may_be_uncertain);
+        enum kw_status expected_failure = failure->result == SQLITE_FULL ? KW_E_FULL : KW_E_UNAVAILABLE;
+        bool is_failure = status == expected_failure || (status == KW_E_UNCERTAIN && failure->may_be_uncertain);
         CHECK(t, is_failure || failed == script_step_count);
         if (failed < script_step_count && then != GO_ON) {
             look(&c, failed, status, then == LOOK_REOPENED, expected);

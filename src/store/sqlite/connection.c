@@ -33,6 +33,8 @@ enum kw_status kw__sqlite_status(int result)
         return KW_E_CORRUPT;
     case SQLITE_NOMEM:
         return KW_E_MEMORY;
+    case SQLITE_FULL:
+        return KW_E_FULL;
     default:
         return KW_E_UNAVAILABLE;
     }

@@ -53,7 +53,7 @@ static enum kw_status give_event(struct kw__connection *reader, int64_t sequence
     bool is_there = false;
     kw__query_i64(&query, sequence);
     enum kw_status status = kw__query_next(&query, &is_there);
-    if (status == KW_E_UNAVAILABLE || status == KW_E_MEMORY) {
+    if (status == KW_E_UNAVAILABLE || status == KW_E_FULL || status == KW_E_MEMORY) {
         status = KW_E_UNCERTAIN;
     }
     if (status == KW_OK && is_there) {

@@ -100,6 +100,8 @@ static enum kw_status fail_reading(sqlite3 *db, int result, struct kw_error *err
     if (is_damaged) {
         kw_fail(error_out, KW_E_CORRUPT, "STORE_CORRUPT", NULL,
                 "The store holds damaged data. Restore it from a backup.");
+    } else if (status == KW_E_FULL) {
+        kw_fail(error_out, status, "STORE_FULL", NULL, KW__SQLITE_FULL_TEXT);
     } else {
         kw_fail(error_out, status, "STORE_UNAVAILABLE", NULL, "The store cannot be read or written.");
     }

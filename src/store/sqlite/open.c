@@ -41,6 +41,8 @@ static enum kw_status fail(struct kw_error *error_out, sqlite3 *db, int result)
     if (status == KW_E_CORRUPT) {
         kw_fail(error_out, status, "STORE_CORRUPT", NULL,
                 "The store is damaged or is no Keyward store. Restore it from a backup.");
+    } else if (status == KW_E_FULL) {
+        kw_fail(error_out, status, "STORE_FULL", NULL, KW__SQLITE_FULL_TEXT);
     } else {
         kw_fail(error_out, status, "STORE_UNAVAILABLE", NULL, "The store cannot be opened or written.");
     }

@@ -13,6 +13,7 @@
 
 #define KW__SQLITE_READER_COUNT 4
 #define KW__SQLITE_PATH_MAX 4096
+#define KW__SQLITE_FULL_TEXT "The disk that the store is on is full. Make room on it and try again."
 
 struct kw__connection {
     sqlite3 *db;
