@@ -100,8 +100,8 @@ struct kw_store_batch {
     const struct kw_store_setting *settings;
     size_t setting_count;
     /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, or an event of that id waits
-     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE, KW_E_FULL; nothing of this batch was written with any of
-     * these. KW_E_UNCERTAIN: it may be there or not (see above). */
+     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE, KW_E_FULL; nothing of this batch was written
+     * with any of these. KW_E_UNCERTAIN: it may be there or not (see above). */
     enum kw_status outcome;
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
