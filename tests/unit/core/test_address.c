@@ -106,84 +106,83 @@ static void check_ended_text(struct test *t, const char *text)
     }
 }
 
+static const struct {
+    const char *text, *canonical; /* NULL: refused */
+} address_rows[] = {
+    {"1.2.3.4", "1.2.3.4"},
+    {"0.0.0.0", "0.0.0.0"},
+    {"255.255.255.255", "255.255.255.255"},
+    {"::ffff:1.2.3.4", "1.2.3.4"},
+    {"::FFFF:102:304", "1.2.3.4"},
+    {"0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4"},
+    {"::", "::"},
+    {"::1", "::1"},
+    {"1::", "1::"},
+    {"::1.2.3.4", "::102:304"},
+    {"64:ff9b::192.0.2.33", "64:ff9b::c000:221"},
+    {"2001:DB8::A", "2001:db8::a"},
+    {"2001:0db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},  /* RFC 5952, 4.2.3: the first of equal runs */
+    {"2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},         /* the longest run */
+    {"2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1"}, /* RFC 5952, 4.2.2: not for one group */
+    {"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"},
+    {"::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"},
+    {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+    {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
+    {"", NULL},
+    {"1", NULL},
+    {"1.2.3", NULL},
+    {"1.2.3.4.5", NULL},
+    {"1.2.3.", NULL},
+    {"1.2.3.4.", NULL},
+    {"1..2.3", NULL},
+    {"01.2.3.4", NULL},
+    {"1.2.3.00", NULL},
+    {"1.2.3.256", NULL},
+    {"1.2.3.4294967297", NULL},
+    {"16909060", NULL},
+    {"1.2.3.4 ", NULL},
+    {" 1.2.3.4", NULL},
+    {"1.2.3.4:80", NULL},
+    {"+1.2.3.4", NULL},
+    {"1.2.3.4/32", NULL},
+    {"[::1]", NULL},
+    {"fe80::1%eth0", NULL},
+    {"fe80::1%1", NULL},
+    {":", NULL},
+    {":::", NULL},
+    {"::1::", NULL},
+    {"1:::2", NULL},
+    {":1", NULL},
+    {"1:", NULL},
+    {"::1:", NULL},
+    {"1:2:3:4:5:6:7", NULL},
+    {"1:2:3:4:5:6:7:8:9", NULL},
+    {"1:2:3:4:5:6:7:8::", NULL},
+    {"::1:2:3:4:5:6:7:8", NULL},
+    {"1:2:3:4::5:6:7:8", NULL},
+    {"00001::", NULL},
+    {"::10000", NULL},
+    {"::g", NULL},
+    {"::01.2.3.4", NULL},
+    {"::1.2.3.4:5", NULL},
+    {"::1.2.3.4.5", NULL},
+    {"1.2.3.4::", NULL},
+    {"1:2:3:4:5:6:7:1.2.3.4", NULL},
+    {"1:2:3:4:5:1.2.3.4", NULL},
+};
+
 static void addresses_by_example(struct test *t)
 {
-    static const struct {
-        const char *text, *canonical; /* NULL: refused */
-    } rows[] = {
-        {"1.2.3.4", "1.2.3.4"},
-        {"0.0.0.0", "0.0.0.0"},
-        {"255.255.255.255", "255.255.255.255"},
-        {"::ffff:1.2.3.4", "1.2.3.4"},
-        {"::FFFF:102:304", "1.2.3.4"},
-        {"0:0:0:0:0:ffff:1.2.3.4", "1.2.3.4"},
-        {"::", "::"},
-        {"::1", "::1"},
-        {"1::", "1::"},
-        {"::1.2.3.4", "::102:304"},
-        {"64:ff9b::192.0.2.33", "64:ff9b::c000:221"},
-        {"2001:DB8::A", "2001:db8::a"},
-        {"2001:0db8:0:0:1:0:0:1", "2001:db8::1:0:0:1"},  /* RFC 5952, 4.2.3: the first of equal runs */
-        {"2001:0:0:1:0:0:0:1", "2001:0:0:1::1"},         /* the longest run */
-        {"2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1"}, /* RFC 5952, 4.2.2: not for one group */
-        {"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"},
-        {"::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"},
-        {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
-        {"ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"},
-        {"", NULL},
-        {"1", NULL},
-        {"1.2.3", NULL},
-        {"1.2.3.4.5", NULL},
-        {"1.2.3.", NULL},
-        {"1.2.3.4.", NULL},
-        {".1.2.3.4", NULL},
-        {"1..2.3", NULL},
-        {"01.2.3.4", NULL},
-        {"1.2.3.00", NULL},
-        {"1.2.3.256", NULL},
-        {"1.2.3.4294967297", NULL},
-        {"0x1.2.3.4", NULL},
-        {"16909060", NULL},
-        {"1.2.3.4 ", NULL},
-        {" 1.2.3.4", NULL},
-        {"1.2.3.4:80", NULL},
-        {"+1.2.3.4", NULL},
-        {"1.2.3.4/32", NULL},
-        {"[::1]", NULL},
-        {"fe80::1%eth0", NULL},
-        {"fe80::1%1", NULL},
-        {":", NULL},
-        {":::", NULL},
-        {"::1::", NULL},
-        {"1:::2", NULL},
-        {":1", NULL},
-        {"1:", NULL},
-        {"::1:", NULL},
-        {":1::", NULL},
-        {"1:2:3:4:5:6:7", NULL},
-        {"1:2:3:4:5:6:7:8:9", NULL},
-        {"1:2:3:4:5:6:7:8::", NULL},
-        {"::1:2:3:4:5:6:7:8", NULL},
-        {"1:2:3:4::5:6:7:8", NULL},
-        {"00001::", NULL},
-        {"::10000", NULL},
-        {"::g", NULL},
-        {"::01.2.3.4", NULL},
-        {"::1.2.3.4:5", NULL},
-        {"::1.2.3.4.5", NULL},
-        {"1.2.3.4::", NULL},
-        {"1:2:3:4:5:6:7:1.2.3.4", NULL},
-        {"1:2:3:4:5:1.2.3.4", NULL},
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < KW_COUNT_OF(address_rows); i++) {
         struct kw_address address;
-        check_ended_text(t, rows[i].text);
-        bool valid = kw_address_parse(kw_bytes_of_text(rows[i].text), &address);
-        if (valid != (rows[i].canonical != NULL)) {
-            fail_text(t, __LINE__, rows[i].text);
+        check_ended_text(t, address_rows[i].text);
+        bool valid = kw_address_parse(kw_bytes_of_text(address_rows[i].text), &address);
+        if (valid != (address_rows[i].canonical != NULL)) {
+            fail_text(t, __LINE__, address_rows[i].text);
         } else if (valid) {
             char text[KW_ADDRESS_TEXT_MAX];
-            CHECK_BYTES(t, kw_bytes_of(text, kw_address_format(&address, text)), kw_bytes_of_text(rows[i].canonical));
+            CHECK_BYTES(t, kw_bytes_of(text, kw_address_format(&address, text)),
+                        kw_bytes_of_text(address_rows[i].canonical));
         }
     }
     struct kw_address address;
@@ -270,65 +269,66 @@ static void writing_agrees_with_the_c_library(struct test *t)
 
 /* --- Ranges --- */
 
+static const struct {
+    const char *text, *canonical; /* NULL: refused */
+    const char *why;              /* a part of what is said */
+} range_rows[] = {
+    {"10.0.0.0/8", "10.0.0.0/8", NULL},
+    {"::ffff:10.0.0.0/104", "10.0.0.0/8", NULL},
+    {"::ffff:0:0/96", "0.0.0.0/0", NULL},
+    {"0.0.0.0/0", "0.0.0.0/0", NULL},
+    {"::/0", "::/0", NULL},
+    {"::/96", "::/96", NULL},
+    {"::fffe:0:0/95", "::fffe:0:0/95", NULL},
+    {"192.0.2.1", "192.0.2.1", NULL},
+    {"192.0.2.1/32", "192.0.2.1", NULL},
+    {"::1/128", "::1", NULL},
+    {"2001:db8::/32", "2001:db8::/32", NULL},
+    {"2001:DB8:0:0::/127", "2001:db8::/127", NULL},
+    {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", NULL},
+    {"", NULL, "no IPv4 or IPv6"},
+    {"10/8", NULL, "no IPv4 or IPv6"},
+    {"10.0.0.0-10.0.0.9", NULL, "no IPv4 or IPv6"},
+    {"010.0.0.0/8", NULL, "no IPv4 or IPv6"},
+    {"10.0.0.0/", NULL, "no plain number"},
+    {"10.0.0.0/08", NULL, "no plain number"},
+    {"10.0.0.0/+8", NULL, "no plain number"},
+    {"10.0.0.0/-8", NULL, "no plain number"},
+    {"10.0.0.0/ 8", NULL, "no plain number"},
+    {"10.0.0.0/8 ", NULL, "no plain number"},
+    {"10.0.0.0/8/8", NULL, "no plain number"},
+    {"10.0.0.0/255.0.0.0", NULL, "no plain number"},
+    {"10.0.0.0/18446744073709551624", NULL, "no plain number"}, /* 2 to the 64th, and 8 */
+    {"10.0.0.0/33", NULL, "more than 32"},
+    {"10.0.0.0/104", NULL, "more than 32"},
+    {"10.0.0.0/4294967304", NULL, "more than 32"},
+    {"::/129", NULL, "more than 128"},
+    {"::ffff:10.0.0.0/129", NULL, "more than 128"},
+    {"10.0.0.1/8", NULL, "host bits"},
+    {"10.0.0.1/31", NULL, "host bits"},
+    {"128.0.0.0/0", NULL, "host bits"},
+    {"::ffff:10.0.0.0/8", NULL, "host bits"},
+    {"::ffff:0:0/95", NULL, "host bits"},
+    {"2001:db8::1/64", NULL, "host bits"},
+    {"8000::/0", NULL, "host bits"},
+};
+
 static void ranges_by_example(struct test *t)
 {
-    static const struct {
-        const char *text, *canonical; /* NULL: refused */
-        const char *why;              /* a part of what is said */
-    } rows[] = {
-        {"10.0.0.0/8", "10.0.0.0/8", NULL},
-        {"::ffff:10.0.0.0/104", "10.0.0.0/8", NULL},
-        {"::ffff:0:0/96", "0.0.0.0/0", NULL},
-        {"0.0.0.0/0", "0.0.0.0/0", NULL},
-        {"::/0", "::/0", NULL},
-        {"::/96", "::/96", NULL},
-        {"::fffe:0:0/95", "::fffe:0:0/95", NULL},
-        {"192.0.2.1", "192.0.2.1", NULL},
-        {"192.0.2.1/32", "192.0.2.1", NULL},
-        {"::1/128", "::1", NULL},
-        {"2001:db8::/32", "2001:db8::/32", NULL},
-        {"2001:DB8:0:0::/127", "2001:db8::/127", NULL},
-        {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe/127", NULL},
-        {"", NULL, "no IPv4 or IPv6"},
-        {"/8", NULL, "no IPv4 or IPv6"},
-        {"10/8", NULL, "no IPv4 or IPv6"},
-        {"10.0.0.0-10.0.0.9", NULL, "no IPv4 or IPv6"},
-        {"010.0.0.0/8", NULL, "no IPv4 or IPv6"},
-        {"10.0.0.0/", NULL, "no plain number"},
-        {"10.0.0.0/08", NULL, "no plain number"},
-        {"10.0.0.0/+8", NULL, "no plain number"},
-        {"10.0.0.0/-8", NULL, "no plain number"},
-        {"10.0.0.0/ 8", NULL, "no plain number"},
-        {"10.0.0.0/8 ", NULL, "no plain number"},
-        {"10.0.0.0/8/8", NULL, "no plain number"},
-        {"10.0.0.0/255.0.0.0", NULL, "no plain number"},
-        {"10.0.0.0/18446744073709551624", NULL, "no plain number"}, /* 2 to the 64th, and 8 */
-        {"10.0.0.0/33", NULL, "more than 32"},
-        {"10.0.0.0/104", NULL, "more than 32"},
-        {"10.0.0.0/4294967304", NULL, "more than 32"},
-        {"::/129", NULL, "more than 128"},
-        {"::ffff:10.0.0.0/129", NULL, "more than 128"},
-        {"10.0.0.1/8", NULL, "host bits"},
-        {"10.0.0.1/31", NULL, "host bits"},
-        {"128.0.0.0/0", NULL, "host bits"},
-        {"::ffff:10.0.0.0/8", NULL, "host bits"},
-        {"::ffff:0:0/95", NULL, "host bits"},
-        {"2001:db8::1/64", NULL, "host bits"},
-        {"8000::/0", NULL, "host bits"},
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < KW_COUNT_OF(range_rows); i++) {
         struct kw_address_range range;
         memset(&range, 0xab, sizeof range);
         const char *why = NULL;
-        enum kw_status status = kw_address_range_parse(kw_bytes_of_text(rows[i].text), &range, &why);
-        if ((status == KW_OK) != (rows[i].canonical != NULL)) {
-            fail_text(t, __LINE__, rows[i].text);
+        enum kw_status status = kw_address_range_parse(kw_bytes_of_text(range_rows[i].text), &range, &why);
+        if ((status == KW_OK) != (range_rows[i].canonical != NULL)) {
+            fail_text(t, __LINE__, range_rows[i].text);
         } else if (status == KW_OK) {
             char text[KW_ADDRESS_RANGE_TEXT_MAX];
             size_t size = kw_address_range_format(&range, text);
-            CHECK_BYTES(t, kw_bytes_of(text, size), kw_bytes_of_text(rows[i].canonical));
-        } else if (status != KW_E_INVALID || why == NULL || strstr(why, rows[i].why) == NULL || range.bits != 0xab) {
-            fail_text(t, __LINE__, rows[i].text);
+            CHECK_BYTES(t, kw_bytes_of(text, size), kw_bytes_of_text(range_rows[i].canonical));
+        } else if (status != KW_E_INVALID || why == NULL || strstr(why, range_rows[i].why) == NULL ||
+                   range.bits != 0xab) {
+            fail_text(t, __LINE__, range_rows[i].text);
         }
     }
 }

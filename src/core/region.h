@@ -1,0 +1,46 @@
+/*
+ * Regions: where a key may be used from. A region is a country (ISO 3166-1 alpha-2, the officially assigned codes), a
+ * subdivision of one (ISO 3166-2, by form: "US-CA"), or a group of countries: "EU", or "EEA", which is the EU and
+ * Iceland, Liechtenstein and Norway. All in upper case. Where a caller is, others find out; nothing here looks it up.
+ */
+#ifndef KW_CORE_REGION_H
+#define KW_CORE_REGION_H
+
+#include <keyward/record.h>
+
+#define KW_REGION_MAX 6 /* two letters, '-', three more */
+
+/*
+ * A country, "EU", "EEA", or a country's code, '-' and 1 to 3 of A-Z and 0-9 (ISO 3166-2, 5.2). Which subdivisions a
+ * country really has changes every year and is not looked at. Lower case is refused, as are reserved codes ("UK").
+ */
+KW_MUST_USE bool kw_region_valid(struct kw_bytes region);
+
+/*
+ * Of two valid regions: a region covers itself, a country also its subdivisions, a group its countries and theirs, the
+ * EEA also the EU. Territories with a code of their own (GF, PR) are not covered by the country that they belong to.
+ */
+bool kw_region_covers(struct kw_bytes granted, struct kw_bytes wanted);
+
+/* Where a caller states to be. */
+struct kw_place {
+    struct kw_bytes country; /* "US" */
+    struct kw_bytes region;  /* "US-CA", or "CA" alone; empty when it is not known */
+};
+
+/* True when the country is one, and the region, if there is one, has the form of a subdivision of that country. */
+KW_MUST_USE bool kw_place_valid(const struct kw_place *place);
+
+/*
+ * True when one of the regions covers the place, which is valid. A subdivision does not cover a place of which only the
+ * country is known: who blocks by such a list has to see to that.
+ */
+bool kw_regions_hold(const struct kw_list *regions, const struct kw_place *place);
+
+/*
+ * True when every region of `inner` is covered by one of `outer`. Never true where `inner` covers more; but regions of
+ * `outer` are not put together: "EEA" is not within "EU", "IS", "LI" and "NO".
+ */
+bool kw_regions_within(const struct kw_list *inner, const struct kw_list *outer);
+
+#endif
