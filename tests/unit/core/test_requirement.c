@@ -125,6 +125,11 @@ static bool holds_name(void *context, struct kw_bytes scope)
     return false;
 }
 
+static bool holds_all(void *context, struct kw_bytes scope)
+{
+    return context == NULL && scope.size != 0;
+}
+
 static void judging_agrees_with_the_model(struct test *t)
 {
     int met_count = 0;
@@ -163,42 +168,48 @@ static void judging_agrees_with_the_model(struct test *t)
     CHECK(t, met_count > 5000 && met_count < 35000);
 }
 
+/* Each is its column of the table: bit n is its value in row n. So an expression of them is the column of it. */
+#define A 0xaaaaU
+#define B 0xccccU
+#define C 0xf0f0U
+#define D 0xff00U
+
 static void truth_by_table(struct test *t)
 {
-    for (unsigned held = 0; held < 16; held++) {
-        bool a = (held & 1) != 0;
-        bool b = (held & 2) != 0;
-        bool c = (held & 4) != 0;
-        bool d = (held & 8) != 0;
-        const struct {
-            const char *text;
-            bool met;
-        } rows[] = {
-            {"a", a},
-            {"(a)", a},
-            {"a AND b", a && b},
-            {"a OR b", a || b},
-            {"a OR b AND c", a || (b && c)},
-            {"a AND b OR c", (a && b) || c},
-            {"(a OR b) AND c", (a || b) && c},
-            {"a AND (b OR c)", a && (b || c)},
-            {"a AND (b OR d:*)", a && (b || d)},
-            {"a AND b OR c AND d:*", (a && b) || (c && d)},
-            {"a OR b AND c OR d:*", a || (b && c) || d},
-            {"a AND (b OR c) AND d:*", a && (b || c) && d},
-            {"((a OR b)AND(c OR d:*))", (a || b) && (c || d)},
-            {"a AND b AND c AND d:*", a && b && c && d},
-            {"a AND NOT", false},
-        };
-        for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+    static const struct {
+        const char *text;
+        unsigned column;
+    } rows[] = {
+        {"a", A},
+        {"(d:*)", D},
+        {"a AND b", A & B},
+        {"a OR b", A | B},
+        {"a OR b AND c", A | (B & C)},
+        {"a AND b OR c", (A & B) | C},
+        {"(a OR b) AND c", (A | B) & C},
+        {"a AND (b OR c)", A & (B | C)},
+        {"a AND b OR c AND d:*", (A & B) | (C & D)},
+        {"a OR b AND c OR d:*", A | (B & C) | D},
+        {"a AND (b OR c) AND d:*", A & (B | C) & D},
+        {"((a OR b)AND(c OR d:*))", (A | B) & (C | D)},
+        {"a AND b AND c AND d:*", A & B & C & D},
+        {"a OR AND", 0}, /* no requirement */
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        for (unsigned held = 0; held < 16; held++) {
             struct kw_bytes missing;
-            unsigned context = held;
-            if (kw_requirement_met(kw_bytes_of_text(rows[i].text), holds_name, &context, &missing) != rows[i].met) {
+            bool met = kw_requirement_met(kw_bytes_of_text(rows[i].text), holds_name, &held, &missing);
+            if (met != (rows[i].column >> held & 1)) {
                 test_fail(t, __FILE__, __LINE__, "\"%s\", %x", rows[i].text, held);
             }
         }
     }
 }
+
+#undef A
+#undef B
+#undef C
+#undef D
 
 static void missing_by_example(struct test *t)
 {
@@ -332,6 +343,31 @@ static void grammar_agrees_with_rewriting(struct test *t)
     CHECK(t, accepted > 2000);
 }
 
+/* Whatever stands there: a place within the text and a reason, or a requirement that all scopes meet and none does not.
+ */
+static void any_bytes_are_judged(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 12);
+    int accepted = 0;
+    for (int i = 0; i < 60000; i++) {
+        static const char *const alphabets[] = {"a ()", "ab: ANDOR()*", "a\xff\t\x01 OR"};
+        struct kw_bytes text = random_text(t, &arena, alphabets[i % 3], 0, 12);
+        size_t at = 0;
+        const char *why = NULL;
+        unsigned none = 0;
+        struct kw_bytes missing = {NULL, 0};
+        bool valid = kw_requirement_check(text, &at, &why) == KW_OK;
+        accepted += valid;
+        CHECK(t, valid ? why == NULL : at <= text.size && why != NULL && why[0] != 0);
+        CHECK(t, !kw_requirement_met(text, holds_name, &none, &missing));
+        CHECK(t, kw_requirement_met(text, holds_all, NULL, &missing) == valid);
+        CHECK(t, missing.size <= text.size && (missing.size != 0) == (text.size != 0));
+        kw_arena_reset(&arena);
+    }
+    CHECK(t, accepted > 1000);
+}
+
 static void caps_are_kept(struct test *t)
 {
     struct tree tree = {.size = 0};
@@ -403,6 +439,7 @@ int main(int argc, char **argv)
         TEST_CASE(missing_by_example),
         TEST_CASE(refusals_say_where_and_why),
         TEST_CASE(grammar_agrees_with_rewriting),
+        TEST_CASE(any_bytes_are_judged),
         TEST_CASE(caps_are_kept),
         TEST_CASE(nothing_is_asked_in_vain),
     };
