@@ -18,13 +18,11 @@ struct words {
     uint64_t high, low;
 };
 
+/* Written out, since compilers make one load of this, but not of a loop. */
 static inline uint64_t load(const uint8_t bytes[8])
 {
-    uint64_t value = 0;
-    for (size_t i = 0; i < 8; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
+    return (uint64_t)bytes[0] << 56 | (uint64_t)bytes[1] << 48 | (uint64_t)bytes[2] << 40 | (uint64_t)bytes[3] << 32 |
+           (uint64_t)bytes[4] << 24 | (uint64_t)bytes[5] << 16 | (uint64_t)bytes[6] << 8 | (uint64_t)bytes[7];
 }
 
 static inline struct words words_of(const uint8_t bytes[ADDRESS_SIZE])
@@ -271,7 +269,7 @@ static size_t write_hex(unsigned value, char *out)
 static size_t zeros_of(const unsigned groups[GROUP_COUNT], size_t *count_out)
 {
     size_t best = 0;
-    size_t best_count = 1;
+    size_t best_count = 0;
     for (size_t start = 0; start < GROUP_COUNT; start++) {
         size_t end = start;
         while (end < GROUP_COUNT && groups[end] == 0) {

@@ -271,13 +271,13 @@ static void places_by_example(struct test *t)
         const char *country, *region;
         bool valid, held; /* held by a rule on US-CA */
     } rows[] = {
-        {"US", "US-CA", true, true},   {"US", "CA", true, true},     {"US", "", true, false},
-        {"US", "NY", true, false},     {"US", "US-NY", true, false}, {"US", "US", true, false},
-        {"CA", "CA", true, false},     {"CA", "", true, false},      {"US", "CA-CA", false, false},
-        {"US", "US-", false, false},   {"US", "ca", false, false},   {"US", "CALI", false, false},
-        {"", "US-CA", false, false},   {"us", "CA", false, false},   {"EU", "", false, false},
-        {"USA", "CA", false, false},   {"U", "CA", false, false},    {"US", "US-CA-", false, false},
-        {"DE", "US-CA", false, false},
+        {"US", "US-CA", true, true}, {"US", "CA", true, true},      {"US", "", true, false},
+        {"US", "NY", true, false},   {"US", "US-NY", true, false},  {"US", "US", true, false},
+        {"CA", "CA", true, false},   {"CA", "", true, false},       {"US", "CA-CA", false, false},
+        {"US", "US-", false, false}, {"US", "ca", false, false},    {"US", "CALI", false, false},
+        {"", "US-CA", false, false}, {"us", "CA", false, false},    {"EU", "", false, false},
+        {"USA", "CA", false, false}, {"U", "CA", false, false},     {"US", "US-CA-", false, false},
+        {"US", "USA", true, false},  {"US", "USACA", false, false}, {"DE", "US-CA", false, false},
     };
     struct kw_list california = {KW_BYTES("\x05US-CA"), 1};
     struct kw_list damaged = {KW_BYTES("\x05US-C"), 1};
