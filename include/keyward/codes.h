@@ -19,6 +19,10 @@ extern "C" {
     X(REVOKED, 401, "The key was revoked.", "Create or rotate to a new key; a revoked key never comes back.") \
     X(EXPIRED, 401, "The key has expired.", "Create a new key or rotate this one with a new expiry.") \
     X(DISABLED, 403, "The key is disabled.", "Enable the key, or ask its owner to.") \
+    X(IP_NOT_ALLOWED, 403, "The key may not be used from this address.", \
+      "Use it from an address that it allows; a caller states its address as ip.") \
+    X(REGION_NOT_ALLOWED, 403, "The key may not be used from this region.", \
+      "Use it from a region that it allows; a caller states its region as geo.") \
     X(ENVIRONMENT_MISMATCH, 403, "The key belongs to another environment.", "Use a key of the environment asked for.") \
     X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.")
 
@@ -47,6 +51,10 @@ extern "C" {
     X(CANNOT_MODIFY_REVOKED, 409, "A revoked key cannot be changed.", "Create a new key.") \
     X(NOT_REVOKED, 409, "Only a revoked key can be erased.", "Revoke the key first.") \
     X(VERSION_CONFLICT, 409, "The key was changed in the meantime.", "Read it again and repeat the change.") \
+    X(EXCEEDS_PARENT, 400, "A child key may not do more than its parent.", \
+      "Give it less, or make it a key without a parent.") \
+    X(HAS_CHILDREN, 409, "The key has children that are alive.", \
+      "Revoke them first, or revoke with cascade, which ends them too.") \
     X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Create a new key for another value.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \

@@ -67,6 +67,10 @@ static inline struct kw_bytes kw_text(const char *text)
 
 /* Reads "key_…"; false when it is no id. */
 KW_API KW_MUST_USE bool kw_id_from_text(struct kw_bytes text, struct kw_id *id_out);
+/* Reads a range of struct kw_record's lists of addresses, as "192.0.2.0/24" and a NUL; false when it is none. */
+#define KW_RANGE_TEXT_SIZE 44
+KW_API KW_MUST_USE bool kw_range_to_text(struct kw_bytes packed, char text_out[KW_RANGE_TEXT_SIZE]);
+
 /* Writes "key_…" and a NUL: KW_ID_TEXT_SIZE + 1 bytes. */
 KW_API void kw_id_to_text(const struct kw_id *id, char *out);
 
@@ -82,27 +86,49 @@ struct kw_verify_request {
     struct kw_bytes resource; /* "website:123": the key must hold these scopes on it, here or globally */
     const struct kw_bytes *resource_scopes;
     size_t resource_scope_count;
+    struct kw_bytes
+        require;        /* scopes that it must hold: "read AND (invoices OR admin)", at most KW_REQUIRE_MAX bytes */
+    struct kw_bytes ip; /* where the request comes from: an address of IPv4 or IPv6 */
+    struct kw_bytes country; /* and a country of ISO 3166-1, with a part of it as in ISO 3166-2, or none */
+    struct kw_bytes region;
     /* Memory for the key's record, KW_RECORD_MAX bytes to be sure: then verdict.record is filled. NULL: not wanted. */
     void *record_memory;
     size_t record_memory_size;
 };
 
 struct kw_verdict {
-    enum kw_code code; /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
-    struct kw_id id;   /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
-    char missing[KW_SCOPE_MAX + 1]; /* INSUFFICIENT_SCOPE: the first scope that is missing */
+    enum kw_code code;       /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
+    struct kw_id id;         /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
+    struct kw_id refused_by; /* the parent whose rule refuses; none: the key's own */
+    char missing[KW_REQUIRE_MAX + 1]; /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing */
     bool has_record;
     struct kw_record record; /* borrows from record_memory */
 };
 
 /*
  * Decides. KW_OK whenever there is a verdict, whatever it says. A failure never reads as valid: verdict_out is
- * untouched, and the status is KW_E_INVALID for a request that cannot be asked (no such project; a resource, or a scope
- * that the verdict hangs on, of no valid form), KW_E_LIMIT when the record does not fit its memory, KW_E_UNAVAILABLE or
- * KW_E_CORRUPT when the key had to be looked up in the store.
+ * untouched, and the status is KW_E_INVALID for a request that cannot be asked (no such project; a resource,
+ * requirement, address or region, or a scope that the verdict hangs on, of no valid form), KW_E_LIMIT when the record
+ * does not fit its memory, KW_E_UNAVAILABLE or KW_E_CORRUPT when the key had to be looked up in the store.
  */
 KW_API KW_MUST_USE enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                                             struct kw_verdict *verdict_out);
+
+/* What came of one rule. */
+struct kw_rule_outcome {
+    const char *rule;    /* "address"; static, as is `outcome` */
+    const char *outcome; /* "passed", "refused", "none" (there is no such rule), "skipped" (nothing left to look at) */
+    enum kw_code code;   /* of a refusal, else KW_CODE_NONE */
+};
+#define KW_RULES_MAX 16
+
+/*
+ * As kw_verify, and the outcome of every rule in the order in which they are looked at: the first refusal is the
+ * verdict. Spends nothing.
+ */
+KW_API KW_MUST_USE enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_request *request,
+                                             struct kw_verdict *verdict_out,
+                                             struct kw_rule_outcome outcomes_out[KW_RULES_MAX], size_t *count_out);
 
 /*
  * Many at once, in less than half the time of one by one. As kw_verify; `statuses_out` and `verdicts_out` have `count`

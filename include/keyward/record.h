@@ -28,7 +28,14 @@ extern "C" {
 #define KW_RESOURCE_MAX 128 /* "website:123" */
 #define KW_RESOURCE_COUNT_MAX 64
 #define KW_METADATA_MAX 8192 /* JSON text */
-#define KW_RECORD_MAX 49152  /* an encoded record */
+#define KW_IP_TEXT_MAX 64
+#define KW_IP_COUNT_MAX 64      /* in a list of addresses and ranges */
+#define KW_REGION_MAX 6         /* "US-CA" */
+#define KW_REGION_COUNT_MAX 128 /* in a list of regions */
+#define KW_REQUIRE_MAX 512      /* a requirement of scopes */
+#define KW_POLICY_MAX 64
+#define KW_TEMPLATE_MAX 64
+#define KW_RECORD_MAX 53248 /* an encoded record */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
 struct kw_id {
@@ -94,6 +101,16 @@ struct kw_record {
     struct kw_id rotated_to;
     int64_t grace_until_ms;  /* of a rotated key: revoked from then on, reason "rotated" */
     struct kw_id lineage_id; /* the first key of its line of rotations */
+    /* Where it may be used from; an empty list is no rule, and what is blocked is blocked whatever is allowed. Ranges
+     * of addresses are packed ones (kw_range_to_text reads them). */
+    struct kw_list allowed_ips;
+    struct kw_list blocked_ips;
+    struct kw_list allowed_regions; /* "US", "US-CA", "EU" */
+    struct kw_list blocked_regions;
+    struct kw_bytes policy;
+    struct kw_bytes template_name;
+    struct kw_id parent_id; /* the lineage of the key that bounds this one */
+    bool has_children;      /* or had */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */
@@ -110,6 +127,12 @@ enum kw_given {
     KW_GIVEN_RESOURCES = 1 << 9,
     KW_GIVEN_EXPIRES_AT = 1 << 10, /* expires_at_ms; 0 clears the expiry */
     KW_GIVEN_EXPIRES_IN = 1 << 11,
+    KW_GIVEN_ALLOWED_IPS = 1 << 12,
+    KW_GIVEN_BLOCKED_IPS = 1 << 13,
+    KW_GIVEN_ALLOWED_REGIONS = 1 << 14,
+    KW_GIVEN_BLOCKED_REGIONS = 1 << 15,
+    KW_GIVEN_POLICY = 1 << 16,
+    KW_GIVEN_PARENT = 1 << 17,
 };
 
 /* The scopes that a key has on one resource: {"website:123", {"read", "write"}, 2}. */
@@ -137,6 +160,16 @@ struct kw_key_params {
     size_t resource_count;
     int64_t expires_at_ms;
     int64_t expires_in_ms;
+    const struct kw_bytes *allowed_ips; /* addresses and ranges: "192.0.2.1", "2001:db8::/32" */
+    size_t allowed_ip_count;
+    const struct kw_bytes *blocked_ips;
+    size_t blocked_ip_count;
+    const struct kw_bytes *allowed_regions; /* "US", "US-CA", "EU", "EEA" */
+    size_t allowed_region_count;
+    const struct kw_bytes *blocked_regions;
+    size_t blocked_region_count;
+    struct kw_bytes policy;
+    struct kw_id parent_id; /* creation: any key of the line that is to be the parent */
 };
 
 #ifdef __cplusplus

@@ -65,6 +65,7 @@ enum kw_option_place {
     KW_PLACE_JSON,      /* JSON as it is, or a file of it: @FILE */
     KW_PLACE_RESOURCES, /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
     KW_PLACE_RESOURCE,  /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
+    KW_PLACE_GEO,       /* "US" or "US-CA" as {"country": …, "region": …} */
     KW_PLACE_CLEAR,     /* names another option whose field is to be null */
 };
 
@@ -152,6 +153,7 @@ int kw_cmd_generate(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
+
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_help(struct kw_cli *cli, const struct kw_command_line *line);
 

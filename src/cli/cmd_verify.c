@@ -14,8 +14,9 @@ static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line 
         /* It is not repeated: it may well be the key. */
         return kw_fail(
             error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-            "'verify' reads the key from standard input or --key-file FILE, not from the command line, where "
-            "the shell's history and the list of processes show it");
+            "'%s' reads the key from standard input or --key-file FILE, not from the command line, where "
+            "the shell's history and the list of processes show it",
+            line->command->name);
     }
     if (path != NULL && line->operand_count > 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--key-file and '-' exclude each other: give one");
@@ -29,7 +30,12 @@ static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line 
     return status;
 }
 
-enum { VALID, CODE, RECORD, MISSING, MEMBER_COUNT };
+struct checklist {
+    struct kw_output *out;
+    struct kw_arena *arena;
+};
+
+enum { VALID, CODE, RECORD, MISSING, REFUSED_BY, CHECKS, MEMBER_COUNT };
 
 static void show_refusal(struct kw_output *out, const struct kw_member *members)
 {
@@ -48,6 +54,10 @@ static void show_refusal(struct kw_output *out, const struct kw_member *members)
     if (members[MISSING].type == KW_JSON_STRING) {
         kw_buffer_add_text(&out->text, "\nMissing: ");
         kw_text_clean(&out->text, members[MISSING].text);
+    }
+    if (members[REFUSED_BY].type == KW_JSON_STRING) {
+        kw_buffer_add_text(&out->text, "\nThe rule is its parent's: ");
+        kw_text_clean(&out->text, members[REFUSED_BY].text);
     }
     kw_buffer_add_byte(&out->text, '\n');
 }
@@ -69,12 +79,70 @@ static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *mem
     return status;
 }
 
+/* One line of the checklist: a mark, the rule, and what it says. */
+static enum kw_status show_check(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+{
+    enum { RULE, OUTCOME, DETAIL, LACKS, BY, COUNT };
+    static const struct {
+        const char *outcome, *mark, *colour, *text;
+    } looks[] = {
+        {"passed", "\u2713", KW_COLOUR_GREEN, "passed"},
+        {"refused", "\u2717", KW_COLOUR_RED, "refused"},
+        {"none", "-", "", "no such rule, nothing asked"},
+        {"skipped", "-", "", "not looked at"},
+    };
+    struct checklist *list = context;
+    struct kw_buffer *text = &list->out->text;
+    struct kw_member members[COUNT] = {
+        [RULE] = {"rule"}, [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"}, [LACKS] = {"missing"}, [BY] = {"refusedBy"}};
+    (void)item;
+    enum kw_status status = kw_members_read(raw, list->arena, members, COUNT);
+    for (size_t i = 0; status == KW_OK && i < KW_COUNT_OF(looks); i++) {
+        if (!kw_bytes_equal(members[OUTCOME].text, kw_bytes_of_text(looks[i].outcome))) {
+            continue;
+        }
+        bool is_coloured = list->out->colour && looks[i].colour[0] != '\0';
+        kw_buffer_add_format(text, "  %s%s%s ", is_coloured ? looks[i].colour : "", looks[i].mark,
+                             is_coloured ? KW_COLOUR_RESET : "");
+        kw_text_clean(text, members[RULE].text);
+        kw_buffer_add_format(text, "%*s", (int)(members[RULE].text.size < 13 ? 13 - members[RULE].text.size : 1), "");
+        bool has_detail = members[DETAIL].type == KW_JSON_STRING;
+        kw_text_clean(text, has_detail ? members[DETAIL].text : kw_bytes_of_text(looks[i].text));
+    }
+    if (members[LACKS].type == KW_JSON_STRING) {
+        kw_buffer_add_text(text, " Missing: ");
+        kw_text_clean(text, members[LACKS].text);
+    }
+    if (members[BY].type == KW_JSON_STRING) {
+        kw_buffer_add_text(text, " The rule is its parent's: ");
+        kw_text_clean(text, members[BY].text);
+    }
+    kw_buffer_add_byte(text, '\n');
+    return status;
+}
+
+static enum kw_status show_checks(struct kw_cli *cli, const struct kw_member *members, struct kw_arena *arena)
+{
+    struct checklist list = {&cli->out, arena};
+    if (members[CHECKS].type != KW_JSON_ARRAY_BEGIN) {
+        return KW_E_INVALID;
+    }
+    bool is_valid = members[VALID].type == KW_JSON_TRUE;
+    kw_buffer_add_text(&cli->out.text, is_valid ? "The key is valid for this request.\n\n" : "The key is refused: ");
+    if (!is_valid) {
+        kw_text_clean(&cli->out.text, members[CODE].text);
+        kw_buffer_add_text(&cli->out.text, "\n\n");
+    }
+    return kw_items_each(members[CHECKS].text, arena, show_check, &list);
+}
+
 /* KW_E_INVALID when the answer is no verdict. */
 static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json,
                                    struct kw_arena *arena, bool *valid_out)
 {
     struct kw_member members[MEMBER_COUNT] = {
-        [VALID] = {"valid"}, [CODE] = {"code"}, [RECORD] = {"record"}, [MISSING] = {"missing"}};
+        [VALID] = {"valid"},          [CODE] = {"code"},    [RECORD] = {"record"}, [MISSING] = {"missing"},
+        [REFUSED_BY] = {"refusedBy"}, [CHECKS] = {"checks"}};
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), arena, members, MEMBER_COUNT);
     if (status != KW_OK) {
         return status;
@@ -87,6 +155,9 @@ static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *a
         kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
         kw_buffer_add_byte(&cli->out.text, '\n');
         return KW_OK;
+    }
+    if (cli->command->key_call->is_dry_run) {
+        return show_checks(cli, members, arena);
     }
     if (*valid_out) {
         return show_valid(cli, members, arena);

@@ -39,6 +39,14 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
      .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
+    {.name = "allow-ip", .argument = "ADDRESS|RANGE", .help = "it works from here only: 192.0.2.1, 2001:db8::/32", \
+     .place = KW_PLACE_LIST, .field = "allowedIPs", .repeats = true}, \
+    {.name = "block-ip", .argument = "ADDRESS|RANGE", .help = "it never works from here", .place = KW_PLACE_LIST, \
+     .field = "blockedIPs", .repeats = true}, \
+    {.name = "allow-region", .argument = "REGION", .help = "it works in these only: US, US-CA, EU, EEA", \
+     .place = KW_PLACE_LIST, .field = "allowedRegions", .repeats = true}, \
+    {.name = "block-region", .argument = "REGION", .help = "it never works in these", .place = KW_PLACE_LIST, \
+     .field = "blockedRegions", .repeats = true}, \
     {.name = "expires-at", .argument = "TIME", .help = "until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
      .field = "expiresAt"}
 
@@ -56,6 +64,8 @@ static const struct kw_option create_options[] = {
     {.name = "env", .argument = "NAME", .help = "the environment: live (if it is not given) or test",
      .place = KW_PLACE_TEXT, .field = "env"},
     {.name = "public", .help = "a public key, which may stand in browsers", .place = KW_PLACE_TRUE, .field = "isPublic"},
+    {.name = "parent", .argument = "ID", .help = "a child of this key: it may do no more, and ends with it",
+     .place = KW_PLACE_TEXT, .field = "parentId"},
     OPTIONS_DESCRIBING,
 };
 
@@ -92,8 +102,14 @@ static const struct kw_option verify_options[] = {
      .field = "scopes", .repeats = true},
     {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "and on which resource",
      .place = KW_PLACE_RESOURCE, .field = "resource"},
+    {.name = "require", .argument = "EXPRESSION", .help = "scopes in AND, OR and (): 'read AND (invoices OR admin)'",
+     .place = KW_PLACE_TEXT, .field = "require"},
     {.name = "env", .argument = "NAME", .help = "the environment that it must belong to", .place = KW_PLACE_TEXT,
      .field = "env"},
+    {.name = "ip", .argument = "ADDRESS", .help = "the address that the request comes from", .place = KW_PLACE_TEXT,
+     .field = "ip"},
+    {.name = "geo", .argument = "REGION", .help = "the country or part of it that it comes from: US, US-CA",
+     .place = KW_PLACE_GEO, .field = "geo"},
 };
 
 static const struct kw_option generate_options[] = {
@@ -146,6 +162,8 @@ static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call verify_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true};
+static const struct kw_key_call explain_call = {
+    .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true, .is_dry_run = true};
 static const struct kw_key_call enable_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/enable", .has_body = true, .view = KW_VIEW_DONE, .done = "Enabled"};
 static const struct kw_key_call disable_call = {
@@ -188,6 +206,12 @@ static const struct kw_cli_command commands[] = {
               "that could not be found out.",
      .groups = {&verify_group, &where_group, &output_group},
      .example = "keyward verify --key-file key.txt --scope read"},
+    {.name = "explain", .summary = "Shows what each rule says of a key and a request.", .run = kw_cmd_verify,
+     .key_call = &explain_call, .operands = "[-]", .operands_max = 1,
+     .about = "As 'verify', with every rule on a line of its own and nothing spent. Exits with 0 if the key is valid, 1 if it\n"
+              "is not, and 2 if that could not be found out.",
+     .groups = {&verify_group, &where_group, &output_group},
+     .example = "keyward explain --key-file key.txt --scope read --ip 192.0.2.1"},
     {.name = "enable", .summary = "Lets a disabled key work again.", .run = kw_cmd_key, .key_call = &enable_call, ONE_ID,
      .groups = {&version_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},

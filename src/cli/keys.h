@@ -21,6 +21,7 @@ struct kw_key_call {
     const char *path; /* with "{id}" where the command's operand goes */
     bool has_body;    /* at least "{}" */
     bool sends_key;   /* the key that is to be verified, in the body */
+    bool is_dry_run;  /* dryRun, in the body */
     bool may_make;    /* on a data folder that is not there: make it */
     enum kw_view view;
     const char *done; /* KW_VIEW_DONE: "Revoked" */

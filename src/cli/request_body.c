@@ -186,9 +186,31 @@ static enum kw_status write_resource(struct body *body, const struct kw_option *
     return KW_OK;
 }
 
+/* A part of a country begins with the country. */
+static enum kw_status write_geo(struct body *body, const struct kw_option *option)
+{
+    struct kw_bytes value = kw_bytes_of_text(kw_line_value(body->line, option->name));
+    struct kw_bytes country, part;
+    bool has_part = kw_bytes_split(value, '-', &country, &part);
+    kw_json_begin_object(&body->writer);
+    kw_json_name(&body->writer, "country");
+    kw_json_string(&body->writer, has_part ? country : value);
+    if (has_part) {
+        kw_json_name(&body->writer, "region");
+        kw_json_string(&body->writer, value);
+    }
+    kw_json_end_object(&body->writer);
+    return KW_OK;
+}
+
 static enum kw_status (*const place_writers[])(struct body *, const struct kw_option *) = {
-    [KW_PLACE_TEXT] = write_text, [KW_PLACE_LIST] = write_list,           [KW_PLACE_TRUE] = write_true,
-    [KW_PLACE_JSON] = write_json, [KW_PLACE_RESOURCES] = write_resources, [KW_PLACE_RESOURCE] = write_resource,
+    [KW_PLACE_TEXT] = write_text,
+    [KW_PLACE_LIST] = write_list,
+    [KW_PLACE_TRUE] = write_true,
+    [KW_PLACE_JSON] = write_json,
+    [KW_PLACE_RESOURCES] = write_resources,
+    [KW_PLACE_RESOURCE] = write_resource,
+    [KW_PLACE_GEO] = write_geo,
     [KW_PLACE_CLEAR] = NULL,
 };
 
@@ -252,6 +274,10 @@ enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_byt
     if (line->command->key_call->sends_key) {
         kw_json_name(&body.writer, "key");
         kw_json_string(&body.writer, key);
+    }
+    if (line->command->key_call->is_dry_run) {
+        kw_json_name(&body.writer, "dryRun");
+        kw_json_bool(&body.writer, true);
     }
     for (size_t i = 0; i < line->given_count; i++) {
         enum kw_status status = write_given(&body, i);

@@ -84,6 +84,7 @@ enum kw__field_kind {
     KW__FIELD_CLEARED, /* a bool: its tag alone means false */
     KW__FIELD_LIST,
     KW__FIELD_RESOURCES,
+    KW__FIELD_RANGES, /* a list of packed ranges of addresses */
     KW__FIELD_SCHEME,
     KW__FIELD_TIME,
     KW__FIELD_UPDATED, /* a time that is present when it is not the creation's */
@@ -96,9 +97,10 @@ enum kw__field_kind {
 enum {
     KW__FIELD_HIDDEN = 1 << 0,     /* not in the record's JSON */
     KW__FIELD_UNCOMPARED = 1 << 1, /* not among the differences of two records */
+    KW__FIELD_SPARSE = 1 << 2,     /* a list that is in the JSON only when something is in it */
 };
 
-#define KW__LABEL_MAX 16
+#define KW__LABEL_MAX 24
 
 struct kw__field {
     char label[KW__LABEL_MAX + 1]; /* its name in JSON: comma, quoted name, colon */
@@ -111,7 +113,15 @@ struct kw__field {
 };
 
 /* Indexed by tag; tag 0 is no field. */
-#define KW__FIELD_COUNT 32
+#define KW__FIELD_COUNT 41
+/* The tags that other files name. They stand in a row. */
+enum {
+    KW__TAG_ALLOWED_IPS = 32,
+    KW__TAG_BLOCKED_IPS = 33,
+    KW__TAG_ALLOWED_REGIONS = 34,
+    KW__TAG_BLOCKED_REGIONS = 35,
+};
+
 extern const struct kw__field kw__fields[KW__FIELD_COUNT];
 
 static inline const void *kw__field_of(const struct kw_record *record, const struct kw__field *field)

@@ -1,7 +1,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/time.h"
+#include "core/address.h"
 #include "core/internal.h"
+#include "core/region.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -13,7 +15,8 @@
 _Static_assert(METADATA_DEPTH_MAX < KW_JSON_DEPTH_MAX, "metadata that is too deep is still read far enough to say so");
 _Static_assert(RESOURCES_SIZE_MAX + KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + LIST_OVERHEAD) +
                        KW_TAG_COUNT_MAX * (KW_TAG_MAX + LIST_OVERHEAD) + KW_METADATA_MAX + KW_DESCRIPTION_MAX +
-                       KW_REASON_MAX + 8 * 256 <=
+                       2 * KW_IP_COUNT_MAX * (KW_ADDRESS_RANGE_SIZE + 1) +
+                       2 * KW_REGION_COUNT_MAX * (KW_REGION_MAX + 1) + KW_REASON_MAX + 8 * 256 <=
                    KW_RECORD_MAX,
                "params that pass here make a record that can be encoded");
 
@@ -336,6 +339,64 @@ static enum kw_status check_expires_in(const struct check *check)
     return KW_OK;
 }
 
+static enum kw_status check_ips(const struct kw_bytes *ips, size_t count, const char *field, struct kw_error *error)
+{
+    if (count > KW_IP_COUNT_MAX) {
+        return kw_refuse(error, KW_CODE_INVALID_FIELD, field, "are too many: at most %d", KW_IP_COUNT_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct kw_address_range range;
+        const char *why;
+        if (kw_address_range_parse(ips[i], &range, &why) != KW_OK) {
+            char item[KW_ERROR_FIELD_MAX];
+            name_item(kw_bytes_of_text(field), i, item);
+            return kw_refuse(error, KW_CODE_INVALID_FIELD, item, "%s", why);
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status check_allowed_ips(const struct check *check)
+{
+    return check_ips(check->params->allowed_ips, check->params->allowed_ip_count, "allowedIPs", check->error);
+}
+
+static enum kw_status check_blocked_ips(const struct check *check)
+{
+    return check_ips(check->params->blocked_ips, check->params->blocked_ip_count, "blockedIPs", check->error);
+}
+
+static enum kw_status check_regions(const struct kw_bytes *regions, size_t count, const char *field,
+                                    struct kw_error *error)
+{
+    if (count > KW_REGION_COUNT_MAX) {
+        return kw_refuse(error, KW_CODE_INVALID_FIELD, field, "are too many: at most %d; use groups such as \"EU\"",
+                         KW_REGION_COUNT_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!kw_region_valid(regions[i])) {
+            char item[KW_ERROR_FIELD_MAX];
+            name_item(kw_bytes_of_text(field), i, item);
+            return kw_refuse(error, KW_CODE_INVALID_FIELD, item,
+                             "must be a country of ISO 3166-1 (\"US\"), a part of one as in ISO 3166-2 (\"US-CA\"), "
+                             "\"EU\" or \"EEA\", in capitals");
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status check_allowed_regions(const struct check *check)
+{
+    return check_regions(check->params->allowed_regions, check->params->allowed_region_count, "allowedRegions",
+                         check->error);
+}
+
+static enum kw_status check_blocked_regions(const struct check *check)
+{
+    return check_regions(check->params->blocked_regions, check->params->blocked_region_count, "blockedRegions",
+                         check->error);
+}
+
 static enum kw_status check_global_scopes(const struct check *check)
 {
     return check_scopes(check->params->scopes, check->params->scope_count, "scopes", check->error);
@@ -359,6 +420,10 @@ enum kw_status kw_key_params_check(const struct kw_key_params *params, int64_t n
         {KW_GIVEN_RESOURCES, check_resources},
         {KW_GIVEN_EXPIRES_AT, check_expires_at},
         {KW_GIVEN_EXPIRES_IN, check_expires_in},
+        {KW_GIVEN_ALLOWED_IPS, check_allowed_ips},
+        {KW_GIVEN_BLOCKED_IPS, check_blocked_ips},
+        {KW_GIVEN_ALLOWED_REGIONS, check_allowed_regions},
+        {KW_GIVEN_BLOCKED_REGIONS, check_blocked_regions},
     };
     struct check check = {params, now_ms, arena, error_out};
     for (size_t i = 0; i < KW_COUNT_OF(checks); i++) {

@@ -1,4 +1,5 @@
 #include "base/error.h"
+#include "core/address.h"
 #include "core/internal.h"
 #include "core/record.h"
 #include "core/transition.h"
@@ -146,6 +147,39 @@ static bool compact_json(struct kw_arena *arena, struct kw_bytes json, struct kw
     return true;
 }
 
+static bool pack_ranges(struct kw_arena *arena, const struct kw_bytes *texts, size_t count, struct kw_list *list_out)
+{
+    struct kw_bytes *ranges = kw_arena_take_array(arena, count, sizeof *ranges);
+    uint8_t *memory = kw_arena_take_array(arena, count, KW_ADDRESS_RANGE_SIZE);
+    if (ranges == NULL || memory == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct kw_address_range range = {.bits = 0};
+        const char *why;
+        if (kw_address_range_parse(texts[i], &range, &why) != KW_OK) {
+            return false; /* not after kw_key_params_check */
+        }
+        kw_address_range_pack(&range, memory + i * KW_ADDRESS_RANGE_SIZE);
+        ranges[i] = kw_bytes_of(memory + i * KW_ADDRESS_RANGE_SIZE, KW_ADDRESS_RANGE_SIZE);
+    }
+    return pack_set(arena, ranges, count, list_out);
+}
+
+/* False without memory. */
+static bool apply_rules(const struct kw_key_params *params, struct kw_arena *arena, struct kw_record *record)
+{
+    uint32_t given = params->given;
+    bool done = (given & KW_GIVEN_ALLOWED_IPS) == 0 ||
+                pack_ranges(arena, params->allowed_ips, params->allowed_ip_count, &record->allowed_ips);
+    done = done && ((given & KW_GIVEN_BLOCKED_IPS) == 0 ||
+                    pack_ranges(arena, params->blocked_ips, params->blocked_ip_count, &record->blocked_ips));
+    done = done && ((given & KW_GIVEN_ALLOWED_REGIONS) == 0 ||
+                    pack_set(arena, params->allowed_regions, params->allowed_region_count, &record->allowed_regions));
+    return done && ((given & KW_GIVEN_BLOCKED_REGIONS) == 0 ||
+                    pack_set(arena, params->blocked_regions, params->blocked_region_count, &record->blocked_regions));
+}
+
 static void apply_texts(const struct kw_key_params *params, int64_t now_ms, struct kw_record *record)
 {
     if ((params->given & KW_GIVEN_PUBLIC) != 0) {
@@ -189,5 +223,5 @@ enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_
         !pack_resources(arena, params->resources, params->resource_count, &record->resources)) {
         return kw__no_memory(error_out);
     }
-    return KW_OK;
+    return apply_rules(params, arena, record) ? KW_OK : kw__no_memory(error_out);
 }

@@ -1,4 +1,5 @@
 #include "base/time.h"
+#include "core/address.h"
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
@@ -98,6 +99,19 @@ static bool take_list(struct kw_bytes *rest, const struct kw__field *field, stru
     return true;
 }
 
+static bool are_ranges(const struct kw_list *list)
+{
+    struct kw_bytes rest = list->packed;
+    struct kw_bytes item;
+    struct kw_address_range range;
+    while (kw__list_next(&rest, &item)) {
+        if (!kw_address_range_unpack(item, &range)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool is_scope_list(struct kw_bytes packed)
 {
     struct kw_bytes last = {NULL, 0};
@@ -180,6 +194,8 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
         return sound(take_list(rest, field, member));
     case KW__FIELD_RESOURCES:
         return sound(take_resources(rest, field, member));
+    case KW__FIELD_RANGES:
+        return sound(take_list(rest, field, member) && are_ranges(member));
     case KW__FIELD_SCHEME:
         return take_scheme(rest, member);
     case KW__FIELD_TIME:

@@ -1,3 +1,4 @@
+#include "core/address.h"
 #include "core/internal.h"
 #include "core/record.h"
 
@@ -7,6 +8,9 @@
 #define MEMBER(member) .offset = offsetof(struct kw_record, member)
 #define FIELD(kind_, name, member) .kind = KW__FIELD_##kind_, LABEL(name), MEMBER(member)
 #define TEXT(name, member, max) FIELD(TEXT, name, member), .size_max = (max)
+#define RANGES(name, member) \
+    FIELD(RANGES, name, member), .size_max = KW_ADDRESS_RANGE_SIZE, .count_max = KW_IP_COUNT_MAX, \
+                                 .flags = KW__FIELD_SPARSE
 #define LIST(name, member, item_max, most) FIELD(LIST, name, member), .size_max = (item_max), .count_max = (most)
 
 /*
@@ -46,6 +50,14 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [29] = {FIELD(TIME, "graceUntil", grace_until_ms)},
     [30] = {FIELD(LINEAGE, "lineageId", lineage_id)},
     [31] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
+    [KW__TAG_ALLOWED_IPS] = {RANGES("allowedIPs", allowed_ips)},
+    [KW__TAG_BLOCKED_IPS] = {RANGES("blockedIPs", blocked_ips)},
+    [KW__TAG_ALLOWED_REGIONS] = {LIST("allowedRegions", allowed_regions, KW_REGION_MAX, KW_REGION_COUNT_MAX), .flags = KW__FIELD_SPARSE},
+    [KW__TAG_BLOCKED_REGIONS] = {LIST("blockedRegions", blocked_regions, KW_REGION_MAX, KW_REGION_COUNT_MAX), .flags = KW__FIELD_SPARSE},
+    [36] = {TEXT("policy", policy, KW_POLICY_MAX)},
+    [37] = {TEXT("template", template_name, KW_TEMPLATE_MAX)},
+    [38] = {FIELD(ID, "parentId", parent_id)},
+    [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
 };
 /* clang-format on */
 

@@ -1,4 +1,5 @@
 #include "base/time.h"
+#include "core/address.h"
 #include "core/digest.h"
 #include "core/id.h"
 #include "core/internal.h"
@@ -61,6 +62,20 @@ static void write_items(struct kw_json_writer *writer, struct kw_bytes packed)
     kw_json_end_array(writer);
 }
 
+static void write_ranges(struct kw_json_writer *writer, struct kw_bytes packed)
+{
+    struct kw_bytes item;
+    struct kw_address_range range;
+    char text[KW_ADDRESS_RANGE_TEXT_MAX];
+    kw_json_begin_array(writer);
+    while (kw__list_next(&packed, &item)) {
+        if (kw_address_range_unpack(item, &range)) {
+            kw_json_string(writer, kw_bytes_of(text, kw_address_range_format(&range, text)));
+        }
+    }
+    kw_json_end_array(writer);
+}
+
 static void write_resources(struct kw_json_writer *writer, struct kw_bytes packed)
 {
     struct kw_bytes resource;
@@ -101,6 +116,8 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_SET:
     case KW__FIELD_CLEARED:
     case KW__FIELD_LIST:
+    case KW__FIELD_RANGES:
+        return (field->flags & KW__FIELD_SPARSE) == 0 || ((const struct kw_list *)member)->count != 0;
     case KW__FIELD_RESOURCES:
     case KW__FIELD_SCHEME:
     case KW__FIELD_VERSION:
@@ -140,6 +157,9 @@ static void write_value(const struct kw_record *record, const struct kw__field *
         return;
     case KW__FIELD_LIST:
         write_items(writer, ((const struct kw_list *)member)->packed);
+        return;
+    case KW__FIELD_RANGES:
+        write_ranges(writer, ((const struct kw_list *)member)->packed);
         return;
     case KW__FIELD_RESOURCES:
         write_resources(writer, ((const struct kw_list *)member)->packed);
@@ -201,6 +221,7 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
         return *(const bool *)left == *(const bool *)right;
     case KW__FIELD_LIST:
     case KW__FIELD_RESOURCES:
+    case KW__FIELD_RANGES:
         return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
     case KW__FIELD_SCHEME:
         return a->digest_scheme == b->digest_scheme;
@@ -218,7 +239,7 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
 
 static bool is_list(const struct kw__field *field)
 {
-    return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES;
+    return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES || field->kind == KW__FIELD_RANGES;
 }
 
 /* Whether a record that is being born has something to show for `field`. */

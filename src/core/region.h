@@ -8,8 +8,6 @@
 
 #include <keyward/record.h>
 
-#define KW_REGION_MAX 6 /* two letters, '-', three more */
-
 /*
  * A country, "EU", "EEA", or a country's code, '-' and 1 to 3 of A-Z and 0-9 (ISO 3166-2, 5.2). Which subdivisions a
  * country really has changes every year and is not looked at. Lower case is refused, as are reserved codes ("UK").

@@ -12,9 +12,8 @@
 #ifndef KW_CORE_REQUIREMENT_H
 #define KW_CORE_REQUIREMENT_H
 
-#include <keyward/types.h>
+#include <keyward/record.h>
 
-#define KW_REQUIRE_MAX 512      /* bytes */
 #define KW_REQUIRE_SCOPE_MAX 32 /* scopes, the same one twice counting twice */
 #define KW_REQUIRE_DEPTH_MAX 8  /* parentheses within each other */
 

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "core/family.h"
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
@@ -28,14 +29,12 @@ static const struct {
     uint32_t given;
     const char *field;
 } fixed_fields[] = {
-    {KW_GIVEN_ENV, "env"},
-    {KW_GIVEN_PUBLIC, "isPublic"},
-    {KW_GIVEN_OWNER, "owner"},
-    {KW_GIVEN_ORG, "orgId"},
+    {KW_GIVEN_ENV, "env"},   {KW_GIVEN_PUBLIC, "isPublic"}, {KW_GIVEN_OWNER, "owner"},
+    {KW_GIVEN_ORG, "orgId"}, {KW_GIVEN_PARENT, "parentId"}, {KW_GIVEN_POLICY, "policy"},
 };
 
-#define FIXED_IN_UPDATE (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER)
-#define FIXED_IN_ROTATION (FIXED_IN_UPDATE | KW_GIVEN_ORG)
+#define FIXED_IN_UPDATE (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER | KW_GIVEN_PARENT)
+#define FIXED_IN_ROTATION (FIXED_IN_UPDATE | KW_GIVEN_ORG | KW_GIVEN_POLICY)
 #define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
 
 void kw__grace_end(struct kw_record *record)
@@ -117,9 +116,31 @@ static struct kw_record born(const struct step *step)
     return record;
 }
 
+/* What a child has from its parent where it was given nothing else. */
+static enum kw_status descend(const struct step *step, struct kw_record *record)
+{
+    const struct kw_record *parent = step->command->parent;
+    if (kw_record_status(parent, step->now_ms) == KW_KEY_REVOKED ||
+        kw_record_status(parent, step->now_ms) == KW_KEY_EXPIRED) {
+        return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "parentId",
+                         "names a key that has ended: its children would be dead from the start");
+    }
+    record->parent_id = parent->lineage_id;
+    record->owner = parent->owner;
+    record->org_id = parent->org_id;
+    record->expires_at_ms = parent->expires_at_ms;
+    return KW_OK;
+}
+
+static enum kw_status refuse_beyond_parent(const struct step *step, const struct kw_record *record)
+{
+    return step->command->parent == NULL ? KW_OK : kw_family_admits(step->command->parent, record, step->error);
+}
+
 static enum kw_status create(const struct step *step)
 {
-    if ((step->params->given & KW_GIVEN_OWNER) == 0 || step->params->owner.size == 0) {
+    bool names_owner = (step->params->given & KW_GIVEN_OWNER) != 0 && step->params->owner.size != 0;
+    if (!names_owner && step->command->parent == NULL) {
         return kw_refuse(step->error, KW_CODE_MISSING_FIELD, "ownerId",
                          "is required: give ownerId, or owner as \"team:ID\" or \"service:ID\"");
     }
@@ -129,11 +150,14 @@ static enum kw_status create(const struct step *step)
     }
     struct kw_record record = born(step);
     record.project = step->command->project;
-    status = kw__params_apply(step->params, step->now_ms, step->arena, &record, step->error);
-    if (status != KW_OK) {
-        return status;
+    status = step->command->parent == NULL ? KW_OK : descend(step, &record);
+    if (status == KW_OK) {
+        status = kw__params_apply(step->params, step->now_ms, step->arena, &record, step->error);
     }
-    return done(step, "key.created", &record);
+    if (status == KW_OK) {
+        status = refuse_beyond_parent(step, &record);
+    }
+    return status == KW_OK ? done(step, "key.created", &record) : status;
 }
 
 static enum kw_status update(const struct step *step)
@@ -154,10 +178,10 @@ static enum kw_status update(const struct step *step)
     }
     struct kw_record after = next_version(step);
     status = kw__params_apply(step->params, step->now_ms, step->arena, &after, step->error);
-    if (status != KW_OK) {
-        return status;
+    if (status == KW_OK) {
+        status = refuse_beyond_parent(step, &after);
     }
-    return done(step, "key.updated", &after);
+    return status == KW_OK ? done(step, "key.updated", &after) : status;
 }
 
 static enum kw_status enable(const struct step *step)
@@ -204,14 +228,15 @@ static enum kw_status refuse_wider(const struct step *step, const struct kw_reco
 {
     const struct kw_record *before = step->before;
     static const struct kw_list none;
-    const char *field = "resources";
+    const char *field = kw_places_beyond(successor, before);
     if (!kw_authority_within(&successor->scopes, &none, &before->scopes, &before->resources)) {
         field = "scopes";
-    } else if (kw_authority_within(&none, &successor->resources, &before->scopes, &before->resources)) {
-        return KW_OK;
+    } else if (!kw_authority_within(&none, &successor->resources, &before->scopes, &before->resources)) {
+        field = "resources";
     }
-    return kw_refuse(step->error, KW_CODE_INVALID_FIELD, field,
-                     "would let the new key do more than the old one: create a new key for that");
+    return field == NULL ? KW_OK
+                         : kw_refuse(step->error, KW_CODE_INVALID_FIELD, field,
+                                     "would let the new key do more than the old one: create a new key for that");
 }
 
 static enum kw_status admit_rotation(const struct step *step)
@@ -269,6 +294,9 @@ static enum kw_status rotate(const struct step *step)
     status = kw__params_apply(step->params, step->now_ms, step->arena, &successor, step->error);
     if (status == KW_OK) {
         status = refuse_wider(step, &successor);
+    }
+    if (status == KW_OK) {
+        status = refuse_beyond_parent(step, &successor);
     }
     if (status != KW_OK) {
         return status;

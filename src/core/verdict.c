@@ -2,17 +2,13 @@
 
 #include "core/internal.h"
 #include "core/record.h"
-#include "core/scope.h"
+#include "core/rules.h"
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
 _Static_assert(sizeof(struct kw_entry) <= 96, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
-
-#define ENTRY_BAD \
-    (KW_ENTRY_REVOKED | KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_LAPSED | \
-     KW_ENTRY_SEEN_ENDED)
 
 size_t kw_entry_size(size_t encoding_size)
 {
@@ -33,115 +29,150 @@ static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding)
     return part.size == 0 ? 0 : (uint16_t)(part.data - encoding.data);
 }
 
-enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
-                              struct kw_entry *entry_out)
+/* From the first to the last field on addresses and regions: their tags stand beside each other. */
+static struct kw_bytes rules_of(const struct kw_record *record)
 {
-    struct kw_record record;
-    enum kw_status status = kw_record_decode(encoding, &record);
+    const struct kw_list *lists[] = {&record->allowed_ips, &record->blocked_ips, &record->allowed_regions,
+                                     &record->blocked_regions};
+    struct kw_bytes rules = {NULL, 0};
+    for (size_t i = 0; i < KW_COUNT_OF(lists); i++) {
+        if (lists[i]->count == 0) {
+            continue;
+        }
+        const uint8_t *end = lists[i]->packed.data + lists[i]->packed.size;
+        if (rules.data == NULL) {
+            rules.data = lists[i]->packed.data - 1 - kw__leb128_size(lists[i]->count);
+        }
+        rules.size = (size_t)(end - rules.data);
+    }
+    return rules;
+}
+
+enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
+                              struct kw_entry *entry_out, struct kw_record *record_out)
+{
+    enum kw_status status = kw_record_decode(encoding, record_out);
     if (status != KW_OK) {
         return status;
     }
+    const struct kw_record *record = record_out;
+    struct kw_bytes rules = rules_of(record);
     *entry_out = (struct kw_entry){
-        .expires_at_ms = record.expires_at_ms == 0 ? INT64_MAX : record.expires_at_ms,
-        .grace_until_ms = record.grace_until_ms == 0 ? INT64_MAX : record.grace_until_ms,
-        .version = record.version,
+        .expires_at_ms = record->expires_at_ms == 0 ? INT64_MAX : record->expires_at_ms,
+        .grace_until_ms = record->grace_until_ms == 0 ? INT64_MAX : record->grace_until_ms,
+        .version = record->version,
         .project = project,
-        .flags = flags_of(&record, erased),
-        .env_size = (uint8_t)record.env.size,
-        .env_at = place_of(record.env, encoding),
-        .scopes_at = place_of(record.scopes.packed, encoding),
-        .scopes_size = (uint16_t)record.scopes.packed.size,
-        .resources_at = place_of(record.resources.packed, encoding),
-        .resources_size = (uint16_t)record.resources.packed.size,
+        .flags = flags_of(record, erased),
+        .env_size = (uint8_t)record->env.size,
+        .env_at = place_of(record->env, encoding),
+        .scopes_at = place_of(record->scopes.packed, encoding),
+        .scopes_size = (uint16_t)record->scopes.packed.size,
+        .resources_at = place_of(record->resources.packed, encoding),
+        .resources_size = (uint16_t)record->resources.packed.size,
         .record_size = (uint16_t)encoding.size,
-        .scope_count = (uint8_t)record.scopes.count,
-        .resource_count = (uint8_t)record.resources.count,
-        .scheme = (uint8_t)record.digest_scheme,
+        .scope_count = (uint8_t)record->scopes.count,
+        .resource_count = (uint8_t)record->resources.count,
+        .scheme = (uint8_t)record->digest_scheme,
+        .rules_at = place_of(rules, encoding),
+        .rules_size = (uint16_t)rules.size,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
     return KW_OK;
 }
 
-/* Why a key is refused whose flags or times speak against it, and whether somebody has to write down that a time
- * passed. */
-static struct kw_decision refuse_state(const struct kw_entry *entry, int64_t now_ms)
+/* The rules in the order of DESIGN section 5. */
+static const struct {
+    const char *name;
+    bool (*refuses)(const struct kw__hearing *hearing, struct kw_decision *decision);
+    bool (*applies)(const struct kw__hearing *hearing);
+} rules[KW_RULE_COUNT] = {
+    [KW_RULE_FORMAT] = {"format", NULL, NULL},
+    [KW_RULE_KNOWN] = {"known", NULL, NULL},
+    [KW_RULE_REVOKED] = {"revoked", kw__refuses_revoked, NULL},
+    [KW_RULE_EXPIRED] = {"expired", kw__refuses_expired, kw__has_expiry},
+    [KW_RULE_DISABLED] = {"disabled", kw__refuses_disabled, NULL},
+    [KW_RULE_ADDRESS] = {"address", kw__refuses_address, kw__has_address_rule},
+    [KW_RULE_REGION] = {"region", kw__refuses_region, kw__has_region_rule},
+    [KW_RULE_ENVIRONMENT] = {"environment", kw__refuses_environment, kw__asks_environment},
+    [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
+};
+
+const char *kw_rule_name(enum kw_rule rule)
 {
-    unsigned flags = kw_entry_flags(entry);
-    bool is_news = (flags & KW_ENTRY_NOTED) == 0;
-    if ((flags & KW_ENTRY_ERASED) != 0) {
+    return (size_t)rule < KW_COUNT_OF(rules) ? rules[rule].name : NULL;
+}
+
+const char *kw_outcome_name(enum kw_outcome outcome)
+{
+    static const char *const names[] = {
+        [KW_OUTCOME_PASSED] = "passed",
+        [KW_OUTCOME_REFUSED] = "refused",
+        [KW_OUTCOME_NONE] = "none",
+        [KW_OUTCOME_SKIPPED] = "skipped",
+    };
+    return (size_t)outcome < KW_COUNT_OF(names) ? names[outcome] : NULL;
+}
+
+static bool is_unknown(const struct kw_entry *entry, const struct kw_question *question)
+{
+    return entry == NULL || entry->project != question->project || (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0;
+}
+
+/* Rule by rule, of the key and everything that it stands under. */
+static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    struct kw__hearing hearing;
+    kw__hear(&hearing, entry, question, now_ms);
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+        struct kw_decision decision = {.code = KW_CODE_NONE};
+        if (rules[rule].refuses(&hearing, &decision)) {
+            return decision;
+        }
+    }
+    return (struct kw_decision){.is_open = hearing.is_open};
+}
+
+struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    if (is_unknown(entry, question)) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
-    if ((flags & KW_ENTRY_REVOKED) != 0) {
-        return (struct kw_decision){.code = KW_CODE_REVOKED};
-    }
-    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 || now_ms >= entry->grace_until_ms) {
-        return (struct kw_decision){.code = KW_CODE_REVOKED, .lapse_noticed = is_news};
-    }
-    if ((flags & KW_ENTRY_LAPSED) != 0) {
-        return (struct kw_decision){.code = KW_CODE_EXPIRED};
-    }
-    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 || now_ms >= entry->expires_at_ms) {
-        return (struct kw_decision){.code = KW_CODE_EXPIRED, .lapse_noticed = is_news};
-    }
-    return (struct kw_decision){.code = KW_CODE_DISABLED};
+    /*
+     * What a good key without bounds and rules on places passes, in as few branches as can be. Whatever does not pass
+     * is looked at again, rule by rule: so a refusal has one place that says why.
+     */
+    bool is_plain = ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < entry->expires_at_ms) &
+                    (now_ms < entry->grace_until_ms) & (entry->rules_size == 0) & (entry->parent == NULL) &
+                    (entry->policy == NULL) & (question->require.size == 0);
+    struct kw_bytes missing;
+    bool is_good = is_plain && kw__is_of_environment(entry, question->env) &&
+                   ((question->scope_count | question->resource_scope_count | question->resource.size) == 0 ||
+                    !kw__lacks_scope(entry, question, &missing));
+    return is_good ? (struct kw_decision){.code = KW_CODE_NONE} : decide_by_rule(entry, question, now_ms);
 }
 
-static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
+void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,
+                    struct kw_check checks_out[KW_RULE_COUNT])
 {
-    struct kw_bytes rest = resources->packed;
-    struct kw_bytes resource;
-    struct kw_list scopes;
-    while (kw_resources_next(&rest, &resource, &scopes)) {
-        if (kw_resource_covers(resource, wanted)) {
-            return true;
+    bool is_known = !is_unknown(entry, question);
+    checks_out[KW_RULE_FORMAT] = (struct kw_check){.outcome = KW_OUTCOME_PASSED};
+    checks_out[KW_RULE_KNOWN] = (struct kw_check){
+        .outcome = is_known ? KW_OUTCOME_PASSED : KW_OUTCOME_REFUSED,
+        .decision.code = is_known ? KW_CODE_NONE : KW_CODE_INVALID_KEY,
+    };
+    struct kw__hearing hearing;
+    if (is_known) {
+        kw__hear(&hearing, entry, question, now_ms);
+    }
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+        struct kw_check check = {.outcome = KW_OUTCOME_SKIPPED};
+        if (is_known && rules[rule].refuses(&hearing, &check.decision)) {
+            check.outcome = KW_OUTCOME_REFUSED;
+        } else if (is_known) {
+            bool applies = rules[rule].applies == NULL || rules[rule].applies(&hearing);
+            check.outcome = applies ? KW_OUTCOME_PASSED : KW_OUTCOME_NONE;
         }
+        checks_out[rule] = check;
     }
-    return false;
-}
-
-/* True, with the first of them, when scopes are asked for that are not held. It may be empty: that is no scope. */
-static bool lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
-{
-    struct kw_list scopes = {{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
-    struct kw_list resources = {{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
-    for (size_t i = 0; i < question->scope_count; i++) {
-        if (!kw_scopes_allow(&scopes, question->scopes[i])) {
-            *missing_out = question->scopes[i];
-            return true;
-        }
-    }
-    for (size_t i = 0; i < question->resource_scope_count; i++) {
-        if (!kw_resources_allow(&scopes, &resources, question->resource, question->resource_scopes[i])) {
-            *missing_out = question->resource_scopes[i];
-            return true;
-        }
-    }
-    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
-    *missing_out = question->resource;
-    return needs_any && scopes.count == 0 && !holds_grant_on(&resources, question->resource);
-}
-
-struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
-{
-    if (entry == NULL || entry->project != question->project) {
-        return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
-    }
-    /* One branch for what a good key passes: the order of refusals is looked at only when there is one. */
-    bool bad = ((kw_entry_flags(entry) & ENTRY_BAD) != 0) | (now_ms >= entry->expires_at_ms) |
-               (now_ms >= entry->grace_until_ms);
-    if (bad) {
-        return refuse_state(entry, now_ms);
-    }
-    if (question->env.size != 0 &&
-        !kw_bytes_equal(question->env, kw_bytes_of(entry->record + entry->env_at, entry->env_size))) {
-        return (struct kw_decision){.code = KW_CODE_ENVIRONMENT_MISMATCH};
-    }
-    if ((question->scope_count | question->resource_scope_count | question->resource.size) != 0) {
-        struct kw_bytes missing;
-        if (lacks_scope(entry, question, &missing)) {
-            return (struct kw_decision){.code = KW_CODE_INSUFFICIENT_SCOPE, .missing = missing};
-        }
-    }
-    return (struct kw_decision){.code = KW_CODE_NONE};
 }

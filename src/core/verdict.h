@@ -6,8 +6,10 @@
 #ifndef KW_CORE_VERDICT_H
 #define KW_CORE_VERDICT_H
 
+#include "core/address.h"
 #include "core/digest.h"
 #include "core/record.h"
+#include "core/region.h"
 #include <keyward/codes.h>
 #include <keyward/record.h>
 #include <string.h>
@@ -26,6 +28,19 @@ enum {
     KW_ENTRY_NOTED = 1 << 7,      /* and the command that will say so is on its way */
 };
 
+struct kw_entry;
+
+#define KW_FAMILY_DEPTH_MAX 8 /* generations below the first parent */
+
+/*
+ * Where the entry that bounds others is found now: that of the newest key of a parent's line, or of a policy. A key
+ * that stands under bounds may do what all of them and its own record allow.
+ */
+struct kw_bound {
+    struct kw_id id;        /* of the parent's lineage, or of the policy */
+    struct kw_entry *entry; /* atomic; NULL: not known (yet) */
+};
+
 struct kw_entry {
     uint8_t digest[KW_DIGEST_INDEX_SIZE];
     int64_t expires_at_ms;  /* INT64_MAX: never */
@@ -41,18 +56,22 @@ struct kw_entry {
     uint16_t record_size;
     uint8_t scope_count, resource_count;
     uint8_t scheme;
-    uint8_t record[]; /* the encoding (core/record.h) */
+    uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
+    const struct kw_bound *parent; /* NULL: none */
+    const struct kw_bound *policy; /* NULL: none */
+    uint8_t record[];              /* the encoding (core/record.h) */
 };
 
 /* Bytes that the entry of an encoding of that size takes. */
 size_t kw_entry_size(size_t encoding_size);
 
 /*
- * Fills `entry_out` (kw_entry_size bytes, 8-aligned). KW_E_CORRUPT, KW_E_NEWER as kw_record_decode. `erased` for a
- * tombstone.
+ * Fills `entry_out` (kw_entry_size bytes, 8-aligned), without bounds, and `record_out`, which borrows from `encoding`.
+ * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode. `erased` for a tombstone.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
-                                          struct kw_bytes encoding, struct kw_entry *entry_out);
+                                          struct kw_bytes encoding, struct kw_entry *entry_out,
+                                          struct kw_record *record_out);
 
 static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 {
@@ -73,25 +92,65 @@ static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
     return id;
 }
 
-/* What is asked. All borrowed. The resource must have passed kw_resource_valid; a text that is no scope is held by
- * nobody. */
+/* What is asked. All borrowed. The resource must have passed kw_resource_valid, the requirement kw_requirement_check,
+ * the place kw_place_valid; a text that is no scope is held by nobody. */
 struct kw_question {
     uint16_t project;
     struct kw_bytes env; /* empty: any */
     const struct kw_bytes *scopes;
     size_t scope_count;
+    struct kw_bytes require;  /* "read AND (invoices OR admin)"; empty: nothing */
     struct kw_bytes resource; /* "website:123"; with no scopes asked on it, any scope that holds there will do */
     const struct kw_bytes *resource_scopes;
     size_t resource_scope_count;
+    const struct kw_address *address; /* NULL: not stated, and refused where there is a rule on it */
+    const struct kw_place *place;     /* the same */
 };
 
 struct kw_decision {
-    enum kw_code code;       /* KW_CODE_NONE: valid */
-    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope that is missing */
-    bool lapse_noticed;      /* a time has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
+    enum kw_code code;            /* KW_CODE_NONE: valid */
+    bool is_open;                 /* no decision: a bound of this key is not known yet */
+    struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing */
+    const struct kw_entry *bound; /* the ancestor or policy that refuses; NULL: the key itself */
+    struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
 };
 
 /* Decides in the order of DESIGN section 5. `entry` NULL: unknown. No allocation, no lock, no clock. */
-struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+
+/* What is looked at, in this order. */
+enum kw_rule {
+    KW_RULE_FORMAT, /* these two are the caller's to decide: no entry, no rules */
+    KW_RULE_KNOWN,
+    KW_RULE_REVOKED,
+    KW_RULE_EXPIRED,
+    KW_RULE_DISABLED,
+    KW_RULE_ADDRESS,
+    KW_RULE_REGION,
+    KW_RULE_ENVIRONMENT,
+    KW_RULE_SCOPES,
+    KW_RULE_COUNT /* how many there are */
+};
+const char *kw_rule_name(enum kw_rule rule);
+
+enum kw_outcome {
+    KW_OUTCOME_PASSED,
+    KW_OUTCOME_REFUSED,
+    KW_OUTCOME_NONE,    /* the key has no such rule, and nothing of the kind was asked */
+    KW_OUTCOME_SKIPPED, /* an earlier one leaves nothing to look at */
+};
+const char *kw_outcome_name(enum kw_outcome outcome);
+
+struct kw_check {
+    enum kw_outcome outcome;
+    struct kw_decision decision; /* refused: as kw_decide would say if this were the first to refuse */
+};
+
+/*
+ * Every rule's outcome, by the functions that kw_decide decides by: the first refusal among them is what it answers.
+ * As there `entry` may be NULL. FORMAT counts as passed.
+ */
+void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,
+                    struct kw_check checks_out[KW_RULE_COUNT]);
 
 #endif

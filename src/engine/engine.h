@@ -53,13 +53,14 @@ int64_t kw_engine_now_ms(const struct kw_engine *engine);
 struct kw_verification {
     struct kw_bytes key;         /* in: as the caller sent it; empty: MISSING_KEY */
     struct kw_question question; /* in */
+    struct kw_check *checks;     /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
     bool needs_store; /* out: not decided: the index is still filling and does not know the key (KW_OP_LOAD, then again)
                        */
-    struct kw_bytes missing; /* out: INSUFFICIENT_SCOPE */
-    const struct kw_entry
-        *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
+    struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE */
+    const struct kw_entry *bound; /* out: the ancestor or policy that refuses; NULL: the key itself. Until read_end */
+    struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
     struct kw_digest digest; /* the engine's own */
 };
 

@@ -1,6 +1,8 @@
 #include "engine/index.h"
 
 #include "base/memory.h"
+#include "core/id.h"
+#include "engine/bounds.h"
 #include "engine/pool.h"
 #include "engine/rcu.h"
 
@@ -35,6 +37,7 @@ struct kw_index {
 
     pthread_mutex_t lock __attribute__((aligned(64))); /* writers: everything below, and the right to write above */
     struct kw_pool pool;
+    struct kw_bounds bounds;
     struct kw_entry *retired[RETIRED_MAX];
     size_t retired_count;
     uint64_t table_bytes;
@@ -182,6 +185,7 @@ void kw_index_free(struct kw_index *index)
     }
     kw_index_reclaim(index);
     table_free(index->table);
+    kw_bounds_deinit(&index->bounds);
     kw_pool_deinit(&index->pool);
     pthread_mutex_destroy(&index->lock);
     kw_free(index);
@@ -273,6 +277,38 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
     return KW_OK;
 }
 
+/* The bounds that a record's entry stands under. */
+static enum kw_status link_bounds(struct kw_index *index, const struct kw_record *record, struct kw_entry *entry)
+{
+    if (!kw_id_is_none(&record->parent_id)) {
+        entry->parent = kw_bounds_take(&index->bounds, &record->parent_id);
+        if (entry->parent == NULL) {
+            return KW_E_MEMORY;
+        }
+    }
+    /* What others stand under has its bound before it is seen, so that following it cannot fail. */
+    return record->has_children && kw_bounds_take(&index->bounds, &record->lineage_id) == NULL ? KW_E_MEMORY : KW_OK;
+}
+
+/*
+ * A line's bound is its newest key: the one that was not rotated. An older one of the line, which may come later from a
+ * slow reader, does not take its place; but a newer version of the entry that is there always does, since the old one
+ * will be freed.
+ */
+static void follow_bound(struct kw_index *index, const struct kw_record *record, struct kw_entry *entry)
+{
+    struct kw_bound *bound = kw_bounds_find(&index->bounds, &record->lineage_id);
+    if (bound == NULL) {
+        return;
+    }
+    struct kw_id id = bound->entry == NULL ? (struct kw_id){{0}} : kw_entry_id(bound->entry);
+    bool is_erased =
+        (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0; /* a tombstone has forgotten whether it was rotated */
+    if ((kw_id_is_none(&record->rotated_to) && !is_erased) || kw_id_equal(&id, &record->id)) {
+        __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
+    }
+}
+
 enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
                             struct kw_bytes encoding)
 {
@@ -280,17 +316,39 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
         return KW_E_CORRUPT; /* whatever a store hands out */
     }
     size_t size = kw_entry_size(encoding.size);
+    struct kw_record record;
     pthread_mutex_lock(&index->lock);
     struct kw_entry *entry = kw_pool_take(&index->pool, size);
-    enum kw_status status = entry == NULL ? KW_E_MEMORY : kw_entry_build(digest, project, erased, encoding, entry);
+    enum kw_status status =
+        entry == NULL ? KW_E_MEMORY : kw_entry_build(digest, project, erased, encoding, entry, &record);
+    status = status == KW_OK ? link_bounds(index, &record, entry) : status;
+    status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
-        status = put_locked(index, entry);
+        follow_bound(index, &record, entry);
     }
     if (status != KW_OK && entry != NULL) {
         kw_pool_give(&index->pool, entry, size);
     }
     pthread_mutex_unlock(&index->lock);
     return status == KW_E_CONFLICT ? KW_OK : status;
+}
+
+bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
+                       struct kw_id *unknown_out)
+{
+    *unknown_out = *lineage;
+    *generation_out = 0;
+    pthread_mutex_lock(&index->lock); /* which keeps entries from being freed, too */
+    const struct kw_bound *bound = kw_bounds_find(&index->bounds, lineage);
+    while (bound != NULL && bound->entry != NULL && bound->entry->parent != NULL &&
+           *generation_out <= KW_FAMILY_DEPTH_MAX) {
+        bound = bound->entry->parent;
+        *unknown_out = bound->id;
+        (*generation_out)++;
+    }
+    bool is_known = bound != NULL && bound->entry != NULL;
+    pthread_mutex_unlock(&index->lock);
+    return is_known;
 }
 
 void kw_index_set_complete(struct kw_index *index)

@@ -31,6 +31,13 @@ void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_diges
 KW_MUST_USE enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project,
                                         bool erased, struct kw_bytes encoding);
 
+/*
+ * True when the newest key of the line and all that it stands under are here: `generation_out` is how many lines stand
+ * above it. Else false, and `unknown_out` is the line that is missing.
+ */
+KW_MUST_USE bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
+                                   struct kw_id *unknown_out);
+
 /* Frees what was replaced; waits for readers. Called by writers now and then, outside of any read. */
 void kw_index_reclaim(struct kw_index *index);
 

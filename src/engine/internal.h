@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #define KW_SCHEMES_MAX 8
+#define KW_LINE_LENGTH_MAX 10000 /* rotations of one line */
 #define KW_DOUBTS_MAX 1024
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
@@ -99,6 +100,14 @@ void kw__writer_free(struct kw_engine *engine);
 
 /* Puts a row of the store into the index. */
 KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row);
+
+/*
+ * Puts the newest key of a line that has children, and all that stand above it, into the index, as far as they are
+ * missing. `generation_out` is how many lines stand above it. KW_E_NOT_FOUND: a line cannot be followed, since a key of
+ * it was erased; only the whole of the store will show its newest key.
+ */
+KW_MUST_USE enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lineage,
+                                           size_t *generation_out);
 
 /* A sink that copies one row's encoding and index data into a struct kw_found. */
 struct kw_found {

@@ -91,6 +91,17 @@ bool kw_id_from_text(struct kw_bytes text, struct kw_id *id_out)
     return kw_id_parse(text, id_out);
 }
 
+bool kw_range_to_text(struct kw_bytes packed, char text_out[KW_RANGE_TEXT_SIZE])
+{
+    _Static_assert(KW_RANGE_TEXT_SIZE == KW_ADDRESS_RANGE_TEXT_MAX + 1, "the text and a NUL");
+    struct kw_address_range range;
+    if (!kw_address_range_unpack(packed, &range)) {
+        return false;
+    }
+    text_out[kw_address_range_format(&range, text_out)] = '\0';
+    return true;
+}
+
 void kw_id_to_text(const struct kw_id *id, char *out)
 {
     kw_id_format(id, out);

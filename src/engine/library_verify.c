@@ -1,14 +1,41 @@
 #include "base/bytes.h"
 #include "core/id.h"
+#include "core/requirement.h"
 #include "core/scope.h"
 #include "engine/library.h"
 
 #define TOGETHER 32
 
-/* False when there is no such project, or the resource is none. */
-static bool ask(const struct kw_verify_request *request, struct kw_verification *v)
+/* What a question borrows beside the request's own texts. */
+struct asked {
+    struct kw_address address;
+    struct kw_place place;
+};
+
+/* False when what is stated of the place, or the requirement, is none. */
+static bool ask_rest(const struct kw_verify_request *request, struct asked *asked, struct kw_question *question)
+{
+    size_t at;
+    const char *why;
+    bool is_good = true;
+    if (request->ip.size > 0) {
+        is_good = kw_address_parse(request->ip, &asked->address);
+        question->address = &asked->address;
+    }
+    if ((request->country.size | request->region.size) > 0) {
+        asked->place = (struct kw_place){request->country, request->region};
+        is_good = is_good && kw_place_valid(&asked->place);
+        question->place = &asked->place;
+    }
+    question->require = request->require;
+    return is_good && (request->require.size == 0 || kw_requirement_check(request->require, &at, &why) == KW_OK);
+}
+
+/* False when there is no such project, or something is not what it should be. */
+static bool ask(const struct kw_verify_request *request, struct asked *asked, struct kw_verification *v)
 {
     v->key = request->key;
+    v->checks = NULL;
     v->question = (struct kw_question){.project = kw__project_of(request->project),
                                        .env = request->env,
                                        .scopes = request->scopes,
@@ -16,8 +43,12 @@ static bool ask(const struct kw_verify_request *request, struct kw_verification 
                                        .resource = request->resource,
                                        .resource_scopes = request->resource_scopes,
                                        .resource_scope_count = request->resource_scope_count};
-    return v->question.project != KW_PROJECT_NONE &&
-           (request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource));
+    bool is_good =
+        request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource);
+    if ((request->ip.size | request->country.size | request->region.size | request->require.size) != 0) {
+        is_good = is_good && ask_rest(request, asked, &v->question);
+    }
+    return is_good && v->question.project != KW_PROJECT_NONE;
 }
 
 static bool are_scopes(const struct kw_bytes *scopes, size_t count)
@@ -67,7 +98,8 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->entry != NULL) {
         verdict_out->id = kw_entry_id(v->entry);
     }
-    size_t missing_size = v->missing.size <= KW_SCOPE_MAX ? v->missing.size : 0;
+    verdict_out->refused_by = v->bound == NULL ? (struct kw_id){{0}} : kw_entry_id(v->bound);
+    size_t missing_size = v->missing.size <= KW_REQUIRE_MAX ? v->missing.size : 0;
     if (missing_size > 0) {
         memcpy(verdict_out->missing, v->missing.data, missing_size);
     }
@@ -101,26 +133,52 @@ static enum kw_status verify_after_load(struct keyward *keyward, const struct kw
     return status;
 }
 
+static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify_request *request,
+                                 struct kw_verification *v, struct kw_verdict *verdict_out)
+{
+    kw_engine_read_begin();
+    kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
+    enum kw_status status = v->needs_store ? KW_OK : answer(request, v, verdict_out);
+    kw_engine_read_end();
+    return v->needs_store ? verify_after_load(keyward, request, v, verdict_out) : status;
+}
+
 enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                          struct kw_verdict *verdict_out)
 {
     struct kw_verification v;
-    if (!ask(request, &v)) {
+    struct asked asked;
+    return ask(request, &asked, &v) ? verify_one(keyward, request, &v, verdict_out) : KW_E_INVALID;
+}
+
+enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_request *request,
+                          struct kw_verdict *verdict_out, struct kw_rule_outcome outcomes_out[KW_RULES_MAX],
+                          size_t *count_out)
+{
+    _Static_assert(KW_RULE_COUNT <= KW_RULES_MAX, "callers have room for all rules");
+    struct kw_verification v;
+    struct asked asked;
+    struct kw_check checks[KW_RULE_COUNT];
+    if (!ask(request, &asked, &v)) {
         return KW_E_INVALID;
     }
-    kw_engine_read_begin();
-    kw_engine_verify(keyward->engine, &v, kw_engine_now_ms(keyward->engine));
-    enum kw_status status = v.needs_store ? KW_OK : answer(request, &v, verdict_out);
-    kw_engine_read_end();
-    return v.needs_store ? verify_after_load(keyward, request, &v, verdict_out) : status;
+    v.checks = checks;
+    enum kw_status status = verify_one(keyward, request, &v, verdict_out);
+    for (size_t rule = 0; status == KW_OK && rule < KW_RULE_COUNT; rule++) {
+        outcomes_out[rule] = (struct kw_rule_outcome){
+            kw_rule_name((enum kw_rule)rule), kw_outcome_name(checks[rule].outcome), checks[rule].decision.code};
+    }
+    *count_out = status == KW_OK ? KW_RULE_COUNT : 0;
+    return status;
 }
 
 static void verify_together(struct keyward *keyward, const struct kw_verify_request *requests, size_t count,
                             enum kw_status *statuses_out, struct kw_verdict *verdicts_out)
 {
     struct kw_verification verifications[TOGETHER];
+    struct asked asked[TOGETHER];
     for (size_t i = 0; i < count; i++) {
-        statuses_out[i] = ask(&requests[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
+        statuses_out[i] = ask(&requests[i], &asked[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
         }

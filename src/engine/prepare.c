@@ -21,22 +21,52 @@ static const struct kw_work *touched_before(const struct kw_writer *writer, size
             *record_out = &work->change.after;
             return work;
         }
+        if (work->marks_parent && kw_id_equal(&work->parent.id, id)) {
+            *record_out = &work->parent;
+            return work;
+        }
     }
     return NULL;
 }
 
-static enum kw_status load_from_store(struct kw_engine *engine, struct kw_work *work)
+static enum kw_status load_from_store(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
+                                      struct kw_digest *digest_out)
 {
     struct kw_found found = {.arena = &engine->writer_state->arena};
-    enum kw_status status = engine->store->ops->find_by_id(engine->store, &work->op->id, kw__found_sink, &found);
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, id, kw__found_sink, &found);
     if (status == KW_OK) {
-        status = kw_record_decode(found.row.record, &work->before);
+        status = kw_record_decode(found.row.record, record_out);
     }
     if (status == KW_OK) {
-        work->before_digest.size = (uint8_t)found.row.digest.size;
-        memcpy(work->before_digest.bytes, found.row.digest.data, found.row.digest.size);
+        digest_out->size = (uint8_t)found.row.digest.size;
+        memcpy(digest_out->bytes, found.row.digest.data, found.row.digest.size);
     }
-    return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, status);
+    return status;
+}
+
+/* The digest under which an earlier operation of the group has put that record. */
+static const struct kw_digest *digest_in(const struct kw_work *work, const struct kw_record *record)
+{
+    return record == &work->change.successor ? &work->digests[1]
+           : record == &work->parent         ? &work->parent_digest
+                                             : &work->digests[0];
+}
+
+/* A key as the group has left it so far. KW_E_NOT_FOUND also when the group has erased it. */
+static enum kw_status load_key(struct kw_engine *engine, size_t index, const struct kw_id *id,
+                               struct kw_record *record_out, struct kw_digest *digest_out)
+{
+    const struct kw_record *record = NULL;
+    const struct kw_work *earlier = touched_before(engine->writer_state, index, id, &record);
+    if (earlier == NULL) {
+        return load_from_store(engine, id, record_out, digest_out);
+    }
+    if (record == &earlier->change.after && earlier->change.erased) {
+        return KW_E_NOT_FOUND;
+    }
+    *record_out = *record;
+    *digest_out = *digest_in(earlier, record);
+    return KW_OK;
 }
 
 /* What was seen to have passed counts, though the record does not say so yet. */
@@ -57,20 +87,9 @@ static void apply_seen(struct kw_engine *engine, struct kw_work *work)
 static enum kw_status load(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
-    const struct kw_record *record = NULL;
-    const struct kw_work *earlier = touched_before(engine->writer_state, index, &work->op->id, &record);
-    if (earlier == NULL) {
-        enum kw_status status = load_from_store(engine, work);
-        if (status != KW_OK) {
-            return status;
-        }
-    } else {
-        bool is_successor = record == &earlier->change.successor;
-        work->before = *record;
-        work->before_digest = earlier->digests[is_successor ? 1 : 0];
-        if (!is_successor && earlier->change.erased) {
-            return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
-        }
+    enum kw_status status = load_key(engine, index, &work->op->id, &work->before, &work->before_digest);
+    if (status != KW_OK) {
+        return kw__store_failed(&work->op->error, status);
     }
     const struct kw_project *project = kw_project_by_number(work->op->project);
     if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
@@ -81,6 +100,88 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     }
     work->has_before = true;
     return KW_OK;
+}
+
+static enum kw_status refuse_parent(struct kw_op *op, const char *why)
+{
+    return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "parentId", "%s", why);
+}
+
+static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work *work)
+{
+    size_t generation = 0;
+    if (kw_id_is_none(&work->parent.parent_id)) {
+        return KW_OK;
+    }
+    enum kw_status status = kw__load_family(engine, &work->parent.parent_id, &generation);
+    if (status != KW_OK) {
+        return kw__store_failed(&work->op->error, status == KW_E_NOT_FOUND ? KW_E_UNAVAILABLE : status);
+    }
+    /* Of a parent whose own parent is of that generation, a child is two further. */
+    if (generation + 2 > KW_FAMILY_DEPTH_MAX) {
+        return refuse_parent(work->op, "is too deep in its family: at most 8 generations stand below the first key");
+    }
+    return KW_OK;
+}
+
+/*
+ * The newest key of the line that is the parent: from the key that a creation names, or from the first of the line,
+ * along its rotations.
+ */
+static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct kw_id id)
+{
+    struct kw_work *work = &engine->writer_state->works[index];
+    const struct kw_project *project = kw_project_by_number(work->op->project);
+    for (size_t step = 0; step < KW_LINE_LENGTH_MAX; step++) {
+        enum kw_status status = load_key(engine, index, &id, &work->parent, &work->parent_digest);
+        if (status == KW_E_NOT_FOUND || (status == KW_OK && !kw_bytes_equal(work->parent.project, project->name))) {
+            return refuse_parent(work->op, "names no key of this project");
+        }
+        if (status != KW_OK) {
+            return kw__store_failed(&work->op->error, status);
+        }
+        if (kw_id_is_none(&work->parent.rotated_to)) {
+            work->has_parent = true;
+            return KW_OK;
+        }
+        id = work->parent.rotated_to;
+    }
+    return refuse_parent(work->op, "names a key that was rotated too often");
+}
+
+/* The parent of a child as it stands in the index, which is where the group's changes come from and go to. */
+static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_bytes encoding = {NULL, 0};
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
+    const struct kw_entry *parent =
+        entry == NULL || entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+    enum kw_status status = parent == NULL
+                                ? KW_E_NOT_FOUND
+                                : kw_arena_copy(&engine->writer_state->arena, kw_entry_record(parent), &encoding);
+    kw_index_read_end();
+    status = status == KW_OK ? kw_record_decode(encoding, &work->parent) : status;
+    work->has_parent = status == KW_OK;
+    return status;
+}
+
+/* Finds the parent that a new child names, or an old one has. */
+static enum kw_status find_parent(struct kw_engine *engine, size_t index)
+{
+    struct kw_work *work = &engine->writer_state->works[index];
+    struct kw_op *op = work->op;
+    bool is_creation = op->kind == KW_OP_CREATE;
+    bool names_parent = is_creation && op->params != NULL && (op->params->given & KW_GIVEN_PARENT) != 0;
+    bool has_parent = (op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE) && !kw_id_is_none(&work->before.parent_id);
+    if (has_parent) {
+        return copy_parent(engine, work) == KW_OK ? KW_OK : load_parent(engine, index, work->before.parent_id);
+    }
+    if (!names_parent) {
+        return KW_OK;
+    }
+    enum kw_status status = load_parent(engine, index, op->params->parent_id);
+    return status == KW_OK ? admit_generation(engine, work) : status;
 }
 
 static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_format *format, struct kw_secret *key_out)
@@ -107,6 +208,9 @@ static const struct kw_environment *environment_of(const struct kw_work *work)
     const struct kw_key_params *params = work->op->params;
     if (work->has_before) {
         return kw_project_environment(project, work->before.env);
+    }
+    if (work->has_parent && (params->given & KW_GIVEN_ENV) == 0) {
+        return kw_project_environment(project, work->parent.env);
     }
     if (params != NULL && (params->given & KW_GIVEN_ENV) != 0) {
         return kw_project_environment(project, params->env);
@@ -321,6 +425,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .project = kw_project_by_number(op->project)->name,
                                  .params = op->params,
                                  .birth = bears ? birth : NULL,
+                                 .parent = work->has_parent ? &work->parent : NULL,
                                  .actor = op->actor,
                                  .reason = op->reason,
                                  .grace_ms = op->grace_ms,
@@ -328,6 +433,18 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
     return status != KW_OK ? status : check_management(work);
+}
+
+/* With its first child a parent's record says so: then the index keeps a bound for its line from the start. */
+static enum kw_status mark_parent(struct kw_engine *engine, struct kw_work *work)
+{
+    if (work->parent.has_children) {
+        return KW_OK;
+    }
+    uint64_t version = work->parent.version++;
+    work->parent.has_children = true;
+    work->marks_parent = true;
+    return add_put(engine, work, &work->parent, &work->parent_digest, false, version);
 }
 
 enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
@@ -338,6 +455,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         op->now_ms = kw_engine_now_ms(engine);
     }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    status = status != KW_OK ? status : find_parent(engine, index);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {
         return status;
@@ -351,6 +469,9 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
                      work->has_before ? work->before.version : 0);
     if (status == KW_OK && work->change.has_successor) {
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
+    }
+    if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
+        status = mark_parent(engine, work);
     }
     return status != KW_OK ? status : add_account(engine, work);
 }

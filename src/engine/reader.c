@@ -140,6 +140,18 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
     return KW_OK;
 }
 
+/* A line that cannot be followed stays unknown: its children are refused until the whole of the store was read. */
+static enum kw_status load_parents(struct kw_engine *engine, struct kw_bytes encoding)
+{
+    struct kw_record record;
+    size_t generation;
+    enum kw_status status = kw_record_decode(encoding, &record);
+    if (status == KW_OK && !kw_id_is_none(&record.parent_id)) {
+        status = kw__load_family(engine, &record.parent_id, &generation);
+    }
+    return status;
+}
+
 static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
 {
     uint8_t memory[2048];
@@ -154,6 +166,7 @@ static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
                                                     kw__found_sink, &found);
     }
     status = status == KW_OK ? kw__index_row(engine, &found.row) : status;
+    status = status == KW_OK ? load_parents(engine, found.row.record) : status;
     kw_arena_reset(&arena);
     __atomic_fetch_add(&engine->store_loads, 1, __ATOMIC_RELAXED);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);

@@ -40,21 +40,38 @@ static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw
     __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
 }
 
+/* Nothing is looked at after the form was refused. */
+static void explain_form(struct kw_check checks[KW_RULE_COUNT], enum kw_code code)
+{
+    for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
+        checks[rule] = (struct kw_check){.outcome = KW_OUTCOME_SKIPPED};
+    }
+    checks[KW_RULE_FORMAT] = (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = code};
+}
+
+static bool refuse_form(struct kw_verification *v, enum kw_code code)
+{
+    v->code = code;
+    if (v->checks != NULL) {
+        explain_form(v->checks, code);
+    }
+    return false;
+}
+
 /* Refuses what needs no look-up. True when there is a digest to look up. */
 static bool admit(struct kw_verification *v)
 {
     v->code = KW_CODE_NONE;
     v->needs_store = false;
     v->entry = NULL;
+    v->bound = NULL;
     v->missing = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
-        v->code = KW_CODE_MISSING_KEY;
-        return false;
+        return refuse_form(v, KW_CODE_MISSING_KEY);
     }
     const struct kw_project *project = kw_project_by_number(v->question.project);
     if (project == NULL || !kw_key_well_formed(v->key) || !kw_project_has_prefix_of(project, v->key)) {
-        v->code = KW_CODE_INVALID_FORMAT;
-        return false;
+        return refuse_form(v, KW_CODE_INVALID_FORMAT);
     }
     return true;
 }
@@ -83,11 +100,20 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
         return;
     }
     struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
+    if (v->checks != NULL) {
+        kw_decide_each(entry, &v->question, now_ms, v->checks);
+    }
+    if (decision.is_open) {
+        /* A parent that is in no store, or not in the index yet: nobody says that this key may go. */
+        v->needs_store = !complete;
+        decision.code = KW_CODE_REVOKED;
+    }
     v->code = decision.code;
     v->missing = decision.missing;
+    v->bound = decision.bound;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
-    if (entry != NULL && decision.lapse_noticed) {
-        note_lapse(engine, entry, decision.code, now_ms);
+    if (decision.lapsed != NULL) {
+        note_lapse(engine, decision.lapsed, decision.code, now_ms);
     }
 }
 

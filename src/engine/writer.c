@@ -86,7 +86,8 @@ static void remember_doubt(struct kw_engine *engine, const struct kw_digest *dig
 static void publish(struct kw_engine *engine, struct kw_work *work)
 {
     bool is_seen = true;
-    for (size_t i = 0; i < work->put_count; i++) {
+    /* A successor before the key that it follows: children of their line are never without a parent. */
+    for (size_t i = work->put_count; i-- > 0;) {
         const struct kw_store_row *row = &work->puts[i].row;
         if (kw_index_put(engine->index, &work->digests[i], work->op->project, row->erased, row->record) != KW_OK) {
             condemn(engine, &work->digests[i]);

@@ -18,6 +18,10 @@ struct kw_work {
     struct kw_record before;
     struct kw_digest before_digest;
     bool has_before;
+    struct kw_record parent; /* of a child: the newest key of its parent's line */
+    struct kw_digest parent_digest;
+    bool has_parent;
+    bool marks_parent; /* `parent` is written too: it has its first child */
     struct kw_change change;
     struct kw_digest digests[2]; /* of the rows that are written: the key, and a successor */
     struct kw_store_put puts[2];

@@ -83,7 +83,7 @@ static const struct kw_project *project_of(const struct kw_request *request, con
 }
 
 /* Whether the key holds the route's scope: in the project, or everywhere where there is no such project. */
-static bool holds_scope(const struct kw_request *request, const struct kw_entry *entry)
+static bool holds_scope(const struct kw_request *request, struct kw_entry *entry)
 {
     uint8_t resource[sizeof PROJECT_START + KW_PROJECT_MAX] = PROJECT_START;
     struct kw_bytes scope = kw_bytes_of_text(request->route->scope);
@@ -122,7 +122,7 @@ static enum kw_status note_actor(struct kw_request *request, const struct kw_ent
 }
 
 /* The key is valid: may it do this, and in which project? */
-static enum kw_status admit(struct kw_request *request, const struct kw_entry *entry, struct kw_error *error)
+static enum kw_status admit(struct kw_request *request, struct kw_entry *entry, struct kw_error *error)
 {
     request->project = project_of(request, entry);
     if (!holds_scope(request, entry)) {

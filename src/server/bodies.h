@@ -12,7 +12,8 @@
 /* Of creations, updates and rotations. */
 struct kw_key_body {
     struct kw_key_params params;
-    int64_t grace_ms; /* rotations */
+    struct kw_bytes parent; /* creations: a key's id as text */
+    int64_t grace_ms;       /* rotations */
 };
 
 /* Of revocations and disablings. */
@@ -27,12 +28,21 @@ struct kw_resource_body {
     size_t scope_count;
 };
 
+struct kw_place_body {
+    struct kw_bytes country; /* empty: no place was given */
+    struct kw_bytes region;
+};
+
 struct kw_verify_body {
     struct kw_bytes key;
     struct kw_bytes env;
     const struct kw_bytes *scopes;
     size_t scope_count;
     struct kw_resource_body resource;
+    struct kw_bytes require;
+    struct kw_bytes ip;
+    struct kw_place_body geo;
+    bool dry_run;
 };
 
 struct kw_verify_many_body {

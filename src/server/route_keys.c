@@ -198,7 +198,15 @@ static void submit(struct kw_request *request, struct kw_op *op)
 
 void kw__keys_create(struct kw_request *request)
 {
-    const struct kw_key_body *body = request->body;
+    struct kw_key_body *body = request->body;
+    bool names_parent = (body->params.given & KW_GIVEN_PARENT) != 0;
+    if (names_parent && !kw_id_parse(body->parent, &body->params.parent_id)) {
+        struct kw_error error;
+        (void)kw_refuse(&error, KW_CODE_INVALID_FIELD, "parentId",
+                        "must be the id of a key: \"key_\" and 26 characters");
+        kw__finish_error(request, &error);
+        return;
+    }
     struct kw_op *op = kw__op_begin(request, KW_OP_CREATE, answer_new_key);
     if (op != NULL) {
         op->params = &body->params;

@@ -1,7 +1,9 @@
 #include "server/inquiry.h"
 
 #include "base/error.h"
+#include "core/id.h"
 #include "core/record.h"
+#include "core/requirement.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -41,6 +43,61 @@ static enum kw_status join_resource(struct kw_arena *arena, const struct kw_reso
     return has_colon || !kw_resource_valid(*resource_out) ? refuse_resource(body, error) : KW_OK;
 }
 
+/* Memory for what a question states beside its texts. */
+struct stated {
+    struct kw_address address;
+    struct kw_place place;
+    struct kw_check checks[KW_RULE_COUNT];
+};
+
+static enum kw_status state_place(const struct kw_verify_body *body, struct stated *stated,
+                                  struct kw_question *question, struct kw_error *error)
+{
+    if (body->ip.size > 0) {
+        if (!kw_address_parse(body->ip, &stated->address)) {
+            return kw_refuse(error, KW_CODE_INVALID_FIELD, "ip",
+                             "must be an address of IPv4 or IPv6, such as \"192.0.2.1\" or \"2001:db8::1\"");
+        }
+        question->address = &stated->address;
+    }
+    if (body->geo.country.size > 0) {
+        stated->place = (struct kw_place){body->geo.country, body->geo.region};
+        if (!kw_place_valid(&stated->place)) {
+            return kw_refuse(error, KW_CODE_INVALID_FIELD, "geo",
+                             "must be a country of ISO 3166-1, such as \"US\", and a part of it, such as \"US-CA\"");
+        }
+        question->place = &stated->place;
+    }
+    return KW_OK;
+}
+
+static enum kw_status require(const struct kw_verify_body *body, struct kw_question *question, struct kw_error *error)
+{
+    size_t at;
+    const char *why;
+    if (body->require.size > 0 && kw_requirement_check(body->require, &at, &why) != KW_OK) {
+        return kw_refuse(error, KW_CODE_INVALID_FIELD, "require", "cannot be read at byte %zu: %s", at, why);
+    }
+    question->require = body->require;
+    return KW_OK;
+}
+
+/* What only some questions have; the others pay for none of it. */
+static enum kw_status add_rest(const struct kw_request *request, const struct kw_verify_body *body,
+                               struct kw_verification *verification, struct kw_error *error)
+{
+    if ((body->ip.size | body->geo.country.size | body->require.size) == 0 && !body->dry_run) {
+        return KW_OK;
+    }
+    struct stated *stated = kw_arena_take(&request->call->arena, sizeof *stated);
+    if (stated == NULL) {
+        return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
+    }
+    verification->checks = body->dry_run ? stated->checks : NULL;
+    enum kw_status status = state_place(body, stated, &verification->question, error);
+    return status == KW_OK ? require(body, &verification->question, error) : status;
+}
+
 static enum kw_status make_question(const struct kw_request *request, const struct kw_verify_body *body,
                                     struct kw_verification *verification, struct kw_error *error)
 {
@@ -56,8 +113,9 @@ static enum kw_status make_question(const struct kw_request *request, const stru
         .resource_scopes = body->resource.scopes,
         .resource_scope_count = body->resource.scope_count,
     };
-    return body->resource.type.size == 0
-               ? KW_OK
+    enum kw_status status = add_rest(request, body, verification, error);
+    return status != KW_OK || body->resource.type.size == 0
+               ? status
                : join_resource(&request->call->arena, &body->resource, &verification->question.resource, error);
 }
 
@@ -66,6 +124,16 @@ static bool shows_record(const struct kw_verification *verification)
 {
     return verification->entry != NULL && verification->code != KW_CODE_INVALID_KEY &&
            verification->code != KW_CODE_INVALID_FORMAT && verification->code != KW_CODE_MISSING_KEY;
+}
+
+/* Whose rule it is, where it is not the key's own. */
+static void write_bound(struct kw_json_writer *writer, const struct kw_entry *bound)
+{
+    char text[KW_ID_TEXT_SIZE];
+    struct kw_id id = kw_entry_id(bound);
+    kw_id_format(&id, text);
+    kw_json_name(writer, "refusedBy");
+    kw_json_string(writer, kw_bytes_of(text, sizeof text));
 }
 
 static void write_refusal(struct kw_json_writer *writer, const struct kw_verification *verification)
@@ -79,6 +147,43 @@ static void write_refusal(struct kw_json_writer *writer, const struct kw_verific
         kw_json_name(writer, "missing");
         kw_json_string(writer, verification->missing);
     }
+    if (verification->bound != NULL) {
+        write_bound(writer, verification->bound);
+    }
+}
+
+static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const struct kw_check *check)
+{
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "rule");
+    kw_json_text(writer, kw_rule_name(rule));
+    kw_json_name(writer, "outcome");
+    kw_json_text(writer, kw_outcome_name(check->outcome));
+    if (check->outcome == KW_OUTCOME_REFUSED) {
+        const struct kw_code_info *info = kw_code_info(check->decision.code);
+        kw_json_name(writer, "code");
+        kw_json_text(writer, info->name);
+        kw_json_name(writer, "detail");
+        kw_json_text(writer, info->meaning);
+    }
+    if (check->decision.missing.size > 0) {
+        kw_json_name(writer, "missing");
+        kw_json_string(writer, check->decision.missing);
+    }
+    if (check->decision.bound != NULL) {
+        write_bound(writer, check->decision.bound);
+    }
+    kw_json_end_object(writer);
+}
+
+static void write_checks(struct kw_json_writer *writer, const struct kw_check checks[KW_RULE_COUNT])
+{
+    kw_json_name(writer, "checks");
+    kw_json_begin_array(writer);
+    for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
+        write_check(writer, (enum kw_rule)rule, &checks[rule]);
+    }
+    kw_json_end_array(writer);
 }
 
 static void write_verdict(struct kw_json_writer *writer, const struct kw_verification *verification, int64_t now_ms)
@@ -94,6 +199,9 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
     if (shows_record(verification) && kw_record_decode(kw_entry_record(verification->entry), &record) == KW_OK) {
         kw_json_name(writer, "record");
         kw_record_write_json(&record, now_ms, writer);
+    }
+    if (verification->checks != NULL) {
+        write_checks(writer, verification->checks);
     }
     kw_json_end_object(writer);
 }

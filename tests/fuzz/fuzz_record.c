@@ -37,9 +37,10 @@ static void check_encodes(const struct kw_record *record, const struct kw_bytes 
 static void check_decides(const struct kw_record *record, struct kw_bytes encoding)
 {
     struct kw_digest digest = {.size = 32};
+    struct kw_record record_again;
     struct kw_entry *entry = malloc(kw_entry_size(encoding.size));
     require(entry != NULL, "memory");
-    require(kw_entry_build(&digest, 1, false, encoding, entry) == KW_OK, "a record becomes an entry");
+    require(kw_entry_build(&digest, 1, false, encoding, entry, &record_again) == KW_OK, "a record becomes an entry");
     struct kw_bytes scopes[] = {KW_BYTES("keys:read"), KW_BYTES("*")};
     struct kw_question question = {.project = 1, .env = KW_BYTES("live"), .scopes = scopes, .scope_count = 2};
     (void)kw_decide(entry, &question, NOW_MS);
@@ -51,7 +52,17 @@ static void check_decides(const struct kw_record *record, struct kw_bytes encodi
     question = (struct kw_question){.project = 1};
     struct kw_decision decision = kw_decide(entry, &question, NOW_MS);
     bool active = kw_record_status(record, NOW_MS) == KW_KEY_ACTIVE;
-    require(active == (decision.code == KW_CODE_NONE), "decision and status agree");
+    bool has_rules = (record->allowed_ips.count | record->blocked_ips.count | record->allowed_regions.count |
+                      record->blocked_regions.count) != 0;
+    require(has_rules || active == (decision.code == KW_CODE_NONE), "decision and status agree");
+    struct kw_check checks[KW_RULE_COUNT];
+    kw_decide_each(entry, &question, NOW_MS, checks);
+    for (size_t i = 0; i < KW_RULE_COUNT; i++) {
+        if (checks[i].outcome == KW_OUTCOME_REFUSED) {
+            require(checks[i].decision.code == decision.code, "the first refusal is the decision");
+            break;
+        }
+    }
     free(entry);
 }
 

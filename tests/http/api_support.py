@@ -36,7 +36,7 @@ class Schemas:
 
     WORDS = {'$ref', 'type', 'properties', 'required', 'additionalProperties', 'propertyNames', 'items', 'enum', 'const',
              'pattern', 'minLength', 'maxLength', 'minimum', 'maximum', 'maxItems', 'minItems', 'maxProperties', 'anyOf', 'oneOf',
-             'not', 'format', 'description', 'examples', 'default'}
+             'allOf', 'not', 'format', 'description', 'examples', 'default'}
     TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'null': type(None)}
     TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z')
 
@@ -105,8 +105,9 @@ class Schemas:
         """Of these fields exactly one, and of those not both."""
         given = [choice for choice in schema.get('oneOf', []) if all(name in value for name in choice['required'])]
         check('oneOf' not in schema or len(given) == 1, f'{where} must have exactly one of {schema.get("oneOf")}')
-        excluded = schema.get('not', {}).get('required', [])
-        check(not excluded or not all(name in value for name in excluded), f'{where} has all of {excluded}')
+        for group in schema.get('allOf', []):
+            excluded = group['not']['required']
+            check(not all(name in value for name in excluded), f'{where} has all of {excluded}')
 
     def check_any(self, choices, value, where):
         reasons = []

@@ -160,9 +160,19 @@ def bad_questions_are_refused(server):
     key, _ = server.create()
     for body, code, field in [
             ({}, 'MISSING_FIELD', 'key'), ({'key': 1}, 'INVALID_FIELD', 'key'), ({'key': None}, 'INVALID_FIELD', 'key'),
-            ({'key': key, 'scope': 'x'}, 'UNKNOWN_FIELD', 'scope'), ({'key': key, 'ip': '::1'}, 'UNKNOWN_FIELD', 'ip'),
-            ({'key': key, 'geo': {}}, 'UNKNOWN_FIELD', 'geo'), ({'key': key, 'cost': 1}, 'UNKNOWN_FIELD', 'cost'),
-            ({'key': key, 'dryRun': True}, 'UNKNOWN_FIELD', 'dryRun'), ({key: key}, 'UNKNOWN_FIELD', ''),
+            ({'key': key, 'scope': 'x'}, 'UNKNOWN_FIELD', 'scope'), ({'key': key, 'ip': '::1%eth0'}, 'INVALID_FIELD', 'ip'),
+            ({'key': key, 'ip': '127.1'}, 'INVALID_FIELD', 'ip'), ({'key': key, 'ip': '010.0.0.1'}, 'INVALID_FIELD', 'ip'),
+            ({'key': key, 'ip': '10.0.0.0/8'}, 'INVALID_FIELD', 'ip'), ({'key': key, 'ip': 7}, 'INVALID_FIELD', 'ip'),
+            ({'key': key, 'geo': {}}, 'MISSING_FIELD', 'geo.country'),
+            ({'key': key, 'geo': {'country': 'us'}}, 'INVALID_FIELD', 'geo'),
+            ({'key': key, 'geo': {'country': 'EU'}}, 'INVALID_FIELD', 'geo'),
+            ({'key': key, 'geo': {'country': 'US', 'region': 'DE-BY'}}, 'INVALID_FIELD', 'geo'),
+            ({'key': key, 'geo': {'country': 'US', 'city': 'x'}}, 'UNKNOWN_FIELD', 'geo.city'),
+            ({'key': key, 'require': 'read AND'}, 'INVALID_FIELD', 'require'),
+            ({'key': key, 'require': '(' * 9 + 'a' + ')' * 9}, 'INVALID_FIELD', 'require'),
+            ({'key': key, 'require': 'a or b'}, 'INVALID_FIELD', 'require'),
+            ({'key': key, 'dryRun': 'yes'}, 'INVALID_FIELD', 'dryRun'),
+            ({'key': key, 'cost': 1}, 'UNKNOWN_FIELD', 'cost'), ({key: key}, 'UNKNOWN_FIELD', ''),
             ({'key': key, 'scopes': 'x'}, 'INVALID_FIELD', 'scopes'),
             ({'key': key, 'scopes': ['a b']}, 'INVALID_FIELD', 'scopes[0]'),
             ({'key': key, 'env': ''}, 'INVALID_FIELD', 'env'), ({'key': key, 'env': 7}, 'INVALID_FIELD', 'env'),
@@ -172,7 +182,7 @@ def bad_questions_are_refused(server):
             ({'key': key, 'resource': {'type': 'w', 'id': '1', 'scopes': [1]}}, 'INVALID_FIELD', 'resource.scopes[0]'),
             ({'key': key, 'resource': {'type': 'w', 'id': '1', 'more': 1}}, 'UNKNOWN_FIELD', 'resource.more')]:
         server.refuse(code, 'POST', '/v1/keys/verify', body, field=field, status=400)
-        if body.keys() <= {'key', 'scopes', 'env', 'resource'}:
+        if body.keys() <= {'key', 'scopes', 'env', 'resource', 'ip', 'geo', 'require', 'dryRun'}:
             server.refuse(code, 'POST', '/v1/keys/batch/verify', {'items': [{'key': ''}, body]}, field=f'items[1].{field}')
     for body, code, field in [({}, 'MISSING_FIELD', 'items'), ({'items': None}, 'INVALID_FIELD', 'items'),
                               ({'items': ['x']}, 'INVALID_FIELD', 'items[0]'),

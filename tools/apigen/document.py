@@ -1,6 +1,6 @@
 """openapi.json: the description without our own words, and with what follows from them."""
 
-from apigen.model import refuse
+from apigen.model import groups_of, refuse
 
 ANY_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -108,8 +108,9 @@ class Document:
         for schema in self.root["components"]["schemas"].values():
             if "x-exactly-one" in schema:
                 schema["oneOf"] = [{"required": [name]} for name in schema["x-exactly-one"]]
-            if "x-at-most-one" in schema:
-                schema["not"] = {"required": schema["x-at-most-one"]}
+            together = [{"not": {"required": names}} for names in groups_of(schema, "x-at-most-one")]
+            if together:
+                schema["allOf"] = together
 
     def fill_enums(self, node):
         """Puts the codes where x-enum asks for them."""

@@ -27,6 +27,12 @@ def refuse(where, what):
     raise Refused(f"{where}: {what}")
 
 
+def groups_of(node, word):
+    """The groups of fields that a word names: one as it is, several as a list of them."""
+    named = node.get(word, [])
+    return named if not named or isinstance(named[0], list) else [named]
+
+
 def only(node, words, where):
     if not isinstance(node, dict):
         refuse(where, "must be a mapping")

@@ -3,7 +3,7 @@
 import json
 import re
 
-from apigen.model import refuse
+from apigen.model import groups_of, refuse
 
 CHECKS = {"scope": "KW_FORMAT_SCOPE", "owner": "KW_FORMAT_OWNER"}
 
@@ -170,14 +170,14 @@ class Tables:
     def groups(self, node, names, label, where):
         rows = []
         for word, required in (("x-exactly-one", "true"), ("x-at-most-one", "false")):
-            if word in node:
-                if len(node[word]) != 2:
+            for group in groups_of(node, word):
+                if len(group) != 2:
                     refuse(where, f"{word} must name two fields")
-                for name in node[word]:
+                for name in group:
                     if name not in names:
                         refuse(where, f"{word} names '{name}', which is no field")
-                mask = sum(1 << names.index(name) for name in node[word])
-                rows.append(f'    {{{mask:#x}, {required}, "{" or ".join(node[word])}"}},')
+                mask = sum(1 << names.index(name) for name in group)
+                rows.append(f'    {{{mask:#x}, {required}, "{" or ".join(group)}"}},')
         if rows:
             self.lines += [f"static const struct kw_field_group groups_{label}[] = {{"] + rows + ["};"]
         return len(rows)

@@ -15,8 +15,9 @@ static struct kw_entry *entry_of(struct test *t, const struct kw_record *record,
     memset(digest.bytes, 0xd1, 32);
     kw_buffer_init_fixed(&buffer, room, sizeof room);
     CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
+    struct kw_record decoded;
     struct kw_entry *entry = malloc(kw_entry_size(buffer.size));
-    if (entry == NULL || kw_entry_build(&digest, 7, erased, kw_buffer_bytes(&buffer), entry) != KW_OK) {
+    if (entry == NULL || kw_entry_build(&digest, 7, erased, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
         abort();
     }
     return entry;
@@ -31,7 +32,7 @@ static void a_good_key_is_valid(struct test *t)
     struct kw_question question = {.project = 7};
     struct kw_decision decision = kw_decide(entry, &question, NOW_MS);
     CHECK_I64(t, decision.code, KW_CODE_NONE);
-    CHECK(t, decision.missing.size == 0 && !decision.lapse_noticed);
+    CHECK(t, decision.missing.size == 0 && !decision.lapsed);
     free(entry);
     kw_arena_reset(&arena);
 }
@@ -108,9 +109,9 @@ static void refusals_come_in_their_order(struct test *t)
         };
         enum kw_code expected = first_refusal(facts);
         struct kw_decision decision = kw_decide(entry, &question, NOW_MS);
-        if (decision.code != expected || decision.lapse_noticed != notices_lapse(facts)) {
+        if (decision.code != expected || (decision.lapsed != NULL) != notices_lapse(facts)) {
             test_fail(t, __FILE__, __LINE__, "facts 0x%x: %s%s", facts, kw_code_info(decision.code)->name,
-                      decision.lapse_noticed ? ", lapse noticed" : "");
+                      decision.lapsed != NULL ? ", lapse noticed" : "");
         }
         CHECK_BYTES(t, decision.missing, expected == KW_CODE_INSUFFICIENT_SCOPE ? lacking[1] : (struct kw_bytes){0});
         free(entry);
@@ -123,7 +124,7 @@ static void the_unknown_is_invalid(struct test *t)
     struct kw_question question = {.project = 7};
     struct kw_decision decision = kw_decide(NULL, &question, NOW_MS);
     CHECK_I64(t, decision.code, KW_CODE_INVALID_KEY);
-    CHECK(t, !decision.lapse_noticed);
+    CHECK(t, !decision.lapsed);
 }
 
 /* One decision and one status: what the record's JSON says is what its verification says. */
@@ -248,12 +249,13 @@ static void entries_keep_their_record(struct test *t)
         kw_arena_reset(&arena);
     }
     struct kw_digest digest = {.size = 32};
+    struct kw_record decoded;
     union {
         struct kw_entry entry;
         uint8_t bytes[256];
     } place;
-    CHECK_STATUS(t, kw_entry_build(&digest, 7, false, KW_BYTES("\x01"), &place.entry), KW_E_CORRUPT);
-    CHECK_STATUS(t, kw_entry_build(&digest, 7, false, KW_BYTES("\x02"), &place.entry), KW_E_NEWER);
+    CHECK_STATUS(t, kw_entry_build(&digest, 7, false, KW_BYTES("\x01"), &place.entry, &decoded), KW_E_CORRUPT);
+    CHECK_STATUS(t, kw_entry_build(&digest, 7, false, KW_BYTES("\x02"), &place.entry, &decoded), KW_E_NEWER);
     CHECK(t, kw_entry_size(150) <= 96 + 150);
 }
 

@@ -22,7 +22,7 @@ BROKEN = [
     ("          x-bind: kw_reason_body.reason\n", '', 'bound'),
     ("$ref: '#/components/schemas/Metadata'", "$ref: '#/components/schemas/Mehtadata'", 'Mehtadata'),
     ('      required: [key]\n', '      required: [quay]\n', 'quay'),
-    ('x-exactly-one: [ownerId, owner]', 'x-exactly-one: [ownerId, ownr]', 'ownr'),
+    ('x-at-most-one: [[ownerId, owner],', 'x-at-most-one: [[ownerId, ownr],', 'ownr'),
     ('          type: boolean\n', '          type: number\n', 'kind'),
     ("anyOf: [{$ref: '#/components/schemas/Name'}, {type: 'null'}]",
      "anyOf: [{$ref: '#/components/schemas/Name'}, {type: boolean}]", 'anyOf'),

@@ -1,0 +1,341 @@
+#include "core/rules.h"
+
+#include "core/internal.h"
+#include "core/requirement.h"
+#include "core/scope.h"
+
+/* A revocation is for ever, and so is the end of a grace period; the flags say what was seen of times. */
+static bool is_revoked(const struct kw_entry *entry, int64_t now_ms)
+{
+    return (kw_entry_flags(entry) & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_ENDED)) != 0 ||
+           now_ms >= entry->grace_until_ms;
+}
+
+static bool is_expired(const struct kw_entry *entry, int64_t now_ms)
+{
+    return (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 || now_ms >= entry->expires_at_ms;
+}
+
+void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    *hearing = (struct kw__hearing){.question = question, .now_ms = now_ms};
+    size_t generation = 0;
+    while (entry != NULL && generation++ <= KW_FAMILY_DEPTH_MAX) {
+        hearing->links[hearing->link_count++] = entry;
+        if (entry->policy != NULL) {
+            struct kw_entry *policy = __atomic_load_n(&entry->policy->entry, __ATOMIC_ACQUIRE);
+            if (policy == NULL) {
+                break;
+            }
+            hearing->links[hearing->link_count++] = policy;
+        }
+        if (entry->parent == NULL) {
+            return;
+        }
+        entry = __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+    }
+    hearing->is_open = true;
+}
+
+static bool refuse(const struct kw__hearing *hearing, size_t link, enum kw_code code, struct kw_decision *decision)
+{
+    *decision = (struct kw_decision){.code = code, .bound = link == 0 ? NULL : hearing->links[link]};
+    return true;
+}
+
+bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct kw_entry *entry = hearing->links[i];
+        if (!is_revoked(entry, hearing->now_ms)) {
+            continue;
+        }
+        refuse(hearing, i, KW_CODE_REVOKED, decision);
+        bool is_news = (kw_entry_flags(entry) & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_NOTED)) == 0;
+        decision->lapsed = is_news ? entry : NULL;
+        return true;
+    }
+    return false;
+}
+
+bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct kw_entry *entry = hearing->links[i];
+        if (!is_expired(entry, hearing->now_ms)) {
+            continue;
+        }
+        refuse(hearing, i, KW_CODE_EXPIRED, decision);
+        bool is_news = (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_NOTED)) == 0;
+        decision->lapsed = is_news ? entry : NULL;
+        return true;
+    }
+    return false;
+}
+
+bool kw__has_expiry(const struct kw__hearing *hearing)
+{
+    bool has = false;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        has = has || hearing->links[i]->expires_at_ms != INT64_MAX;
+    }
+    return has;
+}
+
+bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        if ((kw_entry_flags(hearing->links[i]) & KW_ENTRY_DISABLED) != 0) {
+            return refuse(hearing, i, KW_CODE_DISABLED, decision);
+        }
+    }
+    return false;
+}
+
+/* One of the lists on places; the others are passed over. An encoding that became an entry is sound. */
+static struct kw_list rule_list(const struct kw_entry *entry, unsigned wanted_tag)
+{
+    struct kw_bytes rest = {entry->record + entry->rules_at, entry->rules_size};
+    while (rest.size != 0) {
+        unsigned tag = rest.data[0];
+        uint64_t count;
+        struct kw_bytes item;
+        rest = kw_bytes_skip(rest, 1);
+        if (tag > wanted_tag || !kw__leb128_read(&rest, &count)) {
+            break;
+        }
+        struct kw_list list = {rest, (uint32_t)count};
+        for (uint64_t i = 0; i < count && kw__list_next(&rest, &item); i++) {
+        }
+        list.packed.size -= rest.size;
+        if (tag == wanted_tag) {
+            return list;
+        }
+    }
+    return (struct kw_list){.count = 0};
+}
+
+bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    const struct kw_address *address = hearing->question->address;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        if (hearing->links[i]->rules_size == 0) {
+            continue;
+        }
+        struct kw_list allowed = rule_list(hearing->links[i], KW__TAG_ALLOWED_IPS);
+        struct kw_list blocked = rule_list(hearing->links[i], KW__TAG_BLOCKED_IPS);
+        if ((allowed.count | blocked.count) == 0) {
+            continue;
+        }
+        if (address == NULL || kw_addresses_hold(&blocked, address) ||
+            (allowed.count != 0 && !kw_addresses_hold(&allowed, address))) {
+            return refuse(hearing, i, KW_CODE_IP_NOT_ALLOWED, decision);
+        }
+    }
+    return false;
+}
+
+static bool has_rule(const struct kw__hearing *hearing, unsigned allowed_tag, unsigned blocked_tag)
+{
+    bool has = false;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        const struct kw_entry *entry = hearing->links[i];
+        has = has || rule_list(entry, allowed_tag).count != 0 || rule_list(entry, blocked_tag).count != 0;
+    }
+    return has;
+}
+
+bool kw__has_address_rule(const struct kw__hearing *hearing)
+{
+    return has_rule(hearing, KW__TAG_ALLOWED_IPS, KW__TAG_BLOCKED_IPS);
+}
+
+/* Whether the place may lie in one of them: where only the country is known, any part of it is possible. */
+static bool may_be_in(const struct kw_list *regions, const struct kw_place *place)
+{
+    struct kw_bytes rest = regions->packed;
+    struct kw_bytes region;
+    while (place->region.size == 0 && kw__list_next(&rest, &region)) {
+        if (kw_region_covers(place->country, region)) {
+            return true;
+        }
+    }
+    return kw_regions_hold(regions, place);
+}
+
+bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    const struct kw_place *place = hearing->question->place;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        if (hearing->links[i]->rules_size == 0) {
+            continue;
+        }
+        struct kw_list allowed = rule_list(hearing->links[i], KW__TAG_ALLOWED_REGIONS);
+        struct kw_list blocked = rule_list(hearing->links[i], KW__TAG_BLOCKED_REGIONS);
+        if ((allowed.count | blocked.count) == 0) {
+            continue;
+        }
+        if (place == NULL || may_be_in(&blocked, place) || (allowed.count != 0 && !kw_regions_hold(&allowed, place))) {
+            return refuse(hearing, i, KW_CODE_REGION_NOT_ALLOWED, decision);
+        }
+    }
+    return false;
+}
+
+bool kw__has_region_rule(const struct kw__hearing *hearing)
+{
+    return has_rule(hearing, KW__TAG_ALLOWED_REGIONS, KW__TAG_BLOCKED_REGIONS);
+}
+
+bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env)
+{
+    return env.size == 0 || kw_bytes_equal(env, kw_bytes_of(entry->record + entry->env_at, entry->env_size));
+}
+
+bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    return !kw__is_of_environment(hearing->links[0], hearing->question->env) &&
+           refuse(hearing, 0, KW_CODE_ENVIRONMENT_MISMATCH, decision);
+}
+
+bool kw__asks_environment(const struct kw__hearing *hearing)
+{
+    return hearing->question->env.size != 0;
+}
+
+static struct kw_list scopes_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
+}
+
+static struct kw_list resources_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
+}
+
+static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
+{
+    struct kw_bytes rest = resources->packed;
+    struct kw_bytes resource;
+    struct kw_list scopes;
+    while (kw_resources_next(&rest, &resource, &scopes)) {
+        if (kw_resource_covers(resource, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is missing may be empty: that is no scope. */
+bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
+{
+    struct kw_list scopes = scopes_of(entry);
+    struct kw_list resources = resources_of(entry);
+    for (size_t i = 0; i < question->scope_count; i++) {
+        if (!kw_scopes_allow(&scopes, question->scopes[i])) {
+            *missing_out = question->scopes[i];
+            return true;
+        }
+    }
+    for (size_t i = 0; i < question->resource_scope_count; i++) {
+        if (!kw_resources_allow(&scopes, &resources, question->resource, question->resource_scopes[i])) {
+            *missing_out = question->resource_scopes[i];
+            return true;
+        }
+    }
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
+    *missing_out = question->resource;
+    return needs_any && scopes.count == 0 && !holds_grant_on(&resources, question->resource);
+}
+
+static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct kw_list scopes = scopes_of(hearing->links[i]);
+        struct kw_list resources = resources_of(hearing->links[i]);
+        if (!kw_resources_allow(&scopes, &resources, hearing->question->resource, scope)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool one_is_allowed_by_all(const struct kw__hearing *hearing, struct kw_list scopes)
+{
+    struct kw_bytes scope;
+    while (kw__list_next(&scopes.packed, &scope)) {
+        if (all_allow(hearing, scope)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether any scope is left on the resource by all links together. What two scopes with wildcards have in common is one
+ * of the two or nothing, so it is enough to ask about those that some link names.
+ */
+static bool shares_a_scope(const struct kw__hearing *hearing)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct kw_list resources = resources_of(hearing->links[i]);
+        struct kw_bytes resource;
+        struct kw_list scopes;
+        if (one_is_allowed_by_all(hearing, scopes_of(hearing->links[i]))) {
+            return true;
+        }
+        while (kw_resources_next(&resources.packed, &resource, &scopes)) {
+            if (kw_resource_covers(resource, hearing->question->resource) && one_is_allowed_by_all(hearing, scopes)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* All links up to and with the one that is asked about. */
+struct holding {
+    const struct kw__hearing *hearing;
+    size_t link;
+};
+
+static bool holds_up_to(void *context, struct kw_bytes scope)
+{
+    const struct holding *holding = context;
+    for (size_t i = 0; i <= holding->link; i++) {
+        struct kw_list scopes = scopes_of(holding->hearing->links[i]);
+        if (!kw_scopes_allow(&scopes, scope)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    const struct kw_question *question = hearing->question;
+    struct kw_bytes missing;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct holding holding = {hearing, i};
+        if (kw__lacks_scope(hearing->links[i], question, &missing) ||
+            (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
+            refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
+            decision->missing = missing;
+            return true;
+        }
+    }
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0 && hearing->link_count > 1;
+    if (needs_any && !shares_a_scope(hearing)) {
+        refuse(hearing, hearing->link_count - 1, KW_CODE_INSUFFICIENT_SCOPE, decision);
+        decision->missing = question->resource;
+        return true;
+    }
+    return false;
+}
+
+bool kw__asks_scopes(const struct kw__hearing *hearing)
+{
+    const struct kw_question *question = hearing->question;
+    return (question->scope_count | question->resource_scope_count | question->resource.size |
+            question->require.size) != 0;
+}

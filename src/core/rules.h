@@ -1,0 +1,50 @@
+/*
+ * The rules of a verdict, one function each. A rule looks at the key and at every bound that the key stands under; the
+ * first of them to refuse is named. verdict.c puts the rules in their order; nobody else asks them.
+ */
+#ifndef KW_CORE_RULES_H
+#define KW_CORE_RULES_H
+
+#include "core/verdict.h"
+
+/* One of these speaks against a key; without any, only times can. */
+#define KW__ENTRY_BAD \
+    (KW_ENTRY_REVOKED | KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_LAPSED | \
+     KW_ENTRY_SEEN_ENDED)
+
+/* The key, its policy, its parent, that one's policy, and so on to the first parent. */
+#define KW__LINKS_MAX (2 * (KW_FAMILY_DEPTH_MAX + 1))
+
+struct kw__hearing {
+    const struct kw_question *question;
+    int64_t now_ms;
+    struct kw_entry *links[KW__LINKS_MAX];
+    size_t link_count;
+    bool is_open; /* a bound is not known: nothing that passes has passed for sure */
+};
+
+void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+
+/* True when the rule refuses; then the decision says everything. */
+bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision);
+
+/* Whether there is anything for the rule to refuse by. */
+bool kw__has_expiry(const struct kw__hearing *hearing);
+bool kw__has_address_rule(const struct kw__hearing *hearing);
+bool kw__has_region_rule(const struct kw__hearing *hearing);
+bool kw__asks_environment(const struct kw__hearing *hearing);
+bool kw__asks_scopes(const struct kw__hearing *hearing);
+
+/* An empty environment is any. */
+bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env);
+
+/* True, with the first of them, when this one entry lacks a scope that is asked for (requirements apart). */
+bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out);
+
+#endif
