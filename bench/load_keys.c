@@ -54,7 +54,7 @@ static void load(struct kw_store *store, const struct kw_digester *digester, uin
     for (uint64_t first = 0; first < count; first += TOGETHER) {
         size_t together = count - first < TOGETHER ? count - first : TOGETHER;
         for (size_t i = 0; i < together; i++) {
-            bench_row_make(digester, first + i, &rows[i]);
+            bench_row_make(digester, first + i, BENCH_PLAIN, &rows[i]);
             puts[i] = (struct kw_store_put){.row = rows[i].row};
         }
         struct kw_store_batch batch = {.puts = puts, .put_count = together};

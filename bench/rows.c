@@ -1,6 +1,7 @@
 #include "rows.h"
 
 #include "base/bytes.h"
+#include "core/address.h"
 #include "core/id.h"
 #include "core/key.h"
 #include "measure.h"
@@ -51,18 +52,60 @@ static struct kw_id id_of(uint64_t number)
     return kw_id_make(BENCH_NOW_MS, random);
 }
 
-void bench_row_make(const struct kw_digester *digester, uint64_t number, struct bench_row *row_out)
+static struct kw_list list_of(struct kw_buffer *packed, const char *const *texts, uint32_t count)
 {
-    static const char *const texts[] = {"invoices:read", "read", "reports:*", "production"};
+    size_t before = packed->size;
+    for (uint32_t i = 0; i < count; i++) {
+        kw_list_add(packed, kw_bytes_of_text(texts[i]));
+    }
+    return (struct kw_list){kw_bytes_of(packed->data + before, packed->size - before), count};
+}
+
+static struct kw_list ranges_of(struct kw_buffer *packed, const char *const *texts, uint32_t count)
+{
+    size_t before = packed->size;
+    for (uint32_t i = 0; i < count; i++) {
+        struct kw_address_range range;
+        const char *why;
+        uint8_t bytes[KW_ADDRESS_RANGE_SIZE];
+        if (kw_address_range_parse(kw_bytes_of_text(texts[i]), &range, &why) != KW_OK) {
+            abort();
+        }
+        kw_address_range_pack(&range, bytes);
+        kw_list_add(packed, kw_bytes_of(bytes, sizeof bytes));
+    }
+    return (struct kw_list){kw_bytes_of(packed->data + before, packed->size - before), count};
+}
+
+static void add_rules(uint64_t number, struct kw_buffer *packed, struct kw_record *record)
+{
+    static const char *const ranges[] = {"10.0.0.0/8", "2001:db8::/32"};
+    static const char *const regions[] = {"EEA", "US"};
+    static const char *const on_website[] = {"publish", "read", "write"};
+    uint8_t memory[64];
+    struct kw_buffer scopes;
+    kw_buffer_init_fixed(&scopes, memory, sizeof memory);
+    (void)list_of(&scopes, on_website, KW_COUNT_OF(on_website));
+    record->allowed_ips = ranges_of(packed, ranges, KW_COUNT_OF(ranges));
+    record->allowed_regions = list_of(packed, regions, KW_COUNT_OF(regions));
+    size_t before = packed->size;
+    kw_list_add(packed, KW_BYTES("website:123"));
+    kw_list_add(packed, kw_buffer_bytes(&scopes));
+    record->resources = (struct kw_list){kw_bytes_of(packed->data + before, packed->size - before), 1};
+    record->has_children = number % BENCH_FAMILY == 0;
+    if (!record->has_children) {
+        record->parent_id = id_of(number - number % BENCH_FAMILY);
+    }
+}
+
+void bench_row_make(const struct kw_digester *digester, uint64_t number, enum bench_mix mix, struct bench_row *row_out)
+{
+    static const char *const scopes[] = {"invoices:read", "read", "reports:*"};
+    static const char *const tags[] = {"production"};
     struct kw_buffer packed;
     struct kw_buffer encoding;
-    size_t scopes_size = 0;
     kw_buffer_init_fixed(&packed, row_out->packed, sizeof row_out->packed);
     kw_buffer_init_fixed(&encoding, row_out->encoding, sizeof row_out->encoding);
-    for (size_t i = 0; i < KW_COUNT_OF(texts); i++) {
-        scopes_size = i == 3 ? packed.size : scopes_size;
-        kw_list_add(&packed, kw_bytes_of_text(texts[i]));
-    }
     struct kw_record record = {
         .id = id_of(number),
         .version = 1,
@@ -74,14 +117,17 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, struct 
         .digest_scheme = kw_digester_scheme(digester),
         .owner = numbered(row_out->owner, sizeof row_out->owner, "user:", number / 3),
         .name = numbered(row_out->name, sizeof row_out->name, "Server ", number),
-        .scopes = {kw_bytes_of(packed.data, scopes_size), 3},
-        .tags = {kw_bytes_of(packed.data + scopes_size, packed.size - scopes_size), 1},
+        .scopes = list_of(&packed, scopes, KW_COUNT_OF(scopes)),
+        .tags = list_of(&packed, tags, KW_COUNT_OF(tags)),
         .created_by = KW_BYTES("operator"),
         .created_at_ms = BENCH_NOW_MS,
         .updated_at_ms = BENCH_NOW_MS,
         .expires_at_ms = BENCH_NOW_MS + INT64_C(1000) * 86400 * 3650,
         .lineage_id = id_of(number),
     };
+    if (mix == BENCH_RULED) {
+        add_rules(number, &packed, &record);
+    }
     uint8_t key[BENCH_KEY_SIZE];
     bench_key_text(number, key);
     kw_digest_key(digester, kw_bytes_of(key, sizeof key), &row_out->digest);

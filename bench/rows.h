@@ -10,22 +10,28 @@
 
 #define BENCH_KEY_SIZE 46 /* sk_live_, 32 characters, checksum */
 #define BENCH_NOW_MS INT64_C(1767225600000)
-#define BENCH_ROW_SIZE 512
+#define BENCH_ROW_SIZE 768
 
 /* A row and the memory that it borrows from. */
 struct bench_row {
     struct kw_store_row row;
     struct kw_digest digest;
     uint8_t encoding[BENCH_ROW_SIZE];
-    uint8_t packed[128];
+    uint8_t packed[256];
     char owner[32];
     char name[32];
 };
 
 void bench_key_text(uint64_t number, uint8_t out[BENCH_KEY_SIZE]);
 
-/* Key `number`: an owner with two other keys, a name, three scopes, one tag. Its id ascends with the number. */
-void bench_row_make(const struct kw_digester *digester, uint64_t number, struct bench_row *row_out);
+enum bench_mix {
+    BENCH_PLAIN, /* an owner with two other keys, a name, three scopes, one tag */
+    BENCH_RULED, /* beside that two ranges of addresses, a list of regions, three scopes on a resource, a parent */
+};
+#define BENCH_FAMILY 100 /* of a ruled mix each hundredth key is the parent of the 99 after it */
+
+/* Key `number`. Its id ascends with the number. */
+void bench_row_make(const struct kw_digester *digester, uint64_t number, enum bench_mix mix, struct bench_row *row_out);
 
 /* The number that an id of such a row was made from. */
 uint64_t bench_row_number(const struct kw_id *id);

@@ -1,5 +1,6 @@
 #include "core/rules.h"
 
+#include "core/family.h"
 #include "core/internal.h"
 #include "core/requirement.h"
 #include "core/scope.h"
@@ -18,7 +19,10 @@ static bool is_expired(const struct kw_entry *entry, int64_t now_ms)
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
-    *hearing = (struct kw__hearing){.question = question, .now_ms = now_ms};
+    hearing->question = question;
+    hearing->now_ms = now_ms;
+    hearing->link_count = 0;
+    hearing->is_open = false;
     size_t generation = 0;
     while (entry != NULL && generation++ <= KW_FAMILY_DEPTH_MAX) {
         hearing->links[hearing->link_count++] = entry;
@@ -92,22 +96,53 @@ bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision 
     return false;
 }
 
-/* One of the lists on places; the others are passed over. An encoding that became an entry is sound. */
+static struct kw_list scopes_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
+}
+
+static struct kw_list resources_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
+}
+
+/* The next list on places, and its tag; start with all of them. An encoding that became an entry is sound. */
+static bool next_rule(struct kw_bytes *rest, unsigned *tag_out, struct kw_list *list_out)
+{
+    uint64_t count;
+    struct kw_bytes item;
+    if (rest->size == 0) {
+        return false;
+    }
+    *tag_out = rest->data[0];
+    struct kw_bytes after = {rest->data + 1, rest->size - 1};
+    if (!kw__leb128_read(&after, &count)) {
+        return false;
+    }
+    *list_out = (struct kw_list){after, (uint32_t)count};
+    if (*tag_out <= KW__TAG_BLOCKED_IPS) {
+        after = kw_bytes_skip(after, count * (1 + KW_ADDRESS_RANGE_SIZE));
+    } else {
+        for (uint64_t i = 0; i < count && kw__list_next(&after, &item); i++) {
+        }
+    }
+    list_out->packed.size -= after.size;
+    *rest = after;
+    return true;
+}
+
+static struct kw_bytes rules_of(const struct kw_entry *entry)
+{
+    return (struct kw_bytes){entry->record + entry->rules_at, entry->rules_size};
+}
+
+/* One of the lists on places. */
 static struct kw_list rule_list(const struct kw_entry *entry, unsigned wanted_tag)
 {
-    struct kw_bytes rest = {entry->record + entry->rules_at, entry->rules_size};
-    while (rest.size != 0) {
-        unsigned tag = rest.data[0];
-        uint64_t count;
-        struct kw_bytes item;
-        rest = kw_bytes_skip(rest, 1);
-        if (tag > wanted_tag || !kw__leb128_read(&rest, &count)) {
-            break;
-        }
-        struct kw_list list = {rest, (uint32_t)count};
-        for (uint64_t i = 0; i < count && kw__list_next(&rest, &item); i++) {
-        }
-        list.packed.size -= rest.size;
+    struct kw_bytes rest = rules_of(entry);
+    unsigned tag;
+    struct kw_list list;
+    while (next_rule(&rest, &tag, &list)) {
         if (tag == wanted_tag) {
             return list;
         }
@@ -182,6 +217,50 @@ bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *d
     return false;
 }
 
+bool kw__is_in_place(const struct kw_entry *entry, const struct kw_question *question)
+{
+    struct kw_bytes rest = rules_of(entry);
+    unsigned tag;
+    struct kw_list list;
+    bool is_good = true;
+    while (is_good && next_rule(&rest, &tag, &list)) {
+        switch (tag) {
+        case KW__TAG_ALLOWED_IPS:
+            is_good = question->address != NULL && kw_addresses_hold(&list, question->address);
+            break;
+        case KW__TAG_BLOCKED_IPS:
+            is_good = question->address != NULL && !kw_addresses_hold(&list, question->address);
+            break;
+        case KW__TAG_ALLOWED_REGIONS:
+            is_good = question->place != NULL && kw_regions_hold(&list, question->place);
+            break;
+        default:
+            is_good = question->place != NULL && !may_be_in(&list, question->place);
+            break;
+        }
+    }
+    return is_good;
+}
+
+unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer)
+{
+    struct kw_list scopes = scopes_of(inner);
+    struct kw_list resources = resources_of(inner);
+    struct kw_list outer_scopes = scopes_of(outer);
+    struct kw_list outer_resources = resources_of(outer);
+    struct kw_record places[2];
+    const struct kw_entry *entries[] = {inner, outer};
+    for (size_t i = 0; i < KW_COUNT_OF(entries); i++) {
+        places[i].allowed_ips = rule_list(entries[i], KW__TAG_ALLOWED_IPS);
+        places[i].blocked_ips = rule_list(entries[i], KW__TAG_BLOCKED_IPS);
+        places[i].allowed_regions = rule_list(entries[i], KW__TAG_ALLOWED_REGIONS);
+        places[i].blocked_regions = rule_list(entries[i], KW__TAG_BLOCKED_REGIONS);
+    }
+    bool has_authority = kw_authority_within(&scopes, &resources, &outer_scopes, &outer_resources);
+    return (has_authority ? KW__WITHIN_AUTHORITY : 0U) |
+           (kw_places_beyond(&places[0], &places[1]) == NULL ? KW__WITHIN_PLACES : 0U);
+}
+
 bool kw__has_region_rule(const struct kw__hearing *hearing)
 {
     return has_rule(hearing, KW__TAG_ALLOWED_REGIONS, KW__TAG_BLOCKED_REGIONS);
@@ -201,16 +280,6 @@ bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decisi
 bool kw__asks_environment(const struct kw__hearing *hearing)
 {
     return hearing->question->env.size != 0;
-}
-
-static struct kw_list scopes_of(const struct kw_entry *entry)
-{
-    return (struct kw_list){{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
-}
-
-static struct kw_list resources_of(const struct kw_entry *entry)
-{
-    return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
 }
 
 static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)

@@ -44,6 +44,18 @@ bool kw__asks_scopes(const struct kw__hearing *hearing);
 /* An empty environment is any. */
 bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env);
 
+/* False when a rule of this one entry on addresses or regions refuses. */
+bool kw__is_in_place(const struct kw_entry *entry, const struct kw_question *question);
+
+enum {
+    KW__WITHIN_PLACES = 1 << 0,
+    KW__WITHIN_AUTHORITY = 1 << 1,
+    KW__WITHIN_BITS = 2, /* how many there are */
+};
+
+/* What of `inner` lies within `outer`, whatever is asked: KW__WITHIN_… bits. */
+unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer);
+
 /* True, with the first of them, when this one entry lacks a scope that is asked for (requirements apart). */
 bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out);
 

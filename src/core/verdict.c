@@ -5,7 +5,7 @@
 #include "core/rules.h"
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
-_Static_assert(sizeof(struct kw_entry) <= 96, "entries are what memory is spent on");
+_Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
@@ -133,22 +133,67 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
     return (struct kw_decision){.is_open = hearing.is_open};
 }
 
+static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
+{
+    return ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < entry->expires_at_ms) &
+           (now_ms < entry->grace_until_ms);
+}
+
+static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)
+{
+    struct kw_bytes missing;
+    return (question->scope_count | question->resource_scope_count | question->resource.size) == 0 ||
+           !kw__lacks_scope(entry, question, &missing);
+}
+
+/* What of the child lies within its parent as it is now: looked up, or found out for the next time. */
+static unsigned within_of(struct kw_entry *child, const struct kw_entry *parent, uint64_t changes)
+{
+    uint64_t within = __atomic_load_n(&child->within, __ATOMIC_RELAXED);
+    if (within >> KW__WITHIN_BITS != changes) {
+        within = changes << KW__WITHIN_BITS | kw__within(child, parent);
+        __atomic_store_n(&child->within, within, __ATOMIC_RELAXED);
+    }
+    return (unsigned)within;
+}
+
+/* Whether all parents let pass what this key itself lets pass. False also where one of them is not known. */
+static bool parents_agree(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    for (size_t generation = 0; entry->parent != NULL; generation++) {
+        /* Read before the entry: it grows after it. So an entry that is newer than it is at worst looked at again. */
+        uint64_t changes = __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
+        struct kw_entry *parent = __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+        if (parent == NULL || generation == KW_FAMILY_DEPTH_MAX || parent->policy != NULL ||
+            !is_alive(parent, now_ms)) {
+            return false;
+        }
+        unsigned within = within_of(entry, parent, changes);
+        if (((within & KW__WITHIN_PLACES) == 0 && !kw__is_in_place(parent, question)) ||
+            ((within & KW__WITHIN_AUTHORITY) == 0 && !holds_what_is_asked(parent, question))) {
+            return false;
+        }
+        entry = parent;
+    }
+    return true;
+}
+
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
     if (is_unknown(entry, question)) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
     /*
-     * What a good key without bounds and rules on places passes, in as few branches as can be. Whatever does not pass
-     * is looked at again, rule by rule: so a refusal has one place that says why.
+     * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
+     * refusal has one place that says why, and what is rare (a policy, a requirement, any scope on a resource under a
+     * parent) has one place that lets pass, too.
      */
-    bool is_plain = ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < entry->expires_at_ms) &
-                    (now_ms < entry->grace_until_ms) & (entry->rules_size == 0) & (entry->parent == NULL) &
-                    (entry->policy == NULL) & (question->require.size == 0);
-    struct kw_bytes missing;
-    bool is_good = is_plain && kw__is_of_environment(entry, question->env) &&
-                   ((question->scope_count | question->resource_scope_count | question->resource.size) == 0 ||
-                    !kw__lacks_scope(entry, question, &missing));
+    bool is_plain = (entry->policy == NULL) & (question->require.size == 0) &
+                    (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
+    bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
+                   (entry->rules_size == 0 || kw__is_in_place(entry, question)) &&
+                   holds_what_is_asked(entry, question) &&
+                   (entry->parent == NULL || parents_agree(entry, question, now_ms));
     return is_good ? (struct kw_decision){.code = KW_CODE_NONE} : decide_by_rule(entry, question, now_ms);
 }
 

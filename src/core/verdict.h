@@ -39,6 +39,7 @@ struct kw_entry;
 struct kw_bound {
     struct kw_id id;        /* of the parent's lineage, or of the policy */
     struct kw_entry *entry; /* atomic; NULL: not known (yet) */
+    uint64_t changes;       /* atomic; grows after each change of `entry` */
 };
 
 struct kw_entry {
@@ -59,7 +60,10 @@ struct kw_entry {
     uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
     const struct kw_bound *parent; /* NULL: none */
     const struct kw_bound *policy; /* NULL: none */
-    uint8_t record[];              /* the encoding (core/record.h) */
+    /* Set in place: `changes` of the parent's bound, shifted, at which this entry was found to lie within the parent's,
+     * and KW__WITHIN_… bits for what of it. What lies within need not be asked of the parent again. */
+    uint64_t within;
+    uint8_t record[]; /* the encoding (core/record.h) */
 };
 
 /* Bytes that the entry of an encoding of that size takes. */

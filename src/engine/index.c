@@ -306,6 +306,7 @@ static void follow_bound(struct kw_index *index, const struct kw_record *record,
         (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0; /* a tombstone has forgotten whether it was rotated */
     if ((kw_id_is_none(&record->rotated_to) && !is_erased) || kw_id_equal(&id, &record->id)) {
         __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
     }
 }
 
