@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)64 * 1024 * 1024)
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -160,6 +161,11 @@ static void prepare_all(struct kw_engine *engine)
             continue;
         }
         *work = (struct kw_work){.op = work->op, .attempts = work->attempts};
+        enum kw_once_way way = kw__once_begin(engine, i);
+        work->settled = way == KW_ONCE_ENDED;
+        if (way != KW_ONCE_GO_ON) {
+            continue;
+        }
         enum kw_status status = kw__prepare(engine, i);
         if (status != KW_OK) {
             finish(work, status);
@@ -172,6 +178,7 @@ static void prepare_all(struct kw_engine *engine)
                                                .audit_count = 1,
                                                .events = &work->event,
                                                .event_count = 1};
+        kw__once_note(work);
     }
 }
 
@@ -186,7 +193,7 @@ static void commit_all(struct kw_engine *engine)
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commit_ops, writer->batch_count, __ATOMIC_RELAXED);
     for (size_t i = 0; i < writer->work_count; i++) {
-        if (!writer->works[i].settled) {
+        if (!writer->works[i].settled && writer->works[i].batch != NULL) {
             settle(engine, &writer->works[i]);
         }
     }
@@ -314,6 +321,7 @@ void *kw__writer_main(void *context)
             resolve_doubts(engine);
         }
         write_lapses(engine);
+        kw__once_prune(engine);
     }
     return NULL;
 }
