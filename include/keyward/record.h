@@ -94,6 +94,7 @@ struct kw_record {
     struct kw_id rotated_to;
     int64_t grace_until_ms;  /* of a rotated key: revoked from then on, reason "rotated" */
     struct kw_id lineage_id; /* the first key of its line of rotations */
+    bool ends_grace;         /* its first use ends the grace period of the key that it was rotated from */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

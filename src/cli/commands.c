@@ -67,6 +67,8 @@ static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLE
 static const struct kw_option rotate_options[] = {
     {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",
      .place = KW_PLACE_TEXT, .field = "gracePeriod"},
+    {.name = "end-grace-on-first-use", .help = "the grace also ends when the new key is first used",
+     .place = KW_PLACE_TRUE, .field = "endGraceOnFirstUse"},
     OPTIONS_DESCRIBING,
     OPTION_CLEAR,
     OPTION_IF_VERSION,

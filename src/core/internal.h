@@ -96,9 +96,10 @@ enum kw__field_kind {
 enum {
     KW__FIELD_HIDDEN = 1 << 0,     /* not in the record's JSON */
     KW__FIELD_UNCOMPARED = 1 << 1, /* not among the differences of two records */
+    KW__FIELD_RARE = 1 << 2,       /* a bool that is shown only where it is true */
 };
 
-#define KW__LABEL_MAX 16
+#define KW__LABEL_MAX 24
 
 struct kw__field {
     char label[KW__LABEL_MAX + 1]; /* its name in JSON: comma, quoted name, colon */
@@ -110,8 +111,10 @@ struct kw__field {
     uint16_t count_max; /* of a list */
 };
 
-/* Indexed by tag; tag 0 is no field. */
-#define KW__FIELD_COUNT 32
+/* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
+#define KW__FIELD_COUNT 40
+/* The version, which every record has, ends an encoding: one that was cut short is never taken for a record. */
+#define KW__FIELD_LAST 31
 extern const struct kw__field kw__fields[KW__FIELD_COUNT];
 
 static inline const void *kw__field_of(const struct kw_record *record, const struct kw__field *field)

@@ -46,6 +46,7 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [29] = {FIELD(TIME, "graceUntil", grace_until_ms)},
     [30] = {FIELD(LINEAGE, "lineageId", lineage_id)},
     [31] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
+    [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
 };
 /* clang-format on */
 

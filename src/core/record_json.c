@@ -99,6 +99,7 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_UPDATED:
         return *(const int64_t *)member != 0;
     case KW__FIELD_SET:
+        return (field->flags & KW__FIELD_RARE) == 0 || *(const bool *)member;
     case KW__FIELD_CLEARED:
     case KW__FIELD_LIST:
     case KW__FIELD_RESOURCES:

@@ -24,7 +24,7 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
 {
     unsigned flags = (record->revoked_at_ms != 0 ? KW_ENTRY_REVOKED : 0U) | (record->enabled ? 0U : KW_ENTRY_DISABLED) |
                      (record->lapsed_at_ms != 0 ? KW_ENTRY_LAPSED : 0U) | (erased ? KW_ENTRY_ERASED : 0U) |
-                     (record->is_public ? KW_ENTRY_PUBLIC : 0U);
+                     (record->ends_grace ? KW_ENTRY_ENDS_GRACE : 0U);
     return (uint8_t)flags;
 }
 
@@ -128,8 +128,8 @@ struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_quest
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
     /* One branch for what a good key passes: the order of refusals is looked at only when there is one. */
-    bool bad = ((kw_entry_flags(entry) & ENTRY_BAD) != 0) | (now_ms >= entry->expires_at_ms) |
-               (now_ms >= entry->grace_until_ms);
+    unsigned flags = kw_entry_flags(entry);
+    bool bad = ((flags & ENTRY_BAD) != 0) | (now_ms >= entry->expires_at_ms) | (now_ms >= entry->grace_until_ms);
     if (bad) {
         return refuse_state(entry, now_ms);
     }
@@ -143,5 +143,5 @@ struct kw_decision kw_decide(const struct kw_entry *entry, const struct kw_quest
             return (struct kw_decision){.code = KW_CODE_INSUFFICIENT_SCOPE, .missing = missing};
         }
     }
-    return (struct kw_decision){.code = KW_CODE_NONE};
+    return (struct kw_decision){.code = KW_CODE_NONE, .first_use = (flags & KW_ENTRY_ENDS_GRACE) != 0};
 }

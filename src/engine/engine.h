@@ -85,6 +85,7 @@ enum kw_op_kind {
     KW_OP_ROTATE,
     KW_OP_ERASE,
     KW_OP_LAPSE,
+    KW_OP_END_GRACE,
     KW_OP_GET,
     KW_OP_LIST,
     KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
@@ -111,6 +112,7 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
+    bool ends_grace; /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */

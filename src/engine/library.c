@@ -175,6 +175,7 @@ static enum kw_status name_once(const struct kw_change_request *request, const s
         params,
         kw_bytes_of(op->id.bytes, creates ? 0 : sizeof op->id.bytes),
         kw_bytes_of((const uint8_t *)&op->grace_ms, sizeof op->grace_ms),
+        op->ends_grace ? KW_BYTES("endGraceOnFirstUse") : KW_BYTES(""),
     };
     kw_once_make(&place, request->idempotency_key, asked, KW_COUNT_OF(asked), once_out);
     return KW_OK;
@@ -213,6 +214,7 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op->reason = request->reason;
     op->grace_ms = request->grace_ms;
+    op->ends_grace = request->end_grace_on_first_use;
     op->if_version = request->if_version;
     struct kw_once once;
     status = prepare_once(request, op, &once, error_out);

@@ -231,14 +231,16 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
-/* A lapse that could not be written is noticed again at the next verification. */
+/* A lapse, or a first use, that could not be written is noticed again at the next verification. */
 static void end_lapse(struct kw_op *op)
 {
     const struct kw_lapse *lapse = op->context;
     if (op->status != KW_OK && op->status != KW_E_CONFLICT && op->status != KW_E_NOT_FOUND) {
         kw_index_read_begin();
         struct kw_entry *entry = kw_index_find(lapse->index, &lapse->digest);
-        if (entry != NULL) {
+        if (entry != NULL && lapse->is_first_use) {
+            __atomic_fetch_or(&entry->flags, KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
+        } else if (entry != NULL) {
             __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_NOTED, __ATOMIC_RELAXED);
         }
         kw_index_read_end();
@@ -270,8 +272,10 @@ static void write_lapses(struct kw_engine *engine)
     while (take_lapses(engine, &count)) {
         for (size_t i = 0; i < count; i++) {
             struct kw_op *op = &writer->lapse_ops[i];
+            bool is_first_use = writer->lapses[i].is_first_use;
             writer->lapses[i].index = engine->index;
-            kw_op_init(op, KW_OP_LAPSE, writer->lapses[i].project);
+            kw_op_init(op, is_first_use ? KW_OP_END_GRACE : KW_OP_LAPSE, writer->lapses[i].project);
+            op->reason = is_first_use ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
             op->id = writer->lapses[i].id;
             op->if_version = writer->lapses[i].version;
             op->now_ms = writer->lapses[i].noticed_ms; /* the time that had passed then has passed for good */

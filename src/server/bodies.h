@@ -13,6 +13,7 @@
 struct kw_key_body {
     struct kw_key_params params;
     int64_t grace_ms; /* rotations */
+    bool ends_grace;  /* rotations */
 };
 
 /* Of revocations and disablings. */

@@ -292,6 +292,7 @@ void kw__keys_rotate(struct kw_request *request)
     if (op != NULL) {
         op->params = &body->params;
         op->grace_ms = body->grace_ms;
+        op->ends_grace = body->ends_grace;
         submit_once(request, op);
     }
 }

@@ -44,6 +44,10 @@ static void every_command_in_every_state(struct test *t)
          NULL,
          {"VERSION_CONFLICT", "VERSION_CONFLICT", "key.expired", "ALREADY_EXPIRED", "VERSION_CONFLICT", "key.revoked",
           "ALREADY_REVOKED"}},
+        {KW_COMMAND_END_GRACE,
+         NULL,
+         {"VERSION_CONFLICT", "VERSION_CONFLICT", "VERSION_CONFLICT", "VERSION_CONFLICT", "key.revoked",
+          "ALREADY_REVOKED", "ALREADY_REVOKED"}},
 #undef MODIFY
     };
     struct kw_arena arena;
@@ -236,7 +240,7 @@ static void versions_are_compared_first(struct test *t)
     struct kw_arena arena;
     struct kw_change change;
     kw_arena_init(&arena, NULL, 0, 1 << 16);
-    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_LAPSE; kind++) {
+    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_END_GRACE; kind++) {
         struct kw_record before = record_in(ACTIVE, &arena);
         struct kw_command command = command_of((enum kw_command_kind)kind, NULL);
         command.if_version = 4;
