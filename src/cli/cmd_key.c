@@ -60,7 +60,7 @@ static void show_new_key(struct kw_output *out, const struct kw_member *key)
 
 /* What becomes of the key that was rotated. */
 static enum kw_status show_previous(struct kw_output *out, const struct kw_member *previous, struct kw_arena *arena,
-                                    int64_t now_ms)
+                                    int64_t now_ms, bool ends_early)
 {
     struct kw_shown_record record;
     if (previous->type != KW_JSON_OBJECT_BEGIN) {
@@ -77,7 +77,7 @@ static enum kw_status show_previous(struct kw_output *out, const struct kw_membe
     }
     kw_buffer_add_text(&out->text, "\nThe old key works until ");
     kw_text_time(&out->text, grace_until_ms);
-    kw_buffer_add_text(&out->text, ".\n");
+    kw_buffer_add_text(&out->text, ends_early ? ", or until the new one is used.\n" : ".\n");
     return KW_OK;
 }
 
@@ -125,7 +125,7 @@ static enum kw_status show_answer(struct kw_cli *cli, const struct kw_command_li
     } else if (status == KW_OK) {
         show_new_key(out, &members[KEY]);
         kw_record_card(&record, out);
-        status = show_previous(out, &members[PREVIOUS], &arena, now_ms);
+        status = show_previous(out, &members[PREVIOUS], &arena, now_ms, kw_line_has(line, "end-grace-on-first-use"));
     }
     kw_arena_reset(&arena);
     return status;

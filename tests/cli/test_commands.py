@@ -44,6 +44,18 @@ def check_aligned(table):
             check(spread[start - 2:start] == '  ', f'not aligned at {start}\n{table}')
 
 
+def test_a_rotation_whose_grace_ends_with_the_first_use(folder):
+    def story(world):
+        _, record = created(world, '--owner', 'user:1')
+        refused = world.run('rotate', record['id'], '--end-grace-on-first-use', code=2)
+        check_in('gracePeriod', refused.err)
+        rotated = world.run('rotate', record['id'], '--grace', '1h', '--end-grace-on-first-use', code=0)
+        check_in('or until the new one is used.', rotated.out)
+        return [refused.err, rotated.out]
+
+    each_way(folder, story)
+
+
 def test_a_call_that_comes_again_shows_no_key(folder):
     def story(world):
         create = ('create', '--owner', 'user:1', '--idempotency-key', 'laptop-1')

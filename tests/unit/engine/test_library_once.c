@@ -1,4 +1,4 @@
-/* The library's idempotency keys: the same request again, another one, and what is still so after reopening. */
+/* What the library does once: requests of the same idempotency key, and the end of a grace period. */
 #include "library_fixture.h"
 
 #include <keyward/keyward.h>
@@ -75,6 +75,37 @@ static void a_rotation_that_comes_again_makes_no_key(struct test *t)
     library_end(&library);
 }
 
+static void a_first_use_ends_the_grace_period(struct test *t)
+{
+    struct library library;
+    struct kw_new_key old, successor, other;
+    struct kw_error error;
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &old));
+    struct kw_change_request request = request_of(NULL, "rotate");
+    request.id = old.held.record.id;
+    request.end_grace_on_first_use = true;
+    CHECK_REFUSED(t, kw_rotate(library.keyward, &request, &other, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "endGraceOnFirstUse");
+    request.grace_ms = 1000;
+    REQUIRE_OK(t, kw_rotate(library.keyward, &request, &successor, &error));
+    CHECK(t, successor.held.record.ends_grace && !successor.previous.record.ends_grace);
+    check_replay(t, &library, &request, true, &successor);
+    request.end_grace_on_first_use = false;
+    CHECK_REFUSED(t, kw_rotate(library.keyward, &request, &other, &error), error, KW_E_INVALID,
+                  "IDEMPOTENCY_KEY_REUSED", "");
+    REQUIRE(t, library_reopen(t, &library, 0)); /* what is pending stands in the record */
+    CHECK_CODE(t, library_verify(t, &library, old.key), KW_CODE_NONE);
+    while (library_verify(t, &library, old.key) == KW_CODE_NONE) { /* the writer's tick, once the new key was used */
+        CHECK_CODE(t, library_verify(t, &library, successor.key), KW_CODE_NONE);
+    }
+    CHECK_CODE(t, library_verify(t, &library, old.key), KW_CODE_REVOKED);
+    CHECK_CODE(t, library_verify(t, &library, successor.key), KW_CODE_NONE);
+    kw_new_key_clear(&old);
+    kw_new_key_clear(&successor);
+    library_end(&library);
+}
+
 static void a_name_must_be_visible_text(struct test *t)
 {
     struct library library;
@@ -99,6 +130,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_creation_that_comes_again_makes_no_key),
         TEST_CASE(a_rotation_that_comes_again_makes_no_key),
+        TEST_CASE(a_first_use_ends_the_grace_period),
         TEST_CASE(a_name_must_be_visible_text),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
