@@ -116,9 +116,9 @@ static void rotations_are_linked_both_ways(struct test *t)
     kw_arena_init(&arena, NULL, 0, 1 << 16);
     line[0] = record_in(DISABLED, &arena);
     line[0].expires_at_ms = NOW_MS + HOUR_MS;
-    for (uint8_t i = 1; i < KEYS; i++) {
+    for (int i = 1; i < KEYS; i++) {
         struct kw_birth next = birth;
-        next.id.bytes[15] = i;
+        next.id.bytes[15] = (uint8_t)i;
         struct kw_command command = command_of(KW_COMMAND_ROTATE, i == 2 ? &expiry_params : NULL);
         command.birth = &next;
         command.grace_ms = i == 3 ? HOUR_MS : 0;
