@@ -166,8 +166,8 @@ static void ask_many(struct test *t, struct test_engine *fixture, enum kw_op_kin
 {
     static struct kw_op ops[CROWD];
     struct kw_once onces[] = {once_of(0, "a"), once_of(1, "a"), once_of(0, "b")};
-    struct kw_id made[2] = {{{0}}};
-    unsigned made_count[2] = {0};
+    struct kw_id made[3] = {{{0}}};
+    unsigned made_count[3] = {0};
     sem_t done;
     sem_init(&done, 0, 0);
     for (size_t i = 0; i < CROWD; i++) {
