@@ -295,6 +295,7 @@ void kw_digest_parts(const struct kw_bytes *parts, size_t count, uint8_t out[SHA
         SHA256_Update(&state, parts[i].data, parts[i].size);
     }
     SHA256_Final(out, &state);
+    kw_wipe(&state, sizeof state); /* the last part of what went through it */
 }
 
 void kw_pepper_fingerprint(const struct kw_secret *pepper, uint8_t out[KW_PEPPER_FINGERPRINT_SIZE])

@@ -226,33 +226,43 @@ static void submit(struct kw_request *request, struct kw_op *op)
     kw_engine_submit(request->api->options.engine, op);
 }
 
-/* Submits what is to be done once, where its header says so: by caller, project and route. */
-static void submit_once(struct kw_request *request, struct kw_op *op)
+/* Names the request by caller, project and route. Someone may send a key for a name: nothing of it stays. */
+static enum kw_status name_once(const struct kw_request *request, struct kw_once *once, struct kw_error *error)
 {
     const struct kw_call *call = request->call;
-    struct kw_bytes header = call->headers[KW_HEADER_IDEMPOTENCY_KEY];
-    if (header.data == NULL) {
+    const struct kw_once_place place = {
+        .caller = request->actor, .project = request->project->name, .route = kw_bytes_of_text(request->route->name)};
+    const struct kw_bytes asked[] = {request->parameter, call->body};
+    uint8_t memory[KW_ONCE_KEY_MAX];
+    struct kw_bytes key;
+    enum kw_status status =
+        kw_once_key_read(call->headers[KW_HEADER_IDEMPOTENCY_KEY], "Idempotency-Key", memory, &key, error);
+    if (status == KW_OK) {
+        kw_once_make(&place, key, asked, KW_COUNT_OF(asked), once);
+    }
+    kw_wipe(memory, sizeof memory);
+    return status;
+}
+
+/* Submits what is to be done once, where its header says so. */
+static void submit_once(struct kw_request *request, struct kw_op *op)
+{
+    if (request->call->headers[KW_HEADER_IDEMPOTENCY_KEY].data == NULL) {
         submit(request, op);
         return;
     }
-    uint8_t memory[KW_ONCE_KEY_MAX];
-    struct kw_bytes key;
     struct kw_error error;
-    if (kw_once_key_read(header, "Idempotency-Key", memory, &key, &error) != KW_OK) {
-        kw_op_deinit(op);
-        kw__finish_error(request, &error);
-        return;
-    }
     struct kw_once *once = kw_arena_take(&request->call->arena, sizeof *once);
     if (once == NULL) {
         kw_op_deinit(op);
         kw__finish_no_memory(request);
         return;
     }
-    const struct kw_once_place place = {
-        .caller = request->actor, .project = request->project->name, .route = kw_bytes_of_text(request->route->name)};
-    const struct kw_bytes asked[] = {request->parameter, call->body};
-    kw_once_make(&place, key, asked, KW_COUNT_OF(asked), once);
+    if (name_once(request, once, &error) != KW_OK) {
+        kw_op_deinit(op);
+        kw__finish_error(request, &error);
+        return;
+    }
     op->once = once;
     submit(request, op);
 }
