@@ -79,6 +79,13 @@ static enum kw_status made_up_commit(struct kw_store *store, struct kw_store_bat
     return KW_OK;
 }
 
+static enum kw_status made_up_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    (void)store, (void)before_ms, (void)limit;
+    *removed_out = 0;
+    return KW_OK;
+}
+
 static void made_up_close(struct kw_store *store)
 {
     kw_digester_free(((struct made_up *)store)->digester);
@@ -91,6 +98,7 @@ static const struct kw_store_ops made_up_ops = {
     .find_by_digest = made_up_find,
     .setting = made_up_setting,
     .commit = made_up_commit,
+    .request_prune = made_up_prune,
     .close = made_up_close,
 };
 

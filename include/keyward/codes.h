@@ -56,6 +56,8 @@ extern "C" {
     X(HAS_CHILDREN, 409, "The key has children that are alive.", \
       "Revoke them first, or revoke with cascade, which ends them too.") \
     X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Create a new key for another value.") \
+    X(IDEMPOTENCY_KEY_REUSED, 422, "The Idempotency-Key was used for another request.", \
+      "Send a new one with a new request, and the same request with the same one.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \
     X(URI_TOO_LONG, 414, "The address is too long.", "Shorten the query.") \
@@ -76,12 +78,18 @@ extern "C" {
       "Give the pepper that belongs to the data.") \
     X(INTERNAL, 500, "Something failed that should not.", "Look into the server's log for this request id.")
 
+/* What an answer says that is neither. */
+#define KW_NOTE_CODES(X) \
+    X(SECRET_ALREADY_SHOWN, 200, "This was done before. The key was shown then, and is not shown again.", \
+      "Use the key from the first answer; where that is lost, rotate this one.")
+
 /* clang-format off */
 enum kw_code {
     KW_CODE_NONE = 0,
 #define X(name, http, meaning, advice) KW_CODE_##name,
     KW_VERDICT_CODES(X)
     KW_ERROR_CODES(X)
+    KW_NOTE_CODES(X)
 #undef X
     KW_CODE_COUNT
 };

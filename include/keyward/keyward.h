@@ -150,6 +150,8 @@ KW_API void kw_held_record_clear(struct kw_held_record *held);
 /* A key that was just made: the one time that it is seen. Show it and clear this, which wipes it. */
 struct kw_new_key {
     char key[KW_KEY_SIZE_MAX + 1];
+    bool is_replay; /* the same request was done before (idempotency_key): `key` is empty, the records are as they are
+                       now, and `previous` is empty when that key was erased */
     struct kw_held_record held;
     struct kw_held_record previous; /* of a rotation: the old key's record, else empty */
 };
@@ -163,7 +165,12 @@ struct kw_change_request {
     struct kw_bytes actor;              /* for record and audit log, at most KW_ACTOR_MAX; "library" when empty */
     struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
-    uint64_t if_version;                /* only if the record still has this version; 0: whatever it has */
+    bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
+    uint64_t if_version;         /* only if the record still has this version; 0: whatever it has */
+    /* create, rotate: the same request with the same key of 1 to 255 visible ASCII characters is done once, for a day
+     * at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are others, as are
+     * those of the other function. KEY_NOT_FOUND when what came of it was erased. Empty: done as often as it comes. */
+    struct kw_bytes idempotency_key;
 };
 
 /*

@@ -111,6 +111,7 @@ struct kw_record {
     struct kw_bytes template_name;
     struct kw_id parent_id; /* the lineage of the key that bounds this one */
     bool has_children;      /* or had */
+    bool ends_grace;        /* its first use ends the grace period of the key that it was rotated from */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

@@ -15,8 +15,8 @@
  * - KW_E_CORRUPT: what is there is not what was written.
  * - KW_E_MEMORY: no memory; nothing was changed.
  * - KW_E_LIMIT: a size, or a number of rows asked for, is outside the bounds below; nothing was changed.
- * - KW_E_INVALID: a row without id, digest or version, an event without id, an amount of use or a limit below 0;
- * nothing was changed.
+ * - KW_E_INVALID: a row without id, digest or version, an event or request without id, an amount of use or a limit
+ * below 0; nothing was changed.
  */
 #ifndef KEYWARD_STORE_H
 #define KEYWARD_STORE_H
@@ -34,6 +34,7 @@ extern "C" {
 #define KW_STORE_BODY_MAX 1048576
 #define KW_STORE_SETTING_NAME_MAX 64
 #define KW_STORE_SETTING_MAX 65536
+#define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -89,6 +90,14 @@ struct kw_store_setting {
     struct kw_bytes value; /* empty: the setting is removed */
 };
 
+/* A request that was done, so that it is not done again when it comes again. */
+struct kw_store_request {
+    uint8_t name[KW_STORE_REQUEST_SIZE];   /* unique in the store */
+    uint8_t digest[KW_STORE_REQUEST_SIZE]; /* of what was asked for */
+    struct kw_id key_id;                   /* the key that came of it */
+    int64_t at_ms;
+};
+
 /* What is written together or not at all. */
 struct kw_store_batch {
     const struct kw_store_put *puts;
@@ -99,9 +108,12 @@ struct kw_store_batch {
     size_t event_count;
     const struct kw_store_setting *settings;
     size_t setting_count;
-    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, or an event of that id waits
-     * already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE, KW_E_FULL; nothing of this batch was written
-     * with any of these. KW_E_UNCERTAIN: it may be there or not (see above). */
+    const struct kw_store_request *requests;
+    size_t request_count;
+    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id waits
+     * already, or a request of that name was done already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE,
+     * KW_E_FULL; nothing of this batch was written with any of these. KW_E_UNCERTAIN: it may be there or not (see
+     * above). */
     enum kw_status outcome;
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
@@ -211,6 +223,12 @@ struct kw_store_ops {
      * what was given back. */
     enum kw_status (*reserve)(struct kw_store *store, const struct kw_store_reservation *reservation,
                               int64_t *granted_out);
+
+    /* KW_E_NOT_FOUND. */
+    enum kw_status (*request_find)(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
+                                   struct kw_store_request *request_out);
+    /* Removes requests older than `before_ms`, `limit` at most, in no set order. */
+    enum kw_status (*request_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
     /* Nothing of the store may be in use. */
     void (*close)(struct kw_store *store);

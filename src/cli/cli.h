@@ -16,7 +16,12 @@
 #define KW_CLI_DEFAULT_URL "http://127.0.0.1:7411"
 #define KW_CLI_DEFAULT_DATA "data"
 
-enum kw_exit { KW_EXIT_OK = 0, KW_EXIT_NOT_VALID = 1, KW_EXIT_FAILED = 2 };
+enum kw_exit {
+    KW_EXIT_OK = 0,
+    KW_EXIT_NOT_VALID = 1,
+    KW_EXIT_FAILED = 2,
+    KW_EXIT_DONE_BEFORE = 3, /* a request that came again: its key was shown then */
+};
 
 /* Codes of errors that only the command line makes; they stand in no table, and people are not shown them. */
 #define KW_CLI_FAILED "FAILED" /* the message says it all */

@@ -50,7 +50,7 @@ static enum kw_status take_apart(const struct kw_answer *answer, struct kw_arena
 static void show_new_key(struct kw_output *out, const struct kw_member *key)
 {
     if (key->type != KW_JSON_STRING) {
-        return; /* a repeated creation: it was shown before */
+        return; /* a command that makes none, or made it before */
     }
     kw_buffer_add_text(&out->text, out->colour ? KW_COLOUR_BOLD : "");
     kw_text_clean(&out->text, key->text);
@@ -60,7 +60,7 @@ static void show_new_key(struct kw_output *out, const struct kw_member *key)
 
 /* What becomes of the key that was rotated. */
 static enum kw_status show_previous(struct kw_output *out, const struct kw_member *previous, struct kw_arena *arena,
-                                    int64_t now_ms)
+                                    int64_t now_ms, bool ends_early)
 {
     struct kw_shown_record record;
     if (previous->type != KW_JSON_OBJECT_BEGIN) {
@@ -77,7 +77,7 @@ static enum kw_status show_previous(struct kw_output *out, const struct kw_membe
     }
     kw_buffer_add_text(&out->text, "\nThe old key works until ");
     kw_text_time(&out->text, grace_until_ms);
-    kw_buffer_add_text(&out->text, ".\n");
+    kw_buffer_add_text(&out->text, ends_early ? ", or until the new one is used.\n" : ".\n");
     return KW_OK;
 }
 
@@ -125,24 +125,43 @@ static enum kw_status show_answer(struct kw_cli *cli, const struct kw_command_li
     } else if (status == KW_OK) {
         show_new_key(out, &members[KEY]);
         kw_record_card(&record, out);
-        status = show_previous(out, &members[PREVIOUS], &arena, now_ms);
+        status = show_previous(out, &members[PREVIOUS], &arena, now_ms, kw_line_has(line, "end-grace-on-first-use"));
     }
     kw_arena_reset(&arena);
     return status;
+}
+
+/* A request that came again, whose key was shown the first time: a creation that is none. */
+static bool was_done_before(const struct kw_command_line *line, const struct kw_answer *answer)
+{
+    return line->command->key_call->view == KW_VIEW_CREATED && answer->status == 200;
+}
+
+static void say_done_before(struct kw_cli *cli)
+{
+    kw_buffer_add_text(&cli->err.text, "keyward: this was done before under the same --idempotency-key: the key was "
+                                       "shown then, and cannot be shown again\n"
+                                       "  Where it is lost, rotate the key below, under another --idempotency-key.\n");
+    kw_output_say(&cli->err);
 }
 
 /* A new key that cannot be shown is lost: say which one, so that it can be revoked. */
 static int finish(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer)
 {
     struct kw_error error = {0};
+    bool done_before = was_done_before(line, answer);
+    if (done_before && !kw_line_has(line, "json")) {
+        say_done_before(cli);
+    }
     if (kw_output_flush(&cli->out, &error) == KW_OK) {
-        return KW_EXIT_OK;
+        return done_before ? KW_EXIT_DONE_BEFORE : KW_EXIT_OK;
     }
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
     struct kw_member members[MEMBER_COUNT];
     struct kw_shown_record record;
-    if (line->command->key_call->view == KW_VIEW_CREATED && take_apart(answer, &arena, members) == KW_OK &&
+    if (line->command->key_call->view == KW_VIEW_CREATED && !done_before &&
+        take_apart(answer, &arena, members) == KW_OK &&
         kw_shown_record_read(members[RECORD].text, &arena, 0, &record) == KW_OK) {
         struct kw_bytes id = record.fields[KW_SHOWN_ID].text;
         enum kw_status status =

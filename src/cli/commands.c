@@ -52,6 +52,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
 
 #define OPTION_CLEAR {.name = "clear", .argument = "FIELD", .help = "empties a field: name, tag, expires-at, …", \
                       .place = KW_PLACE_CLEAR, .repeats = true}
+#define OPTION_ONCE {.name = "idempotency-key", .argument = "TEXT", \
+                     .help = "a name for this call, to try again with when its answer got lost"}
 #define OPTION_IF_VERSION {.name = "if-version", .argument = "N", .help = "only if the key is still of this version"}
 #define OPTION_REASON {.name = "reason", .argument = "TEXT", .help = "why; it is kept with the key", \
                        .place = KW_PLACE_TEXT, .field = "reason"}
@@ -67,6 +69,7 @@ static const struct kw_option create_options[] = {
     {.name = "parent", .argument = "ID", .help = "a child of this key: it may do no more, and ends with it",
      .place = KW_PLACE_TEXT, .field = "parentId"},
     OPTIONS_DESCRIBING,
+    OPTION_ONCE,
 };
 
 static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
@@ -74,9 +77,12 @@ static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLE
 static const struct kw_option rotate_options[] = {
     {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",
      .place = KW_PLACE_TEXT, .field = "gracePeriod"},
+    {.name = "end-grace-on-first-use", .help = "the grace also ends when the new key is first used",
+     .place = KW_PLACE_TRUE, .field = "endGraceOnFirstUse"},
     OPTIONS_DESCRIBING,
     OPTION_CLEAR,
     OPTION_IF_VERSION,
+    OPTION_ONCE,
 };
 
 static const struct kw_option reason_options[] = {OPTION_REASON, OPTION_IF_VERSION};
@@ -178,6 +184,9 @@ static const struct kw_key_call erase_call = {
 /* --- the table --- */
 
 #define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
+#define ABOUT_ONCE \
+    "Exits with 0 when the new key was shown, 2 when there is none, and 3 when the same call was done before under its\n" \
+    "--idempotency-key: then the key was shown at that time, and only its record is shown now."
 #define EXAMPLE_ID "key_01J9ZV3T5K8W2Q7R4M6N0PXYBC"
 
 static const struct kw_cli_command commands[] = {
@@ -188,7 +197,7 @@ static const struct kw_cli_command commands[] = {
      .groups = {&serve_group, &limit_group},
      .example = "keyward serve --data /var/lib/keyward --listen 127.0.0.1:7411"},
     {.name = "create", .summary = "Makes a key and shows it, once.", .run = kw_cmd_key, .key_call = &create_call,
-     .groups = {&create_group, &where_group, &output_group},
+     .about = ABOUT_ONCE, .groups = {&create_group, &where_group, &output_group},
      .example = "keyward create --owner user:1 --name laptop --scope read --expires-in 90d"},
     {.name = "list", .summary = "Lists keys.", .run = kw_cmd_list, .key_call = &list_call,
      .groups = {&list_group, &where_group, &output_group},
@@ -222,7 +231,7 @@ static const struct kw_cli_command commands[] = {
      .groups = {&reason_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
-     .key_call = &rotate_call, ONE_ID, .groups = {&rotate_group, &where_group, &output_group},
+     .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},
      .example = "keyward rotate " EXAMPLE_ID " --grace 24h"},
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},

@@ -1,6 +1,7 @@
 #include "cli/keys.h"
 
 #include "core/id.h"
+#include "core/once.h"
 
 #include <stdio.h>
 
@@ -98,6 +99,19 @@ static enum kw_status form_version(const struct kw_command_line *line, struct kw
     return status;
 }
 
+/* Checked here too: it goes into a line of the request's head, where a line break would begin another one. */
+static enum kw_status check_once(const struct kw_command_line *line, struct kw_error *error_out)
+{
+    uint8_t memory[KW_ONCE_KEY_MAX];
+    struct kw_bytes key;
+    const char *value = kw_line_value(line, "idempotency-key");
+    if (value == NULL || kw_once_key_read(kw_bytes_of_text(value), NULL, memory, &key, NULL) == KW_OK) {
+        return KW_OK;
+    }
+    return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                   "--idempotency-key takes 1 to %d visible ASCII characters", KW_ONCE_KEY_MAX);
+}
+
 enum kw_status kw_request_form(const struct kw_command_line *line, struct kw_bytes key, const char *cursor,
                                struct kw_formed_request *formed_out, struct kw_error *error_out)
 {
@@ -111,6 +125,7 @@ enum kw_status kw_request_form(const struct kw_command_line *line, struct kw_byt
     }
     form_query(line, cursor, &formed_out->query);
     status = form_version(line, formed_out, error_out);
+    status = status == KW_OK ? check_once(line, error_out) : status;
     if (status != KW_OK) {
         return status;
     }
@@ -129,6 +144,7 @@ enum kw_status kw_request_form(const struct kw_command_line *line, struct kw_byt
         .body = kw_buffer_bytes(&formed_out->body),
         .project = kw_line_value(line, "project"),
         .if_version = formed_out->if_version[0] != '\0' ? formed_out->if_version : NULL,
+        .once = kw_line_value(line, "idempotency-key"),
     };
     return KW_OK;
 }

@@ -15,6 +15,7 @@ struct kw_request {
     struct kw_bytes body;   /* JSON, or empty */
     const char *project;    /* Keyward-Project; NULL: not sent */
     const char *if_version; /* If-Match; NULL: not sent */
+    const char *once;       /* Idempotency-Key; NULL: not sent */
 };
 
 struct kw_answer {

@@ -31,6 +31,7 @@ static void fill_call(struct folder_target *self, const struct kw_request *reque
     call->body = request->body;
     call->headers[KW_HEADER_KEYWARD_PROJECT] = kw_bytes_of_text(request->project);
     call->headers[KW_HEADER_IF_MATCH] = kw_bytes_of_text(request->if_version);
+    call->headers[KW_HEADER_IDEMPOTENCY_KEY] = kw_bytes_of_text(request->once);
     if (request->body.size > 0) {
         call->headers[KW_HEADER_CONTENT_TYPE] = KW_BYTES("application/json");
     }

@@ -69,6 +69,9 @@ static struct curl_slist *make_headers(const struct http_target *self, const str
     if (request->if_version != NULL) {
         complete = complete && add_header(&headers, "If-Match", kw_bytes_of_text(request->if_version));
     }
+    if (request->once != NULL) {
+        complete = complete && add_header(&headers, "Idempotency-Key", kw_bytes_of_text(request->once));
+    }
     if (request->body.size > 0) {
         complete = complete && add_header(&headers, "Content-Type", KW_BYTES("application/json"));
     }

@@ -8,6 +8,7 @@ static const struct kw_code_info infos[KW_CODE_COUNT] = {
 #define X(name, http, meaning, advice) [KW_CODE_##name] = {#name, http, meaning, advice},
     KW_VERDICT_CODES(X)
     KW_ERROR_CODES(X)
+    KW_NOTE_CODES(X)
 #undef X
 };
 /* clang-format on */
@@ -30,9 +31,9 @@ static const struct {
     uint16_t http_status;
     enum kw_status status;
 } status_by_http[] = {
-    {400, KW_E_INVALID}, {401, KW_E_DENIED},   {403, KW_E_DENIED},      {404, KW_E_NOT_FOUND}, {405, KW_E_INVALID},
-    {408, KW_E_INVALID}, {409, KW_E_CONFLICT}, {413, KW_E_LIMIT},       {414, KW_E_LIMIT},     {415, KW_E_INVALID},
-    {429, KW_E_BUSY},    {431, KW_E_LIMIT},    {503, KW_E_UNAVAILABLE}, {507, KW_E_FULL},
+    {400, KW_E_INVALID}, {401, KW_E_DENIED},   {403, KW_E_DENIED}, {404, KW_E_NOT_FOUND},   {405, KW_E_INVALID},
+    {408, KW_E_INVALID}, {409, KW_E_CONFLICT}, {413, KW_E_LIMIT},  {414, KW_E_LIMIT},       {415, KW_E_INVALID},
+    {422, KW_E_INVALID}, {429, KW_E_BUSY},     {431, KW_E_LIMIT},  {503, KW_E_UNAVAILABLE}, {507, KW_E_FULL},
 };
 
 const struct kw_code_info *kw_code_info(enum kw_code code)

@@ -284,6 +284,20 @@ enum kw_digest_scheme kw_digester_scheme(const struct kw_digester *digester)
     return digester->scheme;
 }
 
+void kw_digest_parts(const struct kw_bytes *parts, size_t count, uint8_t out[SHA256_DIGEST_LENGTH])
+{
+    SHA256_CTX state;
+    SHA256_Init(&state);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t size[sizeof(uint64_t)];
+        store_u64(parts[i].size, size);
+        SHA256_Update(&state, size, sizeof size);
+        SHA256_Update(&state, parts[i].data, parts[i].size);
+    }
+    SHA256_Final(out, &state);
+    kw_wipe(&state, sizeof state); /* the last part of what went through it */
+}
+
 void kw_pepper_fingerprint(const struct kw_secret *pepper, uint8_t out[KW_PEPPER_FINGERPRINT_SIZE])
 {
     assert(pepper->size == KW_PEPPER_SIZE);

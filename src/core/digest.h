@@ -38,6 +38,9 @@ void kw_digest_key(const struct kw_digester *digester, struct kw_bytes key, stru
 void kw_digest_keys(const struct kw_digester *digester, const struct kw_bytes *keys, size_t count,
                     struct kw_digest *digests_out);
 
+/* SHA-256 of several texts, each led by its size, so that other texts never come to the same bytes. */
+void kw_digest_parts(const struct kw_bytes *parts, size_t count, uint8_t out[32]);
+
 /* "hmac-sha256", "sha256", "sha512", "sha256-salted", "sha512-salted"; NULL for a number that means nothing. */
 const char *kw_digest_scheme_name(enum kw_digest_scheme scheme);
 KW_MUST_USE bool kw_digest_scheme_of_name(struct kw_bytes name, enum kw_digest_scheme *scheme_out);

@@ -97,7 +97,7 @@ enum kw__field_kind {
 enum {
     KW__FIELD_HIDDEN = 1 << 0,     /* not in the record's JSON */
     KW__FIELD_UNCOMPARED = 1 << 1, /* not among the differences of two records */
-    KW__FIELD_SPARSE = 1 << 2,     /* a list that is in the JSON only when something is in it */
+    KW__FIELD_RARE = 1 << 2,       /* a bool or list that is shown only where it is true, or not empty */
 };
 
 #define KW__LABEL_MAX 24
@@ -112,8 +112,10 @@ struct kw__field {
     uint16_t count_max; /* of a list */
 };
 
-/* Indexed by tag; tag 0 is no field. */
+/* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
 #define KW__FIELD_COUNT 41
+/* The version, which every record has, ends an encoding: one that was cut short is never taken for a record. */
+#define KW__FIELD_LAST 31
 /* The tags that other files name. They stand in a row. */
 enum {
     KW__TAG_ALLOWED_IPS = 32,

@@ -194,6 +194,9 @@ static void apply_texts(const struct kw_key_params *params, int64_t now_ms, stru
     if ((params->given & KW_GIVEN_NAME) != 0) {
         record->name = params->name;
     }
+    if ((params->given & KW_GIVEN_POLICY) != 0) {
+        record->policy = params->policy;
+    }
     if ((params->given & KW_GIVEN_DESCRIPTION) != 0) {
         record->description = params->description;
     }

@@ -207,6 +207,7 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
     case KW__FIELD_VERSION:
         return sound(kw__leb128_read(rest, &record->version) && record->version != 0);
     case KW__FIELD_NONE:
+        return KW_E_NEWER; /* a tag between ours that we do not know */
     case KW__FIELD_STATUS:
     case KW__FIELD_USER_ID:
         return KW_E_CORRUPT;
@@ -216,16 +217,17 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
 
 static enum kw_status decode_fields(struct kw_bytes rest, struct kw_record *record)
 {
-    unsigned last_tag = 0;
+    unsigned last_place = 0;
     while (rest.size != 0) {
         unsigned tag = rest.data[0];
         if (tag >= KW__FIELD_COUNT) {
             return KW_E_NEWER;
         }
-        if (tag <= last_tag) {
+        unsigned place = tag == KW__FIELD_LAST ? KW__FIELD_COUNT : tag;
+        if (place <= last_place) {
             return KW_E_CORRUPT;
         }
-        last_tag = tag;
+        last_place = place;
         rest.data++;
         rest.size--;
         enum kw_status status = decode_field(&rest, &kw__fields[tag], record);

@@ -10,7 +10,8 @@
 #define TEXT(name, member, max) FIELD(TEXT, name, member), .size_max = (max)
 #define RANGES(name, member) \
     FIELD(RANGES, name, member), .size_max = KW_ADDRESS_RANGE_SIZE, .count_max = KW_IP_COUNT_MAX, \
-                                 .flags = KW__FIELD_SPARSE
+                                 .flags = KW__FIELD_RARE
+#define REGIONS(name, member) LIST(name, member, KW_REGION_MAX, KW_REGION_COUNT_MAX), .flags = KW__FIELD_RARE
 #define LIST(name, member, item_max, most) FIELD(LIST, name, member), .size_max = (item_max), .count_max = (most)
 
 /*
@@ -52,11 +53,12 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [31] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
     [KW__TAG_ALLOWED_IPS] = {RANGES("allowedIPs", allowed_ips)},
     [KW__TAG_BLOCKED_IPS] = {RANGES("blockedIPs", blocked_ips)},
-    [KW__TAG_ALLOWED_REGIONS] = {LIST("allowedRegions", allowed_regions, KW_REGION_MAX, KW_REGION_COUNT_MAX), .flags = KW__FIELD_SPARSE},
-    [KW__TAG_BLOCKED_REGIONS] = {LIST("blockedRegions", blocked_regions, KW_REGION_MAX, KW_REGION_COUNT_MAX), .flags = KW__FIELD_SPARSE},
+    [KW__TAG_ALLOWED_REGIONS] = {REGIONS("allowedRegions", allowed_regions)},
+    [KW__TAG_BLOCKED_REGIONS] = {REGIONS("blockedRegions", blocked_regions)},
     [36] = {TEXT("policy", policy, KW_POLICY_MAX)},
     [37] = {TEXT("template", template_name, KW_TEMPLATE_MAX)},
     [38] = {FIELD(ID, "parentId", parent_id)},
+    [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
     [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
 };
 /* clang-format on */

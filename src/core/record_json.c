@@ -114,10 +114,11 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_UPDATED:
         return *(const int64_t *)member != 0;
     case KW__FIELD_SET:
-    case KW__FIELD_CLEARED:
+        return (field->flags & KW__FIELD_RARE) == 0 || *(const bool *)member;
     case KW__FIELD_LIST:
     case KW__FIELD_RANGES:
-        return (field->flags & KW__FIELD_SPARSE) == 0 || ((const struct kw_list *)member)->count != 0;
+        return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
+    case KW__FIELD_CLEARED:
     case KW__FIELD_RESOURCES:
     case KW__FIELD_SCHEME:
     case KW__FIELD_VERSION:

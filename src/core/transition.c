@@ -259,6 +259,10 @@ static enum kw_status admit_rotation(const struct step *step)
     if (step->command->grace_ms < 0 || step->command->grace_ms > GRACE_MS_MAX) {
         return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "gracePeriod", "must be at most \"1y\"");
     }
+    if (step->command->ends_grace && step->command->grace_ms == 0) {
+        return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "endGraceOnFirstUse",
+                         "needs a gracePeriod: without one the old key is revoked at once");
+    }
     if ((step->params->given & GIVEN_EXPIRY) == 0 && has_expired(step)) {
         return refuse_expired(step, "The key has expired: give expiresAt or expiresIn for the new one.");
     }
@@ -281,6 +285,7 @@ static struct kw_record succeed(const struct step *step)
     successor.updated_at_ms = birth.updated_at_ms;
     successor.lapsed_at_ms = 0;
     successor.rotated_from = before->id;
+    successor.ends_grace = step->command->ends_grace;
     return successor;
 }
 
@@ -356,6 +361,21 @@ static enum kw_status lapse(const struct step *step)
     return done(step, "key.expired", &after);
 }
 
+static enum kw_status end_grace(const struct step *step)
+{
+    if (is_revoked(step)) {
+        return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
+    }
+    if (step->before->grace_until_ms == 0) {
+        return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL, "The key is in no grace period.");
+    }
+    struct kw_record after = next_version(step);
+    after.revoked_at_ms = step->now_ms;
+    after.revoked_by = ACTOR_SYSTEM;
+    after.revoke_reason = REASON_ROTATED;
+    return done(step, "key.revoked", &after);
+}
+
 static enum kw_status admit(const struct step *step)
 {
     const struct kw_command *command = step->command;
@@ -380,7 +400,7 @@ enum kw_status kw_transition(const struct kw_record *before, const struct kw_com
     static enum kw_status (*const transitions[])(const struct step *step) = {
         [KW_COMMAND_CREATE] = create,   [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
         [KW_COMMAND_DISABLE] = disable, [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
-        [KW_COMMAND_ERASE] = erase,     [KW_COMMAND_LAPSE] = lapse,
+        [KW_COMMAND_ERASE] = erase,     [KW_COMMAND_LAPSE] = lapse,   [KW_COMMAND_END_GRACE] = end_grace,
     };
     static const struct kw_key_params nothing;
     assert((size_t)command->kind < KW_COUNT_OF(transitions));

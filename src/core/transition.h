@@ -18,7 +18,8 @@ enum kw_command_kind {
     KW_COMMAND_REVOKE,
     KW_COMMAND_ROTATE,
     KW_COMMAND_ERASE,
-    KW_COMMAND_LAPSE, /* writes down that an expiry or a grace period has passed; nothing to do is KW_E_CONFLICT */
+    KW_COMMAND_LAPSE,     /* writes down that an expiry or a grace period has passed; nothing to do is KW_E_CONFLICT */
+    KW_COMMAND_END_GRACE, /* revokes a rotated key, now that its successor is in use; nothing to do is KW_E_CONFLICT */
 };
 
 /* What a key that is being born gets from outside: create and rotate need it. */
@@ -39,6 +40,7 @@ struct kw_command {
     struct kw_bytes actor;              /* who asks: "key:key_…", "system", "cli" */
     struct kw_bytes reason;             /* revoke, disable; may be empty */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
+    bool ends_grace;                    /* rotate: or until the new key is used for the first time */
     uint64_t if_version;                /* 0: whatever it is now */
 };
 

@@ -20,7 +20,7 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
 {
     unsigned flags = (record->revoked_at_ms != 0 ? KW_ENTRY_REVOKED : 0U) | (record->enabled ? 0U : KW_ENTRY_DISABLED) |
                      (record->lapsed_at_ms != 0 ? KW_ENTRY_LAPSED : 0U) | (erased ? KW_ENTRY_ERASED : 0U) |
-                     (record->is_public ? KW_ENTRY_PUBLIC : 0U);
+                     (record->ends_grace ? KW_ENTRY_ENDS_GRACE : 0U);
     return (uint8_t)flags;
 }
 
@@ -130,7 +130,8 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
             return decision;
         }
     }
-    return (struct kw_decision){.is_open = hearing.is_open};
+    bool ends_grace = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0;
+    return (struct kw_decision){.is_open = hearing.is_open, .first_use = ends_grace && !hearing.is_open};
 }
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
@@ -194,7 +195,8 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
                    (entry->rules_size == 0 || kw__is_in_place(entry, question)) &&
                    holds_what_is_asked(entry, question) &&
                    (entry->parent == NULL || parents_agree(entry, question, now_ms));
-    return is_good ? (struct kw_decision){.code = KW_CODE_NONE} : decide_by_rule(entry, question, now_ms);
+    return is_good ? (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0}
+                   : decide_by_rule(entry, question, now_ms);
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,

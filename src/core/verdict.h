@@ -18,9 +18,9 @@
 enum {
     KW_ENTRY_REVOKED = 1 << 0,
     KW_ENTRY_DISABLED = 1 << 1,
-    KW_ENTRY_LAPSED = 1 << 2, /* an expiry that has passed, and the record says so */
-    KW_ENTRY_ERASED = 1 << 3, /* a tombstone: as if unknown */
-    KW_ENTRY_PUBLIC = 1 << 4,
+    KW_ENTRY_LAPSED = 1 << 2,     /* an expiry that has passed, and the record says so */
+    KW_ENTRY_ERASED = 1 << 3,     /* a tombstone: as if unknown */
+    KW_ENTRY_ENDS_GRACE = 1 << 4, /* its first use is to be told, and has not been: taken away in place */
     /* Set in place. A time was seen to have passed, and the record does not say so yet: it stays passed all the same.
      */
     KW_ENTRY_SEEN_LAPSED = 1 << 5,
@@ -82,7 +82,8 @@ static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
     return (struct kw_bytes){entry->record, entry->record_size};
 }
 
-/* Flags are the one thing that changes in an entry: a time that was seen to have passed sets one. */
+/* Flags are the one thing that changes in an entry: a time that was seen to have passed sets one, a first use that was
+ * told takes one away. */
 static inline unsigned kw_entry_flags(const struct kw_entry *entry)
 {
     return __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
@@ -112,9 +113,10 @@ struct kw_question {
 };
 
 struct kw_decision {
-    enum kw_code code;            /* KW_CODE_NONE: valid */
-    bool is_open;                 /* no decision: a bound of this key is not known yet */
-    struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing */
+    enum kw_code code;       /* KW_CODE_NONE: valid */
+    bool is_open;            /* no decision: a bound of this key is not known yet */
+    bool first_use;          /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
+    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing */
     const struct kw_entry *bound; /* the ancestor or policy that refuses; NULL: the key itself */
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
 };

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "core/once.h"
 #include "core/project.h"
 #include "core/record.h"
 #include "core/transition.h"
@@ -85,6 +86,7 @@ enum kw_op_kind {
     KW_OP_ROTATE,
     KW_OP_ERASE,
     KW_OP_LAPSE,
+    KW_OP_END_GRACE,
     KW_OP_GET,
     KW_OP_LIST,
     KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
@@ -111,6 +113,7 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
+    bool ends_grace; /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
@@ -118,6 +121,8 @@ struct kw_op {
     struct kw_bytes key;                /* load: the key that a verification did not find */
     struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
                                            asks and must not be exceeded; empty: the operator, who may do anything */
+    const struct kw_once *once;         /* create, rotate: a request that is to be done once however often it comes
+                                           (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
@@ -126,6 +131,8 @@ struct kw_op {
     struct kw_error error;
     int64_t now_ms;          /* when it was done */
     struct kw_secret secret; /* create, rotate: the new key; the caller shows it once and wipes it */
+    bool is_replay;          /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
+                                key is erased, and an empty `other` once the old one is */
     struct kw_buffer
         result;             /* get, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
     struct kw_buffer other; /* rotate: the old key's encoded record */

@@ -24,9 +24,11 @@ struct kw_queue {
     bool closed;
 };
 
+/* A time that was seen to have passed, or the first use of a key that ends the grace period of the one before. */
 struct kw_lapse {
-    struct kw_id id;
-    struct kw_digest digest; /* what an index compares of it */
+    struct kw_id id; /* of the key that is to be changed */
+    bool is_first_use;
+    struct kw_digest digest; /* what an index compares of the key that was seen */
     struct kw_index *index;  /* the writer's */
     uint16_t project;
     uint64_t version; /* that was seen: a change in between makes the lapse void, and the next use notices anew */

@@ -164,6 +164,49 @@ static enum kw_status check_texts(const struct kw_change_request *request, struc
     return KW_OK;
 }
 
+#define ONCE_MEMORY_MAX ((size_t)4 * 1024 * 1024)
+
+/* What names the request, and tells it from others. */
+static enum kw_status name_once(const struct kw_change_request *request, const struct kw_op *op, struct kw_arena *arena,
+                                struct kw_once *once_out, struct kw_error *error_out)
+{
+    static const struct kw_key_params nothing;
+    bool creates = op->kind == KW_OP_CREATE;
+    struct kw_once_place place = {.caller = op->actor,
+                                  .project = kw_project_by_number(op->project)->name,
+                                  .route = creates ? KW_BYTES("kw_create") : KW_BYTES("kw_rotate")};
+    struct kw_bytes params;
+    enum kw_status status = kw_once_key_check(request->idempotency_key, "idempotency_key", error_out);
+    status = status != KW_OK ? status
+                             : kw_once_params(op->params == NULL ? &nothing : op->params, arena, &params, error_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    const struct kw_bytes asked[] = {
+        params,
+        kw_bytes_of(op->id.bytes, creates ? 0 : sizeof op->id.bytes),
+        kw_bytes_of((const uint8_t *)&op->grace_ms, sizeof op->grace_ms),
+        op->ends_grace ? KW_BYTES("endGraceOnFirstUse") : KW_BYTES(""),
+    };
+    kw_once_make(&place, request->idempotency_key, asked, KW_COUNT_OF(asked), once_out);
+    return KW_OK;
+}
+
+/* Gives `op->once` what it borrows, where the request is to be done once. */
+static enum kw_status prepare_once(const struct kw_change_request *request, struct kw_op *op, struct kw_once *once,
+                                   struct kw_error *error_out)
+{
+    if (request->idempotency_key.size == 0 || (op->kind != KW_OP_CREATE && op->kind != KW_OP_ROTATE)) {
+        return KW_OK;
+    }
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, ONCE_MEMORY_MAX);
+    enum kw_status status = name_once(request, op, &arena, once, error_out);
+    kw_arena_reset(&arena);
+    op->once = once;
+    return status;
+}
+
 /* Runs a change; on KW_OK the caller reads `op` and then gives it back, else it is given back already. */
 static enum kw_status run(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
                           struct kw_op *op, struct kw_error *error_out)
@@ -182,8 +225,16 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op->reason = request->reason;
     op->grace_ms = request->grace_ms;
+    op->ends_grace = request->end_grace_on_first_use;
     op->if_version = request->if_version;
+    struct kw_once once;
+    status = prepare_once(request, op, &once, error_out);
+    if (status != KW_OK) {
+        kw_op_deinit(op);
+        return status;
+    }
     status = kw_engine_run(keyward->engine, op);
+    op->once = NULL;
     if (status != KW_OK) {
         if (error_out != NULL) {
             *error_out = op->error;
@@ -224,9 +275,11 @@ static enum kw_status make(struct keyward *keyward, const struct kw_change_reque
     if (status != KW_OK) {
         return status;
     }
-    struct kw_new_key made = {0};
+    struct kw_new_key made = {.is_replay = op.is_replay};
     struct kw_bytes key = kw_secret_expose(&op.secret);
-    memcpy(made.key, key.data, key.size);
+    if (key.size > 0) {
+        memcpy(made.key, key.data, key.size);
+    }
     status = hold(kw_buffer_bytes(&op.result), &made.held);
     if (status == KW_OK && op.other.size > 0) {
         status = hold(kw_buffer_bytes(&op.other), &made.previous);

@@ -406,7 +406,7 @@ static enum kw_status add_account(struct kw_engine *engine, struct kw_work *work
 static const enum kw_command_kind command_of[] = {
     [KW_OP_CREATE] = KW_COMMAND_CREATE,   [KW_OP_UPDATE] = KW_COMMAND_UPDATE, [KW_OP_ENABLE] = KW_COMMAND_ENABLE,
     [KW_OP_DISABLE] = KW_COMMAND_DISABLE, [KW_OP_REVOKE] = KW_COMMAND_REVOKE, [KW_OP_ROTATE] = KW_COMMAND_ROTATE,
-    [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,
+    [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,   [KW_OP_END_GRACE] = KW_COMMAND_END_GRACE,
 };
 
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
@@ -429,6 +429,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .actor = op->actor,
                                  .reason = op->reason,
                                  .grace_ms = op->grace_ms,
+                                 .ends_grace = op->ends_grace,
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)64 * 1024 * 1024)
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -161,6 +162,11 @@ static void prepare_all(struct kw_engine *engine)
             continue;
         }
         *work = (struct kw_work){.op = work->op, .attempts = work->attempts};
+        enum kw_once_way way = kw__once_begin(engine, i);
+        work->settled = way == KW_ONCE_ENDED;
+        if (way != KW_ONCE_GO_ON) {
+            continue;
+        }
         enum kw_status status = kw__prepare(engine, i);
         if (status != KW_OK) {
             finish(work, status);
@@ -173,6 +179,7 @@ static void prepare_all(struct kw_engine *engine)
                                                .audit_count = 1,
                                                .events = &work->event,
                                                .event_count = 1};
+        kw__once_note(work);
     }
 }
 
@@ -187,7 +194,7 @@ static void commit_all(struct kw_engine *engine)
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commit_ops, writer->batch_count, __ATOMIC_RELAXED);
     for (size_t i = 0; i < writer->work_count; i++) {
-        if (!writer->works[i].settled) {
+        if (!writer->works[i].settled && writer->works[i].batch != NULL) {
             settle(engine, &writer->works[i]);
         }
     }
@@ -225,14 +232,16 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
-/* A lapse that could not be written is noticed again at the next verification. */
+/* A lapse, or a first use, that could not be written is noticed again at the next verification. */
 static void end_lapse(struct kw_op *op)
 {
     const struct kw_lapse *lapse = op->context;
     if (op->status != KW_OK && op->status != KW_E_CONFLICT && op->status != KW_E_NOT_FOUND) {
         kw_index_read_begin();
         struct kw_entry *entry = kw_index_find(lapse->index, &lapse->digest);
-        if (entry != NULL) {
+        if (entry != NULL && lapse->is_first_use) {
+            __atomic_fetch_or(&entry->flags, KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
+        } else if (entry != NULL) {
             __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_NOTED, __ATOMIC_RELAXED);
         }
         kw_index_read_end();
@@ -264,8 +273,10 @@ static void write_lapses(struct kw_engine *engine)
     while (take_lapses(engine, &count)) {
         for (size_t i = 0; i < count; i++) {
             struct kw_op *op = &writer->lapse_ops[i];
+            bool is_first_use = writer->lapses[i].is_first_use;
             writer->lapses[i].index = engine->index;
-            kw_op_init(op, KW_OP_LAPSE, writer->lapses[i].project);
+            kw_op_init(op, is_first_use ? KW_OP_END_GRACE : KW_OP_LAPSE, writer->lapses[i].project);
+            op->reason = is_first_use ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
             op->id = writer->lapses[i].id;
             op->if_version = writer->lapses[i].version;
             op->now_ms = writer->lapses[i].noticed_ms; /* the time that had passed then has passed for good */
@@ -315,6 +326,7 @@ void *kw__writer_main(void *context)
             resolve_doubts(engine);
         }
         write_lapses(engine);
+        kw__once_prune(engine);
     }
     return NULL;
 }

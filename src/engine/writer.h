@@ -28,9 +28,10 @@ struct kw_work {
     size_t put_count;
     struct kw_store_audit audit;
     struct kw_store_event event;
+    struct kw_store_request request; /* where op->once */
     unsigned attempts;
-    bool settled; /* op->status says how it ended */
-    struct kw_store_batch *batch;
+    bool settled;                 /* op->status says how it ended */
+    struct kw_store_batch *batch; /* NULL: not in this round */
 };
 
 struct kw_writer {
@@ -43,6 +44,7 @@ struct kw_writer {
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
     struct kw_id last_id; /* of the newest key */
+    int64_t prune_at_ms;  /* when to look for requests that are too old */
 };
 
 /*

@@ -14,6 +14,7 @@ struct kw_key_body {
     struct kw_key_params params;
     struct kw_bytes parent; /* creations: a key's id as text */
     int64_t grace_ms;       /* rotations */
+    bool ends_grace;        /* rotations */
 };
 
 /* Of revocations and disablings. */

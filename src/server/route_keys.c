@@ -78,10 +78,45 @@ static void answer_record(struct kw_op *op)
     }
 }
 
+/* The records of an answer to a creation or rotation. */
+static enum kw_status write_made(struct kw_call *call, struct kw_json_writer *writer, const struct kw_op *op)
+{
+    kw_json_name(writer, "record");
+    enum kw_status status = write_versioned(call, writer, kw_buffer_bytes(&op->result), op->now_ms);
+    if (status == KW_OK && op->kind == KW_OP_ROTATE && op->other.size > 0) {
+        kw_json_name(writer, "previous");
+        status = write_record(writer, kw_buffer_bytes(&op->other), op->now_ms);
+    }
+    return status;
+}
+
+static void answer_shown_already(struct kw_op *op)
+{
+    const struct kw_code_info *info = kw_code_info(KW_CODE_SECRET_ALREADY_SHOWN);
+    struct kw_request *request = kw__op_request(op);
+    request->call->code = KW_CODE_SECRET_ALREADY_SHOWN;
+    struct kw_json_writer writer = kw__answer_begin(request->call, info->http_status);
+    kw_json_begin_object(&writer);
+    enum kw_status status = write_made(request->call, &writer, op);
+    kw_json_name(&writer, "code");
+    kw_json_text(&writer, info->name);
+    kw_json_name(&writer, "message");
+    kw_json_text(&writer, info->meaning);
+    kw_json_name(&writer, "advice");
+    kw_json_text(&writer, info->advice);
+    kw_json_end_object(&writer);
+    kw_op_deinit(op);
+    finish_change(request, status);
+}
+
 /* The one answer that a full key leaves by (DESIGN, invariant 1). */
 static void answer_new_key(struct kw_op *op)
 {
     if (has_failed(op)) {
+        return;
+    }
+    if (op->is_replay) {
+        answer_shown_already(op);
         return;
     }
     struct kw_request *request = kw__op_request(op);
@@ -92,12 +127,7 @@ static void answer_new_key(struct kw_op *op)
     kw_json_begin_object(&writer);
     kw_json_name(&writer, "key");
     kw_json_string(&writer, kw_secret_expose(&op->secret));
-    kw_json_name(&writer, "record");
-    enum kw_status status = write_versioned(call, &writer, kw_buffer_bytes(&op->result), op->now_ms);
-    if (status == KW_OK && op->kind == KW_OP_ROTATE) {
-        kw_json_name(&writer, "previous");
-        status = write_record(&writer, kw_buffer_bytes(&op->other), op->now_ms);
-    }
+    enum kw_status status = write_made(call, &writer, op);
     kw_json_end_object(&writer);
     kw_op_deinit(op);
     finish_change(request, status);
@@ -196,6 +226,47 @@ static void submit(struct kw_request *request, struct kw_op *op)
     kw_engine_submit(request->api->options.engine, op);
 }
 
+/* Names the request by caller, project and route. Someone may send a key for a name: nothing of it stays. */
+static enum kw_status name_once(const struct kw_request *request, struct kw_once *once, struct kw_error *error)
+{
+    const struct kw_call *call = request->call;
+    const struct kw_once_place place = {
+        .caller = request->actor, .project = request->project->name, .route = kw_bytes_of_text(request->route->name)};
+    const struct kw_bytes asked[] = {request->parameter, call->body};
+    uint8_t memory[KW_ONCE_KEY_MAX];
+    struct kw_bytes key;
+    enum kw_status status =
+        kw_once_key_read(call->headers[KW_HEADER_IDEMPOTENCY_KEY], "Idempotency-Key", memory, &key, error);
+    if (status == KW_OK) {
+        kw_once_make(&place, key, asked, KW_COUNT_OF(asked), once);
+    }
+    kw_wipe(memory, sizeof memory);
+    return status;
+}
+
+/* Submits what is to be done once, where its header says so. */
+static void submit_once(struct kw_request *request, struct kw_op *op)
+{
+    if (request->call->headers[KW_HEADER_IDEMPOTENCY_KEY].data == NULL) {
+        submit(request, op);
+        return;
+    }
+    struct kw_error error;
+    struct kw_once *once = kw_arena_take(&request->call->arena, sizeof *once);
+    if (once == NULL) {
+        kw_op_deinit(op);
+        kw__finish_no_memory(request);
+        return;
+    }
+    if (name_once(request, once, &error) != KW_OK) {
+        kw_op_deinit(op);
+        kw__finish_error(request, &error);
+        return;
+    }
+    op->once = once;
+    submit(request, op);
+}
+
 void kw__keys_create(struct kw_request *request)
 {
     struct kw_key_body *body = request->body;
@@ -210,7 +281,7 @@ void kw__keys_create(struct kw_request *request)
     struct kw_op *op = kw__op_begin(request, KW_OP_CREATE, answer_new_key);
     if (op != NULL) {
         op->params = &body->params;
-        submit(request, op);
+        submit_once(request, op);
     }
 }
 
@@ -239,7 +310,8 @@ void kw__keys_rotate(struct kw_request *request)
     if (op != NULL) {
         op->params = &body->params;
         op->grace_ms = body->grace_ms;
-        submit(request, op);
+        op->ends_grace = body->ends_grace;
+        submit_once(request, op);
     }
 }
 

@@ -76,6 +76,9 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     for (size_t i = 0; i < batch->setting_count && status == KW_OK; i++) {
         status = check_setting(&batch->settings[i]);
     }
+    for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
+        status = kw_id_is_none(&batch->requests[i].key_id) ? KW_E_INVALID : KW_OK;
+    }
     return status;
 }
 

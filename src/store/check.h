@@ -9,7 +9,8 @@
 
 /* KW_E_LIMIT when outside 1 to KW_STORE_LIST_MAX. */
 KW_MUST_USE enum kw_status kw__store_check_limit(size_t limit);
-/* KW_E_LIMIT for a size beyond its cap, KW_E_INVALID for a row without id, digest or version. */
+/* KW_E_LIMIT for a size beyond its cap, KW_E_INVALID for a row without id, digest or version, or another thing without
+ * id. */
 KW_MUST_USE enum kw_status kw__store_check_batch(const struct kw_store_batch *batch);
 KW_MUST_USE enum kw_status kw__store_check_setting_name(struct kw_bytes name);
 KW_MUST_USE enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count);

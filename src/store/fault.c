@@ -131,6 +131,19 @@ static enum kw_status reserve(struct kw_store *store, const struct kw_store_rese
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->reserve(inner, reservation, granted_out);
 }
 
+static enum kw_status request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
+                                   struct kw_store_request *request_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->request_find(inner, name, request_out);
+}
+
+static enum kw_status request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->request_prune(inner, before_ms, limit, removed_out);
+}
+
 static void close_fault(struct kw_store *store)
 {
     struct fault *fault = (struct fault *)store;
@@ -155,6 +168,8 @@ static const struct kw_store_ops fault_ops = {
     .usage_add = usage_add,
     .usage_read = usage_read,
     .reserve = reserve,
+    .request_find = request_find,
+    .request_prune = request_prune,
     .close = close_fault,
 };
 

@@ -44,6 +44,45 @@ def check_aligned(table):
             check(spread[start - 2:start] == '  ', f'not aligned at {start}\n{table}')
 
 
+def test_a_rotation_whose_grace_ends_with_the_first_use(folder):
+    def story(world):
+        _, record = created(world, '--owner', 'user:1')
+        refused = world.run('rotate', record['id'], '--end-grace-on-first-use', code=2)
+        check_in('gracePeriod', refused.err)
+        rotated = world.run('rotate', record['id'], '--grace', '1h', '--end-grace-on-first-use', code=0)
+        check_in('or until the new one is used.', rotated.out)
+        return [refused.err, rotated.out]
+
+    each_way(folder, story)
+
+
+def test_a_call_that_comes_again_shows_no_key(folder):
+    def story(world):
+        create = ('create', '--owner', 'user:1', '--idempotency-key', 'laptop-1')
+        made = world.run(*create, code=0)
+        key, ident = made.out.splitlines()[0], ID.search(made.out).group()
+        check(KEY.fullmatch(key), made)
+        again = world.run(*create, code=3)
+        check_in('--idempotency-key', again.err)
+        check_in(ident, again.out)
+        told = json.loads(world.run(*create, '--json', code=3).out)
+        check('key' not in told and told['code'] == 'SECRET_ALREADY_SHOWN' and told['record']['id'] == ident, told)
+        other = world.run(*create, '--name', 'x', code=2)
+        check_in('IDEMPOTENCY_KEY_REUSED', other.err)
+        rotate = ('rotate', ident, '--grace', '1h', '--idempotency-key', 'laptop-1')
+        successor = world.run(*rotate, code=0)
+        rotated = world.run(*rotate, code=3)
+        check_in('The old key works until', rotated.out)
+        check(key not in again.out + rotated.out and not KEY.search(rotated.out), rotated)
+        for bad in ('', 'a b', 'x' * 256, '"open', 'a\nX-Other: 1', 'ä'):
+            check_in('--idempotency-key', world.run('create', '--owner', 'user:1', '--idempotency-key', bad, code=2).err)
+        return [made.out, again.out, again.err, other.err, successor.out, rotated.out]
+
+    each_way(folder, story)
+    for command in ('create', 'rotate'):
+        check_in('and 3 when the same call was done before', run('help', command, code=0).out)
+
+
 def test_create_shows_the_key_once(folder):
     def story(world):
         done = world.run('create', '--owner', 'user:1', '--name', 'laptop', '--scope', 'read', '--scope=write:*',

@@ -58,7 +58,14 @@
     X(a_reservation_takes_what_is_left) \
     X(a_reservation_gives_back_no_more_than_was_taken) \
     X(reservations_of_other_names_periods_and_lineages_are_apart) \
-    X(a_limit_that_was_lowered_grants_nothing)
+    X(a_limit_that_was_lowered_grants_nothing) \
+    /* requests.c */ \
+    X(a_request_is_found_by_its_name) \
+    X(a_request_is_done_once) \
+    X(a_request_of_a_batch_that_failed_is_not_done) \
+    X(two_batches_of_one_request_make_one_key) \
+    X(old_requests_are_pruned_in_steps) \
+    X(a_request_without_a_key_is_refused)
 /* clang-format on */
 
 #define X(name) contract_behaviour name;

@@ -63,6 +63,8 @@ struct kw_store_put contract_put(struct contract *c, uint64_t number, uint64_t r
 /* The same key's tombstone. */
 struct kw_store_put contract_tombstone(struct contract *c, uint64_t number, uint64_t replaces);
 struct kw_store_audit contract_audit(struct contract *c, uint64_t number, int64_t at_ms);
+/* A request whose name, digest and key go by the number. */
+struct kw_store_request contract_request(uint64_t number, int64_t at_ms);
 struct kw_store_event contract_event(struct contract *c, uint64_t number, int64_t at_ms);
 
 /* Commits one batch; its outcome, or what the commit itself returned. */

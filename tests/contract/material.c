@@ -112,6 +112,17 @@ struct kw_store_event contract_event(struct contract *c, uint64_t number, int64_
     };
 }
 
+struct kw_store_request contract_request(uint64_t number, int64_t at_ms)
+{
+    struct kw_store_request request = {.key_id = contract_id(number), .at_ms = at_ms};
+    struct test random = {.random = number};
+    for (size_t i = 0; i < KW_STORE_REQUEST_SIZE; i++) {
+        request.name[i] = (uint8_t)test_random(&random);
+        request.digest[i] = (uint8_t)~request.name[i];
+    }
+    return request;
+}
+
 enum kw_status contract_commit(struct contract *c, struct kw_store_batch *batch)
 {
     enum kw_status status = c->store->ops->commit(c->store, batch, 1);

@@ -88,6 +88,17 @@ static enum kw_status reserve(struct kw_store *store, const struct kw_store_rese
     RETRY(reserve(inner, reservation, granted_out));
 }
 
+static enum kw_status request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
+                                   struct kw_store_request *request_out)
+{
+    RETRY(request_find(inner, name, request_out));
+}
+
+static enum kw_status request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    RETRY(request_prune(inner, before_ms, limit, removed_out));
+}
+
 static void close_retry(struct kw_store *store)
 {
     struct retry *retry = (struct retry *)store;
@@ -112,6 +123,8 @@ static const struct kw_store_ops retry_ops = {
     .usage_add = usage_add,
     .usage_read = usage_read,
     .reserve = reserve,
+    .request_find = request_find,
+    .request_prune = request_prune,
     .close = close_retry,
 };
 

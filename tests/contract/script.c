@@ -24,9 +24,10 @@ static enum kw_status create_three(struct contract *c)
     struct kw_store_audit lines[] = {contract_audit(c, 1, 1), contract_audit(c, 2, 2)};
     struct kw_store_event events[] = {contract_event(c, 1, 1), contract_event(c, 2, 2)};
     struct kw_store_setting setting = {KW_BYTES("one"), KW_BYTES("first")};
+    struct kw_store_request requests[] = {contract_request(1, 1), contract_request(2, 2)};
     puts[1].row.tags = contract_tags(c, "a,b");
     puts[2].row.org_id = KW_BYTES("acme");
-    struct kw_store_batch batch = {puts, 3, lines, 2, events, 2, &setting, 1, KW_OK, 0};
+    struct kw_store_batch batch = {puts, 3, lines, 2, events, 2, &setting, 1, requests, 2, KW_OK, 0};
     return commit(c, &batch, 1);
 }
 
@@ -127,14 +128,35 @@ static enum kw_status prune(struct contract *c)
     return c->store->ops->audit_prune(c->store, 2, 1, &removed);
 }
 
+static enum kw_status request_again(struct contract *c)
+{
+    struct kw_store_put put = contract_put(c, 8, 0);
+    struct kw_store_request requests[] = {contract_request(8, 8), contract_request(2, 8)};
+    struct kw_store_batch batch = {.puts = &put, .put_count = 1, .requests = requests, .request_count = 2};
+    return commit(c, &batch, 1);
+}
+
+static enum kw_status find_request(struct contract *c)
+{
+    struct kw_store_request wanted = contract_request(2, 2);
+    struct kw_store_request found;
+    return c->store->ops->request_find(c->store, wanted.name, &found);
+}
+
+static enum kw_status prune_requests(struct contract *c)
+{
+    uint64_t removed = 0;
+    return c->store->ops->request_prune(c->store, 2, 1, &removed);
+}
+
 static const struct {
     enum kw_status (*run)(struct contract *c);
     bool is_single;
 } steps[] = {
-    {create_three, true}, {find, true},      {change_two, true}, {conflict, true},         {add_use, true},
-    {take_some, true},    {claim, true},     {list, true},       {several_batches, false}, {add_use, true},
-    {settle, true},       {settle, true},    {prune, true},      {one_more_setting, true}, {give_some_back, true},
-    {claim, true},        {take_some, true},
+    {create_three, true}, {find, true},      {change_two, true},    {conflict, true},         {add_use, true},
+    {take_some, true},    {claim, true},     {list, true},          {several_batches, false}, {add_use, true},
+    {settle, true},       {settle, true},    {prune, true},         {one_more_setting, true}, {give_some_back, true},
+    {claim, true},        {take_some, true}, {request_again, true}, {find_request, true},     {prune_requests, true},
 };
 const size_t script_step_count = KW_COUNT_OF(steps);
 
@@ -215,6 +237,17 @@ static void draw_setting(struct contract *c, struct kw_buffer *buffer, const cha
     draw_bytes(buffer, "value", kw_bytes_of(value, status == KW_OK ? size : 0));
 }
 
+static void draw_requests(struct contract *c, struct kw_buffer *buffer)
+{
+    const uint64_t numbers[] = {1, 2, 8};
+    for (size_t i = 0; i < KW_COUNT_OF(numbers); i++) {
+        struct kw_store_request request = contract_request(numbers[i], 0);
+        enum kw_status status = c->store->ops->request_find(c->store, request.name, &request);
+        kw_buffer_add_format(buffer, "\nrequest %s at %" PRId64, kw_status_name(status), request.at_ms);
+        draw_id(buffer, "key", request.key_id);
+    }
+}
+
 /* Events that are claimed until later show only once the claim has run out. */
 static void draw_events(struct contract *c, struct kw_buffer *buffer)
 {
@@ -249,6 +282,7 @@ struct kw_bytes script_picture(struct contract *c)
     CHECK_STATUS(c->t, ops->audit_query(c->store, &lines, draw_audit, &buffer), KW_OK);
     draw_setting(c, &buffer, "one");
     draw_setting(c, &buffer, "two");
+    draw_requests(c, &buffer);
     CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
     CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
     CHECK_STATUS(c->t, ops->reserve(c->store, &rest, &left), KW_OK);

@@ -185,7 +185,8 @@ static void *use_everything(void *argument)
         struct kw_store_audit line = {.at_ms = (int64_t)i, .project = KW_BYTES("default"), .key_id = id};
         struct kw_store_event event = {.id = id, .project = KW_BYTES("default")};
         struct kw_store_setting setting = {KW_BYTES("name"), KW_BYTES("value")};
-        struct kw_store_batch batch = {&put, 1, &line, 1, &event, 1, &setting, 1, KW_OK, 0};
+        struct kw_store_request request = contract_request(worker->number * 1000 + i + 1, (int64_t)i);
+        struct kw_store_batch batch = {&put, 1, &line, 1, &event, 1, &setting, 1, &request, 1, KW_OK, 0};
         struct kw_store_usage use = {contract_id(1), KW_BYTES("verify"), 0, 1};
         uint64_t number = 0;
         size_t size = 0;
@@ -197,6 +198,9 @@ static void *use_everything(void *argument)
         note(worker, ops->find_by_digest(worker->store, put.row.digest, keep_version, &number));
         note(worker, ops->events_settle(worker->store, &id));
         note(worker, ops->audit_prune(worker->store, 1, 10, &number));
+        struct kw_store_request found;
+        note(worker, ops->request_find(worker->store, request.name, &found));
+        note(worker, ops->request_prune(worker->store, 0, 10, &number));
     }
     return NULL;
 }

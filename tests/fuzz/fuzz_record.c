@@ -87,7 +87,7 @@ static void check_changes(const struct kw_record *record)
                                           .env = {(const uint8_t *)"live", 4},
                                           .prefix = {(const uint8_t *)"sk_", 3},
                                           .digest_scheme = KW_DIGEST_SHA256};
-    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_LAPSE; kind++) {
+    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_END_GRACE; kind++) {
         struct kw_command command = {.kind = (enum kw_command_kind)kind, .birth = &birth, .grace_ms = kind * 1000};
         struct kw_arena arena;
         struct kw_change change;

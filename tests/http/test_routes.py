@@ -130,6 +130,51 @@ def a_grace_period_ends(server):
     equal((ended['status'], ended['revokeReason']), ('revoked', 'rotated'), 'status')
 
 
+def a_grace_period_ends_when_asked(server):
+    key, record = server.create()
+    path = f'/v1/keys/{record["id"]}'
+    made = server.expect(201, 'POST', path + '/rotate', {'gracePeriod': '1h'}).json
+    check('endGraceOnFirstUse' not in made['record'], 'nobody asked for it')
+    equal(server.expect(200, 'POST', path + '/revoke', {'reason': 'all moved'}).json['revokeReason'], 'all moved', 'reason')
+    equal(server.verify(key)['code'], 'REVOKED', 'the old key')
+    equal(server.verify(made['key']), {'valid': True, 'record': made['record']}, 'the new key, as it was')
+
+
+def a_grace_period_ends_with_the_first_use(server):
+    key, record = server.create()
+    path = f'/v1/keys/{record["id"]}'
+    server.refuse('INVALID_FIELD', 'POST', path + '/rotate', {'endGraceOnFirstUse': True}, field='endGraceOnFirstUse')
+    made = server.expect(201, 'POST', path + '/rotate', {'gracePeriod': '1h', 'endGraceOnFirstUse': True}).json
+    equal((made['record']['endGraceOnFirstUse'], 'endGraceOnFirstUse' in made['previous']), (True, False), 'whose it is')
+    equal(server.verify(made['key'], env='test')['code'], 'ENVIRONMENT_MISMATCH', 'no use')
+    check(server.verify(key)['valid'], 'the old key works before')
+    check(server.verify(made['key'])['valid'], 'the first use')
+    until = time.monotonic() + 20
+    while server.expect(200, 'GET', path).json['status'] != 'revoked':
+        check(time.monotonic() < until, 'the old key is not revoked')
+    ended = server.expect(200, 'GET', path).json
+    equal((ended['revokedBy'], ended['revokeReason']), ('system', 'rotated'), 'who ended it, and why')
+    equal(server.verify(key)['code'], 'REVOKED', 'the old key')
+    equal(server.verify(made['key'])['record']['version'], 1, 'a use changes no record')
+
+
+def what_a_rotation_keeps(server):
+    expiry = '2099-12-31T23:59:59.000Z'
+    key, record = server.create({'ownerId': '1', 'expiresAt': expiry})
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
+    line = [record]
+    for body in ({'gracePeriod': '1h'}, {}, {'expiresAt': '2098-01-01T00:00:00.000Z'}):
+        made = server.expect(201, 'POST', f'/v1/keys/{line[-1]["id"]}/rotate', body).json
+        equal((made['record']['status'], made['record']['enabled']), ('disabled', False), 'a disabled key\'s successor')
+        equal(server.verify(made['key'])['code'], 'DISABLED', 'verdict')
+        equal(made['record']['expiresAt'], body.get('expiresAt', expiry), 'expiry')
+        equal((made['record']['rotatedFrom'], made['previous']['rotatedTo']), (line[-1]['id'], made['record']['id']), 'links')
+        equal(made['record']['lineageId'], record['id'], 'line')
+        line.append(made['record'])
+    for before, after in zip(line, line[1:]):
+        equal(server.expect(200, 'GET', f'/v1/keys/{before["id"]}').json['rotatedTo'], after['id'], 'link forth, later')
+
+
 def verdicts_say_what_is_wrong(server):
     key, record = server.create({'ownerId': '1', 'scopes': ['orders:read', 'files:*'],
                                  'resources': {'website:1': ['write'], 'shop:*': ['sell']}})
@@ -251,7 +296,7 @@ def examples_of_the_description_work(server):
                     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
                 for item in example.get('items', [example]):
                     item.update({'key': key} if 'key' in item else {})
-                status = int(min(operation['responses']))
+                status = 201 if '201' in operation['responses'] else int(min(operation['responses']))
                 answer = server.expect(status, method.upper(), path.replace('{id}', record['id']), example)
                 verdicts = answer.json.get('items', [answer.json]) if 'verify' in path else []
                 check(all(verdict['valid'] for verdict in verdicts), f'{path} {example}')
@@ -326,6 +371,6 @@ if __name__ == '__main__':
     sys.exit(main([
         a_key_lives_from_creation_to_erasure, a_creation_keeps_every_field, an_update_changes_what_it_names,
         a_change_can_name_the_version_it_saw, a_rotation_makes_a_successor, an_expiry_passes, a_grace_period_ends,
-        verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
+        a_grace_period_ends_when_asked, a_grace_period_ends_with_the_first_use, what_a_rotation_keeps, verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
         cursors_stay_right_while_keys_are_added, examples_of_the_description_work,
         answers_shown_in_the_description_fit_it, operators_get_their_answers_without_a_key, keys_outlive_a_restart]))

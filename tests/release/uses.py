@@ -73,6 +73,18 @@ def rotated(server, key, key_id):
     return [new_key, newest]
 
 
+def done_once(server, key, key_id):
+    """A creation and a rotation that come again: the key is in the first answer only."""
+    made = []
+    for path, body in (('/v1/keys', {'ownerId': 'once'}), (f'/v1/keys/{key_id}/rotate', {'gracePeriod': '1h'})):
+        headers = [f'Idempotency-Key: {key_id}']
+        made.append(server.make(path, body, headers=headers)[0])
+        for _ in range(2):
+            ok(server.ask(path, key=server.root, body=body, headers=headers), 200)
+        ok(server.ask(path, key=server.root, body={'name': 'other', 'ownerId': '1'}, headers=headers), 422)
+    return made
+
+
 # --- in the wrong place ---
 
 def management_by_customer(server, key, key_id):
@@ -228,7 +240,7 @@ def given_up(server, key, key_id):
 
 
 ALL = (verify_valid, verify_refused, verify_malformed, verify_escaped, verify_many, authorize, rotated,
-       management_by_customer, other_schemes, wrong_headers, in_address, wrong_members, wrong_members_of_changes,
+       done_once, management_by_customer, other_schemes, wrong_headers, in_address, wrong_members, wrong_members_of_changes,
        broken_json, too_large_body, chunked_body, broken_http, in_pieces, pipelined, given_up)
 # Where the bytes of a request take another way when they come encrypted.
-BY_TLS = (verify_valid, verify_many, authorize, rotated, too_large_body, broken_http, in_pieces, pipelined, given_up)
+BY_TLS = (verify_valid, verify_many, authorize, rotated, done_once, too_large_body, broken_http, in_pieces, pipelined, given_up)

@@ -59,6 +59,8 @@ class Document:
         shared = responses["200"]["headers"] if operation.get("x-any") else {}
         by_status = {}
         for name in self.problems(operation):
+            if self.codes[name][0] < 400:
+                continue  # no refusal: its answer is described with the operation
             by_status.setdefault(self.codes[name][0], []).append(name)
         for status in sorted(by_status):
             headers = dict(shared)
@@ -122,7 +124,7 @@ class Document:
         if "x-enum" in node:
             if node["x-enum"] not in ("verdicts", "all"):
                 refuse("x-enum", f"does not know '{node['x-enum']}'")
-            names = [name for name, code in self.codes.items() if code[2] or node["x-enum"] == "all"]
+            names = [name for name, code in self.codes.items() if code[2] or (node["x-enum"] == "all" and code[0] >= 400)]
             node["enum"] = names
             node["description"] = node["description"] + "\n\n" + "\n".join(
                 f"- `{name}`: {self.codes[name][1]}" for name in names)

@@ -16,7 +16,7 @@ OPERATION_WORDS = {
 PARAMETER_WORDS = {"name", "in", "required", "description", "schema", "x-bind", "x-before", "x-rest", "$ref"}
 ROOT_WORDS = {"openapi", "info", "servers", "tags", "paths", "components", "x-problems-everywhere",
               "x-problems-elsewhere"}
-HEADERS = {"Keyward-Project", "If-Match"}
+HEADERS = {"Keyward-Project", "If-Match", "Idempotency-Key"}
 
 
 class Refused(Exception):
@@ -56,7 +56,7 @@ def read_codes(path):
     """The codes of codes.h: {name: (status, meaning, is_verdict)}."""
     text = open(path, encoding="utf-8").read().replace("\\\n", " ")
     codes = {}
-    for group in ("VERDICT", "ERROR"):
+    for group in ("VERDICT", "ERROR", "NOTE"):
         body = re.search(rf"#define KW_{group}_CODES\(X\)(.*)", text)
         if body is None:
             refuse(path, f"has no KW_{group}_CODES")

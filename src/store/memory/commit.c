@@ -3,11 +3,13 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
-/* At most: three trees for a row put in and the one taken out, two for an event, two changes for a setting. */
+/* At most: three trees for a row put in and the one taken out, two for an event, two changes for a setting, two
+ * trees for a request. */
 #define CHANGES_PER_PUT 6
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_EVENT 2
 #define CHANGES_PER_SETTING 2
+#define CHANGES_PER_REQUEST 2
 
 static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t sequence)
 {
@@ -142,6 +144,9 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
     for (size_t i = 0; i < batch->setting_count && status == KW_OK; i++) {
         status = set(memory, journal, &batch->settings[i]);
     }
+    for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
+        status = kw__memory_request_add(memory, journal, &batch->requests[i]);
+    }
     return status;
 }
 
@@ -152,7 +157,8 @@ static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batc
         return status;
     }
     size_t change_count = batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
-                          batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING;
+                          batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
+                          batch->request_count * CHANGES_PER_REQUEST;
     struct kw__memory_journal journal;
     status = kw__memory_journal_init(&journal, change_count);
     if (status != KW_OK) {

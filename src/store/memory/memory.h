@@ -45,6 +45,11 @@ struct kw__memory_reservation {
     int64_t taken;
 };
 
+struct kw__memory_request {
+    struct kw__tree_node by_name, by_time;
+    struct kw_store_request request;
+};
+
 /* The last sequences given. */
 struct kw__memory_sequences {
     uint64_t commit, audit, event;
@@ -63,6 +68,8 @@ struct kw__memory {
     struct kw__tree settings;
     struct kw__tree usages;
     struct kw__tree reservations;
+    struct kw__tree requests_by_name;
+    struct kw__tree requests_by_time;
 };
 
 /* One node linked or unlinked. */
@@ -101,6 +108,12 @@ int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tr
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw__tree_node *b);
+
+/* Writes one request of a batch down. */
+KW_MUST_USE enum kw_status kw__memory_request_add(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                                  const struct kw_store_request *request);
 
 /* The contract's functions. */
 enum kw_status kw__memory_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
@@ -126,5 +139,8 @@ enum kw_status kw__memory_usage_read(struct kw_store *store, const struct kw_id 
                                      int64_t until_ms, kw_store_usage_sink *sink, void *context);
 enum kw_status kw__memory_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
                                   int64_t *granted_out);
+enum kw_status kw__memory_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
+                                       struct kw_store_request *request_out);
+enum kw_status kw__memory_request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
 #endif

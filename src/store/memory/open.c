@@ -19,6 +19,8 @@ static const struct kw_store_ops memory_ops = {
     .usage_add = kw__memory_usage_add,
     .usage_read = kw__memory_usage_read,
     .reserve = kw__memory_reserve,
+    .request_find = kw__memory_request_find,
+    .request_prune = kw__memory_request_prune,
     .close = close_memory,
 };
 
@@ -42,6 +44,8 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->settings, kw__memory_order_setting);
     kw__tree_init(&memory->usages, kw__memory_order_usage);
     kw__tree_init(&memory->reservations, kw__memory_order_reservation);
+    kw__tree_init(&memory->requests_by_name, kw__memory_order_request_name);
+    kw__tree_init(&memory->requests_by_time, kw__memory_order_request_time);
     *store_out = &memory->base;
     return KW_OK;
 }
@@ -65,6 +69,7 @@ static void close_memory(struct kw_store *store)
     free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));
     free_all(&memory->usages, offsetof(struct kw__memory_usage, by_bucket));
     free_all(&memory->reservations, offsetof(struct kw__memory_reservation, by_period));
+    free_all(&memory->requests_by_name, offsetof(struct kw__memory_request, by_name));
     pthread_rwlock_destroy(&memory->lock);
     kw_free(memory);
 }

@@ -75,3 +75,16 @@ int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw_
     order = order != 0 ? order : kw_bytes_compare(left->name, right->name);
     return order != 0 ? order : order_i64(left->period_start_ms, right->period_start_ms);
 }
+
+int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_request, by_name);
+    return memcmp(left->request.name, right->request.name, KW_STORE_REQUEST_SIZE);
+}
+
+int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_request, by_time);
+    int order = order_i64(left->request.at_ms, right->request.at_ms);
+    return order != 0 ? order : memcmp(left->request.name, right->request.name, KW_STORE_REQUEST_SIZE);
+}

@@ -54,7 +54,10 @@ static const char *const migrations[] = {
     "CREATE TABLE usage (lineage_id BLOB NOT NULL, metric TEXT NOT NULL, bucket_start_ms INTEGER NOT NULL,"
     "    amount INTEGER NOT NULL, PRIMARY KEY (lineage_id, metric, bucket_start_ms)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE reservation (lineage_id BLOB NOT NULL, name TEXT NOT NULL, period_start_ms INTEGER NOT NULL,"
-    "    taken INTEGER NOT NULL, PRIMARY KEY (lineage_id, name, period_start_ms)) STRICT, WITHOUT ROWID;",
+    "    taken INTEGER NOT NULL, PRIMARY KEY (lineage_id, name, period_start_ms)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE request (name BLOB NOT NULL PRIMARY KEY, digest BLOB NOT NULL, key_id BLOB NOT NULL,"
+    "    at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX request_by_time ON request (at_ms);",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -32,6 +32,8 @@ static const struct kw_store_ops sqlite_ops = {
     .usage_add = kw__sqlite_usage_add,
     .usage_read = kw__sqlite_usage_read,
     .reserve = kw__sqlite_reserve,
+    .request_find = kw__sqlite_request_find,
+    .request_prune = kw__sqlite_request_prune,
     .close = close_sqlite,
 };
 

@@ -142,4 +142,9 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_RESERVATION_WRITE] =
         "INSERT INTO reservation (lineage_id, name, period_start_ms, taken) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
         "(lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken",
+
+    [KW__SQL_REQUEST_INSERT] = INSERT("request (name, digest, key_id, at_ms)", "(?1, ?2, ?3, ?4)"),
+    [KW__SQL_REQUEST_READ] = "SELECT digest, key_id, at_ms FROM request WHERE name = ?1",
+    [KW__SQL_REQUEST_PRUNE] = "DELETE FROM request WHERE name IN (SELECT name FROM request INDEXED BY request_by_time "
+                              "WHERE at_ms < ?1 LIMIT ?2)",
 };

@@ -71,6 +71,9 @@ enum kw__sql {
     KW__SQL_USAGE_READ,
     KW__SQL_RESERVATION_READ,
     KW__SQL_RESERVATION_WRITE,
+    KW__SQL_REQUEST_INSERT,
+    KW__SQL_REQUEST_READ,
+    KW__SQL_REQUEST_PRUNE,
     KW__SQL_COUNT /* how many there are */
 };
 

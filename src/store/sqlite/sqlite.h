@@ -99,6 +99,9 @@ struct kw__inserts;
 /* Writes one row within the open transaction; a new one may wait in `inserts`. */
 KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__inserts *inserts, const struct kw_store_put *put,
                                           uint64_t sequence);
+/* Writes one request down within the open transaction. */
+KW_MUST_USE enum kw_status kw__sqlite_request_add(struct kw__connection *writer,
+                                                  const struct kw_store_request *request);
 /* Binds a row's columns from `erased` on. */
 void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
@@ -126,5 +129,8 @@ enum kw_status kw__sqlite_usage_read(struct kw_store *store, const struct kw_id 
                                      int64_t until_ms, kw_store_usage_sink *sink, void *context);
 enum kw_status kw__sqlite_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
                                   int64_t *granted_out);
+enum kw_status kw__sqlite_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
+                                       struct kw_store_request *request_out);
+enum kw_status kw__sqlite_request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
 #endif

@@ -189,6 +189,7 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
     record.rotated_from = coin(t) ? random_id(t) : (struct kw_id){{0}};
     record.rotated_to = coin(t) ? random_id(t) : (struct kw_id){{0}};
     record.lineage_id = coin(t) ? record.id : random_id(t);
+    record.ends_grace = coin(t);
     return record;
 }
 
@@ -251,6 +252,7 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     CHECK(t, actual->version == expected->version);
     CHECK(t, actual->is_public == expected->is_public);
     CHECK(t, actual->enabled == expected->enabled);
+    CHECK(t, actual->ends_grace == expected->ends_grace);
     CHECK_I64(t, actual->digest_scheme, expected->digest_scheme);
     CHECK_I64(t, actual->created_at_ms, expected->created_at_ms);
     CHECK_I64(t, actual->updated_at_ms, expected->updated_at_ms);

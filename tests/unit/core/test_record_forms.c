@@ -18,7 +18,10 @@ static void only_the_canonical_form_is_read(struct test *t)
         {"", KW_E_CORRUPT},
         {"00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},
         {"02" ID PROJECT SCHEME VERSION, KW_E_NEWER},
-        {"01" ID PROJECT SCHEME VERSION "20", KW_E_NEWER}, /* a tag of tomorrow */
+        {"01" ID PROJECT SCHEME "29" VERSION, KW_E_NEWER}, /* a tag of tomorrow */
+        {"01" ID PROJECT SCHEME "27" VERSION, KW_OK},
+        {"01" ID PROJECT SCHEME "2727" VERSION, KW_E_CORRUPT},
+        {"01" ID PROJECT SCHEME VERSION "27", KW_E_CORRUPT}, /* nothing follows the version */
         {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
         {"01" "00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},                              /* tag 0 */
         {"01" PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* what every record has is missing */

@@ -70,6 +70,19 @@ static struct kw_record full_record(struct kw_arena *arena)
     return record;
 }
 
+static void what_is_rare_shows_where_it_is_true(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 12);
+    struct kw_record record = record_typical(&arena);
+    struct kw_bytes plain = to_json(t, &record, RECORD_BORN_MS);
+    CHECK(t, !kw_bytes_contains_ignoring_case(plain, KW_BYTES("endGraceOnFirstUse")));
+    record.ends_grace = true;
+    struct kw_bytes shown = to_json(t, &record, RECORD_BORN_MS);
+    CHECK(t, kw_bytes_contains_ignoring_case(shown, KW_BYTES(",\"version\":1,\"endGraceOnFirstUse\":true}")));
+    kw_arena_reset(&arena);
+}
+
 static void a_full_record_shows_everything_in_order(struct test *t)
 {
     struct kw_arena arena;
@@ -251,11 +264,11 @@ static void a_tombstone_shows_nothing_personal(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(a_typical_record_shows_what_it_has),         TEST_CASE(a_full_record_shows_everything_in_order),
-        TEST_CASE(a_past_grace_reads_as_a_revocation),         TEST_CASE(every_record_is_well_formed_json),
-        TEST_CASE(changes_name_what_differs_and_nothing_else), TEST_CASE(a_birth_changes_everything_that_is_set),
-        TEST_CASE(every_single_difference_is_named),           TEST_CASE(a_full_buffer_is_never_overrun),
-        TEST_CASE(a_tombstone_shows_nothing_personal),
+        TEST_CASE(a_typical_record_shows_what_it_has),      TEST_CASE(what_is_rare_shows_where_it_is_true),
+        TEST_CASE(a_full_record_shows_everything_in_order), TEST_CASE(a_past_grace_reads_as_a_revocation),
+        TEST_CASE(every_record_is_well_formed_json),        TEST_CASE(changes_name_what_differs_and_nothing_else),
+        TEST_CASE(a_birth_changes_everything_that_is_set),  TEST_CASE(every_single_difference_is_named),
+        TEST_CASE(a_full_buffer_is_never_overrun),          TEST_CASE(a_tombstone_shows_nothing_personal),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -4,6 +4,10 @@
 
 /* --- What each command does to each state --- */
 
+#define MODIFY "CANNOT_MODIFY_REVOKED"
+#define VERSION "VERSION_CONFLICT"
+#define ENDED "ALREADY_REVOKED"
+
 static void every_command_in_every_state(struct test *t)
 {
     static const struct {
@@ -11,7 +15,6 @@ static void every_command_in_every_state(struct test *t)
         const struct kw_key_params *params;
         const char *outcome[STATE_COUNT]; /* an action, or the code of a refusal */
     } rows[] = {
-#define MODIFY "CANNOT_MODIFY_REVOKED"
         {KW_COMMAND_UPDATE,
          &rename_params,
          {"key.updated", "key.updated", "key.updated", "key.updated", "key.updated", MODIFY, MODIFY}},
@@ -40,11 +43,8 @@ static void every_command_in_every_state(struct test *t)
         {KW_COMMAND_ERASE,
          NULL,
          {"NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "key.erased", "key.erased"}},
-        {KW_COMMAND_LAPSE,
-         NULL,
-         {"VERSION_CONFLICT", "VERSION_CONFLICT", "key.expired", "ALREADY_EXPIRED", "VERSION_CONFLICT", "key.revoked",
-          "ALREADY_REVOKED"}},
-#undef MODIFY
+        {KW_COMMAND_LAPSE, NULL, {VERSION, VERSION, "key.expired", "ALREADY_EXPIRED", VERSION, "key.revoked", ENDED}},
+        {KW_COMMAND_END_GRACE, NULL, {VERSION, VERSION, VERSION, VERSION, "key.revoked", ENDED, ENDED}},
     };
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, 1 << 16);
@@ -236,7 +236,7 @@ static void versions_are_compared_first(struct test *t)
     struct kw_arena arena;
     struct kw_change change;
     kw_arena_init(&arena, NULL, 0, 1 << 16);
-    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_LAPSE; kind++) {
+    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_END_GRACE; kind++) {
         struct kw_record before = record_in(ACTIVE, &arena);
         struct kw_command command = command_of((enum kw_command_kind)kind, NULL);
         command.if_version = 4;

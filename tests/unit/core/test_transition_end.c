@@ -80,6 +80,64 @@ static void grace_is_at_most_a_year(struct test *t)
     kw_arena_reset(&arena);
 }
 
+static void a_grace_period_can_end_early(struct test *t)
+{
+    struct kw_arena arena;
+    struct kw_change change;
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    struct kw_record before = record_in(ACTIVE, &arena);
+    before.ends_grace = true; /* of the key before: no business of the next one */
+    struct kw_command command = command_of(KW_COMMAND_ROTATE, NULL);
+    command.grace_ms = HOUR_MS;
+    REQUIRE_OK(t, kw_transition(&before, &command, NOW_MS, &arena, &change, NULL));
+    CHECK(t, !change.successor.ends_grace && change.after.ends_grace);
+    command.ends_grace = true;
+    REQUIRE_OK(t, kw_transition(&before, &command, NOW_MS, &arena, &change, NULL));
+    CHECK(t, change.successor.ends_grace);
+    struct kw_record old = change.after;
+    struct kw_command end = command_of(KW_COMMAND_END_GRACE, NULL);
+    REQUIRE_OK(t, kw_transition(&old, &end, NOW_MS + 5, &arena, &change, NULL));
+    CHECK_TEXT(t, change.action, "key.revoked");
+    CHECK_I64(t, change.after.revoked_at_ms, NOW_MS + 5);
+    CHECK_BYTES(t, change.after.revoked_by, KW_BYTES("system"));
+    CHECK_BYTES(t, change.after.revoke_reason, KW_BYTES("rotated"));
+    command.grace_ms = 0;
+    refused(t, &before, &command, "INVALID_FIELD", "endGraceOnFirstUse");
+    kw_arena_reset(&arena);
+}
+
+/* Three rotations: each key names the one before and the one after, and the line is that of the first. */
+static void rotations_are_linked_both_ways(struct test *t)
+{
+    enum { KEYS = 4 };
+    struct kw_arena arena;
+    struct kw_change change;
+    struct kw_record line[KEYS];
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    line[0] = record_in(DISABLED, &arena);
+    line[0].expires_at_ms = NOW_MS + HOUR_MS;
+    for (int i = 1; i < KEYS; i++) {
+        struct kw_birth next = birth;
+        next.id.bytes[15] = (uint8_t)i;
+        struct kw_command command = command_of(KW_COMMAND_ROTATE, i == 2 ? &expiry_params : NULL);
+        command.birth = &next;
+        command.grace_ms = i == 3 ? HOUR_MS : 0;
+        REQUIRE_OK(t, kw_transition(&line[i - 1], &command, NOW_MS + i, &arena, &change, NULL));
+        line[i - 1] = change.after;
+        line[i] = change.successor;
+    }
+    CHECK(t, kw_id_is_none(&line[0].rotated_from) && kw_id_is_none(&line[KEYS - 1].rotated_to));
+    for (size_t i = 0; i < KEYS; i++) {
+        CHECK(t, i == 0 || kw_id_equal(&line[i].rotated_from, &line[i - 1].id));
+        CHECK(t, i == KEYS - 1 || kw_id_equal(&line[i].rotated_to, &line[i + 1].id));
+        CHECK(t, kw_id_equal(&line[i].lineage_id, &line[0].lineage_id));
+        CHECK(t, !line[i].enabled); /* a disabled key rotates into a disabled one */
+        CHECK_I64(t, line[i].expires_at_ms,
+                  i < 2 ? NOW_MS + HOUR_MS : NOW_MS + 2 + HOUR_MS); /* kept, but for a new one */
+    }
+    kw_arena_reset(&arena);
+}
+
 static void a_rotation_never_widens(struct test *t)
 {
     struct kw_arena arena;
@@ -131,7 +189,7 @@ static void erasing_leaves_a_tombstone(struct test *t)
                                  .revoked_at_ms = NOW_MS};
     check_records_equal(t, &change.after, &expected);
     CHECK(t, change.erased && !change.has_successor);
-    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_LAPSE; kind++) {
+    for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_END_GRACE; kind++) {
         command = command_of((enum kw_command_kind)kind, NULL);
         refused(t, &expected, &command, "KEY_NOT_FOUND", "");
     }
@@ -164,6 +222,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_rotation_passes_everything_on), TEST_CASE(a_rotation_without_grace_revokes_at_once),
         TEST_CASE(grace_is_at_most_a_year),         TEST_CASE(a_rotation_never_widens),
         TEST_CASE(erasing_leaves_a_tombstone),      TEST_CASE(a_lapse_is_written_down),
+        TEST_CASE(a_grace_period_can_end_early),    TEST_CASE(rotations_are_linked_both_ways),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -69,7 +69,7 @@ static void choose(struct test *t, const struct world *world, struct choice *cho
     choice->birth = birth;
     choice->birth.id = random_id(t);
     choice->command = (struct kw_command){
-        .kind = (enum kw_command_kind)(KW_COMMAND_UPDATE + test_random_below(t, KW_COMMAND_LAPSE)),
+        .kind = (enum kw_command_kind)(KW_COMMAND_UPDATE + test_random_below(t, KW_COMMAND_END_GRACE)),
         .project = KW_BYTES("default"),
         .params = &choice->params,
         .birth = &choice->birth,

@@ -230,6 +230,28 @@ static void environments_must_be_the_same(struct test *t)
     kw_arena_reset(&arena);
 }
 
+static void only_a_valid_use_is_a_first_use(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    struct kw_question question = {.project = 7};
+    struct kw_question other = {.project = 7, .env = KW_BYTES("nowhere")};
+    struct kw_record record = record_typical(&arena);
+    for (int ends = 0; ends < 2; ends++) {
+        for (int enabled = 0; enabled < 2; enabled++) {
+            record.ends_grace = ends != 0;
+            record.enabled = enabled != 0;
+            struct kw_entry *entry = entry_of(t, &record, false);
+            CHECK(t, kw_decide(entry, &question, NOW_MS).first_use == (record.ends_grace && record.enabled));
+            CHECK(t, !kw_decide(entry, &other, NOW_MS).first_use);
+            entry->flags &= (uint8_t)~KW_ENTRY_ENDS_GRACE; /* it was told */
+            CHECK(t, !kw_decide(entry, &question, NOW_MS).first_use);
+            free(entry);
+        }
+    }
+    kw_arena_reset(&arena);
+}
+
 static void entries_keep_their_record(struct test *t)
 {
     struct kw_arena arena;
@@ -242,7 +264,7 @@ static void entries_keep_their_record(struct test *t)
         check_records_equal(t, &again, &record);
         CHECK(t, entry->version == record.version && entry->project == 7);
         CHECK(t, entry->scheme == record.digest_scheme && entry->digest[31] == 0xd1);
-        CHECK(t, ((entry->flags & KW_ENTRY_PUBLIC) != 0) == record.is_public);
+        CHECK(t, ((entry->flags & KW_ENTRY_ENDS_GRACE) != 0) == record.ends_grace);
         struct kw_id id = kw_entry_id(entry);
         CHECK_BYTES(t, kw_bytes_of(id.bytes, 16), kw_bytes_of(record.id.bytes, 16));
         free(entry);
@@ -269,6 +291,7 @@ int main(int argc, char **argv)
         TEST_CASE(scopes_on_resources_are_decided),
         TEST_CASE(a_resource_alone_needs_something_that_holds_there),
         TEST_CASE(environments_must_be_the_same),
+        TEST_CASE(only_a_valid_use_is_a_first_use),
         TEST_CASE(entries_keep_their_record),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
