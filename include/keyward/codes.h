@@ -47,6 +47,10 @@ extern "C" {
     X(CANNOT_MODIFY_REVOKED, 409, "A revoked key cannot be changed.", "Create a new key.") \
     X(NOT_REVOKED, 409, "Only a revoked key can be erased.", "Revoke the key first.") \
     X(VERSION_CONFLICT, 409, "The key was changed in the meantime.", "Read it again and repeat the change.") \
+    X(NOT_DONE, 409, "It was left alone, because another of the same batch could not be done.", \
+      "Correct the one that was refused, and send all of them again.") \
+    X(TOO_MANY_KEYS, 409, "More keys match than one action may change.", \
+      "Narrow it by owner, org or tag, or name ids.") \
     X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Create a new key for another value.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \

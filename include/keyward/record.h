@@ -29,6 +29,8 @@ extern "C" {
 #define KW_RESOURCE_COUNT_MAX 64
 #define KW_METADATA_MAX 8192 /* JSON text */
 #define KW_RECORD_MAX 49152  /* an encoded record */
+#define KW_TOGETHER_MAX 1000 /* changes of one call */
+#define KW_BULK_MAX 10000    /* keys that one action on a filter changes, or names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
 struct kw_id {

@@ -11,7 +11,7 @@
 #include <pthread.h>
 
 #define KW_SCHEMES_MAX 8
-#define KW_DOUBTS_MAX 1024
+#define KW_DOUBTS_MAX (KW_BULK_MAX + 1024)
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
 /* Operations waiting for a worker. */

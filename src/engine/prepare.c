@@ -4,23 +4,39 @@
 #include "core/id.h"
 #include "core/management.h"
 
+static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
+{
+    uint32_t hash; /* ids end in random bytes */
+    memcpy(&hash, id->bytes + sizeof id->bytes - sizeof hash, sizeof hash);
+    return &writer->touched[hash % KW_TOUCHED_BUCKETS];
+}
+
+/* Notes what works[index] leaves of its keys, for those that come behind it in the group. */
+static void touch(struct kw_writer *writer, size_t index)
+{
+    struct kw_work *work = &writer->works[index];
+    for (uint32_t which = 0; which <= work->change.has_successor; which++) {
+        const struct kw_record *record = which == 0 ? &work->change.after : &work->change.successor;
+        uint32_t *bucket = touched_bucket(writer, &record->id);
+        work->touched_next[which] = *bucket;
+        *bucket = (uint32_t)index * 2 + which + 1;
+    }
+}
+
 /* Where an earlier operation of the same group has left this key; NULL when none touched it. */
-static const struct kw_work *touched_before(const struct kw_writer *writer, size_t index, const struct kw_id *id,
+static const struct kw_work *touched_before(struct kw_writer *writer, const struct kw_id *id,
                                             const struct kw_record **record_out)
 {
-    for (size_t i = index; i-- > 0;) {
-        const struct kw_work *work = &writer->works[i];
-        if (work->settled || work->put_count == 0) {
-            continue;
-        }
-        if (work->change.has_successor && kw_id_equal(&work->change.successor.id, id)) {
-            *record_out = &work->change.successor;
+    uint32_t at = *touched_bucket(writer, id);
+    while (at != 0) {
+        const struct kw_work *work = &writer->works[(at - 1) / 2];
+        uint32_t which = (at - 1) % 2;
+        const struct kw_record *record = which == 0 ? &work->change.after : &work->change.successor;
+        if (!work->settled && kw_id_equal(&record->id, id)) {
+            *record_out = record;
             return work;
         }
-        if (kw_id_equal(&work->change.after.id, id)) {
-            *record_out = &work->change.after;
-            return work;
-        }
+        at = work->touched_next[which];
     }
     return NULL;
 }
@@ -58,9 +74,10 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
     const struct kw_record *record = NULL;
-    const struct kw_work *earlier = touched_before(engine->writer_state, index, &work->op->id, &record);
+    const struct kw_work *earlier =
+        work->is_loaded ? NULL : touched_before(engine->writer_state, &work->op->id, &record);
     if (earlier == NULL) {
-        enum kw_status status = load_from_store(engine, work);
+        enum kw_status status = work->is_loaded ? KW_OK : load_from_store(engine, work);
         if (status != KW_OK) {
             return status;
         }
@@ -352,5 +369,9 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (status == KW_OK && work->change.has_successor) {
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
     }
-    return status != KW_OK ? status : add_account(engine, work);
+    status = status != KW_OK ? status : add_account(engine, work);
+    if (status == KW_OK) {
+        touch(engine->writer_state, index);
+    }
+    return status;
 }
