@@ -105,7 +105,7 @@ struct kw_list_query {
  * given (MISSING_FIELD), and ids not beside the others.
  */
 struct kw_where {
-    struct kw_bytes owner, org_id, tag; /* empty: any; the tag in lower case, as it is kept */
+    struct kw_bytes owner, org_id, tag; /* empty: any */
     const struct kw_id *ids;            /* a doubled one counts once; one that is not there is KEY_NOT_FOUND */
     size_t id_count;                    /* at most KW_BULK_MAX */
 };

@@ -106,6 +106,17 @@ static enum kw_status search_failed(struct search *search, enum kw_status status
     return status == KW_E_MEMORY ? kw__where_no_memory(search->writer, error) : kw__store_failed(error, status);
 }
 
+/* Tags are kept in lower case, so that is how they are looked for. */
+static bool lower(struct kw_arena *arena, struct kw_bytes tag, struct kw_bytes *lower_out)
+{
+    uint8_t *text = kw_arena_take(arena, tag.size);
+    for (size_t i = 0; text != NULL && i < tag.size; i++) {
+        text[i] = tag.data[i] >= 'A' && tag.data[i] <= 'Z' ? tag.data[i] | 0x20 : tag.data[i];
+    }
+    *lower_out = kw_bytes_of(text, tag.size);
+    return text != NULL;
+}
+
 static enum kw_status search_filter(struct kw_engine *engine, struct search *search)
 {
     const struct kw_where *where = search->op->where;
@@ -113,9 +124,11 @@ static enum kw_status search_filter(struct kw_engine *engine, struct search *sea
         .project = kw_project_by_number(search->op->project)->name,
         .owner = where->owner,
         .org_id = where->org_id,
-        .tag = where->tag,
         .limit = KW_STORE_LIST_MAX,
     };
+    if (!lower(&search->writer->arena, where->tag, &filter.tag)) {
+        return search_failed(search, KW_E_MEMORY);
+    }
     size_t looked_at = 0;
     do {
         search->on_page = 0;
