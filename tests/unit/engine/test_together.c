@@ -237,6 +237,26 @@ static void a_filter_means_what_all_that_is_given_holds_for(struct test *t)
     close_many(&many);
 }
 
+/* Rotated with a grace period that is over: revoked by time alone, as no record says. */
+static void what_time_has_revoked_is_left_alone(struct test *t)
+{
+    static struct many many;
+    struct kw_op part;
+    REQUIRE(t, open_many(t, &many));
+    begin_part(&part, KW_OP_ROTATE, &many.ids[4]);
+    part.grace_ms = 1000;
+    REQUIRE_OK(t, kw_engine_run(many.fixture.engine, &part));
+    many.keys[7] = part.secret;
+    kw_op_deinit(&part);
+    __atomic_store_n(&many.fixture.now_ms, TEST_NOW_MS + 1000, __ATOMIC_RELAXED);
+    struct kw_where second = {.owner = KW_BYTES("user:2"), .org_id = KW_BYTES("acme")};
+    CHECK_DONE(t, act(&many, KW_OP_DISABLE, &second), 1, 2);
+    CHECK_DONE(t, act(&many, KW_OP_REVOKE, &second), 1, 2);
+    check_keys(t, &many, "aaaara");
+    CHECK_I64(t, test_engine_verify(&many.fixture, &many.keys[7]), KW_CODE_REVOKED);
+    close_many(&many);
+}
+
 static void ids_mean_themselves(struct test *t)
 {
     static struct many many;
@@ -327,6 +347,7 @@ int main(int argc, char **argv)
         TEST_CASE(all_or_none),
         TEST_CASE(each_for_itself),
         TEST_CASE(a_filter_means_what_all_that_is_given_holds_for),
+        TEST_CASE(what_time_has_revoked_is_left_alone),
         TEST_CASE(ids_mean_themselves),
         TEST_CASE(what_means_nothing_or_too_much_is_refused),
         TEST_CASE(one_action_changes_only_so_many),
