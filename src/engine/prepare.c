@@ -15,7 +15,8 @@ static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id
 static void touch(struct kw_writer *writer, size_t index)
 {
     struct kw_work *work = &writer->works[index];
-    for (uint32_t which = 0; which <= work->change.has_successor; which++) {
+    uint32_t count = work->change.has_successor ? 2 : 1;
+    for (uint32_t which = 0; which < count; which++) {
         const struct kw_record *record = which == 0 ? &work->change.after : &work->change.successor;
         uint32_t *bucket = touched_bucket(writer, &record->id);
         work->touched_next[which] = *bucket;

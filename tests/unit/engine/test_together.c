@@ -207,7 +207,11 @@ static void check_keys(struct test *t, struct many *many, const char *expected)
     char seen[8] = {0};
     for (size_t i = 0; i < strlen(expected); i++) {
         enum kw_code code = test_engine_verify(&many->fixture, &many->keys[i]);
-        seen[i] = code == KW_CODE_NONE ? 'a' : code == KW_CODE_DISABLED ? 'd' : code == KW_CODE_REVOKED ? 'r' : 'u';
+        const char *letter = code == KW_CODE_NONE       ? "a"
+                             : code == KW_CODE_DISABLED ? "d"
+                             : code == KW_CODE_REVOKED  ? "r"
+                                                        : "u";
+        seen[i] = *letter;
     }
     CHECK_TEXT(t, seen, expected);
 }
