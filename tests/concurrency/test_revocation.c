@@ -192,6 +192,77 @@ static void no_key_slips_through_that_was_made_before(struct test *t)
     test_engine_close(&fixture);
 }
 
+#define CROWD 300 /* more than four of them make a group too large */
+
+struct crowd {
+    struct test_engine *fixture;
+    struct kw_bytes owner;
+    struct kw_op parts[CROWD];
+    size_t wrong;
+};
+
+static void make_and_revoke(struct crowd *crowd)
+{
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER, .owner = crowd->owner};
+    struct kw_op op;
+    for (size_t i = 0; i < CROWD; i++) {
+        kw_op_init(&crowd->parts[i], KW_OP_CREATE, KW_PROJECT_DEFAULT);
+        crowd->parts[i].params = &params;
+    }
+    kw_op_init(&op, KW_OP_TOGETHER, KW_PROJECT_DEFAULT);
+    op.parts = crowd->parts;
+    op.part_count = CROWD;
+    op.atomic = crowd->owner.data[5] % 2 == 0;
+    crowd->wrong += kw_engine_run(crowd->fixture->engine, &op) != KW_OK;
+    kw_op_deinit(&op);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd->wrong += crowd->parts[i].status != KW_OK ||
+                        test_engine_verify(crowd->fixture, &crowd->parts[i].secret) != KW_CODE_NONE;
+    }
+    kw_op_init(&op, KW_OP_WHERE, KW_PROJECT_DEFAULT);
+    op.then = KW_OP_REVOKE;
+    op.where = &(struct kw_where){.owner = crowd->owner};
+    crowd->wrong += kw_engine_run(crowd->fixture->engine, &op) != KW_OK || op.changed != CROWD;
+    kw_op_deinit(&op);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd->wrong += test_engine_verify(crowd->fixture, &crowd->parts[i].secret) != KW_CODE_REVOKED;
+        kw_op_deinit(&crowd->parts[i]);
+    }
+}
+
+static void *make_and_revoke_again_and_again(void *context)
+{
+    for (int i = 0; i < 3; i++) {
+        make_and_revoke(context);
+    }
+    return NULL;
+}
+
+/* Batches, single changes and actions on a filter meet in the queue: groups are cut so that each is done whole. */
+static void crowds_do_not_mix(struct test *t)
+{
+    static const char *const owners[] = {"user:2", "user:3", "user:4", "user:5", "user:6", "user:7"};
+    static struct crowd crowds[KW_COUNT_OF(owners)];
+    pthread_t threads[KW_COUNT_OF(owners)];
+    struct test_engine fixture;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_id id;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(owners); i++) {
+        crowds[i] = (struct crowd){.fixture = &fixture, .owner = kw_bytes_of_text(owners[i])};
+        REQUIRE(t, pthread_create(&threads[i], NULL, make_and_revoke_again_and_again, &crowds[i]) == 0);
+    }
+    for (int i = 0; i < 30; i++) {
+        REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+        CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_NONE);
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(owners); i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_I64(t, crowds[i].wrong, 0);
+    }
+    test_engine_close(&fixture);
+}
+
 struct creator {
     struct test *t;
     struct test_engine *fixture;
@@ -281,6 +352,7 @@ int main(int argc, char **argv)
         TEST_CASE(no_acceptance_after_the_acknowledgement),
         TEST_CASE(no_acceptance_after_many_were_revoked_in_one),
         TEST_CASE(no_key_slips_through_that_was_made_before),
+        TEST_CASE(crowds_do_not_mix),
         TEST_CASE(threads_see_their_own_changes),
         TEST_CASE(one_of_many_revocations_counts),
     };
