@@ -57,6 +57,7 @@ SECRET_READERS = {
     'src/engine/root.c': 'a root key that was chosen, for its digest',
     'src/engine/library.c': 'a new key, into the struct that shows it to the program',
     'src/server/route_keys.c': 'a new key, into the answer to its creation',
+    'src/server/route_many.c': 'new keys, into the answer to their creation',
     'src/cli/banner.c': 'a new root key, onto the terminal',
     'src/cli/root_key.c': 'a new root key, into its file',
     'src/cli/cmd_generate.c': 'a key that nobody keeps, onto the terminal',

@@ -55,6 +55,10 @@ extern "C" {
       "Give it less, or make it a key without a parent.") \
     X(HAS_CHILDREN, 409, "The key has children that are alive.", \
       "Revoke them first, or revoke with cascade, which ends them too.") \
+    X(NOT_DONE, 409, "It was left alone, because another of the same batch could not be done.", \
+      "Correct the one that was refused, and send all of them again.") \
+    X(TOO_MANY_KEYS, 409, "More keys match than one action may change.", \
+      "Narrow it by owner, org or tag, or name ids.") \
     X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Create a new key for another value.") \
     X(IDEMPOTENCY_KEY_REUSED, 422, "The Idempotency-Key was used for another request.", \
       "Send a new one with a new request, and the same request with the same one.") \

@@ -194,6 +194,73 @@ KW_API KW_MUST_USE enum kw_status kw_rotate(struct keyward *keyward, const struc
 KW_API KW_MUST_USE enum kw_status kw_erase(struct keyward *keyward, const struct kw_change_request *request,
                                            struct kw_error *error_out);
 
+/* --- many at once --- */
+
+enum kw_change_kind {
+    KW_CHANGE_CREATE,
+    KW_CHANGE_UPDATE,
+    KW_CHANGE_ENABLE,
+    KW_CHANGE_DISABLE,
+    KW_CHANGE_REVOKE,
+    KW_CHANGE_ROTATE,
+    KW_CHANGE_ERASE,
+};
+
+/* One of many: what the function of that name would be given. */
+struct kw_change_item {
+    enum kw_change_kind kind;
+    struct kw_change_request request;
+};
+
+/* What became of one. Clear with kw_outcomes_clear, which wipes the keys. */
+struct kw_outcome {
+    enum kw_status status;
+    struct kw_error error;  /* where it is not KW_OK */
+    struct kw_new_key made; /* `key` of a creation or rotation only; `held` of all but an erasure */
+};
+/* NULL is fine. */
+KW_API void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count);
+
+/*
+ * Up to KW_TOGETHER_MAX changes with one wait for the disk, in their order: a later one finds what an earlier one left.
+ * Each for itself; or, with `atomic`, all of them or none: then those that could have been done say NOT_DONE beside the
+ * refusals of the others. `outcomes_out` has `count` places, and all of them are filled, also on failure. Returns the
+ * first status that is not KW_OK, else KW_OK. One that cannot be asked at all (PROJECT_NOT_FOUND, an actor or reason
+ * that is no text) leaves the others undone too. Where nothing was looked at all say the same: TOO_BUSY, or
+ * INVALID_FIELD for more than KW_TOGETHER_MAX.
+ */
+KW_API KW_MUST_USE enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_item *items,
+                                                 size_t count, bool atomic, struct kw_outcome *outcomes_out);
+
+/* Which keys: those of these ids, or those for which all that is given holds. All borrowed for the call. */
+struct kw_where_request {
+    struct kw_bytes project;            /* "default" when empty */
+    struct kw_bytes owner, org_id, tag; /* empty: any, but not all of them */
+    const struct kw_id *ids;            /* not beside the three above; a doubled one counts once */
+    size_t id_count;                    /* at most KW_BULK_MAX */
+    struct kw_bytes actor;              /* as in struct kw_change_request, and so is `reason` */
+    struct kw_bytes reason;
+};
+
+struct kw_where_result {
+    uint64_t matched; /* keys that are meant */
+    uint64_t changed; /* those of them that were not so yet */
+};
+
+/*
+ * One atomic change to all keys that are meant at the moment when it is made: every key whose creation was acknowledged
+ * before the call is among them. Keys that are so already, and revoked ones, are left alone, so it can be repeated. On
+ * failure nothing was changed (but for KW_E_UNCERTAIN). MISSING_FIELD where nothing says which keys, KEY_NOT_FOUND for
+ * an id that is not there, TOO_MANY_KEYS (KW_E_LIMIT) where more than KW_BULK_MAX keys would change. The time and the
+ * memory (some 5 KB a key) are proportional to the keys; other changes wait meanwhile, verifications do not.
+ */
+KW_API KW_MUST_USE enum kw_status kw_revoke_where(struct keyward *keyward, const struct kw_where_request *request,
+                                                  struct kw_where_result *result_out, struct kw_error *error_out);
+KW_API KW_MUST_USE enum kw_status kw_enable_where(struct keyward *keyward, const struct kw_where_request *request,
+                                                  struct kw_where_result *result_out, struct kw_error *error_out);
+KW_API KW_MUST_USE enum kw_status kw_disable_where(struct keyward *keyward, const struct kw_where_request *request,
+                                                   struct kw_where_result *result_out, struct kw_error *error_out);
+
 /* KEY_NOT_FOUND also for a key of another project. */
 KW_API KW_MUST_USE enum kw_status kw_get(struct keyward *keyward, struct kw_bytes project, const struct kw_id *id,
                                          struct kw_held_record *held_out, struct kw_error *error_out);

@@ -35,7 +35,9 @@ extern "C" {
 #define KW_REQUIRE_MAX 512      /* a requirement of scopes */
 #define KW_POLICY_MAX 64
 #define KW_TEMPLATE_MAX 64
-#define KW_RECORD_MAX 53248 /* an encoded record */
+#define KW_RECORD_MAX 53248  /* an encoded record */
+#define KW_TOGETHER_MAX 1000 /* changes of one call */
+#define KW_BULK_MAX 10000    /* keys that one action on a filter changes, or names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
 struct kw_id {
@@ -170,7 +172,7 @@ struct kw_key_params {
     const struct kw_bytes *blocked_regions;
     size_t blocked_region_count;
     struct kw_bytes policy;
-    struct kw_id parent_id; /* creation: any key of the line that is to be the parent */
+    struct kw_bytes parent; /* creation: the id, "key_…", of any key of the line that is to be the parent */
 };
 
 #ifdef __cplusplus

@@ -1,5 +1,7 @@
 #include "cli/keys.h"
 
+#include <keyward/record.h>
+
 /* clang-format off */
 
 /* --- options that commands share --- */
@@ -88,6 +90,14 @@ static const struct kw_option rotate_options[] = {
 static const struct kw_option reason_options[] = {OPTION_REASON, OPTION_IF_VERSION};
 static const struct kw_option version_options[] = {OPTION_IF_VERSION};
 
+/* cmd_many.c knows them by name. */
+static const struct kw_option filter_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "all keys of this owner", .place = KW_PLACE_TEXT, .field = "owner"},
+    {.name = "org", .argument = "ID", .help = "all keys of this organization", .place = KW_PLACE_TEXT, .field = "org"},
+    {.name = "tag", .argument = "TAG", .help = "all keys with this tag", .place = KW_PLACE_TEXT, .field = "tag"},
+    {.name = "yes", .help = "do not ask before changing what a filter means"},
+};
+
 static const struct kw_option list_options[] = {
     {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
     {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
@@ -152,6 +162,7 @@ static const struct kw_option_group update_group = GROUP("What changes; lists ar
 static const struct kw_option_group rotate_group = GROUP("The new key; what is not given stays as it was", rotate_options);
 static const struct kw_option_group reason_group = GROUP("Options", reason_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
+static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
@@ -171,17 +182,24 @@ static const struct kw_key_call verify_call = {
 static const struct kw_key_call explain_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true, .is_dry_run = true};
 static const struct kw_key_call enable_call = {
-    .method = KW_POST, .path = "/v1/keys/{id}/enable", .has_body = true, .view = KW_VIEW_DONE, .done = "Enabled"};
+    .method = KW_POST, .path = "/v1/keys/{id}/enable", .many = "/v1/keys/enable", .has_body = true, .view = KW_VIEW_DONE,
+    .done = "Enabled"};
 static const struct kw_key_call disable_call = {
-    .method = KW_POST, .path = "/v1/keys/{id}/disable", .has_body = true, .view = KW_VIEW_DONE, .done = "Disabled"};
+    .method = KW_POST, .path = "/v1/keys/{id}/disable", .many = "/v1/keys/disable", .has_body = true, .view = KW_VIEW_DONE,
+    .done = "Disabled"};
 static const struct kw_key_call revoke_call = {
-    .method = KW_POST, .path = "/v1/keys/{id}/revoke", .has_body = true, .view = KW_VIEW_DONE, .done = "Revoked"};
+    .method = KW_POST, .path = "/v1/keys/{id}/revoke", .many = "/v1/keys/revoke", .has_body = true, .view = KW_VIEW_DONE,
+    .done = "Revoked"};
 static const struct kw_key_call rotate_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/rotate", .has_body = true, .view = KW_VIEW_CREATED};
 static const struct kw_key_call erase_call = {
     .method = KW_DELETE, .path = "/v1/keys/{id}", .view = KW_VIEW_DONE, .done = "Erased"};
 
 /* --- the table --- */
+
+#define IDS .operands = "[ID]...", .operands_max = KW_BULK_MAX
+#define ABOUT_MANY "Several ids, or a filter, are one change: all of it is made or nothing. Keys that are so already are left\n" \
+                   "alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given."
 
 #define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
 #define ABOUT_ONCE \
@@ -221,14 +239,14 @@ static const struct kw_cli_command commands[] = {
               "is not, and 2 if that could not be found out.",
      .groups = {&verify_group, &where_group, &output_group},
      .example = "keyward explain --key-file key.txt --scope read --ip 192.0.2.1"},
-    {.name = "enable", .summary = "Lets a disabled key work again.", .run = kw_cmd_key, .key_call = &enable_call, ONE_ID,
-     .groups = {&version_group, &where_group, &output_group},
+    {.name = "enable", .summary = "Lets disabled keys work again.", .run = kw_cmd_change, .key_call = &enable_call, IDS,
+     .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},
-    {.name = "disable", .summary = "Stops a key for the time being.", .run = kw_cmd_key, .key_call = &disable_call,
-     ONE_ID, .groups = {&reason_group, &where_group, &output_group},
+    {.name = "disable", .summary = "Stops keys for the time being.", .run = kw_cmd_change, .key_call = &disable_call,
+     IDS, .about = ABOUT_MANY, .groups = {&reason_group, &filter_group, &where_group, &output_group},
      .example = "keyward disable " EXAMPLE_ID " --reason 'the contract is being renewed'"},
-    {.name = "revoke", .summary = "Stops a key for ever.", .run = kw_cmd_key, .key_call = &revoke_call, ONE_ID,
-     .groups = {&reason_group, &where_group, &output_group},
+    {.name = "revoke", .summary = "Stops keys for ever.", .run = kw_cmd_change, .key_call = &revoke_call, IDS,
+     .about = ABOUT_MANY, .groups = {&reason_group, &filter_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
      .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},

@@ -25,7 +25,11 @@ struct kw_key_call {
     bool may_make;    /* on a data folder that is not there: make it */
     enum kw_view view;
     const char *done; /* KW_VIEW_DONE: "Revoked" */
+    const char *many; /* the path for several keys at once (cmd_many.c); NULL: one key at a time */
 };
+
+/* Whether a command line means other than one key by its id: several ids, or a filter. */
+bool kw_line_means_many(const struct kw_command_line *line);
 
 /* A request with the memory it stands in. */
 struct kw_formed_request {

@@ -53,7 +53,15 @@ static enum kw_status check_id(const char *id, struct kw_error *error_out)
 static enum kw_status form_path(const struct kw_command_line *line, struct kw_buffer *path, struct kw_error *error_out)
 {
     static const char mark[] = "{id}";
-    const char *form = line->command->key_call->path;
+    const struct kw_key_call *call = line->command->key_call;
+    bool is_many = kw_line_means_many(line);
+    for (size_t i = 0; i < line->operand_count && is_many; i++) {
+        enum kw_status status = check_id(line->operands[i], error_out);
+        if (status != KW_OK) {
+            return status;
+        }
+    }
+    const char *form = is_many ? call->many : call->path;
     const char *at = strstr(form, mark);
     if (at == NULL) {
         kw_buffer_add_text(path, form);

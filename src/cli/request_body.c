@@ -265,6 +265,16 @@ static enum kw_status write_given(struct body *body, size_t index)
     return place_writers[given->option->place](body, given->option);
 }
 
+static void write_ids(struct body *body)
+{
+    kw_json_name(&body->writer, "ids");
+    kw_json_begin_array(&body->writer);
+    for (size_t i = 0; i < body->line->operand_count; i++) {
+        kw_json_text(&body->writer, body->line->operands[i]);
+    }
+    kw_json_end_array(&body->writer);
+}
+
 enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_bytes key, struct kw_buffer *buffer,
                                struct kw_error *error_out)
 {
@@ -278,6 +288,9 @@ enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_byt
     if (line->command->key_call->is_dry_run) {
         kw_json_name(&body.writer, "dryRun");
         kw_json_bool(&body.writer, true);
+    }
+    if (kw_line_means_many(line) && line->operand_count > 0) {
+        write_ids(&body);
     }
     for (size_t i = 0; i < line->given_count; i++) {
         enum kw_status status = write_given(&body, i);

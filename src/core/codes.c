@@ -25,6 +25,7 @@ static const struct {
     {KW_CODE_STORE_NEWER, KW_E_NEWER},
     {KW_CODE_DATA_IN_USE, KW_E_BUSY},
     {KW_CODE_PEPPER_MISMATCH, KW_E_INVALID},
+    {KW_CODE_TOO_MANY_KEYS, KW_E_LIMIT},
 };
 
 static const struct {

@@ -65,11 +65,12 @@ void kw_once_make(const struct kw_once_place *place, struct kw_bytes key, const 
     kw_digest_parts(asked, asked_count, once_out->digest);
 }
 
-/* The env, which no params put into a record by themselves, then the bits of what is given, then the record. */
+/* Env and parent, which no params put into a record by themselves, then the bits of what is given, then the record. */
 static enum kw_status add_params(const struct kw_key_params *params, const struct kw_record *record,
                                  struct kw_buffer *buffer)
 {
     kw_list_add(buffer, (params->given & KW_GIVEN_ENV) != 0 ? params->env : (struct kw_bytes){NULL, 0});
+    kw_list_add(buffer, (params->given & KW_GIVEN_PARENT) != 0 ? params->parent : (struct kw_bytes){NULL, 0});
     kw_buffer_add_u64(buffer, params->given);
     kw_buffer_add_byte(buffer, ' ');
     return kw_record_encode(record, buffer);
@@ -81,7 +82,6 @@ enum kw_status kw_once_params(const struct kw_key_params *params, struct kw_aren
     struct kw_record record = {.enabled = true};
     enum kw_status status = kw_key_params_check(params, LONG_AGO_MS, arena, error_out);
     status = status == KW_OK ? kw__params_apply(params, LONG_AGO_MS, arena, &record, error_out) : status;
-    record.parent_id = params->parent_id; /* which a transition resolves */
     if (status != KW_OK) {
         return status;
     }

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/time.h"
 #include "core/address.h"
+#include "core/id.h"
 #include "core/internal.h"
 #include "core/region.h"
 #include "core/scope.h"
@@ -397,6 +398,16 @@ static enum kw_status check_blocked_regions(const struct check *check)
                          check->error);
 }
 
+static enum kw_status check_parent(const struct check *check)
+{
+    struct kw_id id;
+    if (!kw_id_parse(check->params->parent, &id)) {
+        return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "parentId",
+                         "must be the id of a key: \"key_\" and 26 characters");
+    }
+    return KW_OK;
+}
+
 static enum kw_status check_global_scopes(const struct check *check)
 {
     return check_scopes(check->params->scopes, check->params->scope_count, "scopes", check->error);
@@ -424,6 +435,7 @@ enum kw_status kw_key_params_check(const struct kw_key_params *params, int64_t n
         {KW_GIVEN_BLOCKED_IPS, check_blocked_ips},
         {KW_GIVEN_ALLOWED_REGIONS, check_allowed_regions},
         {KW_GIVEN_BLOCKED_REGIONS, check_blocked_regions},
+        {KW_GIVEN_PARENT, check_parent},
     };
     struct check check = {params, now_ms, arena, error_out};
     for (size_t i = 0; i < KW_COUNT_OF(checks); i++) {

@@ -103,7 +103,7 @@ const char *kw_rule_name(enum kw_rule rule)
     return (size_t)rule < KW_COUNT_OF(rules) ? rules[rule].name : NULL;
 }
 
-const char *kw_outcome_name(enum kw_outcome outcome)
+const char *kw_finding_name(enum kw_finding outcome)
 {
     static const char *const names[] = {
         [KW_OUTCOME_PASSED] = "passed",

@@ -139,16 +139,16 @@ enum kw_rule {
 };
 const char *kw_rule_name(enum kw_rule rule);
 
-enum kw_outcome {
+enum kw_finding {
     KW_OUTCOME_PASSED,
     KW_OUTCOME_REFUSED,
     KW_OUTCOME_NONE,    /* the key has no such rule, and nothing of the kind was asked */
     KW_OUTCOME_SKIPPED, /* an earlier one leaves nothing to look at */
 };
-const char *kw_outcome_name(enum kw_outcome outcome);
+const char *kw_finding_name(enum kw_finding outcome);
 
 struct kw_check {
-    enum kw_outcome outcome;
+    enum kw_finding outcome;
     struct kw_decision decision; /* refused: as kw_decide would say if this were the first to refuse */
 };
 

@@ -133,6 +133,12 @@ void kw_op_deinit(struct kw_op *op)
 
 void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
 {
+    if (op->part_count > KW_TOGETHER_MAX) {
+        op->status =
+            kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "items", "holds too many: at most %d", KW_TOGETHER_MAX);
+        op->done(op);
+        return;
+    }
     bool reads = op->kind == KW_OP_GET || op->kind == KW_OP_LIST || op->kind == KW_OP_LOAD;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;

@@ -89,7 +89,9 @@ enum kw_op_kind {
     KW_OP_END_GRACE,
     KW_OP_GET,
     KW_OP_LIST,
-    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_TOGETHER, /* many changes in one: `parts` */
+    KW_OP_WHERE,    /* one change to every key that a filter means: `where` */
+    KW_OP_LOAD,     /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
 };
 
 struct kw_list_query {
@@ -99,6 +101,16 @@ struct kw_list_query {
     struct kw_bytes text; /* in name or description, ASCII letters without case; empty: any */
     struct kw_id after;   /* the cursor */
     size_t limit;         /* 1 to 1000 */
+};
+
+/*
+ * Which keys KW_OP_WHERE changes: those of these ids, or those for which all that is given holds. Something must be
+ * given (MISSING_FIELD), and ids not beside the others.
+ */
+struct kw_where {
+    struct kw_bytes owner, org_id, tag; /* empty: any */
+    const struct kw_id *ids;            /* a doubled one counts once; one that is not there is KEY_NOT_FOUND */
+    size_t id_count;                    /* at most KW_BULK_MAX */
 };
 
 /*
@@ -124,6 +136,22 @@ struct kw_op {
     const struct kw_once *once;         /* create, rotate: a request that is to be done once however often it comes
                                            (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
 
+    /*
+     * together: operations of their own, of the kinds from create to erase, at most KW_TOGETHER_MAX. Each is done as if
+     * it had come alone, in their order, a later one on what an earlier one left; `atomic`: all of them or none, and
+     * those that could have been done are NOT_DONE then. Each part says how it ended; the operation itself fails only
+     * where nothing was looked at. `done` of a part is not called.
+     */
+    struct kw_op *parts;
+    size_t part_count;
+    bool atomic;
+    /*
+     * where: what to do (enable, disable or revoke) with all keys that are meant, in one atomic change. Keys that are
+     * so already, and revoked ones, are left alone. TOO_MANY_KEYS where more than KW_BULK_MAX would change.
+     */
+    enum kw_op_kind then;
+    const struct kw_where *where;
+
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
 
@@ -136,7 +164,8 @@ struct kw_op {
     struct kw_buffer
         result;             /* get, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
     struct kw_buffer other; /* rotate: the old key's encoded record */
-    bool has_more;          /* list: `cursor` is where to go on */
+    uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
+    bool has_more;             /* list: `cursor` is where to go on */
     struct kw_id cursor;
 
     struct kw_op *next; /* the engine's */
@@ -144,7 +173,7 @@ struct kw_op {
 };
 
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project);
-/* Wipes the secret, frees the results. */
+/* Wipes the secret, frees the results. Parts are the caller's to give back. */
 void kw_op_deinit(struct kw_op *op);
 
 /* Hands it in. A full queue calls `done` at once, on this thread, with TOO_BUSY. */

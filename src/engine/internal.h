@@ -12,7 +12,7 @@
 
 #define KW_SCHEMES_MAX 8
 #define KW_LINE_LENGTH_MAX 10000 /* rotations of one line */
-#define KW_DOUBTS_MAX 1024
+#define KW_DOUBTS_MAX (KW_BULK_MAX + 1024)
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
 /* Operations waiting for a worker. */

@@ -5,7 +5,7 @@
 
 #define LIST_LIMIT_DEFAULT 50
 
-static enum kw_status no_such_project(struct kw_error *error_out)
+enum kw_status kw__no_such_project(struct kw_error *error_out)
 {
     return kw_refuse(error_out, KW_CODE_PROJECT_NOT_FOUND, "project", "there is no such project");
 }
@@ -127,8 +127,7 @@ void kw_new_key_clear(struct kw_new_key *made)
     kw_held_record_clear(&made->previous);
 }
 
-/* A copy that stands on its own. */
-static enum kw_status hold(struct kw_bytes encoding, struct kw_held_record *held_out)
+enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out)
 {
     if (encoding.size == 0) {
         return KW_E_CORRUPT;
@@ -147,13 +146,13 @@ static enum kw_status hold(struct kw_bytes encoding, struct kw_held_record *held
     return KW_OK;
 }
 
-static enum kw_status check_texts(const struct kw_change_request *request, struct kw_error *error_out)
+enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, struct kw_error *error_out)
 {
     const struct {
         const char *field;
         struct kw_bytes text;
         size_t size_max;
-    } texts[] = {{"actor", request->actor, KW_ACTOR_MAX}, {"reason", request->reason, KW_REASON_MAX}};
+    } texts[] = {{"actor", actor, KW_ACTOR_MAX}, {"reason", reason, KW_REASON_MAX}};
     for (size_t i = 0; i < KW_COUNT_OF(texts); i++) {
         if (texts[i].text.size > texts[i].size_max || !kw_utf8_valid(texts[i].text) ||
             kw_bytes_has_control(texts[i].text)) {
@@ -207,19 +206,14 @@ static enum kw_status prepare_once(const struct kw_change_request *request, stru
     return status;
 }
 
-/* Runs a change; on KW_OK the caller reads `op` and then gives it back, else it is given back already. */
-static enum kw_status run(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
-                          struct kw_op *op, struct kw_error *error_out)
+enum kw_status kw__op_of_request(const struct kw_change_request *request, enum kw_op_kind kind, struct kw_op *op,
+                                 struct kw_error *error_out)
 {
     uint16_t project = kw__project_of(request->project);
-    if (project == KW_PROJECT_NONE) {
-        return no_such_project(error_out);
-    }
-    enum kw_status status = check_texts(request, error_out);
-    if (status != KW_OK) {
-        return status;
-    }
     kw_op_init(op, kind, project);
+    if (project == KW_PROJECT_NONE) {
+        return kw__no_such_project(error_out);
+    }
     op->id = request->id;
     op->params = request->params;
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
@@ -227,8 +221,16 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
     op->grace_ms = request->grace_ms;
     op->ends_grace = request->end_grace_on_first_use;
     op->if_version = request->if_version;
+    return kw__check_texts(request->actor, request->reason, error_out);
+}
+
+/* Runs a change; on KW_OK the caller reads `op` and then gives it back, else it is given back already. */
+static enum kw_status run(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
+                          struct kw_op *op, struct kw_error *error_out)
+{
     struct kw_once once;
-    status = prepare_once(request, op, &once, error_out);
+    enum kw_status status = kw__op_of_request(request, kind, op, error_out);
+    status = status == KW_OK ? prepare_once(request, op, &once, error_out) : status;
     if (status != KW_OK) {
         kw_op_deinit(op);
         return status;
@@ -244,9 +246,7 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
     return status;
 }
 
-/* The change is made; only handing out its result can still fail, which the caller must be able to tell from "not
- * made". */
-static enum kw_status result_lost(struct kw_error *error_out)
+enum kw_status kw__result_lost(struct kw_error *error_out)
 {
     return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                      "the change was made, but there was no memory to hand out its record: read the key");
@@ -260,11 +260,31 @@ static enum kw_status change(struct keyward *keyward, const struct kw_change_req
     if (status != KW_OK) {
         return status;
     }
-    if (held_out != NULL && hold(kw_buffer_bytes(&op.result), held_out) != KW_OK) {
-        status = result_lost(error_out);
+    if (held_out != NULL && kw__hold(kw_buffer_bytes(&op.result), held_out) != KW_OK) {
+        status = kw__result_lost(error_out);
     }
     kw_op_deinit(&op);
     return status;
+}
+
+enum kw_status kw__hand_out_key(const struct kw_op *op, struct kw_new_key *made_out, struct kw_error *error_out)
+{
+    struct kw_new_key made = {.is_replay = op->is_replay};
+    struct kw_bytes key = kw_secret_expose(&op->secret);
+    if (key.size > 0) {
+        memcpy(made.key, key.data, key.size);
+    }
+    enum kw_status status = kw__hold(kw_buffer_bytes(&op->result), &made.held);
+    if (status == KW_OK && op->other.size > 0) {
+        status = kw__hold(kw_buffer_bytes(&op->other), &made.previous);
+    }
+    if (status == KW_OK) {
+        *made_out = made;
+        kw_wipe(made.key, sizeof made.key);
+        return KW_OK;
+    }
+    kw_new_key_clear(&made);
+    return kw__result_lost(error_out);
 }
 
 static enum kw_status make(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
@@ -275,22 +295,7 @@ static enum kw_status make(struct keyward *keyward, const struct kw_change_reque
     if (status != KW_OK) {
         return status;
     }
-    struct kw_new_key made = {.is_replay = op.is_replay};
-    struct kw_bytes key = kw_secret_expose(&op.secret);
-    if (key.size > 0) {
-        memcpy(made.key, key.data, key.size);
-    }
-    status = hold(kw_buffer_bytes(&op.result), &made.held);
-    if (status == KW_OK && op.other.size > 0) {
-        status = hold(kw_buffer_bytes(&op.other), &made.previous);
-    }
-    if (status == KW_OK) {
-        *made_out = made;
-        kw_wipe(made.key, sizeof made.key);
-    } else {
-        kw_new_key_clear(&made);
-        status = result_lost(error_out);
-    }
+    status = kw__hand_out_key(&op, made_out, error_out);
     kw_op_deinit(&op);
     return status;
 }
@@ -365,7 +370,7 @@ enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *re
 {
     uint16_t project = kw__project_of(request->project);
     if (project == KW_PROJECT_NONE) {
-        return no_such_project(error_out);
+        return kw__no_such_project(error_out);
     }
     if (request->limit > KW_STORE_LIST_MAX) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "limit", "must be at most %d", KW_STORE_LIST_MAX);

@@ -19,4 +19,18 @@ static inline uint16_t kw__project_of(struct kw_bytes name)
     return name.size == 0 ? KW_PROJECT_DEFAULT : project == NULL ? KW_PROJECT_NONE : project->number;
 }
 
+enum kw_status kw__no_such_project(struct kw_error *error_out);
+/* The change is made; only handing out its result has failed, which must not read as "not made". */
+enum kw_status kw__result_lost(struct kw_error *error_out);
+/* Whether actor and reason are texts that a record may hold. */
+KW_MUST_USE enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, struct kw_error *error_out);
+/* Prepares the operation that a request asks for. Also on failure it can be given back, and need not be. */
+KW_MUST_USE enum kw_status kw__op_of_request(const struct kw_change_request *request, enum kw_op_kind kind,
+                                             struct kw_op *op, struct kw_error *error_out);
+/* A copy of a record that stands on its own. */
+KW_MUST_USE enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out);
+/* What an operation made: its key, if it made one, and the records. */
+KW_MUST_USE enum kw_status kw__hand_out_key(const struct kw_op *op, struct kw_new_key *made_out,
+                                            struct kw_error *error_out);
+
 #endif

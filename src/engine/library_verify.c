@@ -166,7 +166,7 @@ enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_reques
     enum kw_status status = verify_one(keyward, request, &v, verdict_out);
     for (size_t rule = 0; status == KW_OK && rule < KW_RULE_COUNT; rule++) {
         outcomes_out[rule] = (struct kw_rule_outcome){
-            kw_rule_name((enum kw_rule)rule), kw_outcome_name(checks[rule].outcome), checks[rule].decision.code};
+            kw_rule_name((enum kw_rule)rule), kw_finding_name(checks[rule].outcome), checks[rule].decision.code};
     }
     *count_out = status == KW_OK ? KW_RULE_COUNT : 0;
     return status;

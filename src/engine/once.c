@@ -86,7 +86,7 @@ enum kw_once_way kw__once_begin(struct kw_engine *engine, size_t index)
     return KW_ONCE_ENDED;
 }
 
-void kw__once_note(struct kw_work *work)
+void kw__once_note(struct kw_work *work, struct kw_store_batch *batch)
 {
     const struct kw_once *once = work->op->once;
     if (once == NULL) {
@@ -96,8 +96,8 @@ void kw__once_note(struct kw_work *work)
     work->request = (struct kw_store_request){.key_id = made->id, .at_ms = work->op->now_ms};
     memcpy(work->request.name, once->name, sizeof once->name);
     memcpy(work->request.digest, once->digest, sizeof once->digest);
-    work->batch->requests = &work->request;
-    work->batch->request_count = 1;
+    batch->requests = &work->request;
+    batch->request_count = 1;
 }
 
 void kw__once_prune(struct kw_engine *engine)

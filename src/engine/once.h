@@ -20,8 +20,8 @@ enum kw_once_way {
 /* Looks for works[index] among what was done. Before anything is decided about it. */
 enum kw_once_way kw__once_begin(struct kw_engine *engine, size_t index);
 
-/* Puts the request into its work's batch, which is otherwise complete. */
-void kw__once_note(struct kw_work *work);
+/* Puts the request into the batch of its work, which is otherwise complete. */
+void kw__once_note(struct kw_work *work, struct kw_store_batch *batch);
 
 /* Forgets what is too old, a little of it. The writer's tick. */
 void kw__once_prune(struct kw_engine *engine);

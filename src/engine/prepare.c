@@ -4,27 +4,52 @@
 #include "core/id.h"
 #include "core/management.h"
 
+static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
+{
+    uint32_t hash; /* ids end in random bytes */
+    memcpy(&hash, id->bytes + sizeof id->bytes - sizeof hash, sizeof hash);
+    return &writer->touched[hash % KW_TOUCHED_BUCKETS];
+}
+
+/* What a work leaves of one of its keys: itself, a successor, a parent that it marks; NULL where there is no such. */
+static const struct kw_record *left_by(const struct kw_work *work, uint32_t which)
+{
+    const struct kw_record *records[] = {
+        &work->change.after,
+        work->change.has_successor ? &work->change.successor : NULL,
+        work->marks_parent ? &work->parent : NULL,
+    };
+    return records[which];
+}
+
+/* Notes what works[index] leaves of its keys, for those that come behind it in the group. */
+static void touch(struct kw_writer *writer, size_t index)
+{
+    struct kw_work *work = &writer->works[index];
+    for (uint32_t which = 0; which < KW_COUNT_OF(work->touched_next); which++) {
+        const struct kw_record *record = left_by(work, which);
+        if (record != NULL) {
+            uint32_t *bucket = touched_bucket(writer, &record->id);
+            work->touched_next[which] = *bucket;
+            *bucket = (uint32_t)(index * KW_COUNT_OF(work->touched_next)) + which + 1;
+        }
+    }
+}
+
 /* Where an earlier operation of the same group has left this key; NULL when none touched it. */
-static const struct kw_work *touched_before(const struct kw_writer *writer, size_t index, const struct kw_id *id,
+static const struct kw_work *touched_before(struct kw_writer *writer, const struct kw_id *id,
                                             const struct kw_record **record_out)
 {
-    for (size_t i = index; i-- > 0;) {
-        const struct kw_work *work = &writer->works[i];
-        if (work->settled || work->put_count == 0) {
-            continue;
-        }
-        if (work->change.has_successor && kw_id_equal(&work->change.successor.id, id)) {
-            *record_out = &work->change.successor;
+    uint32_t at = *touched_bucket(writer, id);
+    while (at != 0) {
+        const struct kw_work *work = &writer->works[(at - 1) / KW_COUNT_OF(work->touched_next)];
+        uint32_t which = (at - 1) % KW_COUNT_OF(work->touched_next);
+        const struct kw_record *record = left_by(work, which);
+        if (!work->settled && kw_id_equal(&record->id, id)) {
+            *record_out = record;
             return work;
         }
-        if (kw_id_equal(&work->change.after.id, id)) {
-            *record_out = &work->change.after;
-            return work;
-        }
-        if (work->marks_parent && kw_id_equal(&work->parent.id, id)) {
-            *record_out = &work->parent;
-            return work;
-        }
+        at = work->touched_next[which];
     }
     return NULL;
 }
@@ -52,12 +77,11 @@ static const struct kw_digest *digest_in(const struct kw_work *work, const struc
                                              : &work->digests[0];
 }
 
-/* A key as the group has left it so far. KW_E_NOT_FOUND also when the group has erased it. */
-static enum kw_status load_key(struct kw_engine *engine, size_t index, const struct kw_id *id,
-                               struct kw_record *record_out, struct kw_digest *digest_out)
+enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
+                            struct kw_digest *digest_out)
 {
     const struct kw_record *record = NULL;
-    const struct kw_work *earlier = touched_before(engine->writer_state, index, id, &record);
+    const struct kw_work *earlier = touched_before(engine->writer_state, id, &record);
     if (earlier == NULL) {
         return load_from_store(engine, id, record_out, digest_out);
     }
@@ -87,7 +111,8 @@ static void apply_seen(struct kw_engine *engine, struct kw_work *work)
 static enum kw_status load(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
-    enum kw_status status = load_key(engine, index, &work->op->id, &work->before, &work->before_digest);
+    enum kw_status status =
+        work->is_loaded ? KW_OK : kw__load_key(engine, &work->op->id, &work->before, &work->before_digest);
     if (status != KW_OK) {
         return kw__store_failed(&work->op->error, status);
     }
@@ -100,88 +125,6 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     }
     work->has_before = true;
     return KW_OK;
-}
-
-static enum kw_status refuse_parent(struct kw_op *op, const char *why)
-{
-    return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "parentId", "%s", why);
-}
-
-static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work *work)
-{
-    size_t generation = 0;
-    if (kw_id_is_none(&work->parent.parent_id)) {
-        return KW_OK;
-    }
-    enum kw_status status = kw__load_family(engine, &work->parent.parent_id, &generation);
-    if (status != KW_OK) {
-        return kw__store_failed(&work->op->error, status == KW_E_NOT_FOUND ? KW_E_UNAVAILABLE : status);
-    }
-    /* Of a parent whose own parent is of that generation, a child is two further. */
-    if (generation + 2 > KW_FAMILY_DEPTH_MAX) {
-        return refuse_parent(work->op, "is too deep in its family: at most 8 generations stand below the first key");
-    }
-    return KW_OK;
-}
-
-/*
- * The newest key of the line that is the parent: from the key that a creation names, or from the first of the line,
- * along its rotations.
- */
-static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct kw_id id)
-{
-    struct kw_work *work = &engine->writer_state->works[index];
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    for (size_t step = 0; step < KW_LINE_LENGTH_MAX; step++) {
-        enum kw_status status = load_key(engine, index, &id, &work->parent, &work->parent_digest);
-        if (status == KW_E_NOT_FOUND || (status == KW_OK && !kw_bytes_equal(work->parent.project, project->name))) {
-            return refuse_parent(work->op, "names no key of this project");
-        }
-        if (status != KW_OK) {
-            return kw__store_failed(&work->op->error, status);
-        }
-        if (kw_id_is_none(&work->parent.rotated_to)) {
-            work->has_parent = true;
-            return KW_OK;
-        }
-        id = work->parent.rotated_to;
-    }
-    return refuse_parent(work->op, "names a key that was rotated too often");
-}
-
-/* The parent of a child as it stands in the index, which is where the group's changes come from and go to. */
-static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work)
-{
-    struct kw_bytes encoding = {NULL, 0};
-    kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
-    const struct kw_entry *parent =
-        entry == NULL || entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-    enum kw_status status = parent == NULL
-                                ? KW_E_NOT_FOUND
-                                : kw_arena_copy(&engine->writer_state->arena, kw_entry_record(parent), &encoding);
-    kw_index_read_end();
-    status = status == KW_OK ? kw_record_decode(encoding, &work->parent) : status;
-    work->has_parent = status == KW_OK;
-    return status;
-}
-
-/* Finds the parent that a new child names, or an old one has. */
-static enum kw_status find_parent(struct kw_engine *engine, size_t index)
-{
-    struct kw_work *work = &engine->writer_state->works[index];
-    struct kw_op *op = work->op;
-    bool is_creation = op->kind == KW_OP_CREATE;
-    bool names_parent = is_creation && op->params != NULL && (op->params->given & KW_GIVEN_PARENT) != 0;
-    bool has_parent = (op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE) && !kw_id_is_none(&work->before.parent_id);
-    if (has_parent) {
-        return copy_parent(engine, work) == KW_OK ? KW_OK : load_parent(engine, index, work->before.parent_id);
-    }
-    if (!names_parent) {
-        return KW_OK;
-    }
-    enum kw_status status = load_parent(engine, index, op->params->parent_id);
-    return status == KW_OK ? admit_generation(engine, work) : status;
 }
 
 static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_format *format, struct kw_secret *key_out)
@@ -456,7 +399,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         op->now_ms = kw_engine_now_ms(engine);
     }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
-    status = status != KW_OK ? status : find_parent(engine, index);
+    status = status != KW_OK ? status : kw__find_parent(engine, index);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {
         return status;
@@ -474,5 +417,9 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
         status = mark_parent(engine, work);
     }
-    return status != KW_OK ? status : add_account(engine, work);
+    status = status != KW_OK ? status : add_account(engine, work);
+    if (status == KW_OK) {
+        touch(engine->writer_state, index);
+    }
+    return status;
 }

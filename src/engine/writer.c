@@ -4,7 +4,7 @@
 #include "core/id.h"
 #include "engine/once.h"
 
-#define GROUP_MEMORY_MAX ((size_t)64 * 1024 * 1024)
+#define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
 
 enum kw_status kw__writer_new(struct kw_engine *engine)
@@ -16,6 +16,7 @@ enum kw_status kw__writer_new(struct kw_engine *engine)
         kw_free(block);
         return KW_E_MEMORY;
     }
+    writer->works = writer->own_works;
     kw_arena_init(&writer->arena, block, GROUP_FIRST_BLOCK, GROUP_MEMORY_MAX);
     kw_buffer_init(&writer->scratch, (size_t)16 * KW_RECORD_MAX);
     engine->writer_state = writer;
@@ -38,12 +39,6 @@ void kw__writer_free(struct kw_engine *engine)
     kw_buffer_deinit(&writer->scratch);
     kw_free(writer);
     engine->writer_state = NULL;
-}
-
-static void finish(struct kw_work *work, enum kw_status status)
-{
-    work->op->status = status;
-    work->settled = true;
 }
 
 /* Without memory an entry cannot be replaced. The old one must not go on saying "valid" after the answer: it is told
@@ -83,8 +78,8 @@ static void remember_doubt(struct kw_engine *engine, const struct kw_digest *dig
     engine->doubt_count++;
 }
 
-/* Puts what was committed into the index, and only then says that it is done. */
-static void publish(struct kw_engine *engine, struct kw_work *work)
+/* Puts what was committed into the index. False when it could not be put there. */
+static bool show(struct kw_engine *engine, const struct kw_work *work)
 {
     bool is_seen = true;
     /* A successor before the key that it follows: children of their line are never without a parent. */
@@ -96,58 +91,94 @@ static void publish(struct kw_engine *engine, struct kw_work *work)
             is_seen = false;
         }
     }
+    return is_seen;
+}
+
+/* Hands out the records of what was done. False when there is no memory for it. */
+static bool tell(const struct kw_work *work)
+{
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
     kw_buffer_add(&op->result, work->puts[shown].row.record);
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
-    bool whole = kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
-    /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-    finish(work, whole && is_seen ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
+    return kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
+}
+
+/* Shows a unit that was committed, and only then says that it is done. */
+static void publish(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_op *op = unit->op;
+    bool is_where = op->kind == KW_OP_WHERE;
+    bool is_seen = true;
+    for (size_t i = 0; i < unit->count; i++) {
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        bool shown = show(engine, work);
+        is_seen = is_seen && shown;
+        op->changed += is_where && work->put_count > 0;
+        /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
+        bool whole = shown && (is_where || tell(work));
+        kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
+    }
+    if (is_where) {
+        kw__unit_finish(unit, is_seen ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
+    } else {
+        kw__unit_finish(unit, op->kind == KW_OP_TOGETHER ? KW_OK : op->status);
+    }
 }
 
 /*
  * True when the write is there. That it is not there proves nothing: a commit whose sync failed can be out of sight now
  * and come back after a crash, until a later commit has taken its place.
  */
-static bool has_happened(struct kw_engine *engine, const struct kw_work *work)
+static bool has_happened(struct kw_engine *engine, const struct kw_unit *unit)
 {
     struct kw_found found = {.arena = &engine->writer_state->arena};
-    const struct kw_store_row *row = &work->puts[0].row;
+    /* The last row: no other of the batch was written over it. */
+    const struct kw_store_row *row = &unit->batch->puts[unit->batch->put_count - 1].row;
     return engine->store->ops->find_by_digest(engine->store, row->digest, kw__found_sink, &found) == KW_OK &&
            found.row.version == row->version && kw_bytes_equal(found.row.record, row->record);
 }
 
-static void settle_uncertain(struct kw_engine *engine, struct kw_work *work)
+static void settle_uncertain(struct kw_engine *engine, struct kw_unit *unit)
 {
-    if (has_happened(engine, work)) {
-        publish(engine, work);
+    if (has_happened(engine, unit)) {
+        publish(engine, unit);
         return;
     }
-    for (size_t i = 0; i < work->put_count; i++) {
-        remember_doubt(engine, &work->digests[i]);
+    for (size_t i = 0; i < unit->count; i++) {
+        const struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        for (size_t j = 0; j < work->put_count; j++) {
+            remember_doubt(engine, &work->digests[j]);
+        }
     }
-    finish(work, kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
+    kw__unit_fail(engine, unit, kw__store_failed, KW_E_UNCERTAIN);
 }
 
-static void settle(struct kw_engine *engine, struct kw_work *work)
+static enum kw_status explain_conflict(struct kw_error *error_out, enum kw_status status)
 {
-    switch (work->batch->outcome) {
+    (void)status;
+    return kw_refuse(error_out, KW_CODE_VERSION_CONFLICT, NULL,
+                     "others keep changing this key: read it again and repeat the change");
+}
+
+static void settle(struct kw_engine *engine, struct kw_unit *unit)
+{
+    switch (unit->batch->outcome) {
     case KW_OK:
-        publish(engine, work);
+        publish(engine, unit);
         break;
     case KW_E_CONFLICT:
-        if (++work->attempts == KW_WRITE_ATTEMPTS) {
-            finish(work, kw_refuse(&work->op->error, KW_CODE_VERSION_CONFLICT, NULL,
-                                   "others keep changing this key: read it again and repeat the change"));
+        if (++unit->attempts == KW_WRITE_ATTEMPTS) {
+            kw__unit_fail(engine, unit, explain_conflict, KW_E_CONFLICT);
         }
         break;
     case KW_E_UNCERTAIN:
-        settle_uncertain(engine, work);
+        settle_uncertain(engine, unit);
         break;
     default:
-        finish(work, kw__store_failed(&work->op->error, work->batch->outcome));
+        kw__unit_fail(engine, unit, kw__store_failed, unit->batch->outcome);
         break;
     }
 }
@@ -156,30 +187,11 @@ static void prepare_all(struct kw_engine *engine)
 {
     struct kw_writer *writer = engine->writer_state;
     writer->batch_count = 0;
-    for (size_t i = 0; i < writer->work_count; i++) {
-        struct kw_work *work = &writer->works[i];
-        if (work->settled) {
-            continue;
+    memset(writer->touched, 0, sizeof writer->touched);
+    for (size_t i = 0; i < writer->unit_count; i++) {
+        if (!writer->units[i].settled) {
+            kw__unit_prepare(engine, &writer->units[i]);
         }
-        *work = (struct kw_work){.op = work->op, .attempts = work->attempts};
-        enum kw_once_way way = kw__once_begin(engine, i);
-        work->settled = way == KW_ONCE_ENDED;
-        if (way != KW_ONCE_GO_ON) {
-            continue;
-        }
-        enum kw_status status = kw__prepare(engine, i);
-        if (status != KW_OK) {
-            finish(work, status);
-            continue;
-        }
-        work->batch = &writer->batches[writer->batch_count++];
-        *work->batch = (struct kw_store_batch){.puts = work->puts,
-                                               .put_count = work->put_count,
-                                               .audits = &work->audit,
-                                               .audit_count = 1,
-                                               .events = &work->event,
-                                               .event_count = 1};
-        kw__once_note(work);
     }
 }
 
@@ -190,21 +202,30 @@ static void commit_all(struct kw_engine *engine)
         return;
     }
     enum kw_status status = engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
+    uint64_t changes = 0;
+    for (size_t i = 0; i < writer->batch_count; i++) {
+        changes += writer->batches[i].audit_count;
+    }
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&engine->commit_ops, writer->batch_count, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < writer->work_count; i++) {
-        if (!writer->works[i].settled && writer->works[i].batch != NULL) {
-            settle(engine, &writer->works[i]);
+    __atomic_fetch_add(&engine->commit_ops, changes, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < writer->unit_count; i++) {
+        if (!writer->units[i].settled && writer->units[i].batch != NULL) {
+            settle(engine, &writer->units[i]);
         }
     }
 }
 
-/* Ends a key that has not come into being, then hands the operation back. The writer does not touch it afterwards. */
+/* Ends keys that have not come into being, then hands the operation back. The writer does not touch it afterwards. */
 static void hand_back(struct kw_op *op)
 {
     if (op->status != KW_OK) {
         kw_secret_wipe(&op->secret);
+    }
+    for (size_t i = 0; i < op->part_count; i++) {
+        if (op->parts[i].status != KW_OK) {
+            kw_secret_wipe(&op->parts[i].secret);
+        }
     }
     op->done(op);
 }
@@ -212,22 +233,21 @@ static void hand_back(struct kw_op *op)
 static void write_group(struct kw_engine *engine, struct kw_op *chain)
 {
     struct kw_writer *writer = engine->writer_state;
-    writer->work_count = 0;
-    for (struct kw_op *op = chain; op != NULL; op = op->next) {
-        writer->works[writer->work_count++] = (struct kw_work){.op = op};
-    }
-    size_t open = writer->work_count;
+    size_t open = kw__group_begin(writer, chain) ? writer->unit_count : 0;
     while (open > 0) {
         prepare_all(engine);
         commit_all(engine);
         open = 0;
-        for (size_t i = 0; i < writer->work_count; i++) {
-            open += !writer->works[i].settled;
+        for (size_t i = 0; i < writer->unit_count; i++) {
+            open += !writer->units[i].settled;
         }
     }
-    for (size_t i = 0; i < writer->work_count; i++) {
-        hand_back(writer->works[i].op);
+    for (struct kw_op *op = chain, *next; op != NULL; op = next) {
+        next = op->next;
+        hand_back(op);
     }
+    kw_op_deinit(&writer->where_part);
+    kw__works_give_back(writer);
     kw_arena_reset(&writer->arena);
     kw_index_reclaim(engine->index);
 }
@@ -319,8 +339,10 @@ void *kw__writer_main(void *context)
     bool closed = false;
     while (!closed) {
         struct kw_op *chain = kw__queue_take(&engine->writes, KW_ENGINE_GROUP_MAX, KW_WRITER_TICK_MS, &closed);
-        if (chain != NULL) {
+        while (chain != NULL) {
+            struct kw_op *rest = kw__group_cut(chain);
             write_group(engine, chain);
+            chain = rest;
         }
         if (engine->doubts != NULL) {
             resolve_doubts(engine);

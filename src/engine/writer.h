@@ -1,7 +1,7 @@
 /*
  * The one writer: takes what is waiting, decides on all of it, commits it with one sync, puts it into the index, and
- * only then tells anybody. A group is worked on in steps that each pass over all of its members (prepare, commit,
- * settle).
+ * only then tells anybody. A group is worked on in steps that each pass over all of its units (prepare, commit,
+ * settle). A unit is what is committed together or not at all: one change, or many that an operation binds together.
  */
 #ifndef KW_ENGINE_WRITER_H
 #define KW_ENGINE_WRITER_H
@@ -11,12 +11,16 @@
 #define KW_WRITE_ATTEMPTS 3   /* when another writer was quicker */
 #define KW_WRITER_TICK_MS 250 /* how long a noticed lapse or a doubt waits at most */
 #define KW_LAPSES_TOGETHER 32
+#define KW_TOUCHED_BUCKETS 4096 /* a power of two */
+/* Changes of one group. An action on a filter is a group of its own, of up to KW_BULK_MAX. */
+#define KW_GROUP_WORKS_MAX KW_TOGETHER_MAX
 
-/* One operation on its way through a group. Everything it points to lives in the group's arena. */
+/* One change on its way through a group. Everything it points to lives in the group's arena. */
 struct kw_work {
     struct kw_op *op;
     struct kw_record before;
     struct kw_digest before_digest;
+    bool is_loaded; /* `before` is there already */
     bool has_before;
     struct kw_record parent; /* of a child: the newest key of its parent's line */
     struct kw_digest parent_digest;
@@ -29,28 +33,79 @@ struct kw_work {
     struct kw_store_audit audit;
     struct kw_store_event event;
     struct kw_store_request request; /* where op->once */
+    uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
+    bool settled;                    /* op->status says how it ended */
+};
+
+struct kw_unit {
+    struct kw_op *op;    /* KW_OP_WHERE, KW_OP_TOGETHER when it is atomic, else the change itself */
+    size_t first, count; /* its works */
     unsigned attempts;
-    bool settled;                 /* op->status says how it ended */
+    bool settled;                 /* all of its works are */
     struct kw_store_batch *batch; /* NULL: not in this round */
 };
 
 struct kw_writer {
     struct kw_arena arena;
     struct kw_buffer scratch; /* one text at a time, before it is copied into the arena */
-    struct kw_work works[KW_ENGINE_GROUP_MAX];
+    struct kw_work *works;    /* `own_works`, or memory of the group where those are not enough */
     size_t work_count;
-    struct kw_store_batch batches[KW_ENGINE_GROUP_MAX];
+    struct kw_unit units[KW_GROUP_WORKS_MAX];
+    size_t unit_count;
+    struct kw_store_batch batches[KW_GROUP_WORKS_MAX];
     size_t batch_count;
+    uint32_t touched[KW_TOUCHED_BUCKETS]; /* by id: what the group has changed so far; 0 ends a chain */
+    struct kw_work own_works[KW_ENGINE_GROUP_MAX];
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
-    struct kw_id last_id; /* of the newest key */
-    int64_t prune_at_ms;  /* when to look for requests that are too old */
+    struct kw_op where_part; /* the change that every key of an action on a filter undergoes */
+    struct kw_id last_id;    /* of the newest key */
+    int64_t prune_at_ms;     /* when to look for requests that are too old */
 };
 
 /*
- * Decides on works[index] and makes its batch's contents: loads the record as the group has left it so far, asks the
- * core, encodes. Fails with op->error set.
+ * Decides on works[index] and makes what its batch is to hold: loads the record as the group has left it so far, asks
+ * the core, encodes. Fails with op->error set.
  */
 KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
+
+/* A key as the group has left it so far. KW_E_NOT_FOUND also when the group has erased it. */
+KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
+                                        struct kw_digest *digest_out);
+
+/* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
+KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);
+
+/* Room for the works of a group, zeroed; false when there is no memory. Given back by kw__works_give_back. */
+KW_MUST_USE bool kw__works_take(struct kw_writer *writer, size_t count);
+void kw__works_give_back(struct kw_writer *writer);
+
+/* --- units (unit.c) --- */
+
+struct kw_work *kw__unit_works(const struct kw_engine *engine, const struct kw_unit *unit);
+void kw__work_finish(struct kw_work *work, enum kw_status status);
+/* An action on a filter has one outcome, its own; the parts of a batch have one each. */
+void kw__unit_finish(struct kw_unit *unit, enum kw_status status);
+/* Ends all works of a unit that did not come about, for the reason that `explain` fills in. */
+void kw__unit_fail(struct kw_engine *engine, struct kw_unit *unit,
+                   enum kw_status (*explain)(struct kw_error *error_out, enum kw_status status), enum kw_status why);
+/* Decides on all that a unit is to change, and makes its batch; or settles it. */
+void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit);
+/* Makes the units of a chain of operations. False when there is no memory: then every operation says so. */
+KW_MUST_USE bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain);
+/* Cuts the operations of one group off a chain; gives what is left of it. */
+struct kw_op *kw__group_cut(struct kw_op *chain);
+
+/* --- actions on a filter (where.c) --- */
+
+/*
+ * Finds the keys that the unit's operation (KW_OP_WHERE) means and makes a work of each that is to change. Fails with
+ * the error set in the operation.
+ */
+KW_MUST_USE enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit);
+/* Whether a refusal says no more than that the key is so already, or is revoked: then it is left alone. */
+KW_MUST_USE bool kw__where_spares(const struct kw_error *error);
+/* Why there was no memory for an action on a filter: TOO_MANY_KEYS where it is its own size. Returns the status. */
+enum kw_status kw__where_no_memory(struct kw_writer *writer, struct kw_error *error_out);
 
 #endif

@@ -90,7 +90,7 @@ void kw__finish_written(struct kw_request *request)
     kw__finish(request);
 }
 
-static void log_error(const struct kw_request *request, const struct kw_error *error)
+void kw__log_failure(const struct kw_request *request, const struct kw_error *error)
 {
     if (request->api->options.log == NULL) {
         return;
@@ -135,12 +135,17 @@ static enum kw_code code_of_status(enum kw_status status)
     }
 }
 
-void kw__finish_error(struct kw_request *request, const struct kw_error *error)
+enum kw_code kw__code_of(const struct kw_error *error)
 {
     enum kw_code code = kw_code_of_name(error->code);
-    code = code == KW_CODE_NONE ? code_of_status(error->status) : code;
+    return code == KW_CODE_NONE ? code_of_status(error->status) : code;
+}
+
+void kw__finish_error(struct kw_request *request, const struct kw_error *error)
+{
+    enum kw_code code = kw__code_of(error);
     if (kw_code_info(code)->http_status >= 500) {
-        log_error(request, error);
+        kw__log_failure(request, error);
     }
     if (code == KW_CODE_TOO_BUSY) {
         kw__answer_header(request->call, "Retry-After", KW_BYTES("1"));
@@ -149,7 +154,7 @@ void kw__finish_error(struct kw_request *request, const struct kw_error *error)
         request->on_problem(request, code);
     }
     /* Unknown, erased or another project's: one answer, word for word. */
-    kw_api_problem(request->call, code, code == KW_CODE_KEY_NOT_FOUND ? NULL : error);
+    kw_api_problem(request->call, code, code == KW_CODE_KEY_NOT_FOUND && error->field[0] == '\0' ? NULL : error);
     kw__finish(request);
 }
 

@@ -7,14 +7,32 @@
 
 #include <keyward/record.h>
 
-#define KW_BATCH_MAX 1000 /* items of one request */
+#define KW_BATCH_MAX 1000                               /* items of one request */
+#define KW_VERSION_STATED_MAX INT64_C(9007199254740991) /* a whole number that every JSON reader keeps */
 
 /* Of creations, updates and rotations. */
 struct kw_key_body {
     struct kw_key_params params;
-    struct kw_bytes parent; /* creations: a key's id as text */
-    int64_t grace_ms;       /* rotations */
-    bool ends_grace;        /* rotations */
+    int64_t grace_ms; /* rotations */
+    bool ends_grace;  /* rotations */
+    /* Items of batches; of updates and revocations. */
+    struct kw_bytes id;
+    int64_t if_version; /* 0: any */
+    struct kw_bytes reason;
+};
+
+struct kw_key_many_body {
+    const struct kw_key_body *items;
+    size_t item_count;
+    bool atomic;
+};
+
+/* Of actions on a filter. */
+struct kw_where_body {
+    const struct kw_bytes *ids;
+    size_t id_count;
+    struct kw_bytes owner, org_id, tag;
+    struct kw_bytes reason;
 };
 
 /* Of revocations and disablings. */

@@ -1,5 +1,5 @@
 #include "base/json.h"
-#include "server/api.h"
+#include "server/request.h"
 
 #define TYPE_START "urn:keyward:problem:"
 #define TEXT_MAX (KW_ERROR_FIELD_MAX + KW_ERROR_TEXT_MAX + 2)
@@ -30,6 +30,25 @@ static void write_type(struct kw_json_writer *writer, const struct kw_code_info 
     kw_json_string(writer, kw_buffer_bytes(&text));
 }
 
+static void write_code(struct kw_json_writer *writer, const struct kw_code_info *info, const struct kw_error *error)
+{
+    kw_json_name(writer, "code");
+    kw_json_text(writer, info->name);
+    if (error != NULL && error->field[0] != '\0') {
+        kw_json_name(writer, "field");
+        kw_json_text(writer, error->field);
+    }
+}
+
+void kw__write_refusal(struct kw_json_writer *writer, enum kw_code code, const struct kw_error *error)
+{
+    const struct kw_code_info *info = kw_code_info(code);
+    kw_json_name(writer, "status");
+    kw_json_i64(writer, info->http_status);
+    write_code(writer, info, error);
+    write_detail(writer, info, error);
+}
+
 static void write_problem(struct kw_call *call, const struct kw_code_info *info, const struct kw_error *error)
 {
     struct kw_json_writer writer;
@@ -41,12 +60,7 @@ static void write_problem(struct kw_call *call, const struct kw_code_info *info,
     kw_json_name(&writer, "status");
     kw_json_i64(&writer, info->http_status);
     write_detail(&writer, info, error);
-    kw_json_name(&writer, "code");
-    kw_json_text(&writer, info->name);
-    if (error != NULL && error->field[0] != '\0') {
-        kw_json_name(&writer, "field");
-        kw_json_text(&writer, error->field);
-    }
+    write_code(&writer, info, error);
     if (call->request_id[0] != '\0') {
         kw_json_name(&writer, "requestId");
         kw_json_text(&writer, call->request_id);

@@ -58,6 +58,17 @@ void kw__finish_error(struct kw_request *request, const struct kw_error *error);
 void kw__finish_code(struct kw_request *request, enum kw_code code, const char *message);
 void kw__finish_no_memory(struct kw_request *request);
 
+/* The code of an error of any kind. */
+enum kw_code kw__code_of(const struct kw_error *error);
+/* Logs what is the server's own fault. */
+void kw__log_failure(const struct kw_request *request, const struct kw_error *error);
+/* Ends a call whose change is made; where it cannot be shown (`status`, or no room) that is said. */
+void kw__finish_change(struct kw_request *request, enum kw_status status);
+/* Writes a record as JSON. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
+/* The members of an item that was refused: status, code, field and detail (problem.c). */
+void kw__write_refusal(struct kw_json_writer *writer, enum kw_code code, const struct kw_error *error);
+
 /* --- operations --- */
 
 /* Prepares request->op; NULL when there is no memory (then the call is finished). */
@@ -87,6 +98,12 @@ void kw__keys_revoke(struct kw_request *request);
 void kw__keys_enable(struct kw_request *request);
 void kw__keys_disable(struct kw_request *request);
 void kw__keys_rotate(struct kw_request *request);
+void kw__keys_create_many(struct kw_request *request);
+void kw__keys_update_many(struct kw_request *request);
+void kw__keys_revoke_many(struct kw_request *request);
+void kw__keys_revoke_where(struct kw_request *request);
+void kw__keys_disable_where(struct kw_request *request);
+void kw__keys_enable_where(struct kw_request *request);
 void kw__keys_verify(struct kw_request *request);
 void kw__keys_verify_many(struct kw_request *request);
 void kw__authorize(struct kw_request *request);

@@ -20,7 +20,7 @@ static bool has_failed(struct kw_op *op)
     return true;
 }
 
-static enum kw_status write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms)
+enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms)
 {
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
@@ -49,8 +49,7 @@ static enum kw_status write_versioned(struct kw_call *call, struct kw_json_write
     return KW_OK;
 }
 
-/* What was done stays done, though it can not be shown. */
-static void finish_change(struct kw_request *request, enum kw_status status)
+void kw__finish_change(struct kw_request *request, enum kw_status status)
 {
     if (status == KW_OK && kw_buffer_status(&request->call->answer) == KW_OK) {
         kw__finish(request);
@@ -70,7 +69,7 @@ static void answer_record(struct kw_op *op)
     enum kw_status status = write_versioned(request->call, &writer, kw_buffer_bytes(&op->result), op->now_ms);
     kw_op_deinit(op);
     if (request->route->changes) {
-        finish_change(request, status);
+        kw__finish_change(request, status);
     } else if (status != KW_OK) {
         kw__finish_code(request, KW_CODE_STORE_CORRUPT, "The record of this key is damaged.");
     } else {
@@ -85,7 +84,7 @@ static enum kw_status write_made(struct kw_call *call, struct kw_json_writer *wr
     enum kw_status status = write_versioned(call, writer, kw_buffer_bytes(&op->result), op->now_ms);
     if (status == KW_OK && op->kind == KW_OP_ROTATE && op->other.size > 0) {
         kw_json_name(writer, "previous");
-        status = write_record(writer, kw_buffer_bytes(&op->other), op->now_ms);
+        status = kw__write_record(writer, kw_buffer_bytes(&op->other), op->now_ms);
     }
     return status;
 }
@@ -106,7 +105,7 @@ static void answer_shown_already(struct kw_op *op)
     kw_json_text(&writer, info->advice);
     kw_json_end_object(&writer);
     kw_op_deinit(op);
-    finish_change(request, status);
+    kw__finish_change(request, status);
 }
 
 /* The one answer that a full key leaves by (DESIGN, invariant 1). */
@@ -130,7 +129,7 @@ static void answer_new_key(struct kw_op *op)
     enum kw_status status = write_made(call, &writer, op);
     kw_json_end_object(&writer);
     kw_op_deinit(op);
-    finish_change(request, status);
+    kw__finish_change(request, status);
 }
 
 static void answer_nothing(struct kw_op *op)
@@ -168,7 +167,7 @@ static void answer_list(struct kw_op *op)
     kw_json_name(&writer, "items");
     kw_json_begin_array(&writer);
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
-        status = write_record(&writer, encoding, op->now_ms);
+        status = kw__write_record(&writer, encoding, op->now_ms);
     }
     kw_json_end_array(&writer);
     write_next_cursor(&writer, op);
@@ -269,15 +268,7 @@ static void submit_once(struct kw_request *request, struct kw_op *op)
 
 void kw__keys_create(struct kw_request *request)
 {
-    struct kw_key_body *body = request->body;
-    bool names_parent = (body->params.given & KW_GIVEN_PARENT) != 0;
-    if (names_parent && !kw_id_parse(body->parent, &body->params.parent_id)) {
-        struct kw_error error;
-        (void)kw_refuse(&error, KW_CODE_INVALID_FIELD, "parentId",
-                        "must be the id of a key: \"key_\" and 26 characters");
-        kw__finish_error(request, &error);
-        return;
-    }
+    const struct kw_key_body *body = request->body;
     struct kw_op *op = kw__op_begin(request, KW_OP_CREATE, answer_new_key);
     if (op != NULL) {
         op->params = &body->params;

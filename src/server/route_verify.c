@@ -158,7 +158,7 @@ static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const 
     kw_json_name(writer, "rule");
     kw_json_text(writer, kw_rule_name(rule));
     kw_json_name(writer, "outcome");
-    kw_json_text(writer, kw_outcome_name(check->outcome));
+    kw_json_text(writer, kw_finding_name(check->outcome));
     if (check->outcome == KW_OUTCOME_REFUSED) {
         const struct kw_code_info *info = kw_code_info(check->decision.code);
         kw_json_name(writer, "code");

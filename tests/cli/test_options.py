@@ -44,14 +44,23 @@ def test_every_command_has_a_page(_):
 
 
 def test_a_page_in_full(_):
-    check_equal(run('disable', '--help', code=0).out, '''Stops a key for the time being.
+    check_equal(run('disable', '--help', code=0).out, '''Stops keys for the time being.
 
 Usage
-  keyward disable ID [options]
+  keyward disable [ID]... [options]
+
+Several ids, or a filter, are one change: all of it is made or nothing. Keys that are so already are left
+alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given.
 
 Options
   --reason TEXT               why; it is kept with the key
   --if-version N              only if the key is still of this version
+
+Instead of ids; all that is given must hold
+  --owner TYPE:ID             all keys of this owner
+  --org ID                    all keys of this organization
+  --tag TAG                   all keys with this tag
+  --yes                       do not ask before changing what a filter means
 
 Where the keys are
   --url URL                   a server's address (KEYWARD_URL; http://127.0.0.1:7411 if KEYWARD_KEY is set)

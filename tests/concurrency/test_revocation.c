@@ -84,7 +84,26 @@ static void change_keys(struct test *t, struct shared *shared)
     }
 }
 
-static void run_round(struct test *t, struct shared *shared)
+/* All of them by one action, and none is to be accepted once it was acknowledged. */
+static void revoke_all(struct test *t, struct shared *shared)
+{
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_WHERE, KW_PROJECT_DEFAULT);
+    op.then = KW_OP_REVOKE;
+    op.where = &(struct kw_where){.owner = KW_BYTES("user:1")};
+    op.actor = KW_BYTES("test");
+    CHECK_STATUS(t, kw_engine_run(shared->fixture.engine, &op), KW_OK);
+    CHECK_I64(t, op.changed, KEYS);
+    kw_op_deinit(&op);
+    for (size_t i = 0; i < KEYS; i++) {
+        __atomic_store_n(&shared->acknowledged[i], ACK_REVOKED, __ATOMIC_RELEASE);
+    }
+    for (size_t i = 0; i < KEYS; i++) {
+        CHECK_I64(t, test_engine_verify(&shared->fixture, &shared->keys[i]), KW_CODE_REVOKED);
+    }
+}
+
+static void run_round(struct test *t, struct shared *shared, void (*change)(struct test *t, struct shared *shared))
 {
     *shared = (struct shared){0};
     REQUIRE(t, test_engine_open(t, &shared->fixture, NULL));
@@ -96,7 +115,7 @@ static void run_round(struct test *t, struct shared *shared)
         REQUIRE(t, pthread_create(&threads[i], NULL, i < VERIFIERS ? verify_all_the_time : load_all_the_time, shared) ==
                        0);
     }
-    change_keys(t, shared);
+    change(t, shared);
     __atomic_store_n(&shared->stop, 1, __ATOMIC_RELAXED);
     for (size_t i = 0; i <= VERIFIERS; i++) {
         pthread_join(threads[i], NULL);
@@ -109,8 +128,139 @@ static void no_acceptance_after_the_acknowledgement(struct test *t)
 {
     static struct shared shared;
     for (int round = 0; round < ROUNDS && t->failures == 0; round++) {
-        run_round(t, &shared);
+        run_round(t, &shared, change_keys);
     }
+}
+
+static void no_acceptance_after_many_were_revoked_in_one(struct test *t)
+{
+    static struct shared shared;
+    for (int round = 0; round < ROUNDS && t->failures == 0; round++) {
+        run_round(t, &shared, revoke_all);
+    }
+}
+
+struct maker {
+    struct test_engine *fixture;
+    struct kw_secret keys[ROUNDS];
+    size_t made; /* atomic: that were acknowledged */
+    int stop;    /* atomic */
+    bool has_failed;
+};
+
+static void *create_all_the_time(void *context)
+{
+    struct maker *maker = context;
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:1")};
+    for (size_t i = 0; i < KW_COUNT_OF(maker->keys) && __atomic_load_n(&maker->stop, __ATOMIC_RELAXED) == 0; i++) {
+        struct kw_op op;
+        kw_op_init(&op, KW_OP_CREATE, KW_PROJECT_DEFAULT);
+        op.params = &params;
+        maker->has_failed = maker->has_failed || kw_engine_run(maker->fixture->engine, &op) != KW_OK;
+        maker->keys[i] = op.secret;
+        kw_op_deinit(&op);
+        __atomic_store_n(&maker->made, i + 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+/* A key whose creation was acknowledged before the action began is among those that it revokes. */
+static void no_key_slips_through_that_was_made_before(struct test *t)
+{
+    struct test_engine fixture;
+    static struct maker maker;
+    pthread_t thread;
+    size_t made = 0;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    maker = (struct maker){.fixture = &fixture};
+    REQUIRE(t, pthread_create(&thread, NULL, create_all_the_time, &maker) == 0);
+    while (made < ROUNDS && t->failures == 0) {
+        struct kw_op op;
+        kw_op_init(&op, KW_OP_WHERE, KW_PROJECT_DEFAULT);
+        op.then = KW_OP_REVOKE;
+        op.where = &(struct kw_where){.owner = KW_BYTES("user:1")};
+        made = __atomic_load_n(&maker.made, __ATOMIC_ACQUIRE);
+        CHECK_STATUS(t, kw_engine_run(fixture.engine, &op), KW_OK);
+        kw_op_deinit(&op);
+        for (size_t i = 0; i < made; i++) {
+            CHECK_I64(t, test_engine_verify(&fixture, &maker.keys[i]), KW_CODE_REVOKED);
+        }
+    }
+    __atomic_store_n(&maker.stop, 1, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    CHECK(t, !maker.has_failed);
+    test_engine_close(&fixture);
+}
+
+#define CROWD 300 /* more than four of them make a group too large */
+
+struct crowd {
+    struct test_engine *fixture;
+    struct kw_bytes owner;
+    struct kw_op parts[CROWD];
+    size_t wrong;
+};
+
+static void make_and_revoke(struct crowd *crowd)
+{
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER, .owner = crowd->owner};
+    struct kw_op op;
+    for (size_t i = 0; i < CROWD; i++) {
+        kw_op_init(&crowd->parts[i], KW_OP_CREATE, KW_PROJECT_DEFAULT);
+        crowd->parts[i].params = &params;
+    }
+    kw_op_init(&op, KW_OP_TOGETHER, KW_PROJECT_DEFAULT);
+    op.parts = crowd->parts;
+    op.part_count = CROWD;
+    op.atomic = crowd->owner.data[5] % 2 == 0;
+    crowd->wrong += kw_engine_run(crowd->fixture->engine, &op) != KW_OK;
+    kw_op_deinit(&op);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd->wrong += crowd->parts[i].status != KW_OK ||
+                        test_engine_verify(crowd->fixture, &crowd->parts[i].secret) != KW_CODE_NONE;
+    }
+    kw_op_init(&op, KW_OP_WHERE, KW_PROJECT_DEFAULT);
+    op.then = KW_OP_REVOKE;
+    op.where = &(struct kw_where){.owner = crowd->owner};
+    crowd->wrong += kw_engine_run(crowd->fixture->engine, &op) != KW_OK || op.changed != CROWD;
+    kw_op_deinit(&op);
+    for (size_t i = 0; i < CROWD; i++) {
+        crowd->wrong += test_engine_verify(crowd->fixture, &crowd->parts[i].secret) != KW_CODE_REVOKED;
+        kw_op_deinit(&crowd->parts[i]);
+    }
+}
+
+static void *make_and_revoke_again_and_again(void *context)
+{
+    for (int i = 0; i < 3; i++) {
+        make_and_revoke(context);
+    }
+    return NULL;
+}
+
+/* Batches, single changes and actions on a filter meet in the queue: groups are cut so that each is done whole. */
+static void crowds_do_not_mix(struct test *t)
+{
+    static const char *const owners[] = {"user:2", "user:3", "user:4", "user:5", "user:6", "user:7"};
+    static struct crowd crowds[KW_COUNT_OF(owners)];
+    pthread_t threads[KW_COUNT_OF(owners)];
+    struct test_engine fixture;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_id id;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(owners); i++) {
+        crowds[i] = (struct crowd){.fixture = &fixture, .owner = kw_bytes_of_text(owners[i])};
+        REQUIRE(t, pthread_create(&threads[i], NULL, make_and_revoke_again_and_again, &crowds[i]) == 0);
+    }
+    for (int i = 0; i < 30; i++) {
+        REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
+        CHECK_I64(t, test_engine_verify(&fixture, &key), KW_CODE_NONE);
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(owners); i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_I64(t, crowds[i].wrong, 0);
+    }
+    test_engine_close(&fixture);
 }
 
 struct creator {
@@ -200,6 +350,9 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(no_acceptance_after_the_acknowledgement),
+        TEST_CASE(no_acceptance_after_many_were_revoked_in_one),
+        TEST_CASE(no_key_slips_through_that_was_made_before),
+        TEST_CASE(crowds_do_not_mix),
         TEST_CASE(threads_see_their_own_changes),
         TEST_CASE(one_of_many_revocations_counts),
     };

@@ -11,7 +11,7 @@ from model import ERASED, VALID, Failed, Question, State, check, state_of_record
 
 # How often what is drawn: (operation, weight).
 MIX = (('create', 30), ('update', 12), ('disable', 8), ('enable', 8), ('revoke', 12), ('rotate', 8), ('erase', 5),
-       ('verify', 12), ('read', 5))
+       ('verify', 12), ('read', 5), ('revoke-many', 6))
 # Which states of a key an operation is for; the others make no key of their own.
 FITTING = {'update': (VALID, 'DISABLED'), 'disable': (VALID,), 'enable': ('DISABLED',), 'revoke': (VALID, 'DISABLED'),
            'rotate': (VALID,), 'erase': ('REVOKED',)}
@@ -80,6 +80,25 @@ class Change(Request):
             after, seen = self.key.states[-1], state_of_record(content)
             check(seen == after, f'{self.method} {self.path} made {seen}, not {after}')
         self.key.acknowledge()
+
+
+class RevokeMany(Request):
+    """Of several keys by one action: all of them or none, whenever the server dies."""
+
+    def __init__(self, model, keys):
+        super().__init__(model, '/v1/keys/revoke', {'ids': [key.id for key in keys], 'reason': 'crash test'})
+        self.keys = keys
+        for key in keys:
+            model.touched.add(key)
+            key.begin(State('REVOKED', key.state.version + 1, key.state.name))
+
+    def answered(self, content):
+        check(content == {'changed': len(self.keys), 'matched': len(self.keys)}, f'{self.path} {self.body} -> {content}')
+        for key in self.keys:
+            key.acknowledge()
+
+    def silent(self):
+        self.model.together.append(self.keys)
 
 
 class Rotate(Change):
@@ -169,6 +188,9 @@ class Drawer:
         kind = self.draw.choices(kinds, weights)[0]
         if kind == 'create' or not self.model.keys:
             return Create(self.model)
+        if kind == 'revoke-many':
+            keys = {key.id: key for key in (self.pick() for _ in range(self.TRIES)) if self.fits('revoke', key)}
+            return RevokeMany(self.model, list(keys.values())) if keys else Create(self.model)
         for _ in range(self.TRIES):
             key = self.pick()
             if kind == 'verify':

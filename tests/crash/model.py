@@ -89,6 +89,7 @@ class Model:
         self.by_id = {}
         self.touched = set()
         self.unanswered = set()
+        self.together = []  # lists of keys whose revocation in one had no answer
         self.name_count = 0
 
     def new_name(self):
@@ -102,6 +103,13 @@ class Model:
         self.by_id[key.id] = key
         self.touched.add(key)
         return key
+
+    def check_together(self, when):
+        """Their states are known again: they must be alike."""
+        for keys in self.together:
+            codes = {key.state.code == 'REVOKED' for key in keys}
+            check(len(codes) == 1, f'{when}: of {keys} only some are revoked')
+        self.together.clear()
 
     def take_touched(self):
         """In the order of their creation, so that a seed replays."""

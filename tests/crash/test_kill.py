@@ -65,6 +65,7 @@ class World:
         touched = self.model.take_touched()
         older = self.draw.sample(self.model.keys, min(OLD_KEYS_CHECKED, len(self.model.keys)))
         self.verify(touched + older, when)
+        self.model.check_together(when)
 
     # --- one life of the server, by the moment of its death; true when it died of the kill ---
 

@@ -16,7 +16,13 @@ GUARDED = [
     ('POST', '/v1/keys/ID/disable', None, 'keys:update'), ('POST', '/v1/keys/ID/enable', None, 'keys:update'),
     ('POST', '/v1/keys/ID/rotate', None, 'keys:rotate'), ('POST', '/v1/keys/ID/revoke', None, 'keys:revoke'),
     ('DELETE', '/v1/keys/ID', None, 'keys:erase'), ('POST', '/v1/keys/verify', {'key': 'x'}, 'keys:verify'),
-    ('POST', '/v1/keys/batch/verify', {'items': []}, 'keys:verify')]
+    ('POST', '/v1/keys/batch/verify', {'items': []}, 'keys:verify'),
+    ('POST', '/v1/keys/batch/create', {'items': []}, 'keys:create'),
+    ('POST', '/v1/keys/batch/update', {'items': []}, 'keys:update'),
+    ('POST', '/v1/keys/batch/revoke', {'items': []}, 'keys:revoke'),
+    ('POST', '/v1/keys/revoke', {'tag': 'none'}, 'keys:revoke'),
+    ('POST', '/v1/keys/disable', {'tag': 'none'}, 'keys:update'),
+    ('POST', '/v1/keys/enable', {'tag': 'none'}, 'keys:update')]
 SCOPES = sorted({scope for _, _, _, scope in GUARDED})
 ADMIN = {'Keyward-Project': 'keyward'}
 

@@ -235,7 +235,8 @@ def what_is_not_there_is_not_found(server):
 def other_methods_are_refused(server):
     key_id = UNKNOWN_ID
     for path, allow in (('/v1/keys', 'POST, GET, HEAD, OPTIONS'), ('/v1/keys/verify', 'POST, OPTIONS'),
-                        ('/v1/keys/batch/verify', 'POST, OPTIONS'),
+                        ('/v1/keys/batch/verify', 'POST, OPTIONS'), ('/v1/keys/batch/create', 'POST, OPTIONS'),
+                        ('/v1/keys/revoke', 'POST, OPTIONS'),
                         (f'/v1/keys/{key_id}', 'GET, HEAD, PATCH, DELETE, OPTIONS'),
                         (f'/v1/keys/{key_id}/revoke', 'POST, OPTIONS'), ('/healthz', 'GET, HEAD, OPTIONS')):
         for method in ('PUT', 'TRACE', 'PROPFIND', 'GET', 'POST', 'PATCH', 'DELETE'):

@@ -295,7 +295,8 @@ def examples_of_the_description_work(server):
                 if path.endswith('/enable'):
                     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
                 for item in example.get('items', [example]):
-                    item.update({'key': key} if 'key' in item else {})
+                    own = {'key': key, 'id': record['id'], 'ids': [record['id']]}
+                    item.update({name: value for name, value in own.items() if name in item})
                 status = 201 if '201' in operation['responses'] else int(min(operation['responses']))
                 answer = server.expect(status, method.upper(), path.replace('{id}', record['id']), example)
                 verdicts = answer.json.get('items', [answer.json]) if 'verify' in path else []

@@ -137,6 +137,19 @@ class Server:
               f'{path} shows the key in another form beside it')
         return content['key'], content['record']['id']
 
+    def make_many(self, count):
+        """The same for several keys in one request: their texts."""
+        body = {'items': [{'ownerId': '1', 'name': f'n{i}'} for i in range(count)], 'atomic': True}
+        with self.connect() as client:
+            client.send(request('/v1/keys/batch/create', key=self.root, body=body))
+            status, answer = client.receive()
+        check(status == 200, answer)
+        keys = [item['key'] for item in json.loads(answer.partition(b'\r\n\r\n')[2])['items']]
+        for key in keys:
+            check(answer.count(key.encode()) == 1, 'a key is shown more than once')
+            check(secrecy.find_in(answer.replace(key.encode(), b''), key) is None, 'a key is shown in another form')
+        return keys
+
     def written(self):
         """All that it said."""
         return self.out_path.read_bytes() + self.log_path.read_bytes()

@@ -48,6 +48,11 @@ class Document:
             names += IN_BODIES + (["MISSING_FIELD"] if self.needs_fields(operation) else [])
         return self.known(dict.fromkeys(names), operation["operationId"])
 
+    def item_problems(self, operation):
+        """A sentence on the codes of items."""
+        names = self.known(operation.get("x-item-problems", []), operation["operationId"])
+        return f"\n\nItems are refused with {', '.join(f'`{name}`' for name in names)}." if names else ""
+
     def problem_response(self, names, headers):
         lines = [f"- `{name}`: {self.codes[name][1]}" for name in names]
         response = {"description": "\n".join(lines), "content": PROBLEM}
@@ -82,6 +87,7 @@ class Document:
             del document["parameters"]
         if "x-scope" in operation:
             document["description"] = (operation["description"].rstrip() +
+                                       self.item_problems(operation) +
                                        f"\n\nNeeds the scope `{operation['x-scope']}`.")
         document["responses"] = self.responses(operation)
         document["security"] = self.security(operation)

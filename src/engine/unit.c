@@ -1,0 +1,250 @@
+#include "engine/writer.h"
+
+#include "base/bytes.h"
+#include "engine/once.h"
+
+bool kw__works_take(struct kw_writer *writer, size_t count)
+{
+    kw__works_give_back(writer);
+    if (count <= KW_COUNT_OF(writer->own_works)) {
+        memset(writer->own_works, 0, count * sizeof *writer->own_works);
+        return true;
+    }
+    struct kw_work *works = kw_alloc(count, sizeof *works);
+    writer->works = works == NULL ? writer->own_works : works;
+    return works != NULL;
+}
+
+void kw__works_give_back(struct kw_writer *writer)
+{
+    if (writer->works != writer->own_works) {
+        kw_free(writer->works);
+    }
+    writer->works = writer->own_works;
+    writer->work_count = 0;
+}
+
+void kw__work_finish(struct kw_work *work, enum kw_status status)
+{
+    work->op->status = status;
+    work->settled = true;
+}
+
+void kw__unit_finish(struct kw_unit *unit, enum kw_status status)
+{
+    unit->op->status = status;
+    unit->settled = true;
+}
+
+struct kw_work *kw__unit_works(const struct kw_engine *engine, const struct kw_unit *unit)
+{
+    return &engine->writer_state->works[unit->first];
+}
+
+void kw__unit_fail(struct kw_engine *engine, struct kw_unit *unit,
+                   enum kw_status (*explain)(struct kw_error *error_out, enum kw_status status), enum kw_status why)
+{
+    for (size_t i = 0; i < unit->count; i++) {
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        if (!work->settled) {
+            kw__work_finish(work, explain(&work->op->error, why));
+        }
+    }
+    kw__unit_finish(unit, unit->op->kind == KW_OP_TOGETHER ? KW_OK : explain(&unit->op->error, why));
+}
+
+static enum kw_status explain_not_done(struct kw_error *error_out, enum kw_status status)
+{
+    (void)status;
+    return kw_refuse(error_out, KW_CODE_NOT_DONE, NULL,
+                     "this was left alone, because another of the same batch could not be done");
+}
+
+/* A refusal is about one change; with anything else the others would meet it too. */
+static bool is_refusal(enum kw_status status)
+{
+    return status == KW_E_INVALID || status == KW_E_NOT_FOUND || status == KW_E_CONFLICT || status == KW_E_DENIED ||
+           status == KW_E_LIMIT;
+}
+
+/* Decides on every change of the unit. False: not all can be done, and the unit is settled. */
+static bool decide(struct kw_engine *engine, struct kw_unit *unit)
+{
+    enum kw_status status = KW_OK;
+    bool is_whole = true;
+    for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
+        status = kw__prepare(engine, unit->first + i);
+        if (status != KW_OK) {
+            kw__work_finish(&kw__unit_works(engine, unit)[i], status);
+            is_whole = false;
+        }
+    }
+    if (!is_whole && unit->op->kind == KW_OP_TOGETHER) {
+        kw__unit_fail(engine, unit, explain_not_done, KW_E_CONFLICT);
+    }
+    unit->settled = !is_whole;
+    return is_whole;
+}
+
+/* The same for an action on a filter: a key that is so already is left alone, and any other refusal is that of all. */
+static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_writer *writer = engine->writer_state;
+    const struct kw_error *error = &writer->where_part.error;
+    for (size_t i = 0; i < unit->count; i++) {
+        enum kw_status status = kw__prepare(engine, unit->first + i);
+        if (status != KW_OK && !kw__where_spares(error)) {
+            unit->op->error = *error;
+            status = status == KW_E_BUSY ? kw__where_no_memory(writer, &unit->op->error) : status;
+            kw__unit_finish(unit, status);
+            return false;
+        }
+        if (status != KW_OK) {
+            kw__unit_works(engine, unit)[i].put_count = 0;
+        }
+    }
+    return true;
+}
+
+/* What the works write, as one batch. False when there is no memory. */
+static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw_store_batch *batch)
+{
+    if (unit->op->kind != KW_OP_WHERE && unit->op->kind != KW_OP_TOGETHER) {
+        struct kw_work *work = kw__unit_works(engine, unit);
+        *batch = (struct kw_store_batch){.puts = work->puts,
+                                         .put_count = work->put_count,
+                                         .audits = &work->audit,
+                                         .audit_count = 1,
+                                         .events = &work->event,
+                                         .event_count = 1};
+        kw__once_note(work, batch);
+        return true;
+    }
+    struct kw_arena *arena = &engine->writer_state->arena;
+    struct kw_store_put *puts = kw_arena_take_array(arena, unit->count, 2 * sizeof *puts);
+    struct kw_store_audit *audits = kw_arena_take_array(arena, unit->count, sizeof *audits);
+    struct kw_store_event *events = kw_arena_take_array(arena, unit->count, sizeof *events);
+    if (puts == NULL || audits == NULL || events == NULL) {
+        return false;
+    }
+    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events};
+    for (size_t i = 0; i < unit->count; i++) {
+        const struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        if (work->put_count == 0) {
+            continue;
+        }
+        memcpy(puts + batch->put_count, work->puts, work->put_count * sizeof *puts);
+        batch->put_count += work->put_count;
+        audits[batch->audit_count++] = work->audit;
+        events[batch->event_count++] = work->event;
+    }
+    return true;
+}
+
+/* False when the change was done before, which settles it, or when the same one stands earlier in the group. */
+static bool may_begin(struct kw_engine *engine, struct kw_unit *unit)
+{
+    if (unit->op->kind == KW_OP_TOGETHER) {
+        return true;
+    }
+    enum kw_once_way way = kw__once_begin(engine, unit->first);
+    if (way == KW_ONCE_ENDED) {
+        kw__unit_works(engine, unit)->settled = true;
+        unit->settled = true;
+    }
+    return way == KW_ONCE_GO_ON;
+}
+
+void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_writer *writer = engine->writer_state;
+    bool is_where = unit->op->kind == KW_OP_WHERE;
+    unit->batch = NULL;
+    enum kw_status status = is_where ? kw__where_find(engine, unit) : KW_OK;
+    if (status != KW_OK) {
+        kw__unit_finish(unit, status);
+        return;
+    }
+    for (size_t i = 0; i < unit->count && !is_where; i++) {
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        *work = (struct kw_work){.op = work->op};
+    }
+    if (!is_where && !may_begin(engine, unit)) {
+        return;
+    }
+    if (!(is_where ? decide_where(engine, unit) : decide(engine, unit))) {
+        return;
+    }
+    struct kw_store_batch *batch = &writer->batches[writer->batch_count];
+    bool is_made = bind(engine, unit, batch);
+    if (!is_made && is_where) {
+        kw__unit_finish(unit, kw__where_no_memory(writer, &unit->op->error));
+    } else if (!is_made) {
+        kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
+    } else if (batch->put_count == 0) {
+        kw__unit_finish(unit, KW_OK); /* every key is so already */
+    } else {
+        unit->batch = batch;
+        writer->batch_count++;
+    }
+}
+
+static size_t works_in(const struct kw_op *op)
+{
+    return op->kind == KW_OP_TOGETHER ? op->part_count : 1;
+}
+
+static void add_unit(struct kw_writer *writer, struct kw_op *op, struct kw_op *changes, size_t count)
+{
+    writer->units[writer->unit_count++] = (struct kw_unit){.op = op, .first = writer->work_count, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        writer->works[writer->work_count++].op = &changes[i];
+    }
+}
+
+static void add_op(struct kw_writer *writer, struct kw_op *op)
+{
+    op->status = KW_OK;
+    if (op->kind == KW_OP_WHERE) {
+        add_unit(writer, op, NULL, 0);
+    } else if (op->kind != KW_OP_TOGETHER) {
+        add_unit(writer, op, op, 1);
+    } else if (op->atomic && op->part_count > 0) {
+        add_unit(writer, op, op->parts, op->part_count);
+    } else {
+        for (size_t i = 0; i < op->part_count; i++) {
+            add_unit(writer, &op->parts[i], &op->parts[i], 1);
+        }
+    }
+}
+
+bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
+{
+    size_t count = 0;
+    for (const struct kw_op *op = chain; op != NULL; op = op->next) {
+        count += works_in(op);
+    }
+    writer->unit_count = 0;
+    bool has_room = kw__works_take(writer, count);
+    for (struct kw_op *op = chain; op != NULL; op = op->next) {
+        if (has_room) {
+            add_op(writer, op);
+        } else {
+            op->status = kw__store_failed(&op->error, KW_E_MEMORY);
+        }
+    }
+    return has_room;
+}
+
+struct kw_op *kw__group_cut(struct kw_op *chain)
+{
+    size_t count = works_in(chain);
+    while (chain->next != NULL && chain->kind != KW_OP_WHERE && chain->next->kind != KW_OP_WHERE &&
+           count + works_in(chain->next) <= KW_GROUP_WORKS_MAX) {
+        chain = chain->next;
+        count += works_in(chain);
+    }
+    struct kw_op *rest = chain->next;
+    chain->next = NULL;
+    return rest;
+}

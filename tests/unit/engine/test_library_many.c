@@ -1,0 +1,166 @@
+/* The library's changes of many keys: what each item gets, what stays after reopening, and actions on a filter. */
+#include "library_fixture.h"
+
+static const struct kw_key_params of_user_2 = {.given = KW_GIVEN_OWNER | KW_GIVEN_ORG,
+                                               .owner = {(const uint8_t *)"user:2", 6},
+                                               .org_id = {(const uint8_t *)"acme", 4}};
+
+static struct kw_change_item creation(void)
+{
+    return (struct kw_change_item){.kind = KW_CHANGE_CREATE, .request = {.params = &of_user_2}};
+}
+
+static struct kw_change_item change_of(enum kw_change_kind kind, const struct kw_new_key *made)
+{
+    return (struct kw_change_item){.kind = kind, .request = {.id = made->held.record.id}};
+}
+
+/* Every kind, the last three on keys that the first ones changed. */
+static void every_kind_in_one_call(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one, two;
+    struct kw_outcome outcomes[7];
+    struct kw_key_params name = {.given = KW_GIVEN_NAME, .name = KW_BYTES("n")};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    REQUIRE(t, library_create(t, &library, &two));
+    struct kw_change_item items[] = {creation(),
+                                     change_of(KW_CHANGE_UPDATE, &one),
+                                     change_of(KW_CHANGE_DISABLE, &one),
+                                     change_of(KW_CHANGE_ENABLE, &one),
+                                     change_of(KW_CHANGE_ROTATE, &one),
+                                     change_of(KW_CHANGE_REVOKE, &two),
+                                     change_of(KW_CHANGE_ERASE, &two)};
+    items[1].request.params = &name;
+    items[5].request.reason = KW_BYTES("lost");
+    REQUIRE_OK(t, kw_change_many(library.keyward, items, 7, true, outcomes));
+    CHECK_FIELD(t, outcomes[0].made.held.record.owner, "user:2");
+    CHECK_FIELD(t, outcomes[1].made.held.record.name, "n");
+    CHECK_I64(t, outcomes[3].made.held.record.version, 4);
+    CHECK_I64(t, outcomes[4].made.previous.record.version, 5);
+    CHECK_FIELD(t, outcomes[5].made.held.record.revoke_reason, "lost");
+    CHECK_FIELD(t, outcomes[5].made.held.record.revoked_by, "library");
+    CHECK(t, outcomes[6].made.held.memory == NULL);
+    for (size_t i = 0; i < 7; i++) {
+        CHECK_I64(t, outcomes[i].made.key[0] != '\0', i == 0 || i == 4);
+    }
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_verify(t, &library, outcomes[0].made.key), KW_CODE_NONE);
+    CHECK_CODE(t, library_verify(t, &library, outcomes[4].made.key), KW_CODE_NONE);
+    CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_REVOKED);
+    CHECK_CODE(t, library_verify(t, &library, two.key), KW_CODE_INVALID_KEY);
+    kw_outcomes_clear(outcomes, 7);
+    for (size_t i = 0; i < sizeof outcomes[0].made.key; i++) {
+        CHECK_I64(t, outcomes[0].made.key[i], 0);
+    }
+    kw_new_key_clear(&one);
+    kw_new_key_clear(&two);
+    library_end(&library);
+}
+
+static void check_outcome(struct test *t, const struct kw_outcome *outcome, const char *code)
+{
+    CHECK_TEXT(t, outcome->status == KW_OK ? "" : outcome->error.code, code);
+    CHECK_I64(t, outcome->made.held.memory != NULL, outcome->status == KW_OK);
+}
+
+static void an_item_that_is_refused(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one;
+    struct kw_outcome outcomes[3];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    struct kw_change_item items[] = {creation(), change_of(KW_CHANGE_ENABLE, &one), change_of(KW_CHANGE_DISABLE, &one)};
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, true, outcomes), KW_E_CONFLICT);
+    check_outcome(t, &outcomes[0], "NOT_DONE");
+    check_outcome(t, &outcomes[1], "ALREADY_ENABLED");
+    check_outcome(t, &outcomes[2], "NOT_DONE");
+    CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_NONE);
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_CONFLICT);
+    check_outcome(t, &outcomes[0], "");
+    check_outcome(t, &outcomes[1], "ALREADY_ENABLED");
+    check_outcome(t, &outcomes[2], "");
+    CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_DISABLED);
+    kw_outcomes_clear(outcomes, 3);
+    kw_outcomes_clear(NULL, 3);
+    items[1].request.project = KW_BYTES("nowhere");
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_NOT_FOUND);
+    check_outcome(t, &outcomes[0], "NOT_DONE");
+    check_outcome(t, &outcomes[1], "PROJECT_NOT_FOUND");
+    items[1] = (struct kw_change_item){.kind = (enum kw_change_kind)99};
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_INVALID);
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 0, true, outcomes), KW_OK);
+    kw_new_key_clear(&one);
+    library_end(&library);
+}
+
+static void too_many_items(struct test *t)
+{
+    static struct kw_change_item items[KW_TOGETHER_MAX + 1];
+    static struct kw_outcome outcomes[KW_TOGETHER_MAX + 1];
+    struct library library;
+    REQUIRE(t, library_open(t, &library));
+    for (size_t i = 0; i <= KW_TOGETHER_MAX; i++) {
+        items[i] = creation();
+    }
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, KW_TOGETHER_MAX + 1, true, outcomes), KW_E_INVALID);
+    check_outcome(t, &outcomes[KW_TOGETHER_MAX], "INVALID_FIELD");
+    REQUIRE_OK(t, kw_change_many(library.keyward, items, KW_TOGETHER_MAX, true, outcomes));
+    CHECK_CODE(t, library_verify(t, &library, outcomes[KW_TOGETHER_MAX - 1].made.key), KW_CODE_NONE);
+    kw_outcomes_clear(outcomes, KW_TOGETHER_MAX);
+    library_end(&library);
+}
+
+static void actions_on_a_filter(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one, two;
+    struct kw_where_result result;
+    struct kw_error error;
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    REQUIRE(t, library_create_as(t, &library, &of_user_2, &two));
+    struct kw_where_request acme = {.org_id = KW_BYTES("acme"), .reason = KW_BYTES("over")};
+    struct kw_where_request named = {.ids = &one.held.record.id, .id_count = 1, .actor = KW_BYTES("me")};
+    REQUIRE_OK(t, kw_disable_where(library.keyward, &acme, &result, &error));
+    CHECK(t, result.matched == 1 && result.changed == 1);
+    CHECK_CODE(t, library_verify(t, &library, two.key), KW_CODE_DISABLED);
+    REQUIRE_OK(t, kw_enable_where(library.keyward, &acme, &result, &error));
+    CHECK_CODE(t, library_verify(t, &library, two.key), KW_CODE_NONE);
+    REQUIRE_OK(t, kw_revoke_where(library.keyward, &acme, &result, &error));
+    REQUIRE_OK(t, kw_revoke_where(library.keyward, &acme, &result, &error));
+    CHECK(t, result.matched == 1 && result.changed == 0);
+    CHECK_CODE(t, library_verify(t, &library, two.key), KW_CODE_REVOKED);
+    CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_NONE);
+    REQUIRE_OK(t, kw_revoke_where(library.keyward, &named, &result, NULL));
+    CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_REVOKED);
+    struct kw_held_record held;
+    REQUIRE_OK(t, kw_get(library.keyward, KW_BYTES(""), &one.held.record.id, &held, &error));
+    CHECK_FIELD(t, held.record.revoked_by, "me");
+    kw_held_record_clear(&held);
+    struct kw_where_request nothing = {.reason = KW_BYTES("all of them?")};
+    CHECK_REFUSED(t, kw_revoke_where(library.keyward, &nothing, &result, &error), error, KW_E_INVALID, "MISSING_FIELD",
+                  "");
+    acme.project = KW_BYTES("nowhere");
+    CHECK_REFUSED(t, kw_revoke_where(library.keyward, &acme, &result, &error), error, KW_E_NOT_FOUND,
+                  "PROJECT_NOT_FOUND", "project");
+    named.actor = KW_BYTES("a\nb");
+    CHECK_REFUSED(t, kw_revoke_where(library.keyward, &named, &result, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "actor");
+    kw_new_key_clear(&one);
+    kw_new_key_clear(&two);
+    library_end(&library);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(every_kind_in_one_call),
+        TEST_CASE(an_item_that_is_refused),
+        TEST_CASE(too_many_items),
+        TEST_CASE(actions_on_a_filter),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}
