@@ -133,7 +133,7 @@ void kw_op_deinit(struct kw_op *op)
 
 void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
 {
-    bool reads = op->kind == KW_OP_GET || op->kind == KW_OP_LIST || op->kind == KW_OP_LOAD;
+    bool reads = op->kind >= KW_OP_GET;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;
     }

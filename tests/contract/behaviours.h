@@ -39,6 +39,8 @@
     X(settings_are_kept_and_removed) \
     /* filters.c */ \
     X(every_filter_agrees_with_a_plain_search) \
+    X(a_filter_that_cannot_be_is_refused) \
+    X(a_cursor_stays_right_while_rows_are_added) \
     X(audit_filters_agree_with_a_plain_search) \
     X(pruning_agrees_with_a_plain_search) \
     /* logs.c */ \

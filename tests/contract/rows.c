@@ -107,7 +107,8 @@ void a_change_replaces_the_row(struct contract *c)
     struct kw_store_filter before = {.project = KW_BYTES("default"), .owner = KW_BYTES("user:1"), .limit = ALL};
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &before, contract_keep_row, &listed));
     CHECK_I64(c->t, listed.count, 0);
-    struct kw_store_filter after = {.project = KW_BYTES("default"), .tag = KW_BYTES("b"), .limit = ALL};
+    struct kw_store_filter after = {
+        .project = KW_BYTES("default"), .tags = &KW_BYTES("b"), .tag_count = 1, .limit = ALL};
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &after, contract_keep_row, &listed));
     CHECK_I64(c->t, listed.count, 1);
 }
@@ -141,10 +142,10 @@ void a_list_goes_on_after_an_id(struct contract *c)
     for (size_t page = 0; page < 3; page++) {
         REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
         REQUIRE(c->t, listed.count > 0);
-        filter.after = listed.items[listed.count - 1].id;
+        filter.after.id = listed.items[listed.count - 1].id;
     }
     CHECK_I64(c->t, listed.count, 5);
-    filter.after = contract_id(25);
+    filter.after.id = contract_id(25);
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
     REQUIRE(c->t, listed.count == 7);
     CHECK(c->t, contract_id_equal(listed.items[5].id, contract_id(30)));
@@ -174,7 +175,7 @@ void a_tombstone_is_found_by_digest_and_changes_only(struct contract *c)
         {.project = KW_BYTES("default"), .env = KW_BYTES("live"), .limit = ALL},
         {.project = KW_BYTES("default"), .owner = KW_BYTES("user:1"), .limit = ALL},
         {.project = KW_BYTES("default"), .org_id = KW_BYTES("acme"), .limit = ALL},
-        {.project = KW_BYTES("default"), .tag = KW_BYTES("ci"), .limit = ALL},
+        {.project = KW_BYTES("default"), .tags = &KW_BYTES("ci"), .tag_count = 1, .limit = ALL},
     };
     for (size_t i = 0; i < KW_COUNT_OF(filters); i++) {
         CHECK_STATUS(c->t, c->store->ops->list(c->store, &filters[i], contract_keep_row, &found), KW_OK);
