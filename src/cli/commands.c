@@ -75,15 +75,31 @@ static const struct kw_option version_options[] = {OPTION_IF_VERSION};
 static const struct kw_option list_options[] = {
     {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
     {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
-    {.name = "tag", .argument = "TAG", .help = "with this tag", .place = KW_PLACE_QUERY, .field = "tag"},
+    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
+     .field = "tag", .repeats = true},
+    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
+     .place = KW_PLACE_QUERY, .field = "tagMode"},
     {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "policy", .argument = "NAME", .help = "under this policy", .place = KW_PLACE_QUERY, .field = "policy"},
+    {.name = "parent", .argument = "ID", .help = "children of this key", .place = KW_PLACE_QUERY, .field = "parent"},
+    {.name = "last-four", .argument = "XXXX", .help = "that end in these four characters", .place = KW_PLACE_QUERY,
+     .field = "lastFour"},
+    {.name = "created-after", .argument = "TIME", .help = "made then or later: 2026-01-31T00:00:00Z",
+     .place = KW_PLACE_QUERY, .field = "createdAfter"},
+    {.name = "created-before", .argument = "TIME", .help = "made before", .place = KW_PLACE_QUERY,
+     .field = "createdBefore"},
+    {.name = "expires-before", .argument = "TIME", .help = "that expire before, in the order of their expiry",
+     .place = KW_PLACE_QUERY, .field = "expiresBefore"},
     {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked", .place = KW_PLACE_QUERY,
      .field = "status"},
     {.name = "search", .argument = "TEXT", .help = "with this text in name or description", .place = KW_PLACE_QUERY,
      .field = "q"},
+    {.name = "sort", .argument = "ORDER", .help = "createdAt (if it is not given), -createdAt or expiresAt",
+     .place = KW_PLACE_QUERY, .field = "sort"},
     {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
     {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
     {.name = "all", .help = "all of them, page after page"},
+    {.name = "count", .help = "only how many there are"},
 };
 
 static const struct kw_option verify_options[] = {
@@ -140,7 +156,8 @@ static const struct kw_option_group limit_group = GROUP("Limits", limit_options)
 
 static const struct kw_key_call create_call = {
     .method = KW_POST, .path = "/v1/keys", .has_body = true, .may_make = true, .view = KW_VIEW_CREATED};
-static const struct kw_key_call list_call = {.method = KW_GET, .path = "/v1/keys"};
+static const struct kw_key_call list_call = {
+    .method = KW_GET, .path = "/v1/keys", .count_path = "/v1/keys/count"};
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};

@@ -18,10 +18,11 @@ enum kw_view {
 
 struct kw_key_call {
     enum kw_method method;
-    const char *path; /* with "{id}" where the command's operand goes */
-    bool has_body;    /* at least "{}" */
-    bool sends_key;   /* the key that is to be verified, in the body */
-    bool may_make;    /* on a data folder that is not there: make it */
+    const char *path;       /* with "{id}" where the command's operand goes */
+    const char *count_path; /* instead, with --count */
+    bool has_body;          /* at least "{}" */
+    bool sends_key;         /* the key that is to be verified, in the body */
+    bool may_make;          /* on a data folder that is not there: make it */
     enum kw_view view;
     const char *done; /* KW_VIEW_DONE: "Revoked" */
 };

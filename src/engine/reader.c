@@ -87,6 +87,7 @@ static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
 struct listing {
     struct kw_op *op;
     struct kw_position last; /* looked at */
+    struct kw_store_reached reached;
     size_t looked_at, kept;
     int64_t now_ms;
 };
@@ -151,12 +152,13 @@ static enum kw_status scan(struct kw_engine *engine, struct listing *listing, st
                            kw_store_row_sink *sink, bool *ended_out)
 {
     const struct kw_op *op = listing->op;
-    struct kw_store_reached reached = {.position = filter->after};
+    struct kw_store_reached *reached = &listing->reached;
     bool goes_on = true;
-    filter->reached = &reached;
+    *reached = (struct kw_store_reached){.position = filter->after};
+    filter->reached = reached;
     while (goes_on) {
         size_t before = listing->looked_at;
-        filter->after = reached.position;
+        filter->after = reached->position;
         enum kw_status status = engine->store->ops->list(engine->store, filter, sink, listing);
         if (op->has_more) {
             *ended_out = false;
@@ -165,12 +167,12 @@ static enum kw_status scan(struct kw_engine *engine, struct listing *listing, st
         if (status != KW_OK) {
             return status;
         }
-        listing->last = reached.position;
+        listing->last = reached->position;
         /* A page that is not full, with more behind it, was a long search already. */
         bool is_full = listing->looked_at - before == filter->limit;
-        goes_on = !reached.ended && is_full && listing->looked_at < SCAN_MAX;
+        goes_on = !reached->ended && is_full && listing->looked_at < SCAN_MAX;
     }
-    *ended_out = reached.ended;
+    *ended_out = reached->ended;
     return KW_OK;
 }
 

@@ -38,7 +38,7 @@ static const char *const migrations[] = {
     "CREATE INDEX record_by_last_four ON record (last_four, project) WHERE erased = 0;"
     "CREATE INDEX record_by_parent ON record (parent_id, project) WHERE erased = 0 AND parent_id IS NOT NULL;"
     "CREATE INDEX record_by_policy ON record (policy, project) WHERE erased = 0 AND policy <> '';"
-    "CREATE INDEX record_by_expiry ON record (project, expires_at_ms) WHERE erased = 0 AND expires_at_ms > 0;"
+    "CREATE INDEX record_by_expiry ON record (project, expires_at_ms) WHERE erased = 0 AND expires_at_ms <> 0;"
     "CREATE TABLE record_tag (project TEXT NOT NULL, tag TEXT NOT NULL, id BLOB NOT NULL,"
     "    PRIMARY KEY (tag, project, id)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE project (name TEXT NOT NULL PRIMARY KEY, live INTEGER NOT NULL) STRICT, WITHOUT ROWID;"

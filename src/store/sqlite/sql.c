@@ -12,7 +12,7 @@
 #define RANGE " AND id > ?2 AND id < ?3"
 #define WAY(index, where) "record INDEXED BY " index " WHERE erased = 0 AND project = ?1 AND " where RANGE
 #define WAY_PROJECT "record INDEXED BY record_by_project WHERE erased = 0 AND project = ?1" RANGE
-#define WAY_EXPIRY "record INDEXED BY record_by_expiry WHERE erased = 0 AND expires_at_ms > 0 AND project = ?1"
+#define WAY_EXPIRY "record INDEXED BY record_by_expiry WHERE erased = 0 AND expires_at_ms <> 0 AND project = ?1"
 #define WAY_TAG "record_tag WHERE project = ?1 AND tag = ?5" RANGE
 #define LIST(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id LIMIT ?4"
 #define LIST_BACK(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id DESC LIMIT ?4"
