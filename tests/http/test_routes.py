@@ -278,10 +278,13 @@ def a_key_is_looked_up(server):
     key, record = server.create({'ownerId': 'lookup'})
     answer = server.expect(200, 'POST', '/v1/keys/lookup', {'key': key})
     equal((answer.json, answer.header('ETag')), (record, '"1"'), 'by the key')
+    for digest in (server.digest(key), server.digest(key).upper()):
+        equal(server.expect(200, 'POST', '/v1/keys/lookup', {'digest': digest}).json, record, 'by its digest')
     revoked = server.expect(200, 'POST', f'/v1/keys/{record["id"]}/revoke').json
     equal(server.expect(200, 'POST', '/v1/keys/lookup', {'key': key}).json, revoked, 'a revoked key')
     server.expect(204, 'DELETE', f'/v1/keys/{record["id"]}')
-    server.refuse('KEY_NOT_FOUND', 'POST', '/v1/keys/lookup', {'key': key}, status=404)
+    for gone in ({'key': key}, {'digest': server.digest(key)}):
+        server.refuse('KEY_NOT_FOUND', 'POST', '/v1/keys/lookup', gone, status=404)
 
 
 def cursors_stay_right_while_keys_are_added(server):
@@ -313,6 +316,7 @@ def examples_of_the_description_work(server):
                     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
                 for item in example.get('items', [example]):
                     item.update({'key': key} if 'key' in item else {})
+                    item.update({'digest': server.digest(key)} if 'digest' in item else {})
                 status = int(min(operation['responses']))
                 answer = server.expect(status, method.upper(), path.replace('{id}', record['id']), example)
                 verdicts = answer.json.get('items', [answer.json]) if 'verify' in path else []
