@@ -150,6 +150,7 @@ const struct kw_cli_command *kw_cli_command_by_name(const char *name);
 int kw_cmd_serve(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_generate(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);

@@ -102,6 +102,12 @@ static const struct kw_option list_options[] = {
     {.name = "count", .help = "only how many there are"},
 };
 
+static const struct kw_option find_options[] = {
+    {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
+    {.name = "digest", .argument = "HEX", .help = "the key's digest, instead of a key", .place = KW_PLACE_TEXT,
+     .field = "digest"},
+};
+
 static const struct kw_option verify_options[] = {
     {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
     {.name = "scope", .argument = "SCOPE", .help = "what it must be allowed to do", .place = KW_PLACE_LIST,
@@ -147,6 +153,7 @@ static const struct kw_option_group rotate_group = GROUP("The new key; what is n
 static const struct kw_option_group reason_group = GROUP("Options", reason_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
@@ -159,6 +166,8 @@ static const struct kw_key_call create_call = {
 static const struct kw_key_call list_call = {
     .method = KW_GET, .path = "/v1/keys", .count_path = "/v1/keys/count"};
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
+static const struct kw_key_call find_call = {
+    .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call verify_call = {
@@ -195,6 +204,12 @@ static const struct kw_cli_command commands[] = {
     {.name = "show", .summary = "Shows all that is kept of a key.", .run = kw_cmd_key, .key_call = &show_call, ONE_ID,
      .groups = {&where_group, &output_group},
      .example = "keyward show " EXAMPLE_ID},
+    {.name = "find", .summary = "Shows what is kept of a key that turned up.", .run = kw_cmd_find,
+     .key_call = &find_call, .operands = "[-]", .operands_max = 1,
+     .about = "The key is read from standard input or from a file, as 'verify' does; on a terminal it is asked for. Its\n"
+              "record is shown whatever its state, and nothing is counted.",
+     .groups = {&find_group, &where_group, &output_group},
+     .example = "keyward find --key-file key.txt"},
     {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
      .groups = {&update_group, &where_group, &output_group},
      .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},

@@ -186,6 +186,31 @@ def test_list_by_everything(folder):
     each_way(folder, story)
 
 
+def test_find(folder):
+    def story(world):
+        key, record = created(world, '--owner', 'user:1', '--name', 'found')
+        path = os.path.join(folder, f'key-{world.way}')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(key + '\n')
+        shown = world.run('show', record['id'], code=0).out
+        for done in (world.run('find', stdin=key, code=0), world.run('find', '-', stdin=key + '\n', code=0),
+                     world.run('find', '--key-file', path, code=0)):
+            check_equal(done.out, shown)
+        check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out), record)
+        world.run('revoke', record['id'], code=0)
+        check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out)['status'], 'revoked')
+        told = []
+        for arguments, part in ((['--digest', 'a' * 64], 'KEY_NOT_FOUND'), (['--digest', 'abc'], 'digest')):
+            done = world.run('find', '--json', *arguments, code=2)
+            check_in(part, done.err)
+            told.append(done.err)
+        check_in('not from the command line', world.run('find', record['id'], code=2).err)
+        check_in('KEY_NOT_FOUND', world.run('find', '--json', stdin='sk_live_nobody', code=2).err)
+        return told
+
+    each_way(folder, story)
+
+
 def paged(world):
     first = world.run('list', '--limit', '3', code=0)
     check(len(first.out.splitlines()) == 4, first)

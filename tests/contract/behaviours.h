@@ -13,6 +13,7 @@
     X(any_bytes_and_the_largest_sizes_come_back) \
     X(what_is_not_there_is_not_found) \
     X(a_change_replaces_the_row) \
+    X(a_change_of_one_field_is_found_by_it) \
     X(a_list_is_in_order_of_ids) \
     X(a_list_goes_on_after_an_id) \
     X(a_tombstone_is_found_by_digest_and_changes_only) \

@@ -113,6 +113,62 @@ void a_change_replaces_the_row(struct contract *c)
     CHECK_I64(c->t, listed.count, 1);
 }
 
+/* How many rows a filter finds. */
+static size_t count_listed(struct contract *c, struct kw_store_filter filter)
+{
+    struct contract_rows listed = contract_rows(c);
+    filter.project = KW_BYTES("default");
+    filter.limit = ALL;
+    CHECK_STATUS(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed), KW_OK);
+    return listed.count;
+}
+
+void a_change_of_one_field_is_found_by_it(struct contract *c)
+{
+    const struct kw_bytes tag = KW_BYTES("new");
+    const struct kw_store_filter filters[] = {
+        {.owner = KW_BYTES("user:2")},          {.org_id = KW_BYTES("acme")},   {.env = KW_BYTES("test")},
+        {.policy = KW_BYTES("internal")},       {.tags = &tag, .tag_count = 1}, {.last_four = KW_BYTES("wxyz")},
+        {.parent_id = contract_id(UINT64_MAX)}, {.expires_before_ms = 2000},
+    };
+    uint64_t version = 0;
+    for (size_t i = 0; i < KW_COUNT_OF(filters); i++) {
+        struct kw_store_put put = contract_put(c, 1, version++);
+        REQUIRE_OK(c->t, contract_commit_put(c, put));
+        CHECK_I64(c->t, count_listed(c, filters[i]), 0);
+        put = contract_put(c, 1, version++);
+        switch (i) {
+        case 0:
+            put.row.owner = filters[i].owner;
+            break;
+        case 1:
+            put.row.org_id = filters[i].org_id;
+            break;
+        case 2:
+            put.row.env = filters[i].env;
+            break;
+        case 3:
+            put.row.policy = filters[i].policy;
+            break;
+        case 4:
+            put.row.tags = contract_tags(c, "new");
+            break;
+        case 5:
+            memcpy(put.row.last_four, filters[i].last_four.data, sizeof put.row.last_four);
+            break;
+        case 6:
+            put.row.parent_id = filters[i].parent_id;
+            break;
+        default:
+            put.row.expires_at_ms = 1999;
+            break;
+        }
+        REQUIRE_OK(c->t, contract_commit_put(c, put));
+        CHECK_I64(c->t, count_listed(c, filters[i]), 1);
+        contract_check_found(c, 1, &put);
+    }
+}
+
 static const uint64_t numbers_in_disorder[] = {40, 10, 30, 50, 20};
 
 static void put_in_disorder(struct contract *c)
