@@ -30,27 +30,24 @@ static size_t add_tags(const struct kw_store_filter *filter, struct kw__way *way
 
 size_t kw__ways_of(const struct kw_store_filter *filter, struct kw__way ways_out[KW__WAYS_MAX])
 {
+    struct kw_bytes parent = kw_bytes_of(filter->parent_id.bytes, sizeof filter->parent_id.bytes);
+    struct kw_bytes none = {NULL, 0};
+    bool has_both = filter->owner.size > 0 && filter->org_id.size > 0;
+    const struct kw__way ways[] = {
+        {.kind = KW__WAY_TEXT, WAY(ORG_OWNER), .wanted = has_both ? filter->org_id : none, .second = filter->owner},
+        {.kind = KW__WAY_TEXT, WAY(OWNER), .wanted = has_both ? none : filter->owner},
+        {.kind = KW__WAY_TEXT, WAY(ORG), .wanted = has_both ? none : filter->org_id},
+        {.kind = KW__WAY_TEXT, WAY(ENV), .wanted = filter->env},
+        {.kind = KW__WAY_TEXT, WAY(POLICY), .wanted = filter->policy},
+        {.kind = KW__WAY_BLOB, WAY(LAST_FOUR), .wanted = filter->last_four},
+        {.kind = KW__WAY_BLOB, WAY(PARENT), .wanted = kw_id_is_none(&filter->parent_id) ? none : parent},
+    };
     size_t count = 0;
-    if (filter->owner.size > 0 && filter->org_id.size > 0) {
-        ways_out[count++] =
-            (struct kw__way){.kind = KW__WAY_TEXT, WAY(ORG_OWNER), .wanted = filter->org_id, .second = filter->owner};
-    } else if (filter->owner.size > 0) {
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_TEXT, WAY(OWNER), .wanted = filter->owner};
-    } else if (filter->org_id.size > 0) {
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_TEXT, WAY(ORG), .wanted = filter->org_id};
-    }
-    if (filter->env.size > 0) {
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_TEXT, WAY(ENV), .wanted = filter->env};
-    }
-    if (filter->policy.size > 0) {
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_TEXT, WAY(POLICY), .wanted = filter->policy};
-    }
-    if (filter->last_four.size > 0) {
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_BLOB, WAY(LAST_FOUR), .wanted = filter->last_four};
-    }
-    if (!kw_id_is_none(&filter->parent_id)) {
-        struct kw_bytes parent = kw_bytes_of(filter->parent_id.bytes, sizeof filter->parent_id.bytes);
-        ways_out[count++] = (struct kw__way){.kind = KW__WAY_BLOB, WAY(PARENT), .wanted = parent};
+    for (size_t i = 0; i < KW_COUNT_OF(ways); i++) {
+        if (ways[i].wanted.size > 0) {
+            ways_out[count] = ways[i];
+            count++;
+        }
     }
     return count + add_tags(filter, ways_out + count);
 }
