@@ -44,7 +44,7 @@ static enum kw_status made_up_list(struct kw_store *store, const struct kw_store
                                    kw_store_row_sink *sink, void *context)
 {
     struct made_up *self = (struct made_up *)store;
-    uint64_t first = kw_id_is_none(&filter->after) ? 0 : bench_row_number(&filter->after) + 1;
+    uint64_t first = kw_id_is_none(&filter->after.id) ? 0 : bench_row_number(&filter->after.id) + 1;
     for (uint64_t number = first; number < self->row_count && number < first + filter->limit; number++) {
         struct bench_row row;
         bench_row_make(self->digester, number, self->mix, &row);

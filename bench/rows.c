@@ -142,6 +142,8 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
         .env = record.env,
         .owner = record.owner,
         .tags = record.tags,
+        .last_four = {'a', 'b', 'c', 'd'},
+        .expires_at_ms = record.expires_at_ms,
         .version = 1,
         .record = kw_buffer_bytes(&encoding),
     };

@@ -265,26 +265,47 @@ KW_API KW_MUST_USE enum kw_status kw_disable_where(struct keyward *keyward, cons
 KW_API KW_MUST_USE enum kw_status kw_get(struct keyward *keyward, struct kw_bytes project, const struct kw_id *id,
                                          struct kw_held_record *held_out, struct kw_error *error_out);
 
-/* Which keys to list. Empty texts mean any. */
+/* The record of a key, whatever its state, by the key itself or, with `key` empty, by its digest. KEY_NOT_FOUND. */
+KW_API KW_MUST_USE enum kw_status kw_find(struct keyward *keyward, struct kw_bytes project, struct kw_bytes key,
+                                          struct kw_bytes digest, struct kw_held_record *held_out,
+                                          struct kw_error *error_out);
+
+/* Which keys to list or to count. What is empty, none or 0 means any. */
 struct kw_list_request {
     struct kw_bytes project; /* "default" when empty */
-    struct kw_bytes owner, org_id, tag, env;
+    struct kw_bytes owner, org_id, env, policy;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
+    size_t tag_count;
+    bool all_tags;             /* keys that have all of the tags; else any of them */
+    struct kw_bytes last_four; /* the key's last four characters */
+    struct kw_id parent_id;
+    int64_t created_from_ms, created_until_ms; /* in [from, until) */
+    int64_t expires_before_ms;                 /* keys that have an expiry, before this */
     bool has_status;
     enum kw_key_status status;
     struct kw_bytes text; /* in name or description, without regard to the case of ASCII letters */
-    struct kw_id after;   /* the cursor of the page before; none: the first page */
-    size_t limit;         /* 1 to 1000; 0: 50 */
+
+    enum kw_order order;      /* lists, as what follows. KW_ORDER_EXPIRES: keys that have an expiry */
+    struct kw_position after; /* the cursor of the page before, of the same order; none: the first page */
+    size_t limit;             /* 1 to 1000; 0: 50 */
 };
 
 /*
- * Hands each record to `sink`, oldest first, borrowed for that call. When there may be more, `has_more_out` is true and
- * `cursor_out` is where to go on; a page can be short, or empty, and have more behind it, where a status or text is
- * searched for. The sink's first status but KW_OK ends the listing and is returned.
+ * Hands each record to `sink`, in the order asked for, borrowed for that call. When there may be more, `has_more_out`
+ * is true and `cursor_out` is where to go on; a page can be short, or empty, and have more behind it, where a status or
+ * text is searched for, or several things that many keys have and few together. The sink's first status but KW_OK ends
+ * the listing and is returned.
  */
 KW_API KW_MUST_USE enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *request,
                                           enum kw_status (*sink)(void *context, const struct kw_record *record),
-                                          void *context, bool *has_more_out, struct kw_id *cursor_out,
+                                          void *context, bool *has_more_out, struct kw_position *cursor_out,
                                           struct kw_error *error_out);
+/*
+ * How many keys a list would give in all. `exact_out` is false where there may be more: from KW_STORE_COUNT_MAX on, and
+ * where a status or text had to be looked for in more than 20,000 records.
+ */
+KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request,
+                                           uint64_t *count_out, bool *exact_out, struct kw_error *error_out);
 
 /* What a record's status is at a time: an expired or revoked key stays in the store. */
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);

@@ -35,6 +35,9 @@ extern "C" {
 #define KW_STORE_SETTING_NAME_MAX 64
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
+#define KW_STORE_LAST_FOUR_SIZE 4
+#define KW_STORE_SCAN_MAX 20000   /* rows that a list which says how far it came looks at */
+#define KW_STORE_COUNT_MAX 100000 /* rows that are counted one by one */
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -46,6 +49,10 @@ struct kw_store_row {
     struct kw_bytes owner;
     struct kw_bytes org_id; /* may be empty */
     struct kw_list tags;
+    struct kw_id parent_id; /* none: it has no parent */
+    struct kw_bytes policy; /* may be empty */
+    uint8_t last_four[KW_STORE_LAST_FOUR_SIZE];
+    int64_t expires_at_ms; /* 0 none */
     uint64_t version;
     bool erased;            /* a tombstone: found by digest and by changes, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
@@ -118,14 +125,49 @@ struct kw_store_batch {
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
 
+/* The order of a list. Rows of the same expiry are in the order of their ids, and ids ascend with time. */
+enum kw_order {
+    KW_ORDER_CREATED,
+    KW_ORDER_CREATED_BACK, /* the latest first */
+    KW_ORDER_EXPIRES,      /* rows that have an expiry, and no others */
+};
+
+/* A place in an order: that of a row, whether it is still there or not. None: before the first. */
+struct kw_position {
+    struct kw_id id;
+    int64_t expires_at_ms; /* KW_ORDER_EXPIRES only */
+};
+
+/* How far a list came. */
+struct kw_store_reached {
+    struct kw_position position; /* of the last row that it looked at, or where it began */
+    bool ended;                  /* there is nothing behind */
+};
+
+/* Each member narrows what is found; one that is empty, none or 0 does not. */
 struct kw_store_filter {
-    struct kw_bytes project; /* empty: every project */
-    struct kw_bytes owner;   /* each of these: empty means any */
+    struct kw_bytes project;
+    struct kw_bytes owner;
     struct kw_bytes org_id;
-    struct kw_bytes tag;
     struct kw_bytes env;
-    struct kw_id after; /* rows whose id is greater; none: from the start. Ids ascend with time */
-    size_t limit;       /* 1 to KW_STORE_LIST_MAX */
+    struct kw_bytes policy;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX */
+    size_t tag_count;
+    bool all_tags;             /* rows that have all of the tags; else any of them */
+    struct kw_bytes last_four; /* KW_STORE_LAST_FOUR_SIZE bytes, else KW_E_INVALID */
+    struct kw_id parent_id;
+    int64_t created_from_ms, created_until_ms; /* the time in the row's id, in [from, until) */
+    int64_t expires_before_ms;                 /* rows that have an expiry, before this */
+
+    /* Of a list only. */
+    enum kw_order order;      /* KW_ORDER_EXPIRES needs a project, else KW_E_INVALID */
+    struct kw_position after; /* rows behind this place */
+    size_t limit;             /* 1 to KW_STORE_LIST_MAX */
+    /*
+     * NULL: the list looks on until it has `limit` rows or none is left. Else it may also stop once it has looked at
+     * KW_STORE_SCAN_MAX rows, few of which may have been what is wanted, and says here how far it came.
+     */
+    struct kw_store_reached *reached;
 };
 
 struct kw_store_audit_filter {
@@ -173,7 +215,10 @@ struct kw_store_ops {
     enum kw_status (*find_by_id)(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
                                  void *context);
 
-    /* Rows in the order of their ids. */
+    /*
+     * Rows in the order asked for. A filter of one member (beside the project, and `expires_before_ms` in the order of
+     * expiry) costs no more at its end than at its begin, however many rows there are; of several the narrowest does.
+     */
     enum kw_status (*list)(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
                            void *context);
     /*
@@ -186,6 +231,12 @@ struct kw_store_ops {
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
      */
     enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+    /*
+     * Rows that a filter finds, the members for lists aside. `exact_out` is false where there may be more: it stops at
+     * KW_STORE_COUNT_MAX of them, and where it has looked at ten times as many rows for fewer.
+     */
+    enum kw_status (*count_found)(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
+                                  bool *exact_out);
 
     /*
      * Writes several batches, each atomic by itself, in their order (a later one sees an earlier one), durable when it

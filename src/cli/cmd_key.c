@@ -1,6 +1,7 @@
 #include "base/time.h"
 #include "cli/keys.h"
 #include "cli/record_view.h"
+#include "cli/secret_input.h"
 
 bool kw_key_begin(struct kw_cli *cli, const struct kw_command_line *line, struct kw_bytes key,
                   struct kw_formed_request *formed_out, struct kw_target **target_out)
@@ -173,20 +174,42 @@ static int finish(struct kw_cli *cli, const struct kw_command_line *line, const 
     return kw_report(cli, &error, kw_line_has(line, "json"));
 }
 
-int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line)
+static int call(struct kw_cli *cli, const struct kw_command_line *line, struct kw_bytes key)
 {
     int code = KW_EXIT_FAILED;
     struct kw_target *target = NULL;
     struct kw_formed_request formed = {0};
     struct kw_answer answer;
     kw_answer_init(&answer);
-    if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
-        kw_key_send(cli, line, target, &formed, &answer)) {
+    if (kw_key_begin(cli, line, key, &formed, &target) && kw_key_send(cli, line, target, &formed, &answer)) {
         bool understood = show_answer(cli, line, &answer) == KW_OK;
         code = understood ? finish(cli, line, &answer) : kw_report_nonsense(cli, kw_line_has(line, "json"));
     }
     kw_answer_deinit(&answer);
     kw_formed_request_deinit(&formed);
     kw_target_close(target);
+    return code;
+}
+
+int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    return call(cli, line, (struct kw_bytes){0});
+}
+
+int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    bool has_digest = kw_line_has(line, "digest");
+    struct kw_error error = {0};
+    struct kw_buffer key;
+    enum kw_status status = KW_OK;
+    kw_buffer_init_secret(&key, KW_SECRET_INPUT_MAX);
+    if (!has_digest) {
+        status = kw_key_read(cli, line, &key, &error);
+    } else if (kw_line_has(line, "key-file") || line->operand_count > 0) {
+        status = kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL, "give a key or --digest, not both");
+    }
+    int code =
+        status == KW_OK ? call(cli, line, kw_buffer_bytes(&key)) : kw_report(cli, &error, kw_line_has(line, "json"));
+    kw_buffer_deinit(&key);
     return code;
 }

@@ -132,8 +132,68 @@ static void say_rest(const struct listing *listing)
     kw_output_say(err);
 }
 
+enum { COUNT, AT_LEAST, COUNT_MEMBERS };
+
+static enum kw_status show_count(struct kw_output *out, const struct kw_answer *answer, bool as_json)
+{
+    struct kw_member members[COUNT_MEMBERS] = {[COUNT] = {"count"}, [AT_LEAST] = {"atLeast"}};
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, members, COUNT_MEMBERS);
+    if (status == KW_OK && members[COUNT].type != KW_JSON_NUMBER) {
+        status = KW_E_INVALID;
+    }
+    if (status == KW_OK && as_json) {
+        kw_buffer_add(&out->text, kw_buffer_bytes(&answer->body));
+    } else if (status == KW_OK) {
+        kw_buffer_add_text(&out->text, members[AT_LEAST].type == KW_JSON_TRUE ? "at least " : "");
+        kw_buffer_add(&out->text, members[COUNT].text);
+    }
+    kw_buffer_add_byte(&out->text, '\n');
+    kw_arena_reset(&arena);
+    return status;
+}
+
+/* What says which page to show has no place beside a count. */
+static enum kw_status check_count(const struct kw_command_line *line, struct kw_error *error_out)
+{
+    static const char *const of_pages[] = {"sort", "limit", "cursor", "all"};
+    for (size_t i = 0; i < KW_COUNT_OF(of_pages); i++) {
+        if (kw_line_has(line, of_pages[i])) {
+            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--count and --%s exclude each other: give one",
+                           of_pages[i]);
+        }
+    }
+    return KW_OK;
+}
+
+static int count_keys(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    bool as_json = kw_line_has(line, "json");
+    int code = KW_EXIT_FAILED;
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
+    struct kw_error error = {0};
+    struct kw_answer answer;
+    kw_answer_init(&answer);
+    if (check_count(line, &error) != KW_OK) {
+        code = kw_report(cli, &error, as_json);
+    } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
+               kw_key_send(cli, line, target, &formed, &answer)) {
+        bool understood = show_count(&cli->out, &answer, as_json) == KW_OK;
+        code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
+    }
+    kw_answer_deinit(&answer);
+    kw_formed_request_deinit(&formed);
+    kw_target_close(target);
+    return code;
+}
+
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line)
 {
+    if (kw_line_has(line, "count")) {
+        return count_keys(cli, line);
+    }
     struct listing listing = {
         .cli = cli, .line = line, .as_json = kw_line_has(line, "json"), .follows = kw_line_has(line, "all")};
     kw_list_table_init(&listing.table);

@@ -6,17 +6,16 @@
 #include <keyward/codes.h>
 #include <stdio.h>
 
-static enum kw_status read_key(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
-                               struct kw_error *error_out)
+enum kw_status kw_key_read(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
+                           struct kw_error *error_out)
 {
     const char *path = kw_line_value(line, "key-file");
     if (line->operand_count > 0 && strcmp(line->operands[0], "-") != 0) {
         /* It is not repeated: it may well be the key. */
-        return kw_fail(
-            error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-            "'%s' reads the key from standard input or --key-file FILE, not from the command line, where "
-            "the shell's history and the list of processes show it",
-            line->command->name);
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "'%s' reads the key from standard input or --key-file FILE, not from the command line, where "
+                       "the shell's history and the list of processes show it",
+                       line->command->name);
     }
     if (path != NULL && line->operand_count > 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--key-file and '-' exclude each other: give one");
@@ -190,7 +189,7 @@ int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line)
     struct kw_answer answer;
     kw_buffer_init_secret(&key, KW_SECRET_INPUT_MAX);
     kw_answer_init(&answer);
-    if (read_key(cli, line, &key, &error) != KW_OK) {
+    if (kw_key_read(cli, line, &key, &error) != KW_OK) {
         code = kw_report(cli, &error, as_json);
     } else if (kw_key_begin(cli, line, kw_buffer_bytes(&key), &formed, &target) &&
                kw_key_send(cli, line, target, &formed, &answer)) {

@@ -101,15 +101,37 @@ static const struct kw_option filter_options[] = {
 static const struct kw_option list_options[] = {
     {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
     {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
-    {.name = "tag", .argument = "TAG", .help = "with this tag", .place = KW_PLACE_QUERY, .field = "tag"},
+    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
+     .field = "tag", .repeats = true},
+    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
+     .place = KW_PLACE_QUERY, .field = "tagMode"},
     {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "policy", .argument = "NAME", .help = "under this policy", .place = KW_PLACE_QUERY, .field = "policy"},
+    {.name = "parent", .argument = "ID", .help = "children of this key", .place = KW_PLACE_QUERY, .field = "parent"},
+    {.name = "last-four", .argument = "XXXX", .help = "that end in these four characters", .place = KW_PLACE_QUERY,
+     .field = "lastFour"},
+    {.name = "created-after", .argument = "TIME", .help = "made then or later: 2026-01-31T00:00:00Z",
+     .place = KW_PLACE_QUERY, .field = "createdAfter"},
+    {.name = "created-before", .argument = "TIME", .help = "made before", .place = KW_PLACE_QUERY,
+     .field = "createdBefore"},
+    {.name = "expires-before", .argument = "TIME", .help = "that expire before, in the order of their expiry",
+     .place = KW_PLACE_QUERY, .field = "expiresBefore"},
     {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked", .place = KW_PLACE_QUERY,
      .field = "status"},
     {.name = "search", .argument = "TEXT", .help = "with this text in name or description", .place = KW_PLACE_QUERY,
      .field = "q"},
+    {.name = "sort", .argument = "ORDER", .help = "createdAt (if it is not given), -createdAt or expiresAt",
+     .place = KW_PLACE_QUERY, .field = "sort"},
     {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
     {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
     {.name = "all", .help = "all of them, page after page"},
+    {.name = "count", .help = "only how many there are"},
+};
+
+static const struct kw_option find_options[] = {
+    {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
+    {.name = "digest", .argument = "HEX", .help = "the key's digest, instead of a key", .place = KW_PLACE_TEXT,
+     .field = "digest"},
 };
 
 static const struct kw_option verify_options[] = {
@@ -164,6 +186,7 @@ static const struct kw_option_group reason_group = GROUP("Options", reason_optio
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
@@ -173,8 +196,11 @@ static const struct kw_option_group limit_group = GROUP("Limits", limit_options)
 
 static const struct kw_key_call create_call = {
     .method = KW_POST, .path = "/v1/keys", .has_body = true, .may_make = true, .view = KW_VIEW_CREATED};
-static const struct kw_key_call list_call = {.method = KW_GET, .path = "/v1/keys"};
+static const struct kw_key_call list_call = {
+    .method = KW_GET, .path = "/v1/keys", .count_path = "/v1/keys/count"};
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
+static const struct kw_key_call find_call = {
+    .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call verify_call = {
@@ -223,6 +249,12 @@ static const struct kw_cli_command commands[] = {
     {.name = "show", .summary = "Shows all that is kept of a key.", .run = kw_cmd_key, .key_call = &show_call, ONE_ID,
      .groups = {&where_group, &output_group},
      .example = "keyward show " EXAMPLE_ID},
+    {.name = "find", .summary = "Shows what is kept of a key that turned up.", .run = kw_cmd_find,
+     .key_call = &find_call, .operands = "[-]", .operands_max = 1,
+     .about = "The key is read from standard input or from a file, as 'verify' does; on a terminal it is asked for. Its\n"
+              "record is shown whatever its state, and nothing is counted.",
+     .groups = {&find_group, &where_group, &output_group},
+     .example = "keyward find --key-file key.txt"},
     {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
      .groups = {&update_group, &where_group, &output_group},
      .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},

@@ -18,11 +18,12 @@ enum kw_view {
 
 struct kw_key_call {
     enum kw_method method;
-    const char *path; /* with "{id}" where the command's operand goes */
-    bool has_body;    /* at least "{}" */
-    bool sends_key;   /* the key that is to be verified, in the body */
-    bool is_dry_run;  /* dryRun, in the body */
-    bool may_make;    /* on a data folder that is not there: make it */
+    const char *path;       /* with "{id}" where the command's operand goes */
+    const char *count_path; /* instead, with --count */
+    bool has_body;          /* at least "{}" */
+    bool sends_key;         /* the key that was read, in the body, unless --digest is given */
+    bool is_dry_run;        /* dryRun, in the body */
+    bool may_make;          /* on a data folder that is not there: make it */
     enum kw_view view;
     const char *done; /* KW_VIEW_DONE: "Revoked" */
     const char *many; /* the path for several keys at once (cmd_many.c); NULL: one key at a time */
@@ -60,6 +61,10 @@ bool kw_key_begin(struct kw_cli *cli, const struct kw_command_line *line, struct
 /* Makes the call, and shows a problem if that is the answer. False: it failed and was reported. */
 bool kw_key_send(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target,
                  const struct kw_formed_request *formed, struct kw_answer *answer_out);
+
+/* The key of a command that sends one: from --key-file or standard input (cmd_verify.c). */
+KW_MUST_USE enum kw_status kw_key_read(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
+                                       struct kw_error *error_out);
 
 /* --- answers --- */
 

@@ -16,12 +16,9 @@ static bool is_unreserved(uint8_t byte)
            byte == '-' || byte == '.' || byte == '_' || byte == '~';
 }
 
-static void add_query(struct kw_buffer *query, const char *name, const char *value)
+static void add_query_value(struct kw_buffer *query, const char *value)
 {
     static const char digits[] = "0123456789ABCDEF";
-    kw_buffer_add_text(query, query->size > 0 ? "&" : "");
-    kw_buffer_add_text(query, name);
-    kw_buffer_add_byte(query, '=');
     for (; *value != '\0'; value++) {
         uint8_t byte = (uint8_t)*value;
         if (is_unreserved(byte)) {
@@ -31,6 +28,32 @@ static void add_query(struct kw_buffer *query, const char *name, const char *val
         kw_buffer_add_byte(query, '%');
         kw_buffer_add_byte(query, (uint8_t)digits[byte >> 4]);
         kw_buffer_add_byte(query, (uint8_t)digits[byte & 15]);
+    }
+}
+
+static void add_query(struct kw_buffer *query, const char *name, const char *value)
+{
+    kw_buffer_add_text(query, query->size > 0 ? "&" : "");
+    kw_buffer_add_text(query, name);
+    kw_buffer_add_byte(query, '=');
+    add_query_value(query, value);
+}
+
+/* The values of an option that repeats stand in one field, with commas between them. */
+static void add_query_option(struct kw_buffer *query, const struct kw_command_line *line, size_t first)
+{
+    const struct kw_option *option = line->given[first].option;
+    for (size_t i = 0; i < first; i++) {
+        if (line->given[i].option == option) {
+            return;
+        }
+    }
+    add_query(query, option->field, line->given[first].value);
+    for (size_t i = first + 1; i < line->given_count; i++) {
+        if (line->given[i].option == option) {
+            kw_buffer_add_byte(query, ',');
+            add_query_value(query, line->given[i].value);
+        }
     }
 }
 
@@ -61,7 +84,8 @@ static enum kw_status form_path(const struct kw_command_line *line, struct kw_bu
             return status;
         }
     }
-    const char *form = is_many ? call->many : call->path;
+    bool counts = call->count_path != NULL && kw_line_has(line, "count");
+    const char *form = is_many ? call->many : counts ? call->count_path : call->path;
     const char *at = strstr(form, mark);
     if (at == NULL) {
         kw_buffer_add_text(path, form);
@@ -84,7 +108,7 @@ static void form_query(const struct kw_command_line *line, const char *cursor, s
         const struct kw_option *option = line->given[i].option;
         bool replaced = cursor != NULL && strcmp(option->name, "cursor") == 0;
         if (option->place == KW_PLACE_QUERY && !replaced) {
-            add_query(query, option->field, line->given[i].value);
+            add_query_option(query, line, i);
         }
     }
     if (cursor != NULL) {

@@ -281,7 +281,7 @@ enum kw_status kw_request_body(const struct kw_command_line *line, struct kw_byt
     struct body body = {.line = line, .error = error_out};
     kw_json_writer_init(&body.writer, buffer);
     kw_json_begin_object(&body.writer);
-    if (line->command->key_call->sends_key) {
+    if (line->command->key_call->sends_key && !kw_line_has(line, "digest")) {
         kw_json_name(&body.writer, "key");
         kw_json_string(&body.writer, key);
     }

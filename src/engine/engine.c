@@ -139,7 +139,7 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
         op->done(op);
         return;
     }
-    bool reads = op->kind == KW_OP_GET || op->kind == KW_OP_LIST || op->kind == KW_OP_LOAD;
+    bool reads = op->kind >= KW_OP_GET;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;
     }

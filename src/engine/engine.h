@@ -87,20 +87,31 @@ enum kw_op_kind {
     KW_OP_ERASE,
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
-    KW_OP_GET,
-    KW_OP_LIST,
     KW_OP_TOGETHER, /* many changes in one: `parts` */
     KW_OP_WHERE,    /* one change to every key that a filter means: `where` */
-    KW_OP_LOAD,     /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_GET,      /* from here on they only read */
+    KW_OP_FIND,     /* the record of a key or a digest */
+    KW_OP_LIST,
+    KW_OP_COUNT,
+    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
 };
 
+/* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
 struct kw_list_query {
-    struct kw_bytes owner, org_id, tag, env; /* empty: any */
+    struct kw_bytes owner, org_id, env, policy;
+    const struct kw_bytes *tags; /* as records have them: in lower case */
+    size_t tag_count;
+    bool all_tags;
+    struct kw_bytes last_four;
+    struct kw_id parent_id;
+    int64_t created_from_ms, created_until_ms, expires_before_ms;
     bool has_status;
     enum kw_key_status status;
-    struct kw_bytes text; /* in name or description, ASCII letters without case; empty: any */
-    struct kw_id after;   /* the cursor */
-    size_t limit;         /* 1 to 1000 */
+    struct kw_bytes text; /* in name or description, ASCII letters without case */
+
+    enum kw_order order;      /* lists, as what follows */
+    struct kw_position after; /* the cursor */
+    size_t limit;             /* 1 to 1000 */
 };
 
 /*
@@ -120,7 +131,7 @@ struct kw_where {
 struct kw_op {
     enum kw_op_kind kind;
     uint16_t project;
-    struct kw_id id;                    /* all but create, list, load */
+    struct kw_id id;                    /* all but create, find, list, count, load */
     const struct kw_key_params *params; /* create, update, rotate */
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
@@ -130,7 +141,8 @@ struct kw_op {
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
-    struct kw_bytes key;                /* load: the key that a verification did not find */
+    struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
+    struct kw_bytes digest;             /* find: instead of a key */
     struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
                                            asks and must not be exceeded; empty: the operator, who may do anything */
     const struct kw_once *once;         /* create, rotate: a request that is to be done once however often it comes
@@ -162,11 +174,13 @@ struct kw_op {
     bool is_replay;          /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
                                 key is erased, and an empty `other` once the old one is */
     struct kw_buffer
-        result;             /* get, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
-    struct kw_buffer other; /* rotate: the old key's encoded record */
+        result; /* get, find, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
+    struct kw_buffer other;    /* rotate: the old key's encoded record */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     bool has_more;             /* list: `cursor` is where to go on */
-    struct kw_id cursor;
+    struct kw_position cursor;
+    uint64_t count; /* count */
+    bool is_exact;  /* count: else there may be more */
 
     struct kw_op *next; /* the engine's */
     void *internal;

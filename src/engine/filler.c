@@ -77,9 +77,9 @@ static bool fill(struct kw_engine *engine)
 {
     struct kw_store_filter filter = {.limit = KW_STORE_LIST_MAX};
     while (!is_stopping(engine)) {
-        struct page page = {.engine = engine, .last = filter.after};
+        struct page page = {.engine = engine, .last = filter.after.id};
         enum kw_status status = engine->store->ops->list(engine->store, &filter, fill_sink, &page);
-        filter.after = page.last;
+        filter.after.id = page.last;
         if (page.out_of_memory) {
             return false;
         }

@@ -364,38 +364,112 @@ static enum kw_status hand_out(const struct kw_op *op,
     return status;
 }
 
-enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *request,
-                       enum kw_status (*sink)(void *context, const struct kw_record *record), void *context,
-                       bool *has_more_out, struct kw_id *cursor_out, struct kw_error *error_out)
+/* KW_E_INVALID for what no key can be found by. */
+static enum kw_status check_request(const struct kw_list_request *request, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
-    if (project == KW_PROJECT_NONE) {
-        return kw__no_such_project(error_out);
-    }
     if (request->limit > KW_STORE_LIST_MAX) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "limit", "must be at most %d", KW_STORE_LIST_MAX);
     }
+    if (request->tag_count > KW_TAG_COUNT_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "tags", "must be at most %d", KW_TAG_COUNT_MAX);
+    }
+    if (request->last_four.size != 0 && request->last_four.size != KW_STORE_LAST_FOUR_SIZE) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "last_four", "must be %d bytes", KW_STORE_LAST_FOUR_SIZE);
+    }
+    if (request->order != KW_ORDER_CREATED && request->order != KW_ORDER_CREATED_BACK &&
+        request->order != KW_ORDER_EXPIRES) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "order", "is no order");
+    }
+    return KW_OK;
+}
+
+/* Runs a list or a count; `op` is the caller's to give back in any case. */
+static enum kw_status search(struct keyward *keyward, const struct kw_list_request *request, enum kw_op_kind kind,
+                             struct kw_op *op, struct kw_error *error_out)
+{
+    uint16_t project = kw__project_of(request->project);
+    enum kw_status status =
+        project == KW_PROJECT_NONE ? kw__no_such_project(error_out) : check_request(request, error_out);
+    if (status != KW_OK) {
+        kw_op_init(op, kind, KW_PROJECT_NONE);
+        return status;
+    }
     struct kw_list_query query = {.owner = request->owner,
                                   .org_id = request->org_id,
-                                  .tag = request->tag,
                                   .env = request->env,
+                                  .policy = request->policy,
+                                  .tags = request->tags,
+                                  .tag_count = request->tag_count,
+                                  .all_tags = request->all_tags,
+                                  .last_four = request->last_four,
+                                  .parent_id = request->parent_id,
+                                  .created_from_ms = request->created_from_ms,
+                                  .created_until_ms = request->created_until_ms,
+                                  .expires_before_ms = request->expires_before_ms,
                                   .has_status = request->has_status,
                                   .status = request->status,
                                   .text = request->text,
+                                  .order = request->order,
                                   .after = request->after,
                                   .limit = request->limit == 0 ? LIST_LIMIT_DEFAULT : request->limit};
-    struct kw_op op;
-    kw_op_init(&op, KW_OP_LIST, project);
-    op.query = &query;
-    enum kw_status status = kw_engine_run(keyward->engine, &op);
-    if (status == KW_OK) {
-        status = hand_out(&op, sink, context, error_out);
-    } else if (error_out != NULL) {
-        *error_out = op.error;
+    kw_op_init(op, kind, project);
+    op->query = &query;
+    status = kw_engine_run(keyward->engine, op);
+    op->query = NULL;
+    if (status != KW_OK && error_out != NULL) {
+        *error_out = op->error;
     }
+    return status;
+}
+
+enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *request,
+                       enum kw_status (*sink)(void *context, const struct kw_record *record), void *context,
+                       bool *has_more_out, struct kw_position *cursor_out, struct kw_error *error_out)
+{
+    struct kw_op op;
+    enum kw_status status = search(keyward, request, KW_OP_LIST, &op, error_out);
+    status = status == KW_OK ? hand_out(&op, sink, context, error_out) : status;
     if (status == KW_OK) {
         *has_more_out = op.has_more;
         *cursor_out = op.cursor;
+    }
+    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request, uint64_t *count_out,
+                        bool *exact_out, struct kw_error *error_out)
+{
+    struct kw_op op;
+    enum kw_status status = search(keyward, request, KW_OP_COUNT, &op, error_out);
+    if (status == KW_OK) {
+        *count_out = op.count;
+        *exact_out = op.is_exact;
+    }
+    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_status kw_find(struct keyward *keyward, struct kw_bytes project, struct kw_bytes key, struct kw_bytes digest,
+                       struct kw_held_record *held_out, struct kw_error *error_out)
+{
+    uint16_t number = kw__project_of(project);
+    if (number == KW_PROJECT_NONE) {
+        return kw__no_such_project(error_out);
+    }
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_FIND, number);
+    op.key = key;
+    op.digest = key.size > 0 ? (struct kw_bytes){NULL, 0} : digest;
+    enum kw_status status = kw_engine_run(keyward->engine, &op);
+    if (status != KW_OK && error_out != NULL) {
+        *error_out = op.error;
+    }
+    enum kw_status held = status == KW_OK ? kw__hold(kw_buffer_bytes(&op.result), held_out) : KW_OK;
+    if (held == KW_E_MEMORY) {
+        status = kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left for the record");
+    } else if (held != KW_OK) {
+        status = kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds a record that cannot be read");
     }
     kw_op_deinit(&op);
     return status;

@@ -265,11 +265,15 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
                 .owner = record->owner,
                 .org_id = record->org_id,
                 .tags = record->tags,
+                .parent_id = record->parent_id,
+                .policy = record->policy,
+                .expires_at_ms = record->expires_at_ms,
                 .version = record->version,
                 .erased = erased,
                 .record = encoding},
         .replaces = replaces,
     };
+    memcpy(work->puts[work->put_count - 1].row.last_four, record->last_four, sizeof record->last_four);
     return KW_OK;
 }
 

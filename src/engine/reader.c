@@ -39,7 +39,7 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
     enum kw_status status = kw_arena_copy(found->arena, row->digest, &found->row.digest);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->project, &found->row.project);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->record, &found->row.record);
-    found->row.env = found->row.owner = found->row.org_id = (struct kw_bytes){NULL, 0};
+    found->row.env = found->row.owner = found->row.org_id = found->row.policy = (struct kw_bytes){NULL, 0};
     found->row.tags = (struct kw_list){{NULL, 0}, 0};
     return status;
 }
@@ -50,31 +50,47 @@ static bool is_of_project(const struct kw_store_row *row, uint16_t project)
     return wanted != NULL && kw_bytes_equal(row->project, wanted->name);
 }
 
-struct get {
-    struct kw_op *op;
-    bool found;
-};
-
 static enum kw_status get_sink(void *context, const struct kw_store_row *row)
 {
-    struct get *get = context;
-    if (!is_of_project(row, get->op->project)) {
+    struct kw_op *op = context;
+    if (row->erased || !is_of_project(row, op->project)) {
         return KW_E_NOT_FOUND;
     }
-    kw_buffer_add(&get->op->result, row->record);
-    return kw_buffer_status(&get->op->result);
+    kw_buffer_add(&op->result, row->record);
+    return kw_buffer_status(&op->result);
 }
 
 static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
 {
-    struct get get = {.op = op};
-    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, op);
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+/* Under every pepper that a key may have been digested with. */
+static enum kw_status find_by_key(struct kw_engine *engine, struct kw_bytes key, kw_store_row_sink *sink, void *context)
+{
+    enum kw_status status = KW_E_NOT_FOUND;
+    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
+        struct kw_digest digest;
+        kw_digest_key(engine->digesters[i], key, &digest);
+        status =
+            engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size), sink, context);
+    }
+    return status;
+}
+
+static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
+{
+    enum kw_status status = op->digest.size > 0
+                                ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, op)
+                                : find_by_key(engine, op->key, get_sink, op);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
 struct listing {
     struct kw_op *op;
-    struct kw_id last; /* looked at */
+    struct kw_position last; /* looked at */
+    struct kw_store_reached reached;
     size_t looked_at, kept;
     int64_t now_ms;
 };
@@ -103,7 +119,7 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
         op->has_more = true;
         return KW_E_LIMIT; /* enough: one more than asked for tells that there is more */
     }
-    listing->last = row->id;
+    listing->last = (struct kw_position){row->id, row->expires_at_ms};
     listing->looked_at++;
     if (!wanted(op->query, row->record, listing->now_ms)) {
         return KW_OK;
@@ -113,30 +129,76 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
     return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
+static struct kw_store_filter filter_of(const struct kw_op *op)
+{
+    const struct kw_list_query *query = op->query;
+    return (struct kw_store_filter){
+        .project = kw_project_by_number(op->project)->name,
+        .owner = query->owner,
+        .org_id = query->org_id,
+        .env = query->env,
+        .policy = query->policy,
+        .tags = query->tags,
+        .tag_count = query->tag_count,
+        .all_tags = query->all_tags,
+        .last_four = query->last_four,
+        .parent_id = query->parent_id,
+        .created_from_ms = query->created_from_ms,
+        .created_until_ms = query->created_until_ms,
+        .expires_before_ms = query->expires_before_ms,
+        .limit = KW_STORE_LIST_MAX,
+    };
+}
+
+/* Goes through what the filter finds until the sink has enough, all was seen, or SCAN_MAX rows were looked at. */
+static enum kw_status scan(struct kw_engine *engine, struct listing *listing, struct kw_store_filter *filter,
+                           kw_store_row_sink *sink, bool *ended_out)
+{
+    const struct kw_op *op = listing->op;
+    struct kw_store_reached *reached = &listing->reached;
+    bool goes_on = true;
+    *reached = (struct kw_store_reached){.position = filter->after};
+    filter->reached = reached;
+    while (goes_on) {
+        size_t before = listing->looked_at;
+        filter->after = reached->position;
+        enum kw_status status = engine->store->ops->list(engine->store, filter, sink, listing);
+        if (op->has_more) {
+            *ended_out = false;
+            return KW_OK;
+        }
+        if (status != KW_OK) {
+            return status;
+        }
+        listing->last = reached->position;
+        /* A page that is not full, with more behind it, was a long search already. */
+        bool is_full = listing->looked_at - before == filter->limit;
+        goes_on = !reached->ended && is_full && listing->looked_at < SCAN_MAX;
+    }
+    *ended_out = reached->ended;
+    return KW_OK;
+}
+
 static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
 {
     const struct kw_list_query *query = op->query;
     struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
-    struct kw_store_filter filter = {
-        .project = kw_project_by_number(op->project)->name,
-        .owner = query->owner,
-        .org_id = query->org_id,
-        .tag = query->tag,
-        .env = query->env,
-        .limit = query->limit < KW_STORE_LIST_MAX ? query->limit + 1 : KW_STORE_LIST_MAX,
-    };
-    bool exhausted = false;
-    while (!exhausted && !op->has_more && listing.looked_at < SCAN_MAX) {
-        size_t before = listing.looked_at;
-        filter.after = listing.last;
-        enum kw_status status = engine->store->ops->list(engine->store, &filter, list_sink, &listing);
-        if (status != KW_OK && !op->has_more) {
-            return kw__store_failed(&op->error, status);
-        }
-        exhausted = listing.looked_at - before < filter.limit;
-    }
-    op->has_more = op->has_more || !exhausted;
+    struct kw_store_filter filter = filter_of(op);
+    bool ended = false;
+    filter.order = query->order;
+    filter.after = query->after;
+    filter.limit = query->limit < KW_STORE_LIST_MAX ? query->limit + 1 : KW_STORE_LIST_MAX;
+    enum kw_status status = scan(engine, &listing, &filter, list_sink, &ended);
+    op->has_more = status == KW_OK && !ended;
     op->cursor = listing.last;
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+static enum kw_status count_sink(void *context, const struct kw_store_row *row)
+{
+    struct listing *listing = context;
+    listing->looked_at++;
+    listing->kept += wanted(listing->op->query, row->record, listing->now_ms);
     return KW_OK;
 }
 
@@ -152,19 +214,28 @@ static enum kw_status load_parents(struct kw_engine *engine, struct kw_bytes enc
     return status;
 }
 
+/* A status and a text are in no index: they are looked for in the records, as far as a list looks. */
+static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
+{
+    struct listing listing = {.op = op, .now_ms = op->now_ms};
+    struct kw_store_filter filter = filter_of(op);
+    enum kw_status status;
+    if (op->query->has_status || op->query->text.size > 0) {
+        status = scan(engine, &listing, &filter, count_sink, &op->is_exact);
+        op->count = listing.kept;
+    } else {
+        status = engine->store->ops->count_found(engine->store, &filter, &op->count, &op->is_exact);
+    }
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
 static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
 {
     uint8_t memory[2048];
     struct kw_arena arena;
     kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
     struct kw_found found = {.arena = &arena};
-    enum kw_status status = KW_E_NOT_FOUND;
-    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
-        struct kw_digest digest;
-        kw_digest_key(engine->digesters[i], op->key, &digest);
-        status = engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size),
-                                                    kw__found_sink, &found);
-    }
+    enum kw_status status = find_by_key(engine, op->key, kw__found_sink, &found);
     status = status == KW_OK ? kw__index_row(engine, &found.row) : status;
     status = status == KW_OK ? load_parents(engine, found.row.record) : status;
     kw_arena_reset(&arena);
@@ -179,8 +250,14 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
     case KW_OP_GET:
         op->status = run_get(engine, op);
         break;
+    case KW_OP_FIND:
+        op->status = run_find(engine, op);
+        break;
     case KW_OP_LIST:
         op->status = run_list(engine, op);
+        break;
+    case KW_OP_COUNT:
+        op->status = run_count(engine, op);
         break;
     default:
         op->status = run_load(engine, op);

@@ -126,9 +126,12 @@ static enum kw_status search_filter(struct kw_engine *engine, struct search *sea
         .org_id = where->org_id,
         .limit = KW_STORE_LIST_MAX,
     };
-    if (!lower(&search->writer->arena, where->tag, &filter.tag)) {
+    struct kw_bytes tag;
+    if (!lower(&search->writer->arena, where->tag, &tag)) {
         return search_failed(search, KW_E_MEMORY);
     }
+    filter.tags = &tag;
+    filter.tag_count = tag.size > 0 ? 1 : 0;
     size_t looked_at = 0;
     do {
         search->on_page = 0;
@@ -136,7 +139,7 @@ static enum kw_status search_filter(struct kw_engine *engine, struct search *sea
         if (status != KW_OK) {
             return search_failed(search, status);
         }
-        filter.after = search->last;
+        filter.after.id = search->last;
         looked_at += search->on_page;
         if (looked_at > LOOKED_AT_MAX) {
             return kw_refuse(&search->op->error, KW_CODE_TOO_MANY_KEYS, NULL,

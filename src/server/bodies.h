@@ -74,9 +74,22 @@ struct kw_empty_body {
     char nothing;
 };
 
+/* "-key_…", "1767225600000.key_…": room for 19 digits */
+#define KW_CURSOR_MAX (19 + 1 + KW_ID_TEXT_SIZE)
+
 struct kw_list_params {
-    struct kw_bytes owner, org_id, tag, env, status, text, cursor;
+    struct kw_bytes owner, org_id, env, policy, parent, last_four, status, text;
+    struct kw_bytes tags; /* with commas between them */
+    struct kw_bytes tag_mode;
+    struct kw_bytes sort, cursor;
+    int64_t created_after_ms, created_before_ms, expires_before_ms;
     int64_t limit;
+};
+
+/* One of the two. */
+struct kw_lookup_body {
+    struct kw_bytes key;
+    struct kw_bytes digest; /* hexadecimal */
 };
 
 #endif

@@ -79,6 +79,13 @@ static inline struct kw_request *kw__op_request(const struct kw_op *op)
     return op->context;
 }
 
+/* Ends the call where the operation failed; true when it did. Gives the operation back then. */
+bool kw__op_failed(struct kw_op *op);
+/* Writes a record from its encoding. */
+enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
+/* `done` of an operation whose result is one record: answers with it. */
+void kw__answer_record(struct kw_op *op);
+
 /* --- authentication (auth.c) --- */
 
 /* Sees to it that whoever asks may, then calls request->route's handler by way of `go_on`; else answers. */
@@ -91,6 +98,8 @@ KW_MUST_USE bool kw__bearer_token(struct kw_bytes header, struct kw_bytes *token
 
 void kw__keys_create(struct kw_request *request);
 void kw__keys_list(struct kw_request *request);
+void kw__keys_count(struct kw_request *request);
+void kw__keys_look_up(struct kw_request *request);
 void kw__keys_get(struct kw_request *request);
 void kw__keys_update(struct kw_request *request);
 void kw__keys_erase(struct kw_request *request);

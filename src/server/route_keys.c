@@ -7,8 +7,7 @@
 
 /* --- answers --- */
 
-/* Ends the call where the operation failed; true when it did. Gives the operation back then. */
-static bool has_failed(struct kw_op *op)
+bool kw__op_failed(struct kw_op *op)
 {
     if (op->status == KW_OK) {
         return false;
@@ -59,9 +58,9 @@ void kw__finish_change(struct kw_request *request, enum kw_status status)
                     "The change was made, but its result could not be shown: read the key before going on.");
 }
 
-static void answer_record(struct kw_op *op)
+void kw__answer_record(struct kw_op *op)
 {
-    if (has_failed(op)) {
+    if (kw__op_failed(op)) {
         return;
     }
     struct kw_request *request = kw__op_request(op);
@@ -111,7 +110,7 @@ static void answer_shown_already(struct kw_op *op)
 /* The one answer that a full key leaves by (DESIGN, invariant 1). */
 static void answer_new_key(struct kw_op *op)
 {
-    if (has_failed(op)) {
+    if (kw__op_failed(op)) {
         return;
     }
     if (op->is_replay) {
@@ -134,50 +133,13 @@ static void answer_new_key(struct kw_op *op)
 
 static void answer_nothing(struct kw_op *op)
 {
-    if (has_failed(op)) {
+    if (kw__op_failed(op)) {
         return;
     }
     struct kw_request *request = kw__op_request(op);
     kw_op_deinit(op);
     request->call->status = 204;
     kw__finish(request);
-}
-
-static void write_next_cursor(struct kw_json_writer *writer, const struct kw_op *op)
-{
-    char cursor[KW_ID_TEXT_SIZE];
-    if (op->has_more) {
-        kw_id_format(&op->cursor, cursor);
-        kw_json_name(writer, "nextCursor");
-        kw_json_string(writer, kw_bytes_of(cursor, sizeof cursor));
-    }
-}
-
-static void answer_list(struct kw_op *op)
-{
-    if (has_failed(op)) {
-        return;
-    }
-    struct kw_request *request = kw__op_request(op);
-    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
-    struct kw_bytes rest = kw_buffer_bytes(&op->result);
-    struct kw_bytes encoding;
-    enum kw_status status = KW_OK;
-    kw_json_begin_object(&writer);
-    kw_json_name(&writer, "items");
-    kw_json_begin_array(&writer);
-    while (status == KW_OK && kw_op_next(&rest, &encoding)) {
-        status = kw__write_record(&writer, encoding, op->now_ms);
-    }
-    kw_json_end_array(&writer);
-    write_next_cursor(&writer, op);
-    kw_json_end_object(&writer);
-    kw_op_deinit(op);
-    if (status != KW_OK) {
-        kw__finish_code(request, KW_CODE_STORE_CORRUPT, "The store holds a damaged record.");
-        return;
-    }
-    kw__finish_written(request);
 }
 
 /* --- requests --- */
@@ -278,7 +240,7 @@ void kw__keys_create(struct kw_request *request)
 
 void kw__keys_get(struct kw_request *request)
 {
-    struct kw_op *op = begin_on_key(request, KW_OP_GET, answer_record);
+    struct kw_op *op = begin_on_key(request, KW_OP_GET, kw__answer_record);
     if (op != NULL) {
         submit(request, op);
     }
@@ -287,7 +249,7 @@ void kw__keys_get(struct kw_request *request)
 void kw__keys_update(struct kw_request *request)
 {
     const struct kw_key_body *body = request->body;
-    struct kw_op *op = begin_on_key(request, KW_OP_UPDATE, answer_record);
+    struct kw_op *op = begin_on_key(request, KW_OP_UPDATE, kw__answer_record);
     if (op != NULL) {
         op->params = &body->params;
         submit(request, op);
@@ -309,7 +271,7 @@ void kw__keys_rotate(struct kw_request *request)
 static void submit_with_reason(struct kw_request *request, enum kw_op_kind kind)
 {
     const struct kw_reason_body *body = request->body;
-    struct kw_op *op = begin_on_key(request, kind, answer_record);
+    struct kw_op *op = begin_on_key(request, kind, kw__answer_record);
     if (op != NULL) {
         op->reason = body->reason;
         submit(request, op);
@@ -328,7 +290,7 @@ void kw__keys_disable(struct kw_request *request)
 
 void kw__keys_enable(struct kw_request *request)
 {
-    struct kw_op *op = begin_on_key(request, KW_OP_ENABLE, answer_record);
+    struct kw_op *op = begin_on_key(request, KW_OP_ENABLE, kw__answer_record);
     if (op != NULL) {
         submit(request, op);
     }
@@ -338,65 +300,6 @@ void kw__keys_erase(struct kw_request *request)
 {
     struct kw_op *op = begin_on_key(request, KW_OP_ERASE, answer_nothing);
     if (op != NULL) {
-        submit(request, op);
-    }
-}
-
-/* Tags are kept in lower case, so that is how they are looked for. */
-static enum kw_status lower_tag(struct kw_arena *arena, struct kw_bytes tag, struct kw_bytes *tag_out,
-                                struct kw_error *error)
-{
-    uint8_t *text = kw_arena_take(arena, tag.size);
-    if (text == NULL) {
-        return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
-    }
-    for (size_t i = 0; i < tag.size; i++) {
-        text[i] = tag.data[i] >= 'A' && tag.data[i] <= 'Z' ? tag.data[i] | 0x20 : tag.data[i];
-    }
-    *tag_out = kw_bytes_of(text, tag.size);
-    return KW_OK;
-}
-
-static enum kw_status make_list_query(const struct kw_request *request, struct kw_list_query *query,
-                                      struct kw_error *error)
-{
-    const struct kw_list_params *params = request->query;
-    *query = (struct kw_list_query){
-        .owner = params->owner,
-        .org_id = params->org_id,
-        .env = params->env,
-        .has_status = params->status.size > 0,
-        .text = params->text,
-        .limit = (size_t)params->limit,
-    };
-    if (query->has_status && !kw_key_status_of_name(params->status, &query->status)) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "status", "is not a status");
-    }
-    if (params->env.size > 0 && kw_project_environment(request->project, params->env) == NULL) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
-    }
-    if (params->cursor.size > 0 && !kw_id_parse(params->cursor, &query->after)) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "cursor",
-                         "is not one that this list gave: use nextCursor of the answer before, or start without");
-    }
-    return lower_tag(&request->call->arena, params->tag, &query->tag, error);
-}
-
-void kw__keys_list(struct kw_request *request)
-{
-    struct kw_error error;
-    struct kw_list_query *query = kw_arena_take(&request->call->arena, sizeof *query);
-    if (query == NULL) {
-        kw__finish_no_memory(request);
-        return;
-    }
-    if (make_list_query(request, query, &error) != KW_OK) {
-        kw__finish_error(request, &error);
-        return;
-    }
-    struct kw_op *op = kw__op_begin(request, KW_OP_LIST, answer_list);
-    if (op != NULL) {
-        op->query = query;
         submit(request, op);
     }
 }

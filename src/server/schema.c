@@ -149,14 +149,9 @@ static enum kw_status bind_integer(struct binder *binder, const struct kw_field 
 static enum kw_status bind_time(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
                                 uint8_t *out)
 {
-    int64_t time_ms;
-    if (token->type != KW_JSON_STRING || !kw_time_parse(token->text, &time_ms)) {
-        return refuse(binder, "must be a time that exists, such as \"2031-01-31T12:00:00Z\"");
-    }
-    /* 0 says "none" to the core; the first millisecond of 1970 must not come to mean "never". */
-    time_ms = time_ms == 0 ? 1 : time_ms;
-    memcpy(out + field->offset, &time_ms, sizeof time_ms);
-    return KW_OK;
+    /* What is no string is no time either: an empty text is refused as one. */
+    struct kw_bytes text = token->type == KW_JSON_STRING ? token->text : (struct kw_bytes){NULL, 0};
+    return kw__schema_time(text, (int64_t *)(void *)(out + field->offset), binder->error);
 }
 
 static enum kw_status bind_duration(struct binder *binder, const struct kw_field *field,

@@ -77,8 +77,8 @@ KW_MUST_USE enum kw_status kw_schema_bind_json(const struct kw_schema *schema, s
                                                struct kw_arena *arena, void *out, struct kw_error *error_out);
 
 /*
- * Binds a query string (application/x-www-form-urlencoded, so '+' is a space). Only texts and integers occur in
- * queries. Fails as above, but for INVALID_JSON.
+ * Binds a query string (application/x-www-form-urlencoded, so '+' is a space). Only texts, integers and times
+ * occur in queries. Fails as above, but for INVALID_JSON.
  */
 KW_MUST_USE enum kw_status kw_schema_bind_query(const struct kw_schema *schema, struct kw_bytes query,
                                                 struct kw_arena *arena, void *out, struct kw_error *error_out);

@@ -39,4 +39,7 @@ KW_MUST_USE enum kw_status kw__schema_text(const struct kw_field *field, struct 
 KW_MUST_USE enum kw_status kw__schema_integer(const struct kw_field *field, bool is_whole, int64_t value,
                                               int64_t *value_out, struct kw_error *error_out);
 
+/* Names no field. */
+KW_MUST_USE enum kw_status kw__schema_time(struct kw_bytes text, int64_t *time_ms_out, struct kw_error *error_out);
+
 #endif

@@ -61,6 +61,9 @@ static enum kw_status bind_value(const struct kw_field *field, struct kw_bytes t
         bool is_whole = kw_bytes_to_u64(text, &value) && value <= INT64_MAX;
         return kw__schema_integer(field, is_whole, (int64_t)value, member, error_out);
     }
+    if (field->kind == KW_FIELD_TIME) {
+        return kw__schema_time(text, member, error_out);
+    }
     return kw__schema_text(field, text, arena, member, error_out);
 }
 

@@ -1,6 +1,7 @@
 #include "server/schema_parts.h"
 
 #include "base/error.h"
+#include "base/time.h"
 #include "core/key.h"
 #include "core/scope.h"
 
@@ -181,5 +182,17 @@ enum kw_status kw__schema_integer(const struct kw_field *field, bool is_whole, i
                          (long long)field->low, (long long)field->high);
     }
     *value_out = value;
+    return KW_OK;
+}
+
+enum kw_status kw__schema_time(struct kw_bytes text, int64_t *time_ms_out, struct kw_error *error_out)
+{
+    int64_t time_ms;
+    if (!kw_time_parse(text, &time_ms)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                         "must be a time that exists, such as \"2031-01-31T12:00:00Z\"");
+    }
+    /* 0 says "none" to the core; the first millisecond of 1970 must not come to mean "never". */
+    *time_ms_out = time_ms == 0 ? 1 : time_ms;
     return KW_OK;
 }

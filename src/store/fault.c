@@ -62,6 +62,13 @@ static enum kw_status count(struct kw_store *store, struct kw_bytes project, uin
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->count(inner, project, count_out);
 }
 
+static enum kw_status count_found(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
+                                  bool *exact_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->count_found(inner, filter, count_out, exact_out);
+}
+
 static enum kw_status commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
 {
     struct fault *fault = (struct fault *)store;
@@ -159,6 +166,7 @@ static const struct kw_store_ops fault_ops = {
     .list = list,
     .changes = changes,
     .count = count,
+    .count_found = count_found,
     .commit = commit,
     .setting = setting,
     .audit_query = audit_query,

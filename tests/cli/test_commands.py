@@ -195,6 +195,61 @@ def test_list_filters_and_pages(folder):
     each_way(folder, story)
 
 
+def test_list_by_everything(folder):
+    def story(world):
+        tags = [['red'], ['blue'], ['red', 'blue'], []]
+        records = []
+        for number in range(8):
+            more = [word for tag in tags[number % 4] for word in ('--tag', tag)]
+            more += ['--expires-at', f'20{60 - number}-01-01T00:00:00Z'] if number % 2 else []
+            records.append(created(world, '--owner', f'user:{number % 2}', '--name', f'key {number}', *more)[1])
+        told = []
+        for arguments, numbers in (
+                (['--tag', 'red', '--tag', 'blue'], [0, 1, 2, 4, 5, 6]), (['--tag', 'red,blue', '--tag-mode', 'all'], [2, 6]),
+                (['--sort', '-createdAt', '--all', '--limit', '3'], [7, 6, 5, 4, 3, 2, 1, 0]),
+                (['--sort', 'expiresAt'], [7, 5, 3, 1]), (['--expires-before', '2056-01-01T00:00:00Z'], [7, 5]),
+                (['--sort', 'expiresAt', '--all', '--limit', '1'], [7, 5, 3, 1]),
+                (['--last-four', records[3]['lastFour']], [3]), (['--created-after', '2031-01-01T00:00:00Z'], []),
+                (['--created-before', '2031-01-01T00:00:00Z', '--owner', 'user:1'], [1, 3, 5, 7]),
+                (['--parent', records[0]['id']], []), (['--policy', 'none'], [])):
+            done = world.run('list', '--json', *arguments, code=0)
+            check_equal([item['name'] for item in json.loads(done.out)['items']], [f'key {number}' for number in numbers])
+            if '--sort' not in arguments:
+                check_equal(world.run('list', '--count', *arguments, code=0).out, f'{len(numbers)}\n')
+                counted = json.loads(world.run('list', '--count', '--json', *arguments, code=0).out)
+                check_equal(counted, {'count': len(numbers), 'atLeast': False})
+        for arguments in (['--limit', '3'], ['--all'], ['--cursor', records[0]['id']], ['--sort', 'createdAt']):
+            check_in(arguments[0], world.run('list', '--count', *arguments, code=2).err)
+        return told
+
+    each_way(folder, story)
+
+
+def test_find(folder):
+    def story(world):
+        key, record = created(world, '--owner', 'user:1', '--name', 'found')
+        path = os.path.join(folder, f'key-{world.way}')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(key + '\n')
+        shown = world.run('show', record['id'], code=0).out
+        for done in (world.run('find', stdin=key, code=0), world.run('find', '-', stdin=key + '\n', code=0),
+                     world.run('find', '--key-file', path, code=0)):
+            check_equal(done.out, shown)
+        check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out), record)
+        world.run('revoke', record['id'], code=0)
+        check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out)['status'], 'revoked')
+        told = []
+        for arguments, part in ((['--digest', 'a' * 64], 'KEY_NOT_FOUND'), (['--digest', 'abc'], 'digest')):
+            done = world.run('find', '--json', *arguments, code=2)
+            check_in(part, done.err)
+            told.append(done.err)
+        check_in('not from the command line', world.run('find', record['id'], code=2).err)
+        check_in('KEY_NOT_FOUND', world.run('find', '--json', stdin='sk_live_nobody', code=2).err)
+        return told
+
+    each_way(folder, story)
+
+
 def paged(world):
     first = world.run('list', '--limit', '3', code=0)
     check(len(first.out.splitlines()) == 4, first)
@@ -333,7 +388,8 @@ def test_refusals_name_the_field(folder):
                 (['show', 'key_01J9ZV3T5K8W2Q7R4M6N0PXYBC'], 'KEY_NOT_FOUND'),
                 (['show', record['id'], '--project', 'keyward'], 'KEY_NOT_FOUND'),
                 (['list', '--limit', '0'], 'limit'), (['list', '--status', 'tired'], 'status'),
-                (['list', '--cursor', 'x'], 'cursor')):
+                (['list', '--cursor', 'x'], 'cursor'), (['list', '--sort', 'name'], 'sort'),
+                (['list', '--tag', 'a,,b'], 'tag'), (['list', '--count', '--last-four', 'abc'], 'lastFour')):
             done = world.run(*arguments, code=2)
             check(part in done.err and done.out == '', f'{arguments}: {done}')
             as_json = world.run(*arguments, '--json', code=2)

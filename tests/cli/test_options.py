@@ -7,7 +7,7 @@ import sys
 
 from support import KEY, PROGRAM, Terminal, check, check_equal, check_in, main, run
 
-KEY_COMMANDS = ('create', 'list', 'show', 'update', 'verify', 'enable', 'disable', 'revoke', 'rotate', 'erase')
+KEY_COMMANDS = ('create', 'list', 'show', 'find', 'update', 'verify', 'enable', 'disable', 'revoke', 'rotate', 'erase')
 COMMANDS = ('serve', *KEY_COMMANDS, 'generate', 'version', 'help')
 ID = 'key_01J9ZV3T5K8W2Q7R4M6N0PXYBC'
 
@@ -110,6 +110,8 @@ def test_wrong_options(_):
             (['show', ID.lower(), '--data', 'x'], 'is not the id of a key'),
             (['list', '--data', 'x', '--url', 'http://x'], '--url and --data exclude each other'),
             (['verify', '-', '--key-file', 'x'], "--key-file and '-' exclude each other"),
+            (['find', '--digest', 'a', '--key-file', 'x'], 'give a key or --digest, not both'),
+            (['list', '--count', '--all'], '--count and --all exclude each other'),
             (['serve', '--loops', '1000'], '--loops must be a whole number from 1 to 64'),
             (['serve', '--idle-timeout', '5'], '--idle-timeout must be a duration'),
             (['serve', '--log-level', 'loud'], '--log-level must be debug, info, warn or error'),

@@ -13,6 +13,7 @@
     X(any_bytes_and_the_largest_sizes_come_back) \
     X(what_is_not_there_is_not_found) \
     X(a_change_replaces_the_row) \
+    X(a_change_of_one_field_is_found_by_it) \
     X(a_list_is_in_order_of_ids) \
     X(a_list_goes_on_after_an_id) \
     X(a_tombstone_is_found_by_digest_and_changes_only) \
@@ -39,6 +40,8 @@
     X(settings_are_kept_and_removed) \
     /* filters.c */ \
     X(every_filter_agrees_with_a_plain_search) \
+    X(a_filter_that_cannot_be_is_refused) \
+    X(a_cursor_stays_right_while_rows_are_added) \
     X(audit_filters_agree_with_a_plain_search) \
     X(pruning_agrees_with_a_plain_search) \
     /* logs.c */ \

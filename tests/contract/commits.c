@@ -124,7 +124,8 @@ static void check_row_2_left_no_trace(struct contract *c)
     struct contract_rows rows = contract_rows(c);
     struct contract_audits audits = contract_audits(c);
     struct contract_events events = contract_events(c);
-    struct kw_store_filter by_tag = {.project = KW_BYTES("default"), .tag = KW_BYTES("ci"), .limit = ALL};
+    struct kw_store_filter by_tag = {
+        .project = KW_BYTES("default"), .tags = &KW_BYTES("ci"), .tag_count = 1, .limit = ALL};
     struct kw_id id_2 = contract_id(2);
     struct kw_store_audit_filter of_key_2 = {.key_id = id_2, .limit = ALL};
     size_t size = 0;
@@ -213,7 +214,8 @@ void a_conflict_in_a_crowd_of_batches_stays_alone(struct contract *c)
     struct contract_rows rows = contract_rows(c);
     struct contract_audits audits = contract_audits(c);
     struct contract_events handed_out = contract_events(c);
-    struct kw_store_filter by_tag = {.project = KW_BYTES("default"), .tag = KW_BYTES("crowd"), .limit = ALL};
+    struct kw_store_filter by_tag = {
+        .project = KW_BYTES("default"), .tags = &KW_BYTES("crowd"), .tag_count = 1, .limit = ALL};
     uint64_t count = 0;
     CHECK_STATUS(c->t, c->store->ops->list(c->store, &by_tag, contract_keep_row, &rows), KW_OK);
     CHECK_STATUS(c->t,

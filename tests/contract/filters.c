@@ -1,12 +1,18 @@
 /* Lists and audit queries by every filter, against a search through an array that cannot be wrong. */
 #include "contract/behaviours.h"
 
+#include "base/bytes.h"
 #include "core/record.h"
 
 #define ROW_COUNT 120
 #define CHANGE_COUNT 60
 #define LINE_COUNT 120
-#define QUERY_COUNT 60
+#define QUERY_COUNT 150
+#define TAGS_AT_MOST 3
+#define PARENT_COUNT 4
+#define EXPIRY_COUNT 9 /* the first is none */
+#define FIRST_MS INT64_C(1700000000000)
+#define STEP_MS 1000
 #define MOMENT_COUNT 50
 #define MOMENT_MS 700 /* lines come in disorder by much more than two moments */
 
@@ -16,6 +22,8 @@ static const char *const owners[] = {"", "user:1", "user:2", "team:1", "service:
 static const char *const orgs[] = {"", "acme", "globex"};
 static const char *const tags[] = {"", "a", "ab", "b", "billing", "c"};
 static const char *const tag_sets[] = {"", "a", "ab", "a,ab", "b,billing", "a,b,c", "a,ab,b,billing,c"};
+static const char *const policies[] = {"", "internal", "partner"};
+static const char *const last_fours[] = {"", "Zz09", "zZ09", "0000"};
 static const char *const actors[] = {"", "root", "key_1", "system"};
 static const char *const actions[] = {"", "key.created", "key.revoked"};
 
@@ -27,14 +35,39 @@ static struct kw_bytes draw(struct contract *c, const char *const *texts, size_t
     return kw_bytes_of_text(texts[first + test_random_below(c->t, count - first)]);
 }
 
+/* Several rows are made in one millisecond, so that a range of times may part neighbours, and may not. */
+static struct kw_id id_of(uint64_t number)
+{
+    struct kw_id id = contract_id(number);
+    int64_t time_ms = FIRST_MS + (int64_t)(number / 3) * STEP_MS;
+    for (size_t i = 6; i-- > 0; time_ms >>= 8) {
+        id.bytes[i] = (uint8_t)time_ms;
+    }
+    return id;
+}
+
+static int64_t draw_created(struct contract *c)
+{
+    return test_random_below(c->t, 2) == 0
+               ? 0
+               : FIRST_MS - STEP_MS + (int64_t)test_random_below(c->t, ROW_COUNT / 3 * STEP_MS + 3 * STEP_MS);
+}
+
 static struct kw_store_put random_put(struct contract *c, uint64_t number, uint64_t replaces)
 {
     struct kw_store_put put = contract_put(c, number, replaces);
+    uint64_t parent = test_random_below(c->t, PARENT_COUNT + 2);
+    put.row.id = id_of(number);
     put.row.project = DRAW(c, projects, 1);
     put.row.env = DRAW(c, envs, 1);
     put.row.owner = DRAW(c, owners, 1);
     put.row.org_id = DRAW(c, orgs, 0);
     put.row.tags = contract_tags(c, tag_sets[test_random_below(c->t, KW_COUNT_OF(tag_sets))]);
+    put.row.policy = DRAW(c, policies, 0);
+    put.row.parent_id = parent > PARENT_COUNT ? (struct kw_id){0} : id_of(parent + 1);
+    const char *last_four = last_fours[1 + test_random_below(c->t, KW_COUNT_OF(last_fours) - 1)];
+    memcpy(put.row.last_four, last_four, sizeof put.row.last_four);
+    put.row.expires_at_ms = (int64_t)test_random_below(c->t, EXPIRY_COUNT) * STEP_MS;
     put.row.erased = test_random_below(c->t, 8) == 0;
     return put;
 }
@@ -80,35 +113,135 @@ static bool is_wanted(struct kw_bytes wanted, struct kw_bytes text)
     return wanted.size == 0 || kw_bytes_equal(wanted, text);
 }
 
-static bool row_matches(const struct kw_store_filter *filter, const struct kw_store_row *row)
+static bool tags_match(const struct kw_store_filter *filter, const struct kw_store_row *row)
 {
-    return !row->erased && is_wanted(filter->project, row->project) && is_wanted(filter->owner, row->owner) &&
-           is_wanted(filter->org_id, row->org_id) && is_wanted(filter->env, row->env) &&
-           (filter->tag.size == 0 || has_tag(&row->tags, filter->tag));
+    bool any = false;
+    bool all = true;
+    for (size_t i = 0; i < filter->tag_count; i++) {
+        bool has = has_tag(&row->tags, filter->tags[i]);
+        any = any || has;
+        all = all && has;
+    }
+    return filter->tag_count == 0 || (filter->all_tags ? all : any);
 }
 
-/* Pages through the filter to its end, and finds in `rows` what must come, in order. */
+/* The row's number gives the time it was made, whatever its id says. */
+static bool row_matches(const struct kw_store_filter *filter, const struct kw_store_row *rows, size_t number)
+{
+    const struct kw_store_row *row = &rows[number];
+    int64_t created_ms = FIRST_MS + (int64_t)(number / 3) * STEP_MS;
+    bool any_parent = contract_id_equal(filter->parent_id, (struct kw_id){0});
+    if (filter->created_from_ms != 0 && created_ms < filter->created_from_ms) {
+        return false;
+    }
+    if (filter->created_until_ms != 0 && created_ms >= filter->created_until_ms) {
+        return false;
+    }
+    if (filter->expires_before_ms != 0 &&
+        (row->expires_at_ms == 0 || row->expires_at_ms >= filter->expires_before_ms)) {
+        return false;
+    }
+    return !row->erased && is_wanted(filter->project, row->project) && is_wanted(filter->owner, row->owner) &&
+           is_wanted(filter->org_id, row->org_id) && is_wanted(filter->env, row->env) &&
+           is_wanted(filter->policy, row->policy) &&
+           is_wanted(filter->last_four, kw_bytes_of(row->last_four, sizeof row->last_four)) &&
+           (any_parent || contract_id_equal(filter->parent_id, row->parent_id)) && tags_match(filter, row);
+}
+
+/* The numbers of what must come, in order: sorted by the dullest of methods. */
+static size_t search_plainly(const struct kw_store_filter *filter, const struct kw_store_row *rows,
+                             size_t found[ROW_COUNT])
+{
+    size_t count = 0;
+    for (size_t number = 1; number < ROW_COUNT; number++) {
+        bool has_place = filter->order != KW_ORDER_EXPIRES || rows[number].expires_at_ms > 0;
+        if (!has_place || !row_matches(filter, rows, number)) {
+            continue;
+        }
+        size_t at = count++;
+        for (; at > 0; at--) {
+            bool goes_before =
+                filter->order == KW_ORDER_CREATED_BACK ||
+                (filter->order == KW_ORDER_EXPIRES && rows[number].expires_at_ms < rows[found[at - 1]].expires_at_ms);
+            if (!goes_before) {
+                break;
+            }
+            found[at] = found[at - 1];
+        }
+        found[at] = number;
+    }
+    return count;
+}
+
+/* Pages through the filter to its end, with and without saying how far it came, and counts. */
 static void check_filter(struct contract *c, struct kw_store_filter filter, const struct kw_store_row *rows)
 {
-    size_t at = 1;
-    size_t page_count = 0;
-    do {
+    size_t expected[ROW_COUNT];
+    size_t expected_count = search_plainly(&filter, rows, expected);
+    size_t at = 0;
+    struct kw_store_reached reached = {.ended = false};
+    filter.reached = test_random_below(c->t, 2) == 0 ? &reached : NULL;
+    for (bool has_more = true; has_more;) {
         struct contract_rows page = contract_rows(c);
-        CHECK_STATUS(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &page), KW_OK);
-        CHECK(c->t, page.count <= filter.limit);
+        REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &page));
+        REQUIRE(c->t, page.count <= filter.limit && page.count <= expected_count - at);
         for (size_t i = 0; i < page.count; i++, at++) {
-            while (at < ROW_COUNT && !row_matches(&filter, &rows[at])) {
-                at++;
-            }
-            REQUIRE(c->t, at < ROW_COUNT);
-            contract_check_row(c, &page.items[i], &rows[at]);
+            contract_check_row(c, &page.items[i], &rows[expected[at]]);
         }
-        page_count = page.count;
-        filter.after = page.count > 0 ? page.items[page.count - 1].id : filter.after;
-    } while (page_count == filter.limit);
-    for (; at < ROW_COUNT; at++) {
-        CHECK(c->t, !row_matches(&filter, &rows[at]));
+        has_more = page.count == filter.limit;
+        if (filter.reached != NULL) {
+            CHECK(c->t, page.count == filter.limit || reached.ended);
+            has_more = !reached.ended;
+            filter.after = reached.position;
+        } else if (page.count > 0) {
+            const struct kw_store_row *last = &page.items[page.count - 1];
+            filter.after = (struct kw_position){last->id, last->expires_at_ms};
+        }
     }
+    CHECK_I64(c->t, at, expected_count);
+    uint64_t count = ROW_COUNT + 1;
+    bool is_exact = false;
+    filter.order = KW_ORDER_CREATED;
+    REQUIRE_OK(c->t, c->store->ops->count_found(c->store, &filter, &count, &is_exact));
+    CHECK_I64(c->t, count, search_plainly(&filter, rows, expected));
+    CHECK(c->t, is_exact);
+}
+
+/* Each member is left out half of the time, so that all combinations come about. */
+static struct kw_store_filter random_filter(struct contract *c, struct kw_bytes wanted_tags[TAGS_AT_MOST])
+{
+    enum kw_order order = (enum kw_order)test_random_below(c->t, 3);
+    struct kw_store_filter filter = {.project = DRAW(c, projects, order == KW_ORDER_EXPIRES),
+                                     .tags = wanted_tags,
+                                     .all_tags = test_random_below(c->t, 2) == 0,
+                                     .created_from_ms = draw_created(c),
+                                     .created_until_ms = draw_created(c),
+                                     .order = order,
+                                     .limit = 1 + test_random_below(c->t, 40)};
+    const struct {
+        struct kw_bytes *member;
+        const char *const *texts;
+        size_t count;
+    } texts[] = {{&filter.owner, owners, KW_COUNT_OF(owners)},
+                 {&filter.org_id, orgs, KW_COUNT_OF(orgs)},
+                 {&filter.env, envs, KW_COUNT_OF(envs)},
+                 {&filter.policy, policies, KW_COUNT_OF(policies)},
+                 {&filter.last_four, last_fours, KW_COUNT_OF(last_fours)}};
+    for (size_t i = 0; i < KW_COUNT_OF(texts); i++) {
+        *texts[i].member =
+            test_random_below(c->t, 4) > 0 ? (struct kw_bytes){NULL, 0} : draw(c, texts[i].texts, 1, texts[i].count);
+    }
+    filter.tag_count = test_random_below(c->t, 2) == 0 ? 0 : test_random_below(c->t, TAGS_AT_MOST + 1);
+    for (size_t i = 0; i < filter.tag_count; i++) {
+        wanted_tags[i] = DRAW(c, tags, 1);
+    }
+    if (test_random_below(c->t, 4) == 0) {
+        filter.parent_id = id_of(1 + test_random_below(c->t, PARENT_COUNT + 1));
+    }
+    if (test_random_below(c->t, 3) == 0) {
+        filter.expires_before_ms = (int64_t)test_random_below(c->t, EXPIRY_COUNT + 1) * STEP_MS + 1;
+    }
+    return filter;
 }
 
 void every_filter_agrees_with_a_plain_search(struct contract *c)
@@ -116,29 +249,109 @@ void every_filter_agrees_with_a_plain_search(struct contract *c)
     struct kw_store_row *rows = kw_arena_take_array(&c->arena, ROW_COUNT, sizeof *rows);
     REQUIRE(c->t, rows != NULL && fill(c, rows));
     for (size_t i = 0; i < QUERY_COUNT; i++) {
-        struct kw_store_filter filter = {.project = DRAW(c, projects, 0),
-                                         .owner = DRAW(c, owners, 0),
-                                         .org_id = DRAW(c, orgs, 0),
-                                         .tag = DRAW(c, tags, 0),
-                                         .env = DRAW(c, envs, 0),
-                                         .limit = 1 + test_random_below(c->t, 40)};
-        check_filter(c, filter, rows);
+        struct kw_bytes wanted_tags[TAGS_AT_MOST];
+        check_filter(c, random_filter(c, wanted_tags), rows);
     }
-    /* Each filter by itself. */
+    /* Each filter by itself, in every order. */
+    const struct kw_bytes two[] = {KW_BYTES("ab"), KW_BYTES("billing")};
+    const struct kw_bytes shop = KW_BYTES("shop");
     const struct kw_store_filter single[] = {
-        {.limit = 7},
-        {.project = KW_BYTES("shop"), .limit = 7},
-        {.project = KW_BYTES("shop"), .env = KW_BYTES("test"), .limit = 7},
-        {.project = KW_BYTES("shop"), .owner = KW_BYTES("team:1"), .limit = 7},
-        {.project = KW_BYTES("shop"), .org_id = KW_BYTES("globex"), .limit = 7},
-        {.project = KW_BYTES("shop"), .tag = KW_BYTES("ab"), .limit = 7},
-        {.owner = KW_BYTES("user:2"), .limit = 7},
-        {.org_id = KW_BYTES("acme"), .limit = 7},
-        {.tag = KW_BYTES("c"), .limit = 7},
-        {.env = KW_BYTES("live"), .limit = 7},
+        {.project = shop},
+        {.project = shop, .env = KW_BYTES("test")},
+        {.project = shop, .owner = KW_BYTES("team:1")},
+        {.project = shop, .org_id = KW_BYTES("globex")},
+        {.project = shop, .org_id = KW_BYTES("globex"), .owner = KW_BYTES("user:2")},
+        {.project = shop, .tags = two, .tag_count = 1},
+        {.project = shop, .tags = two, .tag_count = 2},
+        {.project = shop, .tags = two, .tag_count = 2, .all_tags = true},
+        {.project = shop, .policy = KW_BYTES("internal")},
+        {.project = shop, .last_four = KW_BYTES("Zz09")},
+        {.project = shop, .parent_id = id_of(1)},
+        {.project = shop, .created_from_ms = FIRST_MS + 10 * STEP_MS},
+        {.project = shop, .created_until_ms = FIRST_MS + 10 * STEP_MS},
+        {.project = shop, .created_until_ms = INT64_MAX},
+        {.project = shop, .created_from_ms = INT64_MAX},
+        {.project = shop, .expires_before_ms = 3 * STEP_MS},
+        {.project = shop, .expires_before_ms = INT64_MAX},
+        {.project = {NULL, 0}},
+        {.owner = KW_BYTES("user:2")},
+        {.org_id = KW_BYTES("acme")},
+        {.tags = two, .tag_count = 1},
+        {.env = KW_BYTES("live")},
     };
     for (size_t i = 0; i < KW_COUNT_OF(single); i++) {
-        check_filter(c, single[i], rows);
+        for (int order = KW_ORDER_CREATED; order <= KW_ORDER_EXPIRES; order++) {
+            struct kw_store_filter filter = single[i];
+            filter.order = (enum kw_order)order;
+            filter.limit = 7;
+            if (filter.project.size > 0 || order != KW_ORDER_EXPIRES) {
+                check_filter(c, filter, rows);
+            }
+        }
+    }
+}
+
+void a_filter_that_cannot_be_is_refused(struct contract *c)
+{
+    struct kw_bytes many[KW_TAG_COUNT_MAX + 1];
+    for (size_t i = 0; i < KW_COUNT_OF(many); i++) {
+        many[i] = contract_format(c, "tag%u", (unsigned)i);
+    }
+    const struct {
+        struct kw_store_filter filter;
+        enum kw_status expected;
+        bool may_count;
+    } cases[] = {
+        {{.last_four = KW_BYTES("abc"), .limit = 1}, KW_E_INVALID, false},
+        {{.last_four = KW_BYTES("abcde"), .limit = 1}, KW_E_INVALID, false},
+        {{.tags = many, .tag_count = KW_COUNT_OF(many), .limit = 1}, KW_E_LIMIT, false},
+        {{.tags = many, .tag_count = KW_TAG_COUNT_MAX, .limit = 1}, KW_OK, true},
+        {{.order = KW_ORDER_EXPIRES, .limit = 1}, KW_E_INVALID, true},
+        {{.limit = 0}, KW_E_LIMIT, true},
+        {{.limit = KW_STORE_LIST_MAX + 1}, KW_E_LIMIT, true},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        struct contract_rows rows = contract_rows(c);
+        uint64_t count = 0;
+        bool is_exact = false;
+        const struct kw_store_ops *ops = c->store->ops;
+        CHECK_STATUS(c->t, ops->list(c->store, &cases[i].filter, contract_keep_row, &rows), cases[i].expected);
+        CHECK_STATUS(c->t, ops->count_found(c->store, &cases[i].filter, &count, &is_exact),
+                     cases[i].may_count ? KW_OK : cases[i].expected);
+    }
+}
+
+/* Two pages of each order with rows put in between: what was there comes once each, and nothing is missed. */
+void a_cursor_stays_right_while_rows_are_added(struct contract *c)
+{
+    for (int order = KW_ORDER_CREATED; order <= KW_ORDER_EXPIRES; order++) {
+        struct contract_rows listed = contract_rows(c);
+        struct kw_bytes org = contract_format(c, "org%d", order);
+        uint64_t base = 1000 * (uint64_t)(order + 1);
+        struct kw_store_filter filter = {
+            .project = KW_BYTES("default"), .org_id = org, .order = (enum kw_order)order, .limit = 2};
+        for (uint64_t i = 0; i < 8; i++) {
+            /* The order of expiry is not that of ids; some are equal. Four are there at first. */
+            struct kw_store_put put = contract_put(c, base + 10 * (i < 4 ? i : 7 - i) + (i < 4 ? 0 : 5), 0);
+            put.row.org_id = org;
+            put.row.expires_at_ms = 100 + (int64_t)(i * 7 % 4);
+            REQUIRE_OK(c->t, contract_commit_put(c, put));
+            if (i == 3 || i == 5 || i == 7) {
+                REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
+                REQUIRE(c->t, listed.count > 0);
+                const struct kw_store_row *last = &listed.items[listed.count - 1];
+                filter.after = (struct kw_position){last->id, last->expires_at_ms};
+            }
+        }
+        filter.limit = 100;
+        REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
+        for (uint64_t number = base; number < base + 40; number += 10) {
+            size_t times = 0;
+            for (size_t i = 0; i < listed.count; i++) {
+                times += contract_id_equal(listed.items[i].id, contract_id(number));
+            }
+            CHECK_I64(c->t, times, 1);
+        }
     }
 }
 

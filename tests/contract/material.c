@@ -202,6 +202,7 @@ enum kw_status contract_keep_row(void *context, const struct kw_store_row *row)
     copy->owner = contract_copy(kept->c, row->owner);
     copy->org_id = contract_copy(kept->c, row->org_id);
     copy->tags.packed = contract_copy(kept->c, row->tags.packed);
+    copy->policy = contract_copy(kept->c, row->policy);
     copy->record = contract_copy(kept->c, row->record);
     return STOP_OR_GO_ON(kept);
 }
@@ -258,6 +259,11 @@ void contract_check_row(struct contract *c, const struct kw_store_row *actual, c
     CHECK_BYTES(c->t, actual->org_id, expected->org_id);
     CHECK_BYTES(c->t, actual->tags.packed, expected->tags.packed);
     CHECK_I64(c->t, actual->tags.count, expected->tags.count);
+    CHECK(c->t, contract_id_equal(actual->parent_id, expected->parent_id));
+    CHECK_BYTES(c->t, actual->policy, expected->policy);
+    CHECK_BYTES(c->t, kw_bytes_of(actual->last_four, sizeof actual->last_four),
+                kw_bytes_of(expected->last_four, sizeof expected->last_four));
+    CHECK_I64(c->t, actual->expires_at_ms, expected->expires_at_ms);
     CHECK_I64(c->t, actual->version, expected->version);
     CHECK_I64(c->t, actual->erased, expected->erased);
     CHECK_BYTES(c->t, actual->record, expected->record);

@@ -39,6 +39,12 @@ static enum kw_status count(struct kw_store *store, struct kw_bytes project, uin
     RETRY(count(inner, project, count_out));
 }
 
+static enum kw_status count_found(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
+                                  bool *exact_out)
+{
+    RETRY(count_found(inner, filter, count_out, exact_out));
+}
+
 static enum kw_status commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
 {
     RETRY(commit(inner, batches, batch_count));
@@ -114,6 +120,7 @@ static const struct kw_store_ops retry_ops = {
     .list = list,
     .changes = changes,
     .count = count,
+    .count_found = count_found,
     .commit = commit,
     .setting = setting,
     .audit_query = audit_query,

@@ -107,9 +107,66 @@ void a_change_replaces_the_row(struct contract *c)
     struct kw_store_filter before = {.project = KW_BYTES("default"), .owner = KW_BYTES("user:1"), .limit = ALL};
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &before, contract_keep_row, &listed));
     CHECK_I64(c->t, listed.count, 0);
-    struct kw_store_filter after = {.project = KW_BYTES("default"), .tag = KW_BYTES("b"), .limit = ALL};
+    struct kw_store_filter after = {
+        .project = KW_BYTES("default"), .tags = &KW_BYTES("b"), .tag_count = 1, .limit = ALL};
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &after, contract_keep_row, &listed));
     CHECK_I64(c->t, listed.count, 1);
+}
+
+/* How many rows a filter finds. */
+static size_t count_listed(struct contract *c, struct kw_store_filter filter)
+{
+    struct contract_rows listed = contract_rows(c);
+    filter.project = KW_BYTES("default");
+    filter.limit = ALL;
+    CHECK_STATUS(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed), KW_OK);
+    return listed.count;
+}
+
+void a_change_of_one_field_is_found_by_it(struct contract *c)
+{
+    const struct kw_bytes tag = KW_BYTES("new");
+    const struct kw_store_filter filters[] = {
+        {.owner = KW_BYTES("user:2")},          {.org_id = KW_BYTES("acme")},   {.env = KW_BYTES("test")},
+        {.policy = KW_BYTES("internal")},       {.tags = &tag, .tag_count = 1}, {.last_four = KW_BYTES("wxyz")},
+        {.parent_id = contract_id(UINT64_MAX)}, {.expires_before_ms = 2000},
+    };
+    uint64_t version = 0;
+    for (size_t i = 0; i < KW_COUNT_OF(filters); i++) {
+        struct kw_store_put put = contract_put(c, 1, version++);
+        REQUIRE_OK(c->t, contract_commit_put(c, put));
+        CHECK_I64(c->t, count_listed(c, filters[i]), 0);
+        put = contract_put(c, 1, version++);
+        switch (i) {
+        case 0:
+            put.row.owner = filters[i].owner;
+            break;
+        case 1:
+            put.row.org_id = filters[i].org_id;
+            break;
+        case 2:
+            put.row.env = filters[i].env;
+            break;
+        case 3:
+            put.row.policy = filters[i].policy;
+            break;
+        case 4:
+            put.row.tags = contract_tags(c, "new");
+            break;
+        case 5:
+            memcpy(put.row.last_four, filters[i].last_four.data, sizeof put.row.last_four);
+            break;
+        case 6:
+            put.row.parent_id = filters[i].parent_id;
+            break;
+        default:
+            put.row.expires_at_ms = 1999;
+            break;
+        }
+        REQUIRE_OK(c->t, contract_commit_put(c, put));
+        CHECK_I64(c->t, count_listed(c, filters[i]), 1);
+        contract_check_found(c, 1, &put);
+    }
 }
 
 static const uint64_t numbers_in_disorder[] = {40, 10, 30, 50, 20};
@@ -141,10 +198,10 @@ void a_list_goes_on_after_an_id(struct contract *c)
     for (size_t page = 0; page < 3; page++) {
         REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
         REQUIRE(c->t, listed.count > 0);
-        filter.after = listed.items[listed.count - 1].id;
+        filter.after.id = listed.items[listed.count - 1].id;
     }
     CHECK_I64(c->t, listed.count, 5);
-    filter.after = contract_id(25);
+    filter.after.id = contract_id(25);
     REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
     REQUIRE(c->t, listed.count == 7);
     CHECK(c->t, contract_id_equal(listed.items[5].id, contract_id(30)));
@@ -174,7 +231,7 @@ void a_tombstone_is_found_by_digest_and_changes_only(struct contract *c)
         {.project = KW_BYTES("default"), .env = KW_BYTES("live"), .limit = ALL},
         {.project = KW_BYTES("default"), .owner = KW_BYTES("user:1"), .limit = ALL},
         {.project = KW_BYTES("default"), .org_id = KW_BYTES("acme"), .limit = ALL},
-        {.project = KW_BYTES("default"), .tag = KW_BYTES("ci"), .limit = ALL},
+        {.project = KW_BYTES("default"), .tags = &KW_BYTES("ci"), .tag_count = 1, .limit = ALL},
     };
     for (size_t i = 0; i < KW_COUNT_OF(filters); i++) {
         CHECK_STATUS(c->t, c->store->ops->list(c->store, &filters[i], contract_keep_row, &found), KW_OK);

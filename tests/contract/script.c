@@ -79,8 +79,11 @@ static enum kw_status find(struct contract *c)
 static enum kw_status list(struct contract *c)
 {
     struct contract_rows rows = contract_rows(c);
-    struct kw_store_filter filter = {
-        .project = KW_BYTES("default"), .tag = KW_BYTES("b"), .owner = KW_BYTES("user:1"), .limit = ALL};
+    struct kw_store_filter filter = {.project = KW_BYTES("default"),
+                                     .tags = &KW_BYTES("b"),
+                                     .tag_count = 1,
+                                     .owner = KW_BYTES("user:1"),
+                                     .limit = ALL};
     return c->store->ops->list(c->store, &filter, contract_keep_row, &rows);
 }
 
@@ -263,7 +266,8 @@ struct kw_bytes script_picture(struct contract *c)
 {
     const struct kw_store_ops *ops = c->store->ops;
     struct kw_store_filter everything = {.limit = ALL};
-    struct kw_store_filter tagged = {.project = KW_BYTES("default"), .tag = KW_BYTES("b"), .limit = ALL};
+    struct kw_store_filter tagged = {
+        .project = KW_BYTES("default"), .tags = &KW_BYTES("b"), .tag_count = 1, .limit = ALL};
     struct kw_store_filter of_org = {.project = KW_BYTES("default"), .org_id = KW_BYTES("acme"), .limit = ALL};
     struct kw_store_audit_filter lines = {.limit = ALL};
     struct kw_store_reservation rest = {contract_id(1), KW_BYTES("day"), 100, 50, INT64_MAX};

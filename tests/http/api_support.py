@@ -2,6 +2,7 @@
 TAP on standard output.
 """
 
+import hmac
 import http.client
 import json
 import os
@@ -283,6 +284,12 @@ class Server:
 
     def verify(self, key, path='/v1/keys/verify', **question):
         return self.expect(200, 'POST', path, {'key': key, **question}).json
+
+    def digest(self, key):
+        """The key's digest as the store has it."""
+        with open(os.path.join(self.folder.name, 'data', 'pepper'), encoding='ascii') as file:
+            pepper = bytes.fromhex(file.read().strip())
+        return hmac.new(pepper, key.encode(), 'sha256').hexdigest()
 
     def everything(self):
         """All records, to see whether something changed."""

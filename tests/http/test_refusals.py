@@ -200,10 +200,63 @@ def bad_queries_are_refused(server):
             ('limit=0', 'INVALID_FIELD', 'limit'), ('limit=1001', 'INVALID_FIELD', 'limit'),
             ('limit=ten', 'INVALID_FIELD', 'limit'), ('limit=-1', 'INVALID_FIELD', 'limit'),
             ('cursor=x', 'INVALID_FIELD', 'cursor'), ('cursor=' + 'z' * 30, 'INVALID_FIELD', 'cursor'),
-            ('cursor=key_' + 'Z' * 26, 'INVALID_FIELD', 'cursor'), ('q=' + 'a' * 129, 'INVALID_FIELD', 'q')]:
+            ('cursor=key_' + 'Z' * 26, 'INVALID_FIELD', 'cursor'), ('q=' + 'a' * 129, 'INVALID_FIELD', 'q'),
+            ('tag=a,', 'INVALID_FIELD', 'tag'), ('tag=,a', 'INVALID_FIELD', 'tag'), ('tag=a,,b', 'INVALID_FIELD', 'tag'),
+            ('tag=' + ','.join('abcdefghijklmnopqrstuvwxyz0123456'), 'INVALID_FIELD', 'tag'),
+            ('tag=a,' + 'b' * 65, 'INVALID_FIELD', 'tag'), ('tag=' + 'a' * 2080, 'INVALID_FIELD', 'tag'),
+            ('tagMode=some&tag=a', 'INVALID_FIELD', 'tagMode'), ('tagMode=', 'INVALID_FIELD', 'tagMode'),
+            ('lastFour=abc', 'INVALID_FIELD', 'lastFour'), ('lastFour=abcde', 'INVALID_FIELD', 'lastFour'),
+            ('parent=x', 'INVALID_FIELD', 'parent'), ('parent=key_' + '0' * 26, 'INVALID_FIELD', 'parent'),
+            ('policy=', 'INVALID_FIELD', 'policy'), ('policy=' + 'a' * 65, 'INVALID_FIELD', 'policy'),
+            ('createdAfter=yesterday', 'INVALID_FIELD', 'createdAfter'),
+            ('createdAfter=2031-02-29T00:00:00Z', 'INVALID_FIELD', 'createdAfter'),
+            ('createdBefore=2031-01-31', 'INVALID_FIELD', 'createdBefore'),
+            ('expiresBefore=1', 'INVALID_FIELD', 'expiresBefore'), ('usedBefore=2031-01-31T00:00:00Z', 'UNKNOWN_FIELD', 'usedBefore')]:
         server.refuse(code, 'GET', f'/v1/keys?{query}', field=field, status=400)
+        if field not in ('limit', 'cursor'):
+            server.refuse(code, 'GET', f'/v1/keys/count?{query}', field=field, status=400)
+    for query, code, field in [('sort=name', 'INVALID_FIELD', 'sort'), ('sort=', 'INVALID_FIELD', 'sort'),
+                               ('sort=-expiresAt', 'INVALID_FIELD', 'sort')]:
+        server.refuse(code, 'GET', f'/v1/keys?{query}', field=field, status=400)
+    for query in ('sort=createdAt', 'limit=1', f'cursor={UNKNOWN_ID}'):
+        server.refuse('UNKNOWN_FIELD', 'GET', f'/v1/keys/count?{query}', field=query.split('=')[0], status=400)
     server.refuse('UNKNOWN_FIELD', 'POST', '/v1/keys/verify?dryRun=true', {'key': 'x'}, field='dryRun')
     server.refuse('UNKNOWN_FIELD', 'GET', f'/v1/keys/{UNKNOWN_ID}?full=1', field='full')
+
+
+def cursors_belong_to_their_order(server):
+    cursors = {'createdAt': UNKNOWN_ID, '-createdAt': f'-{UNKNOWN_ID}', 'expiresAt': f'1767225600000.{UNKNOWN_ID}'}
+    for sort in cursors:
+        for made_by, cursor in cursors.items():
+            query = f'/v1/keys?sort={sort}&cursor={cursor}'
+            if made_by == sort:
+                server.expect(200, 'GET', query)
+            else:
+                server.refuse('INVALID_FIELD', 'GET', query, field='cursor', status=400)
+    for cursor in ('-', '.', '-x', '1.x', f'0.{UNKNOWN_ID}', f'-1.{UNKNOWN_ID}', f'9223372036854775808.{UNKNOWN_ID}',
+                   f'1.{UNKNOWN_ID}0', f'--{UNKNOWN_ID}', 'key_' + '0' * 26):
+        for sort in cursors:
+            server.refuse('INVALID_FIELD', 'GET', f'/v1/keys?sort={sort}&cursor={cursor}', field='cursor', status=400)
+    server.refuse('INVALID_FIELD', 'GET', f'/v1/keys?expiresBefore=2031-01-31T00:00:00Z&cursor={UNKNOWN_ID}', field='cursor')
+
+
+def lookups_that_find_nothing_are_refused(server):
+    path = '/v1/keys/lookup'
+    key = server.create()[0]
+    for body, code, field in [
+            ({}, 'MISSING_FIELD', 'key'), ({'key': ''}, 'INVALID_FIELD', 'key'), ({'key': None}, 'INVALID_FIELD', 'key'),
+            ({'key': 'x' * 193}, 'INVALID_FIELD', 'key'), ({'digest': 'ab'}, 'INVALID_FIELD', 'digest'),
+            ({'digest': 'g' * 64}, 'INVALID_FIELD', 'digest'), ({'digest': 'a' * 63}, 'INVALID_FIELD', 'digest'),
+            ({'digest': 'a' * 129}, 'INVALID_FIELD', 'digest'), ({'digest': 'a' * 64, 'key': key}, 'INVALID_FIELD', 'digest'),
+            ({'id': UNKNOWN_ID}, 'UNKNOWN_FIELD', 'id')]:
+        server.refuse(code, 'POST', path, body, field=field, status=400)
+    for body in ({'key': 'x'}, {'key': key[:-1] + ('A' if key[-1] != 'A' else 'B')}, {'digest': 'a' * 64}, {'digest': 'a' * 128}):
+        server.refuse('KEY_NOT_FOUND', 'POST', path, body, status=404)
+    server.refuse('KEY_NOT_FOUND', 'POST', path, {'key': key}, headers={'Keyward-Project': 'keyward'}, status=404)
+    for scope, status in (('keys:verify', 403), ('keys:update', 403), ('keys:read', 200)):
+        manager = server.manager(scope)[0]
+        equal(server.call('POST', path, {'key': key}, key=manager).status, status, scope)
+        equal(server.call('GET', '/v1/keys/count', key=manager).status, status, scope)
 
 
 def unknown_ids_are_answered_alike(server):
@@ -277,6 +330,6 @@ def caps_are_those_of_the_description(server):
 if __name__ == '__main__':
     sys.exit(main([
         bad_creations_make_no_key, bad_json_makes_no_key, a_body_must_say_that_it_is_json, bad_changes_change_nothing,
-        bad_questions_are_refused, bad_queries_are_refused, unknown_ids_are_answered_alike,
+        bad_questions_are_refused, bad_queries_are_refused, cursors_belong_to_their_order, lookups_that_find_nothing_are_refused, unknown_ids_are_answered_alike,
         what_is_not_there_is_not_found, other_methods_are_refused, a_head_is_a_get_without_its_body,
         caps_are_those_of_the_description]))

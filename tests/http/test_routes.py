@@ -267,6 +267,71 @@ def lists_are_filtered(server):
     check(len(server.expect(200, 'GET', '/v1/keys').json['items']) <= 50, 'fifty without a limit')
 
 
+def lists_are_found_by_everything_that_is_kept(server):
+    sets = [['f', 'red'], ['f', 'blue'], ['f', 'blue', 'red'], ['f']]
+    made, keys = [], []
+    for i in range(12):
+        time.sleep(0.002)
+        expiry = {'expiresAt': f'20{50 + i * 7 % 12:02}-01-01T00:00:00Z'} if i % 3 else {}
+        key, record = server.create({'owner': f'team:find{i % 2}', 'orgId': f'find{i % 3}', 'tags': sets[i % 4], **expiry})
+        made.append(record)
+        keys.append(key)
+
+    def found(query, condition, order=lambda record: record['id'], reverse=False):
+        expected = [record['id'] for record in sorted(filter(condition, made), key=order, reverse=reverse)]
+        for limit in (2, 5, 1000):
+            equal([record['id'] for record in pages(server, query, limit)], expected, f'{query} by {limit}')
+        if 'sort=' not in query:
+            counted = server.expect(200, 'GET', f'/v1/keys/count?{query[1:]}').json
+            equal(counted, {'count': len(expected), 'atLeast': False}, f'count of {query}')
+
+    of_expiry = lambda record: (record['expiresAt'], record['id'])
+    found('&tag=f', lambda r: True)
+    found('&tag=f&sort=createdAt', lambda r: True)
+    found('&tag=f&sort=-createdAt', lambda r: True, reverse=True)
+    found('&tag=f&sort=expiresAt', lambda r: 'expiresAt' in r, order=of_expiry)
+    found('&tag=RED,blue', lambda r: {'red', 'blue'} & set(r['tags']))
+    found('&tag=red%2Cblue&tagMode=any', lambda r: {'red', 'blue'} & set(r['tags']))
+    found('&tag=red,blue&tagMode=all', lambda r: {'red', 'blue'} <= set(r['tags']))
+    found('&tag=red,blue&tagMode=all&sort=-createdAt', lambda r: {'red', 'blue'} <= set(r['tags']), reverse=True)
+    found('&tag=red,none&tagMode=all', lambda r: False)
+    found('&owner=team%3Afind1&org=find2', lambda r: (r['owner'], r['orgId']) == ('team:find1', 'find2'))
+    for i in (0, 5, 11):
+        found(f'&tag=f&createdAfter={made[i]["createdAt"]}', lambda r: r['createdAt'] >= made[i]['createdAt'])
+        found(f'&tag=f&createdBefore={made[i]["createdAt"]}', lambda r: r['createdAt'] < made[i]['createdAt'])
+    found(f'&tag=f&createdAfter={made[2]["createdAt"]}&createdBefore={made[7]["createdAt"]}',
+          lambda r: made[2]['createdAt'] <= r['createdAt'] < made[7]['createdAt'])
+    before = '2057-01-01T00:00:00.000Z'
+    soon = lambda record: record.get('expiresAt', '9') < before
+    found(f'&tag=f&expiresBefore={before}', soon, order=of_expiry)
+    found(f'&tag=f&expiresBefore={before}&sort=expiresAt', soon, order=of_expiry)
+    found(f'&tag=f&expiresBefore={before}&sort=createdAt', soon)
+    found(f'&tag=f&expiresBefore={before}&sort=-createdAt', soon, reverse=True)
+    for record in made[:3]:
+        found(f'&tag=f&lastFour={record["lastFour"]}', lambda r: r['lastFour'] == record['lastFour'])
+    found(f'&tag=f&parent={made[0]["id"]}', lambda r: False)
+    found('&tag=f&policy=none', lambda r: False)
+    moved = server.expect(200, 'PATCH', f'/v1/keys/{made[4]["id"]}', {'tags': ['f', 'green'], 'expiresAt': '2099-01-01T00:00:00Z'}).json
+    made[4] = moved
+    found('&tag=green', lambda r: r is moved)
+    found('&tag=f&sort=expiresAt', lambda r: 'expiresAt' in r, order=of_expiry)
+    server.expect(200, 'POST', f'/v1/keys/{made[1]["id"]}/revoke')
+    equal(server.expect(200, 'GET', '/v1/keys/count?tag=f&status=revoked').json, {'count': 1, 'atLeast': False}, 'by status')
+
+
+def a_key_is_looked_up(server):
+    key, record = server.create({'ownerId': 'lookup'})
+    answer = server.expect(200, 'POST', '/v1/keys/lookup', {'key': key})
+    equal((answer.json, answer.header('ETag')), (record, '"1"'), 'by the key')
+    for digest in (server.digest(key), server.digest(key).upper()):
+        equal(server.expect(200, 'POST', '/v1/keys/lookup', {'digest': digest}).json, record, 'by its digest')
+    revoked = server.expect(200, 'POST', f'/v1/keys/{record["id"]}/revoke').json
+    equal(server.expect(200, 'POST', '/v1/keys/lookup', {'key': key}).json, revoked, 'a revoked key')
+    server.expect(204, 'DELETE', f'/v1/keys/{record["id"]}')
+    for gone in ({'key': key}, {'digest': server.digest(key)}):
+        server.refuse('KEY_NOT_FOUND', 'POST', '/v1/keys/lookup', gone, status=404)
+
+
 def cursors_stay_right_while_keys_are_added(server):
     before = [server.create({'ownerId': 'cursor'})[1]['id'] for _ in range(7)]
     added = []
@@ -295,7 +360,7 @@ def examples_of_the_description_work(server):
                 if path.endswith('/enable'):
                     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
                 for item in example.get('items', [example]):
-                    own = {'key': key, 'id': record['id'], 'ids': [record['id']]}
+                    own = {'key': key, 'id': record['id'], 'ids': [record['id']], 'digest': server.digest(key)}
                     item.update({name: value for name, value in own.items() if name in item})
                 status = 201 if '201' in operation['responses'] else int(min(operation['responses']))
                 answer = server.expect(status, method.upper(), path.replace('{id}', record['id']), example)
@@ -372,6 +437,8 @@ if __name__ == '__main__':
     sys.exit(main([
         a_key_lives_from_creation_to_erasure, a_creation_keeps_every_field, an_update_changes_what_it_names,
         a_change_can_name_the_version_it_saw, a_rotation_makes_a_successor, an_expiry_passes, a_grace_period_ends,
-        a_grace_period_ends_when_asked, a_grace_period_ends_with_the_first_use, what_a_rotation_keeps, verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
+        a_grace_period_ends_when_asked, a_grace_period_ends_with_the_first_use, what_a_rotation_keeps,
+        verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
+        lists_are_found_by_everything_that_is_kept, a_key_is_looked_up,
         cursors_stay_right_while_keys_are_added, examples_of_the_description_work,
         answers_shown_in_the_description_fit_it, operators_get_their_answers_without_a_key, keys_outlive_a_restart]))

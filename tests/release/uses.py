@@ -55,6 +55,26 @@ def verify_many(server, key, key_id):
     ok(server.ask('/v1/keys/batch/verify', key=server.root, body={'items': items}), 200)
 
 
+def looked_up(server, key, key_id):
+    """By a reader's thread, and once by a text that is put together from its escapes; nearly the key, and when it is gone."""
+    escaped = ''.join(f'\\u{ord(letter):04x}' for letter in key)
+    ok(server.ask('/v1/keys/lookup', key=server.root, body={'key': key}), 200)
+    ok(server.ask('/v1/keys/lookup', key=server.root, body=f'{{"key":"{escaped}"}}'.encode()), 200)
+    for text in (key[:-1], key + key, ' ' + key):
+        ok(server.ask('/v1/keys/lookup', key=server.root, body={'key': text}), 404)
+    for body in ({'key': key, 'digest': key}, {'digest': key}, {'key': [key]}, {'key': key * 5}, {key: key}):
+        ok(server.ask('/v1/keys/lookup', key=server.root, body=body), 400)
+    end(server, key_id)
+    ok(server.ask('/v1/keys/lookup', key=server.root, body={'key': key}), 200)
+
+
+def found_by_parts(server, key, key_id):
+    """A key where a filter should be."""
+    for name in ('lastFour', 'tag', 'parent', 'cursor', 'createdAfter', 'sort', key):
+        server.ask(f'/v1/keys?{name}={key}', 'GET', key=server.root)
+        server.ask(f'/v1/keys/count?{name}={key}', 'GET', key=server.root)
+
+
 def authorize(server, key, key_id):
     for path in ('/v1/authorize/default', '/v1/authorize/default/a/b?c=d', '/v1/authorize/nowhere'):
         for headers in ([f'Authorization: Bearer {key}'], [f'X-API-Key: {key}'],
@@ -255,8 +275,8 @@ def given_up(server, key, key_id):
     server.ask('/healthz', 'GET')
 
 
-ALL = (verify_valid, verify_refused, verify_malformed, verify_escaped, verify_many, authorize, rotated, done_once,
-       made_many, management_by_customer, other_schemes, wrong_headers, in_address, wrong_members,
+ALL = (verify_valid, verify_refused, verify_malformed, verify_escaped, verify_many, looked_up, found_by_parts, authorize,
+       rotated, done_once, made_many, management_by_customer, other_schemes, wrong_headers, in_address, wrong_members,
        wrong_members_of_changes, broken_json, too_large_body, chunked_body, broken_http, in_pieces, pipelined, given_up)
 # Where the bytes of a request take another way when they come encrypted.
 BY_TLS = (verify_valid, verify_many, authorize, rotated, done_once, made_many, too_large_body, broken_http, in_pieces,

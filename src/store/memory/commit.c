@@ -3,9 +3,9 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
-/* At most: three trees for a row put in and the one taken out, two for an event, two changes for a setting, two
- * trees for a request. */
-#define CHANGES_PER_PUT 6
+/* At most: four trees for a row put in and the one taken out, two for an event, two changes for a setting, two trees
+ * for a request. */
+#define CHANGES_PER_PUT 8
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_EVENT 2
 #define CHANGES_PER_SETTING 2
@@ -14,7 +14,7 @@
 static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t sequence)
 {
     size_t text_size = from->digest.size + from->project.size + from->env.size + from->owner.size + from->org_id.size +
-                       from->tags.packed.size + from->record.size;
+                       from->tags.packed.size + from->policy.size + from->record.size;
     uint8_t *text = NULL;
     struct kw__memory_row *made = kw__memory_object(sizeof *made, text_size, &text);
     if (made == NULL) {
@@ -28,6 +28,7 @@ static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t 
     made->row.owner = kw__memory_keep(&text, from->owner);
     made->row.org_id = kw__memory_keep(&text, from->org_id);
     made->row.tags.packed = kw__memory_keep(&text, from->tags.packed);
+    made->row.policy = kw__memory_keep(&text, from->policy);
     made->row.record = kw__memory_keep(&text, from->record);
     return made;
 }
@@ -52,10 +53,12 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
     if (old != NULL) {
         kw__memory_unlink(journal, &memory->rows_by_digest, &old->by_digest, NULL);
         kw__memory_unlink(journal, &memory->rows_by_sequence, &old->by_sequence, NULL);
+        kw__memory_unlink(journal, &memory->rows_by_expiry, &old->by_expiry, NULL);
         kw__memory_unlink(journal, &memory->rows_by_id, &old->by_id, old);
     }
     kw__memory_link(journal, &memory->rows_by_digest, &made->by_digest, NULL);
     kw__memory_link(journal, &memory->rows_by_sequence, &made->by_sequence, NULL);
+    kw__memory_link(journal, &memory->rows_by_expiry, &made->by_expiry, NULL);
     kw__memory_link(journal, &memory->rows_by_id, &made->by_id, made);
     return KW_OK;
 }

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 struct kw__memory_row {
-    struct kw__tree_node by_id, by_digest, by_sequence;
+    struct kw__tree_node by_id, by_digest, by_sequence, by_expiry;
     struct kw_store_row row;
 };
 
@@ -62,6 +62,7 @@ struct kw__memory {
     struct kw__tree rows_by_id; /* tombstones too */
     struct kw__tree rows_by_digest;
     struct kw__tree rows_by_sequence;
+    struct kw__tree rows_by_expiry;
     struct kw__tree audits;
     struct kw__tree events;
     struct kw__tree events_by_id;
@@ -102,6 +103,7 @@ struct kw_bytes kw__memory_keep(uint8_t **text, struct kw_bytes bytes);
 int kw__memory_order_row_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_row_digest(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -125,6 +127,8 @@ enum kw_status kw__memory_list(struct kw_store *store, const struct kw_store_fil
 enum kw_status kw__memory_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                                   void *context);
 enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+enum kw_status kw__memory_count_found(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
+                                      bool *exact_out);
 enum kw_status kw__memory_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
 enum kw_status kw__memory_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
                                   size_t *size_out);

@@ -10,6 +10,7 @@ static const struct kw_store_ops memory_ops = {
     .list = kw__memory_list,
     .changes = kw__memory_changes,
     .count = kw__memory_count,
+    .count_found = kw__memory_count_found,
     .commit = kw__memory_commit,
     .setting = kw__memory_setting,
     .audit_query = kw__memory_audit_query,
@@ -38,6 +39,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->rows_by_id, kw__memory_order_row_id);
     kw__tree_init(&memory->rows_by_digest, kw__memory_order_row_digest);
     kw__tree_init(&memory->rows_by_sequence, kw__memory_order_row_sequence);
+    kw__tree_init(&memory->rows_by_expiry, kw__memory_order_row_expiry);
     kw__tree_init(&memory->audits, kw__memory_order_audit);
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);

@@ -36,6 +36,13 @@ int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw
     return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
 }
 
+int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_expiry);
+    int order = order_i64(left->row.expires_at_ms, right->row.expires_at_ms);
+    return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
+}
+
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_audit, by_sequence);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "store/check.h"
+#include "store/filter.h"
 
 static const struct kw__memory_row *row_of_id(const struct kw__tree_node *node)
 {
@@ -30,50 +31,6 @@ enum kw_status kw__memory_find_by_id(struct kw_store *store, const struct kw_id 
     const struct kw__memory_row *found = row_of_id(kw__tree_find(&memory->rows_by_id, &probe.by_id));
     bool is_there = found != NULL && !found->row.erased;
     enum kw_status status = is_there ? sink(context, &found->row) : KW_E_NOT_FOUND;
-    pthread_rwlock_unlock(&memory->lock);
-    return status;
-}
-
-static bool text_matches(struct kw_bytes wanted, struct kw_bytes text)
-{
-    return wanted.size == 0 || kw_bytes_equal(wanted, text);
-}
-
-static bool tags_match(struct kw_bytes wanted, const struct kw_list *tags)
-{
-    struct kw_bytes rest = tags->packed;
-    struct kw_bytes tag;
-    bool found = wanted.size == 0;
-    while (!found && kw_list_next(&rest, &tag)) {
-        found = kw_bytes_equal(wanted, tag);
-    }
-    return found;
-}
-
-static bool row_matches(const struct kw_store_filter *filter, const struct kw_store_row *row)
-{
-    return !row->erased && text_matches(filter->project, row->project) && text_matches(filter->owner, row->owner) &&
-           text_matches(filter->org_id, row->org_id) && text_matches(filter->env, row->env) &&
-           tags_match(filter->tag, &row->tags);
-}
-
-enum kw_status kw__memory_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
-                               void *context)
-{
-    struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_row probe = {.row.id = filter->after};
-    enum kw_status status = kw__store_check_limit(filter->limit);
-    size_t given = 0;
-    pthread_rwlock_rdlock(&memory->lock);
-    const struct kw__tree_node *node = kw__tree_after(&memory->rows_by_id, &probe.by_id);
-    while (status == KW_OK && node != NULL && given < filter->limit) {
-        const struct kw__memory_row *found = row_of_id(node);
-        if (row_matches(filter, &found->row)) {
-            status = sink(context, &found->row);
-            given++;
-        }
-        node = kw__tree_after(&memory->rows_by_id, node);
-    }
     pthread_rwlock_unlock(&memory->lock);
     return status;
 }
@@ -112,7 +69,7 @@ enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project,
     pthread_rwlock_rdlock(&memory->lock);
     const struct kw__tree_node *node = kw__tree_after(&memory->rows_by_id, &first.by_id);
     for (; node != NULL; node = kw__tree_after(&memory->rows_by_id, node)) {
-        count += row_matches(&filter, &row_of_id(node)->row);
+        count += kw__filter_finds(&filter, &row_of_id(node)->row);
     }
     pthread_rwlock_unlock(&memory->lock);
     *count_out = count;

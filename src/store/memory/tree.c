@@ -42,6 +42,21 @@ struct kw__tree_node *kw__tree_after(const struct kw__tree *tree, const struct k
     return best;
 }
 
+struct kw__tree_node *kw__tree_before(const struct kw__tree *tree, const struct kw__tree_node *probe)
+{
+    struct kw__tree_node *node = tree->root;
+    struct kw__tree_node *best = NULL;
+    while (node != NULL) {
+        if (tree->compare(probe, node) > 0) {
+            best = node;
+            node = node->right;
+            continue;
+        }
+        node = node->left;
+    }
+    return best;
+}
+
 void kw__tree_insert(struct kw__tree *tree, struct kw__tree_node *node)
 {
     node->weight = next_weight(tree);

@@ -28,6 +28,8 @@ void kw__tree_init(struct kw__tree *tree, kw__tree_compare *compare);
 struct kw__tree_node *kw__tree_find(const struct kw__tree *tree, const struct kw__tree_node *probe);
 /* The first node greater than `probe`, or NULL. */
 struct kw__tree_node *kw__tree_after(const struct kw__tree *tree, const struct kw__tree_node *probe);
+/* The last node less than `probe`, or NULL. */
+struct kw__tree_node *kw__tree_before(const struct kw__tree *tree, const struct kw__tree_node *probe);
 /* No equal node may be there. */
 void kw__tree_insert(struct kw__tree *tree, struct kw__tree_node *node);
 /* `node` must be there. */

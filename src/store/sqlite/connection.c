@@ -211,6 +211,16 @@ struct kw_bytes kw__column_bytes(const struct kw__query *query, int column)
     return kw_bytes_of(data, (size_t)sqlite3_column_bytes(query->statement, column));
 }
 
+bool kw__column_last_four(const struct kw__query *query, int column, struct kw_store_row *row_out)
+{
+    struct kw_bytes last_four = kw__column_bytes(query, column);
+    if (last_four.size != sizeof row_out->last_four) {
+        return false;
+    }
+    memcpy(row_out->last_four, last_four.data, last_four.size);
+    return true;
+}
+
 bool kw__column_id(const struct kw__query *query, int column, struct kw_id *id_out)
 {
     struct kw_bytes bytes = kw__column_bytes(query, column);

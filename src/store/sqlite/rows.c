@@ -3,12 +3,12 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
-#define PROBE_LIMIT 1000 /* rows that are counted to learn which filter is the narrowest */
-
-static enum kw_status read_row(const struct kw__query *query, struct kw_store_row *row_out)
+enum kw_status kw__row_read(const struct kw__query *query, struct kw_store_row *row_out)
 {
     struct kw_store_row row = {0};
-    if (!kw__column_id(query, 0, &row.id)) {
+    bool is_row = kw__column_id(query, 0, &row.id) && kw__column_id(query, 12, &row.parent_id) &&
+                  kw__column_last_four(query, 14, &row);
+    if (!is_row) {
         return KW_E_CORRUPT;
     }
     row.sequence = (uint64_t)sqlite3_column_int64(query->statement, 1);
@@ -22,7 +22,9 @@ static enum kw_status read_row(const struct kw__query *query, struct kw_store_ro
     row.org_id = kw__column_bytes(query, 9);
     row.tags.count = (uint32_t)sqlite3_column_int(query->statement, 10);
     row.tags.packed = kw__column_bytes(query, 11);
-    row.record = kw__column_bytes(query, 12);
+    row.policy = kw__column_bytes(query, 13);
+    row.expires_at_ms = sqlite3_column_int64(query->statement, 15);
+    row.record = kw__column_bytes(query, 16);
     *row_out = row;
     return KW_OK;
 }
@@ -35,7 +37,7 @@ static enum kw_status give_rows(struct kw__query *query, kw_store_row_sink *sink
     enum kw_status status = kw__query_next(query, &row_is_there);
     while (status == KW_OK && row_is_there) {
         struct kw_store_row row;
-        status = read_row(query, &row);
+        status = kw__row_read(query, &row);
         status = status == KW_OK ? sink(context, &row) : status;
         status = status == KW_OK ? kw__query_next(query, &row_is_there) : status;
         count++;
@@ -70,108 +72,6 @@ enum kw_status kw__sqlite_find_by_id(struct kw_store *store, const struct kw_id 
     return find_one(store, KW__SQL_ROW_BY_ID, kw_bytes_of(id->bytes, sizeof id->bytes), sink, context);
 }
 
-/* Counts what one filter would walk, PROBE_LIMIT at most. */
-static enum kw_status probe(struct kw__connection *reader, enum kw__sql sql, const struct kw_store_filter *filter,
-                            struct kw_bytes wanted, int64_t *count_out)
-{
-    struct kw__query query = kw__query_open(reader, sql);
-    bool row = false;
-    kw__query_text(&query, filter->project);
-    kw__query_id(&query, &filter->after);
-    kw__query_i64(&query, PROBE_LIMIT);
-    kw__query_text(&query, wanted);
-    enum kw_status status = kw__query_next(&query, &row);
-    *count_out = row ? sqlite3_column_int64(query.statement, 0) : 0;
-    kw__query_close(&query);
-    return status;
-}
-
-/* The list that walks the fewest rows. With one filter there is nothing to compare. */
-static enum kw_status choose_list(struct kw__connection *reader, const struct kw_store_filter *filter,
-                                  enum kw__sql *sql_out)
-{
-    const struct {
-        struct kw_bytes wanted;
-        enum kw__sql probe, list;
-    } ways[] = {
-        {filter->owner, KW__SQL_ROW_PROBE_OWNER, KW__SQL_ROW_LIST_BY_OWNER},
-        {filter->org_id, KW__SQL_ROW_PROBE_ORG, KW__SQL_ROW_LIST_BY_ORG},
-        {filter->tag, KW__SQL_ROW_PROBE_TAG, KW__SQL_ROW_LIST_BY_TAG},
-        {filter->env, KW__SQL_ROW_PROBE_ENV, KW__SQL_ROW_LIST_BY_ENV},
-    };
-    size_t given = 0;
-    enum kw__sql best = KW__SQL_ROW_LIST_BY_PROJECT;
-    for (size_t i = 0; i < KW_COUNT_OF(ways); i++) {
-        given += ways[i].wanted.size > 0;
-        best = ways[i].wanted.size > 0 ? ways[i].list : best;
-    }
-    enum kw_status status = KW_OK;
-    int64_t fewest = INT64_MAX;
-    for (size_t i = 0; i < KW_COUNT_OF(ways) && given > 1 && status == KW_OK; i++) {
-        if (ways[i].wanted.size == 0) {
-            continue;
-        }
-        int64_t count = 0;
-        status = probe(reader, ways[i].probe, filter, ways[i].wanted, &count);
-        best = count < fewest ? ways[i].list : best;
-        fewest = count < fewest ? count : fewest;
-    }
-    *sql_out = best;
-    return status;
-}
-
-static struct kw__query open_scan(struct kw__connection *reader, const struct kw_store_filter *filter)
-{
-    struct kw__query query = kw__query_open(reader, KW__SQL_ROW_SCAN);
-    kw__query_id(&query, &filter->after);
-    kw__query_i64(&query, (int64_t)filter->limit);
-    return query;
-}
-
-static struct kw__query open_list(struct kw__connection *reader, enum kw__sql sql, const struct kw_store_filter *filter)
-{
-    struct kw__query query = kw__query_open(reader, sql);
-    kw__query_text(&query, filter->project);
-    kw__query_id(&query, &filter->after);
-    kw__query_i64(&query, (int64_t)filter->limit);
-    kw__query_text(&query, filter->owner);
-    kw__query_text(&query, filter->org_id);
-    kw__query_text(&query, filter->tag);
-    kw__query_text(&query, filter->env);
-    return query;
-}
-
-static enum kw_status list_with(struct kw__connection *reader, const struct kw_store_filter *filter,
-                                kw_store_row_sink *sink, void *context)
-{
-    bool is_plain = filter->owner.size + filter->org_id.size + filter->tag.size + filter->env.size == 0;
-    bool every_project = filter->project.size == 0;
-    enum kw__sql sql = KW__SQL_ROW_LIST;
-    enum kw_status status = every_project ? KW_OK : choose_list(reader, filter, &sql);
-    if (status != KW_OK) {
-        return status;
-    }
-    struct kw__query query = is_plain && every_project ? open_scan(reader, filter) : open_list(reader, sql, filter);
-    size_t count = 0;
-    status = give_rows(&query, sink, context, &count);
-    kw__query_close(&query);
-    return status;
-}
-
-enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
-                               void *context)
-{
-    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
-    enum kw_status status = kw__store_check_limit(filter->limit);
-    if (status != KW_OK) {
-        return status;
-    }
-    struct kw__connection *reader = kw__reader_take(sqlite);
-    status = list_with(reader, filter, sink, context);
-    kw__reader_give(sqlite, reader);
-    return status;
-}
-
 /* The rows of a batch are never parted: a follower goes on from a sequence, and would miss the rest. */
 static enum kw_status give_changes(struct kw__query *query, size_t limit, kw_store_row_sink *sink, void *context)
 {
@@ -181,7 +81,7 @@ static enum kw_status give_changes(struct kw__query *query, size_t limit, kw_sto
     enum kw_status status = kw__query_next(query, &row_is_there);
     while (status == KW_OK && row_is_there) {
         struct kw_store_row row;
-        status = read_row(query, &row);
+        status = kw__row_read(query, &row);
         if (status != KW_OK || (count >= limit && row.sequence != last)) {
             return status;
         }

@@ -1,6 +1,7 @@
 #include "store/sqlite/inserts.h"
 
 #include "base/bytes.h"
+#include "core/id.h"
 
 /* What lists and counts found of a row. */
 static enum kw_status hide(struct kw__inserts *inserts, const struct kw_store_row *row)
@@ -29,6 +30,10 @@ void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row)
     kw__query_text(query, row->org_id);
     kw__query_i64(query, row->tags.count);
     kw__query_blob(query, row->tags.packed);
+    kw__query_id_or_null(query, &row->parent_id);
+    kw__query_text(query, row->policy);
+    kw__query_blob(query, kw_bytes_of(row->last_four, sizeof row->last_four));
+    kw__query_i64(query, row->expires_at_ms);
     kw__query_blob(query, row->record);
 }
 
@@ -59,10 +64,10 @@ static enum kw_status update_all(struct kw__inserts *inserts, const struct kw_st
     return status == KW_OK ? kw__inserts_show_row(inserts, row) : status;
 }
 
-/* Everything of the old row but its sequence and record; borrowed from the query. */
-static struct kw_store_row read_old(const struct kw__query *query, const struct kw_id *id)
+/* What the old row was found by, and its version; borrowed from the query. KW_E_CORRUPT when it is no row. */
+static enum kw_status read_old(const struct kw__query *query, const struct kw_id *id, struct kw_store_row *old_out)
 {
-    return (struct kw_store_row){
+    struct kw_store_row old = {
         .id = *id,
         .version = (uint64_t)sqlite3_column_int64(query->statement, 0),
         .erased = sqlite3_column_int(query->statement, 1) != 0,
@@ -73,7 +78,12 @@ static struct kw_store_row read_old(const struct kw__query *query, const struct 
         .owner = kw__column_bytes(query, 6),
         .org_id = kw__column_bytes(query, 7),
         .tags.packed = kw__column_bytes(query, 8),
+        .policy = kw__column_bytes(query, 10),
+        .expires_at_ms = sqlite3_column_int64(query->statement, 12),
     };
+    bool is_row = kw__column_id(query, 9, &old.parent_id) && kw__column_last_four(query, 11, &old);
+    *old_out = old;
+    return is_row ? KW_OK : KW_E_CORRUPT;
 }
 
 static bool is_found_as_before(const struct kw_store_row *old, const struct kw_store_row *row)
@@ -81,7 +91,9 @@ static bool is_found_as_before(const struct kw_store_row *old, const struct kw_s
     return !row->erased && old->digest_scheme == row->digest_scheme && kw_bytes_equal(old->digest, row->digest) &&
            kw_bytes_equal(old->project, row->project) && kw_bytes_equal(old->env, row->env) &&
            kw_bytes_equal(old->owner, row->owner) && kw_bytes_equal(old->org_id, row->org_id) &&
-           kw_bytes_equal(old->tags.packed, row->tags.packed);
+           kw_bytes_equal(old->tags.packed, row->tags.packed) && kw_id_equal(&old->parent_id, &row->parent_id) &&
+           kw_bytes_equal(old->policy, row->policy) && old->expires_at_ms == row->expires_at_ms &&
+           memcmp(old->last_four, row->last_four, sizeof old->last_four) == 0;
 }
 
 static enum kw_status replace(struct kw__inserts *inserts, const struct kw_store_put *put, uint64_t sequence)
@@ -97,8 +109,9 @@ static enum kw_status replace(struct kw__inserts *inserts, const struct kw_store
     if (status == KW_OK && !is_there) {
         status = KW_E_CONFLICT;
     }
+    struct kw_store_row old;
+    status = status == KW_OK ? read_old(&query, &put->row.id, &old) : status;
     if (status == KW_OK) {
-        struct kw_store_row old = read_old(&query, &put->row.id);
         bool as_expected = !old.erased && old.version == put->replaces;
         if (!as_expected) {
             status = KW_E_CONFLICT;

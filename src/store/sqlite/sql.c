@@ -1,21 +1,25 @@
 #include "store/sqlite/sql.h"
 
 #define ROW_COLUMNS \
-    "id, sequence, version, erased, digest, digest_scheme, project, env, owner, org_id, tag_count, tags, record"
+    "id, sequence, version, erased, digest, digest_scheme, project, env, owner, org_id, tag_count, tags, parent_id, " \
+    "policy, last_four, expires_at_ms, record"
 
 /*
- * Lists share their parameters: 1 project, 2 after, 3 limit, 4 owner, 5 org, 6 tag, 7 env; empty means any. Whatever
- * index drives one, it is read from `after` on in the order of ids, so that a late page costs what the first one does.
+ * Lists and counts share their parameters: 1 project, 2 and 3 the ids between which rows are looked at, 4 the most rows
+ * (-1: all), 5 and 6 what is wanted. One of them reads a range of one index in its order, so that a late page costs
+ * what the first one does; what else a filter asks of a row is the caller's to see to.
  */
-#define ROW_FILTER \
-    " AND (?4 = '' OR owner = ?4) AND (?5 = '' OR org_id = ?5) AND (?7 = '' OR env = ?7)" \
-    " AND (?6 = '' OR EXISTS (SELECT 1 FROM record_tag AS t WHERE t.project = r.project AND t.tag = ?6 AND t.id = " \
-    "r.id))" \
-    " ORDER BY r.id LIMIT ?3"
-#define ROW_LIST_BY(index) "SELECT " ROW_COLUMNS " FROM record AS r INDEXED BY " index " WHERE erased = 0 AND id > ?2 "
-
-/* How many rows a filter would walk, up to the limit in parameter 3. */
-#define PROBE(from) "SELECT count(*) FROM (SELECT 1 FROM " from " AND id > ?2 LIMIT ?3)"
+#define RANGE " AND id > ?2 AND id < ?3"
+#define WAY(index, where) "record INDEXED BY " index " WHERE erased = 0 AND project = ?1 AND " where RANGE
+#define WAY_PROJECT "record INDEXED BY record_by_project WHERE erased = 0 AND project = ?1" RANGE
+#define WAY_EXPIRY "record INDEXED BY record_by_expiry WHERE erased = 0 AND expires_at_ms <> 0 AND project = ?1"
+#define WAY_TAG "record_tag WHERE project = ?1 AND tag = ?5" RANGE
+#define LIST(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id LIMIT ?4"
+#define LIST_BACK(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id DESC LIMIT ?4"
+#define COUNT(from) "SELECT count(*) FROM (SELECT 1 FROM " from " LIMIT ?4)"
+#define LISTS(name, from) \
+    [KW__SQL_LIST_##name] = LIST(from), [KW__SQL_LIST_##name##_BACK] = LIST_BACK(from), \
+    [KW__SQL_COUNT_##name] = COUNT(from)
 
 #define AUDIT_COLUMNS "sequence, at_ms, project, key_id, owner, actor, action, body"
 /* 1 after, 2 limit, 3 project, 4 key, 5 owner, 6 actor, 7 action, 8 from, 9 until, 10 last; empty, NULL or 0 means any.
@@ -36,7 +40,7 @@
  */
 #define INSERT(into, row) "INSERT OR FAIL INTO " into " VALUES " row
 #define ROW_INTO "record (" ROW_COLUMNS ")"
-#define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define TAG_INSERT(rows) "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES " rows
 #define AUDIT_INTO "audit (" AUDIT_COLUMNS ", high_ms)"
 #define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -58,36 +62,35 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
 
     [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_COLUMNS " FROM record WHERE digest = ?1",
     [KW__SQL_ROW_BY_ID] = "SELECT " ROW_COLUMNS " FROM record WHERE id = ?1 AND erased = 0",
-    [KW__SQL_ROW_SCAN] = "SELECT " ROW_COLUMNS " FROM record NOT INDEXED WHERE erased = 0 AND id > ?1 ORDER BY id "
-                         "LIMIT ?2",
-    [KW__SQL_ROW_LIST] =
-        "SELECT " ROW_COLUMNS " FROM record AS r NOT INDEXED WHERE erased = 0 AND id > ?2 AND ?1 = ''" ROW_FILTER,
-    [KW__SQL_ROW_LIST_BY_PROJECT] = ROW_LIST_BY("record_by_project") "AND project = ?1" ROW_FILTER,
-    [KW__SQL_ROW_LIST_BY_ENV] = ROW_LIST_BY("record_by_env") "AND project = ?1 AND env = ?7" ROW_FILTER,
-    [KW__SQL_ROW_LIST_BY_OWNER] = ROW_LIST_BY("record_by_owner") "AND project = ?1 AND owner = ?4" ROW_FILTER,
-    [KW__SQL_ROW_LIST_BY_ORG] =
-        ROW_LIST_BY("record_by_org") "AND org_id <> '' AND project = ?1 AND org_id = ?5" ROW_FILTER,
-    [KW__SQL_ROW_LIST_BY_TAG] = "SELECT r.id, sequence, version, erased, digest, digest_scheme, r.project, env, owner, "
-                                "org_id, tag_count, tags, record FROM record_tag AS d CROSS JOIN record AS r ON r.id = "
-                                "d.id WHERE d.project = ?1 AND d.tag = ?6 AND d.id > ?2 AND (?4 = '' OR owner = ?4) "
-                                "AND (?5 = '' OR org_id = ?5) AND (?7 = '' OR env = ?7) ORDER BY d.id LIMIT ?3",
-    [KW__SQL_ROW_PROBE_ENV] = PROBE("record INDEXED BY record_by_env WHERE erased = 0 AND project = ?1 AND env = ?4"),
-    [KW__SQL_ROW_PROBE_OWNER] =
-        PROBE("record INDEXED BY record_by_owner WHERE erased = 0 AND project = ?1 AND owner = ?4"),
-    [KW__SQL_ROW_PROBE_ORG] =
-        PROBE("record INDEXED BY record_by_org WHERE erased = 0 AND org_id <> '' AND project = ?1 AND org_id = ?4"),
-    [KW__SQL_ROW_PROBE_TAG] = PROBE("record_tag WHERE project = ?1 AND tag = ?4"),
+    [KW__SQL_ROW_SCAN] = LIST("record NOT INDEXED WHERE erased = 0" RANGE),
+    [KW__SQL_ROW_SCAN_BACK] = LIST_BACK("record NOT INDEXED WHERE erased = 0" RANGE),
+    LISTS(PROJECT, WAY_PROJECT),
+    LISTS(ENV, WAY("record_by_env", "env = ?5")),
+    LISTS(OWNER, WAY("record_by_owner", "owner = ?5")),
+    LISTS(ORG, WAY("record_by_org", "org_id <> '' AND org_id = ?5")),
+    LISTS(ORG_OWNER, WAY("record_by_org_owner", "org_id <> '' AND org_id = ?5 AND owner = ?6")),
+    LISTS(LAST_FOUR, WAY("record_by_last_four", "last_four = ?5")),
+    LISTS(PARENT, WAY("record_by_parent", "parent_id IS NOT NULL AND parent_id = ?5")),
+    LISTS(POLICY, WAY("record_by_policy", "policy <> '' AND policy = ?5")),
+    [KW__SQL_LIST_EXPIRY] = "SELECT " ROW_COLUMNS " FROM " WAY_EXPIRY
+                            " AND (expires_at_ms, id) > (?5, ?2) AND expires_at_ms <= ?6 ORDER BY expires_at_ms, id "
+                            "LIMIT ?4",
+    [KW__SQL_COUNT_EXPIRY] = COUNT(WAY_EXPIRY " AND expires_at_ms <= ?6"),
+    [KW__SQL_TAG_NEXT] = "SELECT id FROM " WAY_TAG " ORDER BY id LIMIT ?4",
+    [KW__SQL_TAG_NEXT_BACK] = "SELECT id FROM " WAY_TAG " ORDER BY id DESC LIMIT ?4",
+    [KW__SQL_COUNT_TAG] = COUNT(WAY_TAG),
     [KW__SQL_ROW_CHANGES] =
         "SELECT " ROW_COLUMNS " FROM record INDEXED BY record_by_sequence WHERE sequence > ?1 ORDER BY sequence, id",
 
-    [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags FROM record "
-                        "WHERE id = ?1",
+    [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags, parent_id, "
+                        "policy, last_four, expires_at_ms FROM record WHERE id = ?1",
     [KW__SQL_ROW_INSERT] = INSERT(ROW_INTO, ROW_VALUES),
     [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
     [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
     [KW__SQL_ROW_UPDATE_ALL] =
         "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "
-        "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, record = ?13 WHERE id = ?1",
+        "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, parent_id = ?13, policy = ?14, "
+        "last_four = ?15, expires_at_ms = ?16, record = ?17 WHERE id = ?1",
     [KW__SQL_TAG_INSERT] = TAG_INSERT("(?, ?, ?)"),
     [KW__SQL_TAG_INSERT_MANY] = TAG_INSERT(ROWS_MANY("(?, ?, ?)")),
     [KW__SQL_TAG_DELETE] = "DELETE FROM record_tag WHERE project = ?1 AND tag = ?2 AND id = ?3",

@@ -84,6 +84,11 @@ struct kw_bytes kw__column_bytes(const struct kw__query *query, int column);
 /* False when what is stored there is no id. NULL is none. */
 KW_MUST_USE bool kw__column_id(const struct kw__query *query, int column, struct kw_id *id_out);
 
+/* False when what is stored there is not four bytes. */
+KW_MUST_USE bool kw__column_last_four(const struct kw__query *query, int column, struct kw_store_row *row_out);
+/* A row as the statements on ROW_COLUMNS have it, borrowed. KW_E_CORRUPT. */
+KW_MUST_USE enum kw_status kw__row_read(const struct kw__query *query, struct kw_store_row *row_out);
+
 /*
  * Makes the file when there is none, and holds it against every other opening, of this process too, until the returned
  * descriptor is closed or the process ends. `path_out` is where the file really is: links lead to one lock.
@@ -115,6 +120,8 @@ enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_fil
 enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                                   void *context);
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
+enum kw_status kw__sqlite_count_found(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
+                                      bool *exact_out);
 enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
 enum kw_status kw__sqlite_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
                                   size_t *size_out);

@@ -379,6 +379,11 @@ static void check_count(struct test *t, struct library *library, struct kw_list_
         REQUIRE_OK(t, kw_list(library->keyward, &request, note, &listed, &has_more, &request.after, &error));
     }
     CHECK_I64(t, listed.count, expected);
+    uint64_t count = 0;
+    bool exact = false;
+    request.after = (struct kw_position){.expires_at_ms = 0};
+    REQUIRE_OK(t, kw_count(library->keyward, &request, &count, &exact, NULL));
+    CHECK(t, count == expected && exact);
 }
 
 static void lists_by_what_is_asked_for(struct test *t)
@@ -408,13 +413,13 @@ static void lists_by_what_is_asked_for(struct test *t)
     check_count(t, &library, (struct kw_list_request){.env = KW_BYTES("test")}, 20);
     check_count(t, &library, (struct kw_list_request){.text = KW_BYTES("nIGHTLY"), .limit = 1}, 15);
     check_count(t, &library, (struct kw_list_request){.org_id = KW_BYTES("acme")}, 12);
-    check_count(t, &library, (struct kw_list_request){.tag = tag, .owner = KW_BYTES("user:1")}, 10);
+    check_count(t, &library, (struct kw_list_request){.tags = &tag, .tag_count = 1, .owner = KW_BYTES("user:1")}, 10);
     check_count(t, &library, (struct kw_list_request){.has_status = true, .status = KW_KEY_REVOKED, .limit = 2}, 6);
     check_count(t, &library, (struct kw_list_request){.has_status = true, .status = KW_KEY_ACTIVE}, 54);
     check_count(t, &library, (struct kw_list_request){.project = KW_BYTES("keyward")}, 0);
     struct listed listed = {.count = 0};
     bool has_more;
-    struct kw_id cursor;
+    struct kw_position cursor;
     REQUIRE_OK(t, kw_list(library.keyward, &(struct kw_list_request){0}, note, &listed, &has_more, &cursor, NULL));
     CHECK(t, listed.count == 50 && has_more);
     library_end(&library);
@@ -426,8 +431,8 @@ static void lists_that_are_refused_or_stopped(struct test *t)
     struct kw_new_key made;
     struct kw_error error;
     struct listed listed = {.stop_at = 1};
-    struct kw_id cursor = {{7}};
-    struct kw_id untouched = {{7}};
+    struct kw_position cursor = {.id = {{7}}};
+    struct kw_position untouched = {.id = {{7}}};
     bool has_more = true;
     REQUIRE(t, library_open(t, &library));
     for (int i = 0; i < 3; i++) {

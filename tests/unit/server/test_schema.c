@@ -293,14 +293,18 @@ static void what_might_be_a_key_is_not_repeated(struct test *t)
 
 static void a_query_is_decoded_and_bound(struct test *t)
 {
-    struct binding binding = bind_query("owner=team%3A9&tag=a%2Bb&q=a+b%20c&limit=7&status=active&env=live&&org=x");
+    struct binding binding = bind_query("owner=team%3A9&tag=a%2Bb&q=a+b%20c&limit=7&status=active&env=live&&org=x"
+                                        "&createdAfter=2031-01-31T13:00:00%2B01:00&expiresBefore=1970-01-01T00:00:00Z");
     REQUIRE_OK(t, binding.status);
     const struct kw_list_params *params = binding.out;
     CHECK_BYTES(t, params->owner, KW_BYTES("team:9"));
-    CHECK_BYTES(t, params->tag, KW_BYTES("a+b"));
+    CHECK_BYTES(t, params->tags, KW_BYTES("a+b"));
     CHECK_BYTES(t, params->text, KW_BYTES("a b c"));
     CHECK_BYTES(t, params->status, KW_BYTES("active"));
     CHECK_I64(t, params->limit, 7);
+    CHECK_I64(t, params->created_after_ms, INT64_C(1927627200000));
+    CHECK_I64(t, params->expires_before_ms, 1); /* 0 would be none */
+    CHECK_I64(t, params->created_before_ms, 0);
     end(&binding);
     binding = bind_query("");
     REQUIRE_OK(t, binding.status);
@@ -311,17 +315,31 @@ static void a_query_is_decoded_and_bound(struct test *t)
 static void bad_queries_name_their_field(struct test *t)
 {
     static const struct refusal cases[] = {
-        {"nope=1", "UNKNOWN_FIELD", "nope"},        {"Tag=1", "UNKNOWN_FIELD", "Tag"},
-        {"tag=a&tag=b", "DUPLICATE_FIELD", "tag"},  {"tag=a&t%61g=b", "DUPLICATE_FIELD", "tag"},
-        {"tag=", "INVALID_FIELD", "tag"},           {"tag", "INVALID_FIELD", "tag"},
-        {"tag=%", "INVALID_FIELD", "tag"},          {"tag=%4", "INVALID_FIELD", "tag"},
-        {"tag=%zz", "INVALID_FIELD", "tag"},        {"tag=%ff", "INVALID_FIELD", "tag"},
-        {"tag=%00", "INVALID_FIELD", "tag"},        {"tag=%0a", "INVALID_FIELD", "tag"},
-        {"owner=bob", "INVALID_FIELD", "owner"},    {"owner=team:1&ownerId=2", "INVALID_FIELD", "owner"},
-        {"status=gone", "INVALID_FIELD", "status"}, {"limit=0", "INVALID_FIELD", "limit"},
-        {"limit=1001", "INVALID_FIELD", "limit"},   {"limit=-1", "INVALID_FIELD", "limit"},
-        {"limit=1.5", "INVALID_FIELD", "limit"},    {"limit=99999999999999999999", "INVALID_FIELD", "limit"},
+        {"nope=1", "UNKNOWN_FIELD", "nope"},
+        {"Tag=1", "UNKNOWN_FIELD", "Tag"},
+        {"tag=a&tag=b", "DUPLICATE_FIELD", "tag"},
+        {"tag=a&t%61g=b", "DUPLICATE_FIELD", "tag"},
+        {"tag=", "INVALID_FIELD", "tag"},
+        {"tag", "INVALID_FIELD", "tag"},
+        {"tag=%", "INVALID_FIELD", "tag"},
+        {"tag=%4", "INVALID_FIELD", "tag"},
+        {"tag=%zz", "INVALID_FIELD", "tag"},
+        {"tag=%ff", "INVALID_FIELD", "tag"},
+        {"tag=%00", "INVALID_FIELD", "tag"},
+        {"tag=%0a", "INVALID_FIELD", "tag"},
+        {"owner=bob", "INVALID_FIELD", "owner"},
+        {"owner=team:1&ownerId=2", "INVALID_FIELD", "owner"},
+        {"status=gone", "INVALID_FIELD", "status"},
+        {"limit=0", "INVALID_FIELD", "limit"},
+        {"limit=1001", "INVALID_FIELD", "limit"},
+        {"limit=-1", "INVALID_FIELD", "limit"},
+        {"limit=1.5", "INVALID_FIELD", "limit"},
+        {"limit=99999999999999999999", "INVALID_FIELD", "limit"},
         {"limit=", "INVALID_FIELD", "limit"},
+        {"createdAfter=", "INVALID_FIELD", "createdAfter"},
+        {"createdAfter=2031-02-29T00:00:00Z", "INVALID_FIELD", "createdAfter"},
+        {"createdBefore=2031-01-01T00:00:00+01:00", "INVALID_FIELD", "createdBefore"}, /* '+' is a space */
+        {"expiresBefore=1", "INVALID_FIELD", "expiresBefore"},
     };
     for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
         struct binding binding = bind_query(cases[i].input);
