@@ -40,7 +40,7 @@ static struct kw_id id_at(uint64_t number)
 static void make_row(const struct kw_digester *digester, uint64_t number, uint64_t *state, struct bench_row *made)
 {
     static const uint8_t last_four[] = {'a', 'b', 'c', 'd'};
-    bench_row_make(digester, number, made);
+    bench_row_make(digester, number, BENCH_PLAIN, made);
     struct kw_store_row *row = &made->row;
     row->id = id_at(number + 1);
     row->owner = is_ours(state) ? KW_BYTES("user:42") : row->owner;
