@@ -114,8 +114,9 @@ struct kw__field {
 
 /* Indexed by tag; tag 0 is no field. */
 #define KW__FIELD_COUNT 41
-/* The tags that other files name. They stand in a row. */
+/* The tags that other files name. Those on places stand in a row. */
 enum {
+    KW__TAG_VERSION = 31, /* the last field of every encoding, whatever its tag: one that was cut off lacks it */
     KW__TAG_ALLOWED_IPS = 32,
     KW__TAG_BLOCKED_IPS = 33,
     KW__TAG_ALLOWED_REGIONS = 34,

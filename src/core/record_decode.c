@@ -222,10 +222,10 @@ static enum kw_status decode_fields(struct kw_bytes rest, struct kw_record *reco
         if (tag >= KW__FIELD_COUNT) {
             return KW_E_NEWER;
         }
-        if (tag <= last_tag) {
+        if (last_tag == KW__FIELD_COUNT || (tag <= last_tag && tag != KW__TAG_VERSION)) {
             return KW_E_CORRUPT;
         }
-        last_tag = tag;
+        last_tag = tag == KW__TAG_VERSION ? KW__FIELD_COUNT : tag; /* nothing comes after the version */
         rest.data++;
         rest.size--;
         enum kw_status status = decode_field(&rest, &kw__fields[tag], record);
