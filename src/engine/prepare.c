@@ -70,17 +70,17 @@ static enum kw_status load_key(struct kw_engine *engine, size_t index, const str
 }
 
 /* What was seen to have passed counts, though the record does not say so yet. */
-static void apply_seen(struct kw_engine *engine, struct kw_work *work)
+static void apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record)
 {
     kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
-    unsigned flags = entry == NULL || entry->version != work->before.version ? 0 : kw_entry_flags(entry);
+    const struct kw_entry *entry = kw_index_find(engine->index, digest);
+    unsigned flags = entry == NULL || entry->version != record->version ? 0 : kw_entry_flags(entry);
     kw_index_read_end();
-    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && work->before.lapsed_at_ms == 0) {
-        work->before.lapsed_at_ms = work->before.expires_at_ms;
+    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && record->lapsed_at_ms == 0) {
+        record->lapsed_at_ms = record->expires_at_ms;
     }
-    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && work->before.revoked_at_ms == 0) {
-        work->before.revoked_at_ms = work->before.grace_until_ms;
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && record->revoked_at_ms == 0) {
+        record->revoked_at_ms = record->grace_until_ms;
     }
 }
 
@@ -96,7 +96,7 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
     if (work->op->kind != KW_OP_LAPSE) {
-        apply_seen(engine, work);
+        apply_seen(engine, &work->before_digest, &work->before);
     }
     work->has_before = true;
     return KW_OK;
@@ -141,6 +141,7 @@ static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct
             return kw__store_failed(&work->op->error, status);
         }
         if (kw_id_is_none(&work->parent.rotated_to)) {
+            apply_seen(engine, &work->parent_digest, &work->parent);
             work->has_parent = true;
             return KW_OK;
         }
