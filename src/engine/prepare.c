@@ -436,10 +436,15 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
     return status != KW_OK ? status : check_management(work);
 }
 
-/* With its first child a parent's record says so: then the index keeps a bound for its line from the start. */
-static enum kw_status mark_parent(struct kw_engine *engine, struct kw_work *work)
+/*
+ * With its first child a parent's record says so: then the index keeps a bound for its line from the start. A mark that
+ * an earlier operation of the group is to make may be lost with it, and is made again.
+ */
+static enum kw_status mark_parent(struct kw_engine *engine, size_t index)
 {
-    if (work->parent.has_children) {
+    struct kw_work *work = &engine->writer_state->works[index];
+    const struct kw_record *record = NULL;
+    if (work->parent.has_children && touched_before(engine->writer_state, index, &work->parent.id, &record) == NULL) {
         return KW_OK;
     }
     uint64_t version = work->parent.version++;
@@ -472,7 +477,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
     }
     if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
-        status = mark_parent(engine, work);
+        status = mark_parent(engine, index);
     }
     return status != KW_OK ? status : add_account(engine, work);
 }

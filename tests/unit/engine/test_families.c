@@ -1,6 +1,7 @@
 /* Families in the engine: what happens to a key happens to all that stand below it, at once and for good. */
 #include "core/id.h"
 #include "kin.h"
+#include "shelf.h"
 
 #include <pthread.h>
 
@@ -186,12 +187,65 @@ static void no_rotation_of_a_parent_is_felt_below(struct test *t)
     test_engine_close(&fixture);
 }
 
+static void count_done(struct kw_op *op)
+{
+    __atomic_fetch_add((int *)op->context, 1, __ATOMIC_RELEASE);
+}
+
+/* Of two first children in one group, the one that would have marked the parent is lost. */
+static void a_lost_first_child_takes_no_mark_along(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_store *store;
+    struct kin parent;
+    struct kw_record record;
+    static uint8_t memory[4096];
+    struct kw_op ops[3];
+    int done = 0;
+    REQUIRE(t, shelf_open(&store));
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    REQUIRE(t, kin_make(t, &fixture, NULL, NULL, &parent));
+    struct kw_key_params child = {.given = KW_GIVEN_PARENT, .parent_id = parent.id};
+    struct kw_key_params other = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:2")};
+    shelf_stop_commits();
+    for (size_t i = 0; i < 3; i++) {
+        kw_op_init(&ops[i], KW_OP_CREATE, KW_PROJECT_DEFAULT);
+        ops[i].params = i == 0 ? &other : &child;
+        ops[i].done = count_done;
+        ops[i].context = &done;
+        kw_engine_submit(fixture.engine, &ops[i]);
+        if (i == 0) {
+            shelf_wait_for_commit();
+        }
+    }
+    shelf_let_commits_go(true);
+    while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) < 3) {
+        CHECK(t, kin_record(&fixture, &parent.id, &record, memory));
+    }
+    CHECK_STATUS(t, ops[1].status, KW_E_UNAVAILABLE);
+    CHECK_STATUS(t, ops[2].status, KW_OK);
+    struct kin second = {.key = ops[2].secret};
+    REQUIRE(t, kin_record(&fixture, &parent.id, &record, memory));
+    CHECK(t, record.has_children);
+    CHECK_KIN(t, &fixture, &second, KW_CODE_NONE);
+    test_engine_close(&fixture);
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    kw_engine_wait_filled(fixture.engine);
+    CHECK_KIN(t, &fixture, &second, KW_CODE_NONE);
+    test_engine_close(&fixture);
+    for (size_t i = 0; i < 3; i++) {
+        kw_op_deinit(&ops[i]);
+    }
+    shelf_close(store);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(what_ends_a_parent_ends_its_descendants), TEST_CASE(a_first_child_does_not_revive_its_parent),
         TEST_CASE(families_are_eight_generations_deep),     TEST_CASE(a_parent_is_a_key_of_this_project_that_goes_on),
         TEST_CASE(a_rotated_parent_keeps_its_children),     TEST_CASE(no_rotation_of_a_parent_is_felt_below),
+        TEST_CASE(a_lost_first_child_takes_no_mark_along),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
