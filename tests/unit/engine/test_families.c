@@ -41,6 +41,66 @@ static void what_ends_a_parent_ends_its_descendants(struct test *t)
     test_engine_close(&fixture);
 }
 
+static void a_narrowed_parent_narrows_its_descendants(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin line[3];
+    struct kw_id bound;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        REQUIRE(t, kin_make(t, &fixture, i == 0 ? NULL : &line[i - 1], &kin_reads_and_writes, &line[i]));
+    }
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_UPDATE, &kin_reads, 0, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_I64(t, kin_verify(&fixture, &line[i], "read", NULL), KW_CODE_NONE);
+        CHECK_I64(t, kin_verify(&fixture, &line[i], "write", &bound), KW_CODE_INSUFFICIENT_SCOPE);
+        CHECK(t, i > 0 ? kw_id_equal(&bound, &line[0].id) : kw_id_is_none(&bound));
+    }
+    struct kw_key_params homeless = {.given = KW_GIVEN_ALLOWED_IPS};
+    struct kw_bytes home = KW_BYTES("10.0.0.0/8");
+    homeless.allowed_ips = &home;
+    homeless.allowed_ip_count = 1;
+    REQUIRE_OK(t, kin_change(&fixture, &line[1], KW_OP_UPDATE, &homeless, 0, NULL));
+    CHECK_KIN(t, &fixture, &line[0], KW_CODE_NONE);
+    CHECK_KIN(t, &fixture, &line[1], KW_CODE_IP_NOT_ALLOWED);
+    CHECK_KIN(t, &fixture, &line[2], KW_CODE_IP_NOT_ALLOWED);
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_UPDATE, &kin_reads_and_writes, 0, NULL));
+    homeless.allowed_ip_count = 0;
+    REQUIRE_OK(t, kin_change(&fixture, &line[1], KW_OP_UPDATE, &homeless, 0, NULL));
+    CHECK_I64(t, kin_verify(&fixture, &line[2], "write", NULL), KW_CODE_NONE);
+    test_engine_close(&fixture);
+}
+
+/* A parent whose expiry is brought forward; then the clock steps back before the writer has written it down. */
+static void a_parents_expiry_stays_passed(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin parent;
+    struct kin child;
+    struct kin late;
+    struct kw_error error;
+    struct kw_key_params early = {.given = KW_GIVEN_EXPIRES_AT, .expires_at_ms = TEST_NOW_MS + 5000};
+    struct kw_key_params named = {.given = KW_GIVEN_NAME, .name = KW_BYTES("Renamed")};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, kin_make(t, &fixture, NULL, NULL, &parent));
+    REQUIRE(t, kin_make(t, &fixture, &parent, NULL, &child));
+    REQUIRE_OK(t, kin_change(&fixture, &parent, KW_OP_UPDATE, &early, 0, NULL));
+    CHECK_KIN(t, &fixture, &child, KW_CODE_NONE);
+    set_clock(&fixture, TEST_NOW_MS + 5000);
+    CHECK_KIN(t, &fixture, &child, KW_CODE_EXPIRED);
+    set_clock(&fixture, TEST_NOW_MS);
+    CHECK_KIN(t, &fixture, &child, KW_CODE_EXPIRED);
+    CHECK_KIN(t, &fixture, &parent, KW_CODE_EXPIRED);
+    CHECK_STATUS(t, kin_try(&fixture, &parent, NULL, &late, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "parentId");
+    CHECK_KIN(t, &fixture, &parent, KW_CODE_EXPIRED);
+    REQUIRE_OK(t, kin_change(&fixture, &parent, KW_OP_UPDATE, &named, 0, NULL));
+    REQUIRE_OK(t, kin_change(&fixture, &child, KW_OP_UPDATE, &named, 0, NULL));
+    CHECK_KIN(t, &fixture, &child, KW_CODE_EXPIRED);
+    CHECK_KIN(t, &fixture, &parent, KW_CODE_EXPIRED);
+    test_engine_close(&fixture);
+}
+
 /* The same, and the first child ever is made between: what marks its parent must not revive it. */
 static void a_first_child_does_not_revive_its_parent(struct test *t)
 {
@@ -148,6 +208,28 @@ static void a_rotated_parent_keeps_its_children(struct test *t)
     test_engine_close(&fixture);
 }
 
+/* What was narrowed above a key binds it, and must not keep it from being renamed or, above all, rotated. */
+static void a_child_of_a_narrowed_parent_can_be_changed(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin parent;
+    struct kin child;
+    struct kw_error error;
+    struct kw_key_params named = {.given = KW_GIVEN_NAME, .name = KW_BYTES("Renamed")};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, kin_make(t, &fixture, NULL, &kin_reads_and_writes, &parent));
+    REQUIRE(t, kin_make(t, &fixture, &parent, &kin_reads_and_writes, &child));
+    REQUIRE_OK(t, kin_change(&fixture, &parent, KW_OP_UPDATE, &kin_reads, 0, NULL));
+    CHECK_STATUS(t, kin_change(&fixture, &child, KW_OP_UPDATE, &named, 0, NULL), KW_OK);
+    CHECK_STATUS(t, kin_change(&fixture, &child, KW_OP_ROTATE, NULL, 0, NULL), KW_OK);
+    CHECK_I64(t, kin_verify(&fixture, &child, "read", NULL), KW_CODE_NONE);
+    CHECK_I64(t, kin_verify(&fixture, &child, "write", NULL), KW_CODE_INSUFFICIENT_SCOPE);
+    CHECK_STATUS(t, kin_change(&fixture, &child, KW_OP_UPDATE, &kin_reads_and_writes, 0, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.code, "EXCEEDS_PARENT");
+    CHECK_STATUS(t, kin_change(&fixture, &child, KW_OP_UPDATE, &kin_reads, 0, NULL), KW_OK);
+    test_engine_close(&fixture);
+}
+
 struct watcher {
     struct test_engine *fixture;
     const struct kin *child;
@@ -242,10 +324,11 @@ static void a_lost_first_child_takes_no_mark_along(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(what_ends_a_parent_ends_its_descendants), TEST_CASE(a_first_child_does_not_revive_its_parent),
+        TEST_CASE(what_ends_a_parent_ends_its_descendants), TEST_CASE(a_narrowed_parent_narrows_its_descendants),
+        TEST_CASE(a_parents_expiry_stays_passed),           TEST_CASE(a_first_child_does_not_revive_its_parent),
         TEST_CASE(families_are_eight_generations_deep),     TEST_CASE(a_parent_is_a_key_of_this_project_that_goes_on),
-        TEST_CASE(a_rotated_parent_keeps_its_children),     TEST_CASE(no_rotation_of_a_parent_is_felt_below),
-        TEST_CASE(a_lost_first_child_takes_no_mark_along),
+        TEST_CASE(a_rotated_parent_keeps_its_children),     TEST_CASE(a_child_of_a_narrowed_parent_can_be_changed),
+        TEST_CASE(no_rotation_of_a_parent_is_felt_below),   TEST_CASE(a_lost_first_child_takes_no_mark_along),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
