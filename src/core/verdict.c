@@ -124,13 +124,16 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
 {
     struct kw__hearing hearing;
     kw__hear(&hearing, entry, question, now_ms);
+    if (hearing.is_open) {
+        return (struct kw_decision){.is_open = true}; /* what is not known yet may refuse before what is */
+    }
     for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
         struct kw_decision decision = {.code = KW_CODE_NONE};
         if (rules[rule].refuses(&hearing, &decision)) {
             return decision;
         }
     }
-    return (struct kw_decision){.is_open = hearing.is_open};
+    return (struct kw_decision){.code = KW_CODE_NONE};
 }
 
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
