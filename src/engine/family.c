@@ -31,7 +31,10 @@ enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lin
     enum kw_status status = KW_OK;
     kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
     for (size_t i = 0; !kw_index_ancestry(engine->index, lineage, generation_out, &unknown); i++) {
+        bool is_complete = kw_index_complete(engine->index); /* asked first: what is not found after it is gone */
         status = i > KW_FAMILY_DEPTH_MAX ? KW_E_CORRUPT : load_line(engine, &arena, unknown);
+        /* A line whose older keys were erased cannot be followed to its newest, which may be there all the same. */
+        status = status == KW_E_NOT_FOUND && !is_complete ? KW_E_UNAVAILABLE : status;
         kw_arena_reset(&arena);
         if (status != KW_OK) {
             break;

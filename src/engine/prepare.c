@@ -114,8 +114,12 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
         return KW_OK;
     }
     enum kw_status status = kw__load_family(engine, &work->parent.parent_id, &generation);
+    if (status == KW_E_NOT_FOUND) {
+        return refuse_parent(work->op,
+                             "names a key whose own parent was erased: its children would be dead from the start");
+    }
     if (status != KW_OK) {
-        return kw__store_failed(&work->op->error, status == KW_E_NOT_FOUND ? KW_E_UNAVAILABLE : status);
+        return kw__store_failed(&work->op->error, status);
     }
     /* Of a parent whose own parent is of that generation, a child is two further. */
     if (generation + 2 > KW_FAMILY_DEPTH_MAX) {
@@ -124,10 +128,7 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
     return KW_OK;
 }
 
-/*
- * The newest key of the line that is the parent: from the key that a creation names, or from the first of the line,
- * along its rotations.
- */
+/* The newest key of the line that is the parent: from the key that a creation names along its rotations. */
 static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct kw_id id)
 {
     struct kw_work *work = &engine->writer_state->works[index];
@@ -150,21 +151,22 @@ static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct
     return refuse_parent(work->op, "names a key that was rotated too often");
 }
 
-/* The parent of a child as it stands in the index, which is where the group's changes come from and go to. */
+/*
+ * The parent of a child as it stands in the index, which is where the group's changes come from and go to. Without one
+ * when the line has ended in an erasure: then nothing that the child is given can be used.
+ */
 static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work)
 {
+    struct kw_writer *writer = engine->writer_state;
+    size_t generation;
+    enum kw_status status = kw__load_family(engine, &work->before.parent_id, &generation);
     struct kw_bytes encoding = {NULL, 0};
-    kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
-    const struct kw_entry *parent =
-        entry == NULL || entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-    enum kw_status status = parent == NULL
-                                ? KW_E_NOT_FOUND
-                                : kw_arena_copy(&engine->writer_state->arena, kw_entry_record(parent), &encoding);
-    kw_index_read_end();
+    if (status == KW_OK) {
+        status = kw_index_copy_newest(engine->index, &work->before.parent_id, &writer->arena, &encoding);
+    }
     status = status == KW_OK ? kw_record_decode(encoding, &work->parent) : status;
     work->has_parent = status == KW_OK;
-    return status;
+    return status == KW_OK || status == KW_E_NOT_FOUND ? KW_OK : kw__store_failed(&work->op->error, status);
 }
 
 /* Finds the parent that a new child names, or an old one has. */
@@ -176,7 +178,7 @@ static enum kw_status find_parent(struct kw_engine *engine, size_t index)
     bool names_parent = is_creation && op->params != NULL && (op->params->given & KW_GIVEN_PARENT) != 0;
     bool has_parent = (op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE) && !kw_id_is_none(&work->before.parent_id);
     if (has_parent) {
-        return copy_parent(engine, work) == KW_OK ? KW_OK : load_parent(engine, index, work->before.parent_id);
+        return copy_parent(engine, work);
     }
     if (!names_parent) {
         return KW_OK;

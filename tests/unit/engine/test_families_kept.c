@@ -151,6 +151,77 @@ static void children_are_checked_while_the_index_fills(struct test *t)
     shelf_close(store);
 }
 
+/* Old keys of a parent's line, the first among them, are erased: its children do not feel it. */
+static void erasing_old_keys_of_a_parents_line_does_no_harm(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_store *store;
+    struct kin line[4];
+    struct kin child;
+    struct kin grandchild;
+    REQUIRE(t, shelf_open(&store));
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    REQUIRE(t, kin_make(t, &fixture, NULL, &kin_reads, &line[0]));
+    REQUIRE(t, kin_make(t, &fixture, &line[0], &kin_reads, &child));
+    for (size_t i = 1; i < KW_COUNT_OF(line); i++) {
+        line[i] = line[i - 1];
+        REQUIRE_OK(t, kin_change(&fixture, &line[i], KW_OP_ROTATE, NULL, 0, NULL));
+    }
+    for (size_t i = 0; i + 1 < KW_COUNT_OF(line); i++) {
+        REQUIRE_OK(t, kin_change(&fixture, &line[i], KW_OP_ERASE, NULL, 0, NULL));
+        CHECK_KIN(t, &fixture, &child, KW_CODE_NONE);
+    }
+    CHECK_STATUS(t, kin_change(&fixture, &child, KW_OP_ROTATE, &kin_reads, 0, NULL), KW_OK);
+    test_engine_close(&fixture);
+    shelf_hold_back(true);
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    enum kw_code code = kin_verify(&fixture, &child, NULL, NULL); /* not yet known, which is no refusal */
+    CHECK(t, code == KW_CODE_NONE || code == KW_CODE_STORE_UNAVAILABLE);
+    struct kw_error error;
+    enum kw_status status = kin_change(&fixture, &child, KW_OP_UPDATE, &kin_reads, 0, &error);
+    CHECK(t, status == KW_OK || status == KW_E_UNAVAILABLE);
+    shelf_hold_back(false);
+    kw_engine_wait_filled(fixture.engine);
+    CHECK_KIN(t, &fixture, &child, KW_CODE_NONE);
+    REQUIRE_OK(t, kin_change(&fixture, &child, KW_OP_UPDATE, &kin_reads, 0, NULL));
+    REQUIRE(t, kin_make(t, &fixture, &child, &kin_reads, &grandchild));
+    REQUIRE(t, kin_make(t, &fixture, &line[3], &kin_reads, &grandchild));
+    REQUIRE_OK(t, kin_change(&fixture, &line[3], KW_OP_REVOKE, NULL, 0, NULL));
+    CHECK_KIN(t, &fixture, &child, KW_CODE_REVOKED);
+    test_engine_close(&fixture);
+    shelf_close(store);
+}
+
+static void the_children_of_an_erased_line_are_dead_and_can_be_tidied(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_store *store;
+    struct kin family[MEMBERS];
+    struct kin made;
+    struct kw_error error;
+    struct kw_key_params named = {.given = KW_GIVEN_NAME, .name = KW_BYTES("Left over")};
+    REQUIRE(t, shelf_open(&store));
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    REQUIRE(t, make_family(t, &fixture, family));
+    for (int opened = 0; opened < 2; opened++) {
+        kw_engine_wait_filled(fixture.engine);
+        CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ERASED], KW_OP_UPDATE, &named, 0, NULL), KW_OK);
+        CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ERASED], KW_OP_ROTATE, &kin_reads, 0, NULL), KW_OK);
+        CHECK_KIN(t, &fixture, &family[BELOW_ERASED], KW_CODE_REVOKED);
+        CHECK_STATUS(t, kin_try(&fixture, &family[ERASED], NULL, &made, &error), KW_E_INVALID);
+        CHECK_TEXT(t, error.field, "parentId");
+        if (kin_try(&fixture, &family[BELOW_ERASED], &kin_reads, &made, &error) == KW_OK) {
+            CHECK_KIN(t, &fixture, &made, KW_CODE_REVOKED);
+        } else {
+            CHECK_TEXT(t, error.field, "parentId");
+        }
+        test_engine_close(&fixture);
+        REQUIRE(t, test_engine_open(t, &fixture, store));
+    }
+    test_engine_close(&fixture);
+    shelf_close(store);
+}
+
 /* --- A store whose n-th call fails --- */
 
 struct census {
@@ -260,6 +331,8 @@ int main(int argc, char **argv)
         TEST_CASE(a_family_is_the_same_when_opened_again),
         TEST_CASE(a_family_is_the_same_while_the_index_fills),
         TEST_CASE(children_are_checked_while_the_index_fills),
+        TEST_CASE(erasing_old_keys_of_a_parents_line_does_no_harm),
+        TEST_CASE(the_children_of_an_erased_line_are_dead_and_can_be_tidied),
         TEST_CASE(a_child_comes_whole_or_not_at_all),
         TEST_CASE(an_uncertain_child_is_whole_or_not_there),
     };
