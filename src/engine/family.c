@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "core/management.h"
 
 /* Puts the newest key of a line into the index, from its first one along the rotations. */
 static enum kw_status load_line(struct kw_engine *engine, struct kw_arena *arena, struct kw_id id)
@@ -41,4 +42,26 @@ enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lin
         }
     }
     return status;
+}
+
+enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,
+                                    const struct kw_record *record, bool is_made)
+{
+    struct kw_bytes encoding = op->authority;
+    for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+        struct kw_record caller;
+        if (kw_record_decode(encoding, &caller) != KW_OK) {
+            return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
+        }
+        enum kw_status status = kw_management_within(record, &caller, is_made, &op->error);
+        if (status != KW_OK || kw_id_is_none(&caller.parent_id)) {
+            return status;
+        }
+        status = kw_index_copy_newest(engine->index, &caller.parent_id, arena, &encoding);
+        if (status != KW_OK) {
+            break;
+        }
+    }
+    return kw_refuse(&op->error, KW_CODE_FORBIDDEN, NULL,
+                     "The management key's parent is gone: nothing is left to it.");
 }

@@ -273,7 +273,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
 }
 
 /* What the management interface's own keys must obey beside the rules for every key. */
-static enum kw_status check_management(const struct kw_work *work)
+static enum kw_status check_management(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     if (op->project != KW_PROJECT_KEYWARD || op->is_root || op->kind == KW_OP_LAPSE) {
@@ -285,15 +285,12 @@ static enum kw_status check_management(const struct kw_work *work)
     if (status != KW_OK || op->authority.size == 0) {
         return status;
     }
-    struct kw_record caller;
-    if (kw_record_decode(op->authority, &caller) != KW_OK) {
-        return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
-    }
+    struct kw_arena *arena = &engine->writer_state->arena;
     if (work->has_before) {
-        status = kw_management_within(&work->before, &caller, false, &op->error);
+        status = kw__within_authority(engine, arena, op, &work->before, false);
     }
     bool is_made = !work->has_before || made->expires_at_ms != work->before.expires_at_ms || work->change.has_successor;
-    return status != KW_OK || !shapes ? status : kw_management_within(made, &caller, is_made, &op->error);
+    return status != KW_OK || !shapes ? status : kw__within_authority(engine, arena, op, made, is_made);
 }
 
 /* Encodes one record as a row of the batch. */
@@ -435,7 +432,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
-    return status != KW_OK ? status : check_management(work);
+    return status != KW_OK ? status : check_management(engine, work);
 }
 
 /*

@@ -181,9 +181,27 @@ def families_have_an_end(server):
     server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'parentId': key['id']}, field='parentId')
 
 
+def a_management_child_hands_on_what_is_left_to_it(server):
+    header = {'Keyward-Project': 'keyward'}
+    both = ['keys:create', 'keys:revoke']
+    _, parent = server.manager(*both, project='keyward')
+    key, _ = server.manager(*both, project='keyward', parentId=parent['id'])
+    body = {'owner': 'service:new', 'resources': {'project:keyward': ['keys:revoke']}}
+    server.create(body, key=key, headers=header)
+    server.expect(200, 'PATCH', f'/v1/keys/{parent["id"]}', {'resources': {'project:keyward': ['keys:create']}}, headers=header)
+    server.refuse('FORBIDDEN', 'POST', f'/v1/keys/{parent["id"]}/revoke', {}, key=key, headers=header)
+    server.refuse('FORBIDDEN', 'POST', '/v1/keys', body, key=key, headers=header)
+    server.create({'owner': 'service:new', 'resources': {'project:keyward': ['keys:create']}}, key=key, headers=header)
+    server.expect(200, 'PATCH', f'/v1/keys/{parent["id"]}', {'expiresIn': '1h'}, headers=header)
+    late = {'owner': 'service:new', 'resources': {'project:keyward': ['keys:create']}}
+    server.refuse('FORBIDDEN', 'POST', '/v1/keys', late, key=key, headers=header)
+    server.create({**late, 'expiresIn': '30m'}, key=key, headers=header)
+
+
 CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
          what_is_stated_must_be_something, requirements_are_judged, a_dry_run_says_what_each_rule_says,
-         a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end]
+         a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
+         a_management_child_hands_on_what_is_left_to_it]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))
