@@ -133,8 +133,8 @@ static enum kw_status descend(const struct step *step, struct kw_record *record)
 }
 
 /*
- * All of a child that is born; later only what is given. What a parent lost since, the verdict sees to: it must not keep
- * its children from being renamed or rotated.
+ * All of a child that is born; later only what is given. What a parent lost since, the verdict sees to: it must not
+ * keep its children from being renamed or rotated.
  */
 static enum kw_status refuse_beyond_parent(const struct step *step, const struct kw_record *record)
 {

@@ -10,103 +10,104 @@
     "11" \
     "00000000000000000000ffff" ipv4 bits
 
+/* clang-format off */
+static const struct {
+    const char *hex;
+    enum kw_status status;
+} forms[] = {
+    {"01" ID PROJECT SCHEME VERSION, KW_OK},
+    {"", KW_E_CORRUPT},
+    {"00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME VERSION, KW_E_NEWER},
+    {"01" ID PROJECT SCHEME VERSION "29", KW_E_NEWER}, /* a tag of tomorrow */
+    {"01" ID PROJECT SCHEME "27" VERSION, KW_E_CORRUPT}, /* one that was never used */
+    {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
+    {"01" "00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},                              /* tag 0 */
+    {"01" PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* what every record has is missing */
+    {"01" ID SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME, KW_E_CORRUPT},
+    {"01" PROJECT ID SCHEME VERSION, KW_E_CORRUPT},    /* descending */
+    {"01" ID ID PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* twice */
+    {"01" "01" "00000000000000000000000000000000" PROJECT SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID "02" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty text */
+    {"01" ID "02" "8700" "64656661756c74" SCHEME VERSION, KW_E_CORRUPT}, /* a length in a longer form */
+    {"01" ID "02" "ffffffffffffffffff01" "64" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID "02" "ffffffffffffffffff02" "64" SCHEME VERSION, KW_E_CORRUPT}, /* beyond 64 bits */
+    {"01" ID PROJECT "05" "00000000" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "07" SCHEME VERSION, KW_E_CORRUPT}, /* status is never kept */
+    {"01" ID PROJECT "09" "01" "34" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "0e" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty list */
+    {"01" ID PROJECT "0e" "01" "01" "61" SCHEME VERSION, KW_OK},
+    {"01" ID PROJECT "0e" "02" "01" "61" "01" "62" SCHEME VERSION, KW_OK},
+    {"01" ID PROJECT "0e" "02" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* not sorted */
+    {"01" ID PROJECT "0e" "02" "01" "61" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* doubled */
+    {"01" ID PROJECT "0e" "02" "02" "6162" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "0e" "02" "01" "61" "02" "6162" SCHEME VERSION, KW_OK},
+    {"01" ID PROJECT "0e" "01" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty item */
+    {"01" ID PROJECT "11" "01" "03" "743a31" "02" "01" "61" SCHEME VERSION, KW_OK},
+    {"01" ID PROJECT "11" "01" "03" "743a31" "00" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "11" "01" "03" "743a31" "03" "01" "61" "01" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "11" "01" "03" "743a31" "04" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "12" "00" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT "12" "06" VERSION, KW_E_NEWER},
+    {"01" ID PROJECT SCHEME "13" "000000000000" VERSION, KW_E_CORRUPT}, /* a time of none */
+    {"01" ID PROJECT SCHEME "13" "e677d21fdbff" VERSION, KW_OK}, /* 9999-12-31T23:59:59.999Z */
+    {"01" ID PROJECT SCHEME "13" "e677d21fdc00" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000001" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000000" VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "15" "000000000000" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1b" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1e" "019b76daa8000102030405060708090a" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1e" "00000000000000000000000000000000" VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "1f" "00", KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1f" "8000", KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff02", KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff01", KW_OK},
+    {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000000", "68") VERSION, KW_OK}, /* 10.0.0.0/8 */
+    {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000000", "68") VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000001", "80") VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000001", "68") VERSION, KW_E_CORRUPT}, /* bits behind the prefix */
+    {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000001", "7f") VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000000", "81") VERSION, KW_E_CORRUPT}, /* 129 bits */
+    {"01" ID PROJECT SCHEME "20" "01" "10" "00000000000000000000ffff0a000000" VERSION, KW_E_CORRUPT}, /* 16 bytes */
+    {"01" ID PROJECT SCHEME "20" "01" "12" "00000000000000000000ffff0a0000006800" VERSION, KW_E_CORRUPT}, /* 18 */
+    {"01" ID PROJECT SCHEME "20" "01" RANGE("0a0000", "68") VERSION, KW_E_CORRUPT}, /* cut off */
+    {"01" ID PROJECT SCHEME "20" "00" VERSION, KW_E_CORRUPT}, /* a rule without a range */
+    {"01" ID PROJECT SCHEME "20" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "20" "02" RANGE("0a000000", "68") RANGE("0b000000", "68") VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "20" "02" RANGE("0b000000", "68") RANGE("0a000000", "68") VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "20" "02" RANGE("0a000000", "68") RANGE("0a000000", "68") VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000000", "68") "20" "01" RANGE("0a000000", "68") VERSION,
+     KW_E_CORRUPT}, /* blocked before allowed */
+    {"01" ID PROJECT SCHEME "22" "02" "02" "4445" "05" "55532d4341" VERSION, KW_OK}, /* DE, US-CA */
+    {"01" ID PROJECT SCHEME "23" "01" "02" "4445" VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "22" "02" "05" "55532d4341" "02" "4445" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "22" "02" "02" "4445" "02" "4445" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "22" "01" "00" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "23" "00" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "22" "01" "07" "55532d43414c41" VERSION, KW_E_CORRUPT}, /* US-CALA: too long */
+    {"01" ID PROJECT SCHEME "22" "01" "02" "5858" VERSION, KW_OK}, /* XX: a country that is none today */
+    {"01" ID PROJECT SCHEME "24" "00" VERSION, KW_E_CORRUPT}, /* an empty policy, template, parent */
+    {"01" ID PROJECT SCHEME "25" "00" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "26" "0000000000000000000000000000" VERSION, KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000001" "28" VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME VERSION "28", KW_E_CORRUPT}, /* the version comes last */
+    {"01" ID PROJECT SCHEME "28", KW_E_CORRUPT},
+    {"01" ID PROJECT SCHEME "28" "28" VERSION, KW_E_CORRUPT},
+};
+/* clang-format on */
+
 static void only_the_canonical_form_is_read(struct test *t)
 {
-    /* clang-format off */
-    static const struct {
-        const char *hex;
-        enum kw_status status;
-    } rows[] = {
-        {"01" ID PROJECT SCHEME VERSION, KW_OK},
-        {"", KW_E_CORRUPT},
-        {"00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},
-        {"02" ID PROJECT SCHEME VERSION, KW_E_NEWER},
-        {"01" ID PROJECT SCHEME VERSION "29", KW_E_NEWER}, /* a tag of tomorrow */
-        {"01" ID PROJECT SCHEME "27" VERSION, KW_E_CORRUPT}, /* one that was never used */
-        {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
-        {"01" "00" ID PROJECT SCHEME VERSION, KW_E_CORRUPT},                              /* tag 0 */
-        {"01" PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* what every record has is missing */
-        {"01" ID SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME, KW_E_CORRUPT},
-        {"01" PROJECT ID SCHEME VERSION, KW_E_CORRUPT},    /* descending */
-        {"01" ID ID PROJECT SCHEME VERSION, KW_E_CORRUPT}, /* twice */
-        {"01" "01" "00000000000000000000000000000000" PROJECT SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID "02" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty text */
-        {"01" ID "02" "8700" "64656661756c74" SCHEME VERSION, KW_E_CORRUPT}, /* a length in a longer form */
-        {"01" ID "02" "ffffffffffffffffff01" "64" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID "02" "ffffffffffffffffff02" "64" SCHEME VERSION, KW_E_CORRUPT}, /* beyond 64 bits */
-        {"01" ID PROJECT "05" "00000000" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "07" SCHEME VERSION, KW_E_CORRUPT}, /* status is never kept */
-        {"01" ID PROJECT "09" "01" "34" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "0e" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty list */
-        {"01" ID PROJECT "0e" "01" "01" "61" SCHEME VERSION, KW_OK},
-        {"01" ID PROJECT "0e" "02" "01" "61" "01" "62" SCHEME VERSION, KW_OK},
-        {"01" ID PROJECT "0e" "02" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* not sorted */
-        {"01" ID PROJECT "0e" "02" "01" "61" "01" "61" SCHEME VERSION, KW_E_CORRUPT}, /* doubled */
-        {"01" ID PROJECT "0e" "02" "02" "6162" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "0e" "02" "01" "61" "02" "6162" SCHEME VERSION, KW_OK},
-        {"01" ID PROJECT "0e" "01" "00" SCHEME VERSION, KW_E_CORRUPT}, /* an empty item */
-        {"01" ID PROJECT "11" "01" "03" "743a31" "02" "01" "61" SCHEME VERSION, KW_OK},
-        {"01" ID PROJECT "11" "01" "03" "743a31" "00" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "11" "01" "03" "743a31" "03" "01" "61" "01" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "11" "01" "03" "743a31" "04" "01" "62" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "12" "00" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT "12" "06" VERSION, KW_E_NEWER},
-        {"01" ID PROJECT SCHEME "13" "000000000000" VERSION, KW_E_CORRUPT}, /* a time of none */
-        {"01" ID PROJECT SCHEME "13" "e677d21fdbff" VERSION, KW_OK}, /* 9999-12-31T23:59:59.999Z */
-        {"01" ID PROJECT SCHEME "13" "e677d21fdc00" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000001" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "13" "000000000001" "15" "000000000000" VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "15" "000000000000" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1b" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1e" "019b76daa8000102030405060708090a" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1e" "00000000000000000000000000000000" VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "1f" "00", KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1f" "8000", KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff02", KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "1f" "ffffffffffffffffff01", KW_OK},
-        {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000000", "68") VERSION, KW_OK}, /* 10.0.0.0/8 */
-        {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000000", "68") VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000001", "80") VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000001", "68") VERSION, KW_E_CORRUPT}, /* bits behind the prefix */
-        {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000001", "7f") VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "20" "01" RANGE("0a000000", "81") VERSION, KW_E_CORRUPT}, /* 129 bits */
-        {"01" ID PROJECT SCHEME "20" "01" "10" "00000000000000000000ffff0a000000" VERSION, KW_E_CORRUPT}, /* 16 bytes */
-        {"01" ID PROJECT SCHEME "20" "01" "12" "00000000000000000000ffff0a0000006800" VERSION, KW_E_CORRUPT}, /* 18 */
-        {"01" ID PROJECT SCHEME "20" "01" RANGE("0a0000", "68") VERSION, KW_E_CORRUPT}, /* cut off */
-        {"01" ID PROJECT SCHEME "20" "00" VERSION, KW_E_CORRUPT}, /* a rule without a range */
-        {"01" ID PROJECT SCHEME "20" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "20" "02" RANGE("0a000000", "68") RANGE("0b000000", "68") VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "20" "02" RANGE("0b000000", "68") RANGE("0a000000", "68") VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "20" "02" RANGE("0a000000", "68") RANGE("0a000000", "68") VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "21" "01" RANGE("0a000000", "68") "20" "01" RANGE("0a000000", "68") VERSION,
-         KW_E_CORRUPT}, /* blocked before allowed */
-        {"01" ID PROJECT SCHEME "22" "02" "02" "4445" "05" "55532d4341" VERSION, KW_OK}, /* DE, US-CA */
-        {"01" ID PROJECT SCHEME "23" "01" "02" "4445" VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME "22" "02" "05" "55532d4341" "02" "4445" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "22" "02" "02" "4445" "02" "4445" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "22" "01" "00" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "23" "00" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "22" "01" "07" "55532d43414c41" VERSION, KW_E_CORRUPT}, /* US-CALA: too long */
-        {"01" ID PROJECT SCHEME "22" "01" "02" "5858" VERSION, KW_OK}, /* XX: a country that is none today */
-        {"01" ID PROJECT SCHEME "24" "00" VERSION, KW_E_CORRUPT}, /* an empty policy, template, parent */
-        {"01" ID PROJECT SCHEME "25" "00" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "26" "0000000000000000000000000000" VERSION, KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000001" "28" VERSION, KW_OK},
-        {"01" ID PROJECT SCHEME VERSION "28", KW_E_CORRUPT}, /* the version comes last */
-        {"01" ID PROJECT SCHEME "28", KW_E_CORRUPT},
-        {"01" ID PROJECT SCHEME "28" "28" VERSION, KW_E_CORRUPT},
-    };
-    /* clang-format on */
-    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+    for (size_t i = 0; i < KW_COUNT_OF(forms); i++) {
         uint8_t bytes[256];
-        size_t size = strlen(rows[i].hex) / 2;
-        REQUIRE(t, kw_hex_decode(kw_bytes_of_text(rows[i].hex), bytes, size));
+        size_t size = strlen(forms[i].hex) / 2;
+        REQUIRE(t, kw_hex_decode(kw_bytes_of_text(forms[i].hex), bytes, size));
         enum kw_status status = decode_exactly(t, bytes, size);
-        if (status != rows[i].status) {
-            test_fail(t, __FILE__, __LINE__, "%s: %s", rows[i].hex, kw_status_name(status));
+        if (status != forms[i].status) {
+            test_fail(t, __FILE__, __LINE__, "%s: %s", forms[i].hex, kw_status_name(status));
         }
     }
 }
