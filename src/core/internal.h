@@ -114,10 +114,9 @@ struct kw__field {
 
 /* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
 #define KW__FIELD_COUNT 41
-/* The version, which every record has, ends an encoding: one that was cut short is never taken for a record. */
-#define KW__FIELD_LAST 31
-/* The tags that other files name. They stand in a row. */
+/* The tags that other files name. Those on places stand in a row. */
 enum {
+    KW__TAG_VERSION = 31, /* the last field of every encoding, whatever its tag: one that was cut off lacks it */
     KW__TAG_ALLOWED_IPS = 32,
     KW__TAG_BLOCKED_IPS = 33,
     KW__TAG_ALLOWED_REGIONS = 34,

@@ -1,8 +1,9 @@
 /*
  * The record's compact encoding, its JSON and its differences: all three come from one table of fields
  * (record_fields.c), so that a new field is one row. An encoding is a version byte, then for each field that is
- * present its tag and its value, tags ascending but for the version's, which is the last. An unknown tag or version
- * means "written by a newer Keyward": it is refused, never dropped.
+ * present its tag and its value, tags ascending. But the record's version comes last, so that what was cut off is no
+ * record: else it could lose a rule that it is refused by. An unknown tag or version means "written by a newer
+ * Keyward": it is refused, never dropped.
  */
 #ifndef KW_CORE_RECORD_H
 #define KW_CORE_RECORD_H

@@ -223,7 +223,7 @@ static enum kw_status decode_fields(struct kw_bytes rest, struct kw_record *reco
         if (tag >= KW__FIELD_COUNT) {
             return KW_E_NEWER;
         }
-        unsigned place = tag == KW__FIELD_LAST ? KW__FIELD_COUNT : tag;
+        unsigned place = tag == KW__TAG_VERSION ? KW__FIELD_COUNT : tag;
         if (place <= last_place) {
             return KW_E_CORRUPT;
         }

@@ -125,10 +125,10 @@ enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer
 {
     kw_buffer_add_byte(buffer, KW_RECORD_ENCODING_VERSION);
     for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
-        if (tag != KW__FIELD_LAST) {
+        if (tag != KW__TAG_VERSION) {
             encode_field(record, tag, buffer);
         }
     }
-    encode_field(record, KW__FIELD_LAST, buffer);
+    encode_field(record, KW__TAG_VERSION, buffer);
     return kw_buffer_status(buffer);
 }

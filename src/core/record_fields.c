@@ -50,7 +50,7 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [28] = {FIELD(ID, "rotatedTo", rotated_to)},
     [29] = {FIELD(TIME, "graceUntil", grace_until_ms)},
     [30] = {FIELD(LINEAGE, "lineageId", lineage_id)},
-    [31] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
+    [KW__TAG_VERSION] = {FIELD(VERSION, "version", version), .flags = KW__FIELD_UNCOMPARED},
     [KW__TAG_ALLOWED_IPS] = {RANGES("allowedIPs", allowed_ips)},
     [KW__TAG_BLOCKED_IPS] = {RANGES("blockedIPs", blocked_ips)},
     [KW__TAG_ALLOWED_REGIONS] = {REGIONS("allowedRegions", allowed_regions)},

@@ -20,7 +20,7 @@ struct kw__hearing {
     int64_t now_ms;
     struct kw_entry *links[KW__LINKS_MAX];
     size_t link_count;
-    bool is_open; /* a bound is not known: nothing that passes has passed for sure */
+    bool is_open; /* a bound is not known: nothing is for sure */
 };
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);

@@ -132,9 +132,25 @@ static enum kw_status descend(const struct step *step, struct kw_record *record)
     return KW_OK;
 }
 
+/*
+ * All of a child that is born; later only what is given. What a parent lost since, the verdict sees to: it must not
+ * keep its children from being renamed or rotated.
+ */
 static enum kw_status refuse_beyond_parent(const struct step *step, const struct kw_record *record)
 {
-    return step->command->parent == NULL ? KW_OK : kw_family_admits(step->command->parent, record, step->error);
+    static const struct kw_list none;
+    const struct kw_record *parent = step->command->parent;
+    if (parent == NULL) {
+        return KW_OK;
+    }
+    struct kw_record asked = *record;
+    uint32_t given = step->before == NULL ? UINT32_MAX : step->params->given;
+    asked.scopes = (given & KW_GIVEN_SCOPES) != 0 ? asked.scopes : none;
+    asked.resources = (given & KW_GIVEN_RESOURCES) != 0 ? asked.resources : none;
+    asked.expires_at_ms = (given & GIVEN_EXPIRY) != 0 ? asked.expires_at_ms : parent->expires_at_ms;
+    asked.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? asked.allowed_ips : none;
+    asked.allowed_regions = (given & KW_GIVEN_ALLOWED_REGIONS) != 0 ? asked.allowed_regions : none;
+    return kw_family_admits(parent, &asked, step->error);
 }
 
 static enum kw_status create(const struct step *step)

@@ -124,14 +124,16 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
 {
     struct kw__hearing hearing;
     kw__hear(&hearing, entry, question, now_ms);
+    if (hearing.is_open) {
+        return (struct kw_decision){.is_open = true}; /* what is not known yet may refuse before what is */
+    }
     for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
         struct kw_decision decision = {.code = KW_CODE_NONE};
         if (rules[rule].refuses(&hearing, &decision)) {
             return decision;
         }
     }
-    bool ends_grace = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0;
-    return (struct kw_decision){.is_open = hearing.is_open, .first_use = ends_grace && !hearing.is_open};
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
 }
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)

@@ -154,7 +154,8 @@ struct kw_check {
 
 /*
  * Every rule's outcome, by the functions that kw_decide decides by: the first refusal among them is what it answers.
- * As there `entry` may be NULL. FORMAT counts as passed.
+ * As there `entry` may be NULL. FORMAT counts as passed. Where there is no decision, these are of the bounds that are
+ * known.
  */
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,
                     struct kw_check checks_out[KW_RULE_COUNT]);

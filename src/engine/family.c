@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "core/management.h"
 
 /* Puts the newest key of a line into the index, from its first one along the rotations. */
 static enum kw_status load_line(struct kw_engine *engine, struct kw_arena *arena, struct kw_id id)
@@ -31,7 +32,10 @@ enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lin
     enum kw_status status = KW_OK;
     kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
     for (size_t i = 0; !kw_index_ancestry(engine->index, lineage, generation_out, &unknown); i++) {
+        bool is_complete = kw_index_complete(engine->index); /* asked first: what is not found after it is gone */
         status = i > KW_FAMILY_DEPTH_MAX ? KW_E_CORRUPT : load_line(engine, &arena, unknown);
+        /* A line whose older keys were erased cannot be followed to its newest, which may be there all the same. */
+        status = status == KW_E_NOT_FOUND && !is_complete ? KW_E_UNAVAILABLE : status;
         kw_arena_reset(&arena);
         if (status != KW_OK) {
             break;
@@ -54,8 +58,12 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
         return KW_OK;
     }
     enum kw_status status = kw__load_family(engine, &work->parent.parent_id, &generation);
+    if (status == KW_E_NOT_FOUND) {
+        return refuse_parent(work->op,
+                             "names a key whose own parent was erased: its children would be dead from the start");
+    }
     if (status != KW_OK) {
-        return kw__store_failed(&work->op->error, status == KW_E_NOT_FOUND ? KW_E_UNAVAILABLE : status);
+        return kw__store_failed(&work->op->error, status);
     }
     /* Of a parent whose own parent is of that generation, a child is two further. */
     if (generation + 2 > KW_FAMILY_DEPTH_MAX) {
@@ -64,13 +72,9 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
     return KW_OK;
 }
 
-/*
- * The newest key of the line that is the parent: from the key that a creation names, or from the first of the line,
- * along its rotations.
- */
-static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct kw_id id)
+/* The newest key of the line that is the parent: from the key that a creation names along its rotations. */
+static enum kw_status load_parent(struct kw_engine *engine, struct kw_work *work, struct kw_id id)
 {
-    struct kw_work *work = &engine->writer_state->works[index];
     const struct kw_project *project = kw_project_by_number(work->op->project);
     for (size_t step = 0; step < KW_LINE_LENGTH_MAX; step++) {
         enum kw_status status = kw__load_key(engine, &id, &work->parent, &work->parent_digest);
@@ -81,6 +85,7 @@ static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct
             return kw__store_failed(&work->op->error, status);
         }
         if (kw_id_is_none(&work->parent.rotated_to)) {
+            kw__apply_seen(engine, &work->parent_digest, &work->parent);
             work->has_parent = true;
             return KW_OK;
         }
@@ -89,21 +94,22 @@ static enum kw_status load_parent(struct kw_engine *engine, size_t index, struct
     return refuse_parent(work->op, "names a key that was rotated too often");
 }
 
-/* The parent of a child as it stands in the index, which is where the group's changes come from and go to. */
+/*
+ * The parent of a child as it stands in the index, which is where the group's changes come from and go to. Without one
+ * when the line has ended in an erasure: then nothing that the child is given can be used.
+ */
 static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work)
 {
+    struct kw_writer *writer = engine->writer_state;
+    size_t generation;
+    enum kw_status status = kw__load_family(engine, &work->before.parent_id, &generation);
     struct kw_bytes encoding = {NULL, 0};
-    kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
-    const struct kw_entry *parent =
-        entry == NULL || entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-    enum kw_status status = parent == NULL
-                                ? KW_E_NOT_FOUND
-                                : kw_arena_copy(&engine->writer_state->arena, kw_entry_record(parent), &encoding);
-    kw_index_read_end();
+    if (status == KW_OK) {
+        status = kw_index_copy_newest(engine->index, &work->before.parent_id, &writer->arena, &encoding);
+    }
     status = status == KW_OK ? kw_record_decode(encoding, &work->parent) : status;
     work->has_parent = status == KW_OK;
-    return status;
+    return status == KW_OK || status == KW_E_NOT_FOUND ? KW_OK : kw__store_failed(&work->op->error, status);
 }
 
 enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
@@ -114,7 +120,7 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
     bool names_parent = is_creation && op->params != NULL && (op->params->given & KW_GIVEN_PARENT) != 0;
     bool has_parent = (op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE) && !kw_id_is_none(&work->before.parent_id);
     if (has_parent) {
-        return copy_parent(engine, work) == KW_OK ? KW_OK : load_parent(engine, index, work->before.parent_id);
+        return copy_parent(engine, work);
     }
     if (!names_parent) {
         return KW_OK;
@@ -123,6 +129,28 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
     if (!kw_id_parse(op->params->parent, &id)) {
         return refuse_parent(op, "must be the id of a key: \"key_\" and 26 characters");
     }
-    enum kw_status status = load_parent(engine, index, id);
+    enum kw_status status = load_parent(engine, work, id);
     return status == KW_OK ? admit_generation(engine, work) : status;
+}
+
+enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,
+                                    const struct kw_record *record, bool is_made)
+{
+    struct kw_bytes encoding = op->authority;
+    for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+        struct kw_record caller;
+        if (kw_record_decode(encoding, &caller) != KW_OK) {
+            return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
+        }
+        enum kw_status status = kw_management_within(record, &caller, is_made, &op->error);
+        if (status != KW_OK || kw_id_is_none(&caller.parent_id)) {
+            return status;
+        }
+        status = kw_index_copy_newest(engine->index, &caller.parent_id, arena, &encoding);
+        if (status != KW_OK) {
+            break;
+        }
+    }
+    return kw_refuse(&op->error, KW_CODE_FORBIDDEN, NULL,
+                     "The management key's parent is gone: nothing is left to it.");
 }

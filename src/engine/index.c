@@ -352,6 +352,18 @@ bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size
     return is_known;
 }
 
+enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *lineage, struct kw_arena *arena,
+                                    struct kw_bytes *encoding_out)
+{
+    pthread_mutex_lock(&index->lock);
+    const struct kw_bound *bound = kw_bounds_find(&index->bounds, lineage);
+    const struct kw_entry *entry = bound == NULL ? NULL : bound->entry;
+    bool is_here = entry != NULL && (kw_entry_flags(entry) & KW_ENTRY_ERASED) == 0;
+    enum kw_status status = is_here ? kw_arena_copy(arena, kw_entry_record(entry), encoding_out) : KW_E_NOT_FOUND;
+    pthread_mutex_unlock(&index->lock);
+    return status;
+}
+
 void kw_index_set_complete(struct kw_index *index)
 {
     __atomic_store_n(&index->complete, true, __ATOMIC_RELEASE);

@@ -7,6 +7,7 @@
 #ifndef KW_ENGINE_INDEX_H
 #define KW_ENGINE_INDEX_H
 
+#include "base/memory.h"
 #include "core/verdict.h"
 
 struct kw_index;
@@ -37,6 +38,13 @@ KW_MUST_USE enum kw_status kw_index_put(struct kw_index *index, const struct kw_
  */
 KW_MUST_USE bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
                                    struct kw_id *unknown_out);
+
+/*
+ * A copy of the newest record of a line that others stand under. KW_E_NOT_FOUND when it is not here, or erased;
+ * KW_E_MEMORY, KW_E_LIMIT.
+ */
+KW_MUST_USE enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *lineage,
+                                                struct kw_arena *arena, struct kw_bytes *encoding_out);
 
 /* Frees what was replaced; waits for readers. Called by writers now and then, outside of any read. */
 void kw_index_reclaim(struct kw_index *index);

@@ -105,11 +105,19 @@ KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct 
 
 /*
  * Puts the newest key of a line that has children, and all that stand above it, into the index, as far as they are
- * missing. `generation_out` is how many lines stand above it. KW_E_NOT_FOUND: a line cannot be followed, since a key of
- * it was erased; only the whole of the store will show its newest key.
+ * missing. `generation_out` is how many lines stand above it. KW_E_NOT_FOUND: a line has ended in
+ * an erasure. KW_E_UNAVAILABLE, also while the index is filling and a line cannot be followed, since a key of it was
+ * erased: only the whole of the store will show its newest key.
  */
 KW_MUST_USE enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lineage,
                                            size_t *generation_out);
+
+/*
+ * FORBIDDEN when `record` may do anything that the management key which asks for `op` may not, or a key that it stands
+ * under as that is now.
+ */
+KW_MUST_USE enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,
+                                                const struct kw_record *record, bool is_made);
 
 /* A sink that copies one row's encoding and index data into a struct kw_found. */
 struct kw_found {

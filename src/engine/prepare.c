@@ -93,18 +93,17 @@ enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, st
     return KW_OK;
 }
 
-/* What was seen to have passed counts, though the record does not say so yet. */
-static void apply_seen(struct kw_engine *engine, struct kw_work *work)
+void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record)
 {
     kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, &work->before_digest);
-    unsigned flags = entry == NULL || entry->version != work->before.version ? 0 : kw_entry_flags(entry);
+    const struct kw_entry *entry = kw_index_find(engine->index, digest);
+    unsigned flags = entry == NULL || entry->version != record->version ? 0 : kw_entry_flags(entry);
     kw_index_read_end();
-    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && work->before.lapsed_at_ms == 0) {
-        work->before.lapsed_at_ms = work->before.expires_at_ms;
+    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && record->lapsed_at_ms == 0) {
+        record->lapsed_at_ms = record->expires_at_ms;
     }
-    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && work->before.revoked_at_ms == 0) {
-        work->before.revoked_at_ms = work->before.grace_until_ms;
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && record->revoked_at_ms == 0) {
+        record->revoked_at_ms = record->grace_until_ms;
     }
 }
 
@@ -121,7 +120,7 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
     if (work->op->kind != KW_OP_LAPSE) {
-        apply_seen(engine, work);
+        kw__apply_seen(engine, &work->before_digest, &work->before);
     }
     work->has_before = true;
     return KW_OK;
@@ -213,7 +212,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
 }
 
 /* What the management interface's own keys must obey beside the rules for every key. */
-static enum kw_status check_management(const struct kw_work *work)
+static enum kw_status check_management(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     if (op->project != KW_PROJECT_KEYWARD || op->is_root || op->kind == KW_OP_LAPSE) {
@@ -225,15 +224,12 @@ static enum kw_status check_management(const struct kw_work *work)
     if (status != KW_OK || op->authority.size == 0) {
         return status;
     }
-    struct kw_record caller;
-    if (kw_record_decode(op->authority, &caller) != KW_OK) {
-        return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the management key's own record cannot be read");
-    }
+    struct kw_arena *arena = &engine->writer_state->arena;
     if (work->has_before) {
-        status = kw_management_within(&work->before, &caller, false, &op->error);
+        status = kw__within_authority(engine, arena, op, &work->before, false);
     }
     bool is_made = !work->has_before || made->expires_at_ms != work->before.expires_at_ms || work->change.has_successor;
-    return status != KW_OK || !shapes ? status : kw_management_within(made, &caller, is_made, &op->error);
+    return status != KW_OK || !shapes ? status : kw__within_authority(engine, arena, op, made, is_made);
 }
 
 /* Encodes one record as a row of the batch. */
@@ -380,13 +376,18 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
-    return status != KW_OK ? status : check_management(work);
+    return status != KW_OK ? status : check_management(engine, work);
 }
 
-/* With its first child a parent's record says so: then the index keeps a bound for its line from the start. */
-static enum kw_status mark_parent(struct kw_engine *engine, struct kw_work *work)
+/*
+ * With its first child a parent's record says so: then the index keeps a bound for its line from the start. A mark that
+ * an earlier operation of the group is to make may be lost with it, and is made again.
+ */
+static enum kw_status mark_parent(struct kw_engine *engine, size_t index)
 {
-    if (work->parent.has_children) {
+    struct kw_work *work = &engine->writer_state->works[index];
+    const struct kw_record *record = NULL;
+    if (work->parent.has_children && touched_before(engine->writer_state, &work->parent.id, &record) == NULL) {
         return KW_OK;
     }
     uint64_t version = work->parent.version++;
@@ -419,7 +420,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
     }
     if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
-        status = mark_parent(engine, work);
+        status = mark_parent(engine, index);
     }
     status = status != KW_OK ? status : add_account(engine, work);
     if (status == KW_OK) {

@@ -142,6 +142,10 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
         /* A parent that is in no store, or not in the index yet: nobody says that this key may go. */
         v->needs_store = !complete;
         decision.code = KW_CODE_REVOKED;
+        if (v->checks != NULL) {
+            v->checks[KW_RULE_REVOKED] =
+                (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = KW_CODE_REVOKED};
+        }
     }
     v->code = decision.code;
     v->missing = decision.missing;

@@ -73,6 +73,9 @@ KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);
 
+/* What was seen to have passed counts, though the record does not say so yet. */
+void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
+
 /* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);
 

@@ -98,7 +98,8 @@ static bool holds_scope(const struct kw_request *request, struct kw_entry *entry
         question.resource_scopes = &scope;
         question.resource_scope_count = 1;
     }
-    return kw_decide(entry, &question, request->now_ms).code == KW_CODE_NONE;
+    struct kw_decision decision = kw_decide(entry, &question, request->now_ms);
+    return decision.code == KW_CODE_NONE && !decision.is_open;
 }
 
 /* Writes down who asks, where that will be asked for. */

@@ -1,5 +1,6 @@
 #include "records.h"
 
+#include "core/address.h"
 #include "core/id.h"
 #include "core/record.h"
 
@@ -156,6 +157,39 @@ static struct kw_list random_resources(struct test *t, struct kw_arena *arena)
     return resources_of(arena, resources, count);
 }
 
+/* Ranges of IPv4 and IPv6 of every width, without a bit behind their prefix. */
+static struct kw_list random_ranges(struct test *t, struct kw_arena *arena)
+{
+    struct kw_bytes items[KW_IP_COUNT_MAX];
+    size_t count = test_random_below(t, test_random_below(t, 8) == 0 ? KW_IP_COUNT_MAX + 1 : 4);
+    for (size_t i = 0; i < count; i++) {
+        struct kw_address_range range = {.bits = (uint8_t)test_random_below(t, 129)};
+        bool is_ipv4 = coin(t);
+        range.bits = is_ipv4 && range.bits < KW_ADDRESS_IPV4_BITS ? KW_ADDRESS_IPV4_BITS : range.bits;
+        for (size_t bit = 0; bit < range.bits; bit++) {
+            bool is_set = is_ipv4 && bit < KW_ADDRESS_IPV4_BITS ? bit >= 80 : coin(t);
+            range.first.bytes[bit / 8] |= is_set ? (uint8_t)(0x80U >> (bit % 8)) : 0;
+        }
+        uint8_t *packed = take(arena, KW_ADDRESS_RANGE_SIZE);
+        kw_address_range_pack(&range, packed);
+        items[i] = kw_bytes_of(packed, KW_ADDRESS_RANGE_SIZE);
+    }
+    return list_of(arena, items, count);
+}
+
+static struct kw_list random_regions(struct test *t, struct kw_arena *arena)
+{
+    static const char *const regions[] = {"AD", "DE", "DE-BY", "EEA", "EU", "US", "US-CA", "US-NY", "ZW"};
+    struct kw_bytes items[KW_COUNT_OF(regions)];
+    size_t count = 0;
+    for (size_t i = 0; i < KW_COUNT_OF(regions); i++) {
+        if (test_random_below(t, 4) == 0) {
+            items[count++] = kw_bytes_of_text(regions[i]);
+        }
+    }
+    return list_of(arena, items, count);
+}
+
 struct kw_record record_random(struct test *t, struct kw_arena *arena)
 {
     struct kw_record record = {
@@ -183,6 +217,14 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
         .revoked_by = maybe_text(t, arena, KW_ACTOR_MAX),
         .revoke_reason = maybe_text(t, arena, KW_REASON_MAX),
         .grace_until_ms = maybe_time(t),
+        .allowed_ips = random_ranges(t, arena),
+        .blocked_ips = random_ranges(t, arena),
+        .allowed_regions = random_regions(t, arena),
+        .blocked_regions = random_regions(t, arena),
+        .policy = maybe_text(t, arena, KW_POLICY_MAX),
+        .template_name = maybe_text(t, arena, KW_TEMPLATE_MAX),
+        .parent_id = coin(t) ? random_id(t) : (struct kw_id){{0}},
+        .has_children = coin(t),
     };
     memcpy(record.last_four, coin(t) ? "aB3x" : "\0\0\0", 4);
     record.updated_at_ms = coin(t) ? record.created_at_ms : maybe_time(t);
@@ -234,7 +276,12 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     check_ids_equal(t, &actual->rotated_from, &expected->rotated_from);
     check_ids_equal(t, &actual->rotated_to, &expected->rotated_to);
     check_ids_equal(t, &actual->lineage_id, &expected->lineage_id);
+    check_ids_equal(t, &actual->parent_id, &expected->parent_id);
     check_lists_equal(t, &actual->tags, &expected->tags);
+    check_lists_equal(t, &actual->allowed_ips, &expected->allowed_ips);
+    check_lists_equal(t, &actual->blocked_ips, &expected->blocked_ips);
+    check_lists_equal(t, &actual->allowed_regions, &expected->allowed_regions);
+    check_lists_equal(t, &actual->blocked_regions, &expected->blocked_regions);
     check_lists_equal(t, &actual->scopes, &expected->scopes);
     check_lists_equal(t, &actual->resources, &expected->resources);
     CHECK_BYTES(t, kw_bytes_of(actual->last_four, 4), kw_bytes_of(expected->last_four, 4));
@@ -249,6 +296,9 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     CHECK_BYTES(t, actual->created_by, expected->created_by);
     CHECK_BYTES(t, actual->revoked_by, expected->revoked_by);
     CHECK_BYTES(t, actual->revoke_reason, expected->revoke_reason);
+    CHECK_BYTES(t, actual->policy, expected->policy);
+    CHECK_BYTES(t, actual->template_name, expected->template_name);
+    CHECK(t, actual->has_children == expected->has_children);
     CHECK(t, actual->version == expected->version);
     CHECK(t, actual->is_public == expected->is_public);
     CHECK(t, actual->enabled == expected->enabled);

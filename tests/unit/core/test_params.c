@@ -328,6 +328,100 @@ static void times_lie_in_the_future(struct test *t)
     check_params(t, "both", &both, "expiresIn");
 }
 
+static void addresses_are_named_by_their_place(struct test *t)
+{
+    static const struct {
+        const char *address;
+        bool good;
+    } rows[] = {{"192.0.2.1", true},
+                {"10.0.0.0/8", true},
+                {"0.0.0.0/0", true},
+                {"10.0.0.1/32", true},
+                {"2001:db8::/32", true},
+                {"::/0", true},
+                {"::1", true},
+                {"::ffff:192.0.2.1", true},
+                {"::ffff:10.0.0.0/104", true},
+                {"", false},
+                {"10.0.0.1/8", false},
+                {"010.0.0.0/8", false},
+                {"10.0.0.0/33", false},
+                {"10.0.0.0/08", false},
+                {"10.0.0.0/", false},
+                {"10.0.0/8", false},
+                {"2001:db8::1/32", false},
+                {"2001:db8::/129", false},
+                {"10.0.0.0/8 ", false},
+                {" 10.0.0.0/8", false},
+                {"10.0.0.0-10.0.0.9", false},
+                {"[::1]", false},
+                {"fe80::1%eth0", false},
+                {"localhost", false},
+                {"256.0.0.1", false},
+                {"10.0.0.0/-1", false},
+                {"::ffff:10.0.0.1/104", false}};
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        struct kw_bytes two[] = {KW_BYTES("198.51.100.0/24"), kw_bytes_of_text(rows[i].address)};
+        struct kw_key_params allowed = {.given = KW_GIVEN_ALLOWED_IPS, .allowed_ips = two, .allowed_ip_count = 2};
+        struct kw_key_params blocked = {.given = KW_GIVEN_BLOCKED_IPS, .blocked_ips = two, .blocked_ip_count = 2};
+        check_params(t, rows[i].address, &allowed, rows[i].good ? NULL : "allowedIPs[1]");
+        check_params(t, rows[i].address, &blocked, rows[i].good ? NULL : "blockedIPs[1]");
+    }
+}
+
+static void regions_are_named_by_their_place(struct test *t)
+{
+    static const struct {
+        const char *region;
+        bool good;
+    } rows[] = {{"US", true},   {"US-CA", true},    {"EU", true},     {"EEA", true},    {"FR-75C", true},
+                {"", false},    {"us", false},      {"UK", false},    {"XX", false},    {"USA", false},
+                {"US-", false}, {"US-CALA", false}, {"US-ca", false}, {"EU-DE", false}, {"US CA", false},
+                {"*", false},   {"U", false},       {"EEA-1", false}};
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        struct kw_bytes two[] = {KW_BYTES("DE"), kw_bytes_of_text(rows[i].region)};
+        struct kw_key_params allowed = {
+            .given = KW_GIVEN_ALLOWED_REGIONS, .allowed_regions = two, .allowed_region_count = 2};
+        struct kw_key_params blocked = {
+            .given = KW_GIVEN_BLOCKED_REGIONS, .blocked_regions = two, .blocked_region_count = 2};
+        check_params(t, rows[i].region, &allowed, rows[i].good ? NULL : "allowedRegions[1]");
+        check_params(t, rows[i].region, &blocked, rows[i].good ? NULL : "blockedRegions[1]");
+    }
+}
+
+static void places_are_counted(struct test *t)
+{
+    struct kw_bytes ips[KW_IP_COUNT_MAX + 1];
+    struct kw_bytes regions[KW_REGION_COUNT_MAX + 1];
+    for (size_t i = 0; i < KW_COUNT_OF(ips); i++) {
+        ips[i] = KW_BYTES("192.0.2.1");
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(regions); i++) {
+        regions[i] = KW_BYTES("US-CA");
+    }
+    for (size_t beyond = 0; beyond < 2; beyond++) {
+        struct kw_key_params params = {.allowed_ips = ips,
+                                       .allowed_ip_count = KW_IP_COUNT_MAX + beyond,
+                                       .blocked_ips = ips,
+                                       .blocked_ip_count = KW_IP_COUNT_MAX + beyond,
+                                       .allowed_regions = regions,
+                                       .allowed_region_count = KW_REGION_COUNT_MAX + beyond,
+                                       .blocked_regions = regions,
+                                       .blocked_region_count = KW_REGION_COUNT_MAX + beyond};
+        static const struct {
+            uint32_t given;
+            const char *field;
+        } rows[] = {{KW_GIVEN_ALLOWED_IPS, "allowedIPs"},
+                    {KW_GIVEN_BLOCKED_IPS, "blockedIPs"},
+                    {KW_GIVEN_ALLOWED_REGIONS, "allowedRegions"},
+                    {KW_GIVEN_BLOCKED_REGIONS, "blockedRegions"}};
+        for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+            params.given = rows[i].given;
+            check_params(t, rows[i].field, &params, beyond == 0 ? NULL : rows[i].field);
+        }
+    }
+}
+
 static void what_is_not_given_is_not_looked_at(struct test *t)
 {
     struct kw_key_params params = {.name = KW_BYTES("\xff"),
@@ -335,7 +429,11 @@ static void what_is_not_given_is_not_looked_at(struct test *t)
                                    .metadata = KW_BYTES("{"),
                                    .tag_count = 1000,
                                    .scope_count = 1000,
-                                   .resource_count = 1000};
+                                   .resource_count = 1000,
+                                   .allowed_ip_count = 1000,
+                                   .blocked_ip_count = 1000,
+                                   .allowed_region_count = 1000,
+                                   .blocked_region_count = 1000};
     check_params(t, "nothing given", &params, NULL);
 }
 
@@ -352,6 +450,9 @@ int main(int argc, char **argv)
         TEST_CASE(metadata_is_a_json_object),
         TEST_CASE(metadata_is_bounded),
         TEST_CASE(times_lie_in_the_future),
+        TEST_CASE(addresses_are_named_by_their_place),
+        TEST_CASE(regions_are_named_by_their_place),
+        TEST_CASE(places_are_counted),
         TEST_CASE(what_is_not_given_is_not_looked_at),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);

@@ -26,6 +26,7 @@ static struct kw_bytes to_changes(struct test *t, const struct kw_record *before
     return kw_buffer_bytes(&buffer);
 }
 
+#define RANGE "\x11\0\0\0\0\0\0\0\0\0\0\xff\xff" /* of IPv4, packed */
 #define ID "key_01KDVDNA00041061050R3GG28A"
 
 static void a_typical_record_shows_what_it_has(struct test *t)
@@ -204,6 +205,41 @@ static void a_birth_changes_everything_that_is_set(struct test *t)
 }
 
 /* Every field of a record is among its differences: none was forgotten in the table. */
+static void places_and_families_are_shown_where_there_are_any(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 12);
+    struct kw_record before = record_typical(&arena);
+    struct kw_record after = before;
+    after.allowed_ips = (struct kw_list){KW_BYTES(RANGE "\x0a\0\0\0\x68" RANGE "\xc0\0\x02\x01\x80"), 2};
+    after.blocked_ips = (struct kw_list){KW_BYTES("\x11\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0\x20"), 1};
+    after.allowed_regions = (struct kw_list){KW_BYTES("\x02"
+                                                      "EU"),
+                                             1};
+    after.blocked_regions = (struct kw_list){KW_BYTES("\x02"
+                                                      "DE"
+                                                      "\x05"
+                                                      "US-CA"),
+                                             2};
+    after.policy = KW_BYTES("partners");
+    after.template_name = KW_BYTES("reader");
+    after.parent_id = after.id;
+    after.has_children = true; /* of no use to anybody outside */
+    CHECK(t, holds(to_json(t, &after, RECORD_BORN_MS),
+                   ",\"version\":1,\"allowedIPs\":[\"10.0.0.0/8\",\"192.0.2.1\"],\"blockedIPs\":[\"2001:db8::/32\"],"
+                   "\"allowedRegions\":[\"EU\"],\"blockedRegions\":[\"DE\",\"US-CA\"],\"policy\":\"partners\","
+                   "\"template\":\"reader\",\"parentId\":\"" ID "\"}"));
+    CHECK_BYTES(t, to_changes(t, &before, &after),
+                KW_BYTES("{\"allowedIPs\":{\"from\":null,\"to\":[\"10.0.0.0/8\",\"192.0.2.1\"]},"
+                         "\"blockedIPs\":{\"from\":null,\"to\":[\"2001:db8::/32\"]},"
+                         "\"allowedRegions\":{\"from\":null,\"to\":[\"EU\"]},"
+                         "\"blockedRegions\":{\"from\":null,\"to\":[\"DE\",\"US-CA\"]},"
+                         "\"policy\":{\"from\":null,\"to\":\"partners\"},"
+                         "\"template\":{\"from\":null,\"to\":\"reader\"},"
+                         "\"parentId\":{\"from\":null,\"to\":\"" ID "\"}}"));
+    kw_arena_reset(&arena);
+}
+
 static void every_single_difference_is_named(struct test *t)
 {
     struct kw_arena arena;
@@ -264,11 +300,17 @@ static void a_tombstone_shows_nothing_personal(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(a_typical_record_shows_what_it_has),      TEST_CASE(what_is_rare_shows_where_it_is_true),
-        TEST_CASE(a_full_record_shows_everything_in_order), TEST_CASE(a_past_grace_reads_as_a_revocation),
-        TEST_CASE(every_record_is_well_formed_json),        TEST_CASE(changes_name_what_differs_and_nothing_else),
-        TEST_CASE(a_birth_changes_everything_that_is_set),  TEST_CASE(every_single_difference_is_named),
-        TEST_CASE(a_full_buffer_is_never_overrun),          TEST_CASE(a_tombstone_shows_nothing_personal),
+        TEST_CASE(a_typical_record_shows_what_it_has),
+        TEST_CASE(what_is_rare_shows_where_it_is_true),
+        TEST_CASE(a_full_record_shows_everything_in_order),
+        TEST_CASE(a_past_grace_reads_as_a_revocation),
+        TEST_CASE(every_record_is_well_formed_json),
+        TEST_CASE(changes_name_what_differs_and_nothing_else),
+        TEST_CASE(a_birth_changes_everything_that_is_set),
+        TEST_CASE(places_and_families_are_shown_where_there_are_any),
+        TEST_CASE(every_single_difference_is_named),
+        TEST_CASE(a_full_buffer_is_never_overrun),
+        TEST_CASE(a_tombstone_shows_nothing_personal),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -138,6 +138,8 @@ static void decisions_agree_with_the_status(struct test *t)
         if (test_random_below(t, 2) == 0) {
             record.revoked_at_ms = 0;
         }
+        record.allowed_ips = record.blocked_ips = (struct kw_list){.count = 0};
+        record.allowed_regions = record.blocked_regions = (struct kw_list){.count = 0};
         struct kw_entry *entry = entry_of(t, &record, false);
         struct kw_question question = {.project = 7};
         for (int n = 0; n < 10; n++) {

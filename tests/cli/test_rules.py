@@ -1,0 +1,113 @@
+"""Where keys may be used from, families, and what explains a verdict: on a data folder and behind a server alike."""
+
+import json
+import sys
+
+from support import check, check_equal, check_in, main
+from test_commands import created, each_way
+
+RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'scopes']
+
+
+def test_places_are_given_changed_and_cleared(folder):
+    def story(world):
+        _, record = created(world, '--owner', 'user:1', '--allow-ip', '10.0.0.0/8', '--allow-ip=2001:db8::/32',
+                            '--block-ip', '10.6.6.6', '--allow-region', 'EU', '--allow-region', 'US', '--block-region', 'US-CA')
+        check_equal(record['allowedIPs'], ['10.0.0.0/8', '2001:db8::/32'])
+        check_equal((record['blockedIPs'], record['allowedRegions'], record['blockedRegions']),
+                    (['10.6.6.6'], ['EU', 'US'], ['US-CA']))
+        changed = world.run('update', record['id'], '--allow-ip', '192.0.2.1', '--block-region', 'DE', '--json', code=0)
+        changed = json.loads(changed.out)
+        check_equal((changed['allowedIPs'], changed['blockedRegions'], changed['blockedIPs']), (['192.0.2.1'], ['DE'], ['10.6.6.6']))
+        told = []
+        for arguments, field in ((['--allow-ip', '10.0.0.1/8'], 'allowedIPs[0]'), (['--block-ip', 'home'], 'blockedIPs[0]'),
+                                 (['--allow-region', 'US', '--allow-region', 'uk'], 'allowedRegions[1]'),
+                                 (['--block-region', 'EU-DE'], 'blockedRegions[0]')):
+            for command in (['create', '--owner', 'user:1'], ['update', record['id']]):
+                done = world.run(*command, *arguments, '--json', code=2)
+                check_equal(json.loads(done.err)['field'], field)
+                told.append(world.run(*command, *arguments, code=2).err)
+        return told
+
+    each_way(folder, story)
+
+
+def test_a_verification_states_where_it_comes_from(folder):
+    def story(world):
+        key, _ = created(world, '--owner', 'user:1', '--allow-ip', '10.0.0.0/8', '--allow-region', 'US-CA', '--scope', 'read',
+                         '--scope', 'admin')
+        told = []
+        for arguments, code, expected in (
+                ([], 1, 'IP_NOT_ALLOWED'), (['--ip', '11.0.0.1'], 1, 'IP_NOT_ALLOWED'), (['--ip', '10.0.0.1'], 1, 'REGION_NOT_ALLOWED'),
+                (['--ip', '10.0.0.1', '--geo', 'US'], 1, 'REGION_NOT_ALLOWED'), (['--ip', '10.0.0.1', '--geo', 'US-CA'], 0, 'Valid'),
+                (['--ip=10.0.0.1', '--geo=US-CA', '--require', 'read AND (x OR admin)'], 0, 'Valid'),
+                (['--ip=10.0.0.1', '--geo=US-CA', '--require', 'read AND (x OR y)'], 1, 'Missing: x OR y')):
+            done = world.run('verify', *arguments, stdin=key, code=code)
+            check_in(expected, done.out, arguments)
+            told.append(done.out)
+        for arguments in (['--ip', 'home'], ['--geo', 'XX'], ['--geo', 'US-'], ['--require', 'read AND']):
+            told.append(world.run('verify', *arguments, stdin=key, code=2).err)
+        return told
+
+    each_way(folder, story)
+
+
+def test_explain_is_a_checklist(folder):
+    def story(world):
+        key, record = created(world, '--owner', 'user:1', '--scope', 'read', '--allow-ip', '10.0.0.0/8')
+        told = []
+        good = world.run('explain', '--ip', '10.0.0.1', '--scope', 'read', stdin=key, code=0).out
+        check_in('The key is valid for this request.\n\n', good)
+        check_equal([line.split()[1] for line in good.splitlines()[2:]], RULES)
+        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '✓'])
+        world.run('disable', record['id'], code=0)
+        bad = world.run('explain', '--scope', 'write', stdin=key, code=1).out
+        check_in('The key is refused: DISABLED\n\n', bad)
+        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '✗'])
+        check_in('Missing: write', bad)
+        none = world.run('explain', stdin='nonsense', code=1).out
+        check_in('The key is refused: INVALID_FORMAT\n\n', none)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 8)
+        told += [good, bad, none]
+        for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
+            done = world.run('explain', *arguments, '--json', stdin=text, code=code)
+            verdict = json.loads(done.out)
+            check_equal([item['rule'] for item in verdict['checks']], RULES)
+            check_equal(next(item['code'] for item in verdict['checks'] if item['outcome'] == 'refused'), verdict['code'])
+            check(key not in done.out + done.err, 'the key was repeated')
+            told.append(done.out)
+        for text, arguments in ((key, ['--ip', 'home']), (key, ['--scope', 'a b']), ('x' * 5000, [])):
+            told.append(world.run('explain', *arguments, stdin=text, code=2).err)
+        check(key not in world.run('explain', key, code=2).err, 'the key was repeated')
+        return told
+
+    each_way(folder, story)
+
+
+def test_a_child_ends_with_its_parent(folder):
+    def story(world):
+        _, parent = created(world, '--owner', 'team:9', '--scope', 'read')
+        key, child = created(world, '--owner', 'user:1', '--parent', parent['id'], '--scope', 'read')
+        check_equal(child['parentId'], parent['id'])
+        told = [world.run('verify', stdin=key, code=0).out, world.run('show', child['id'], code=0).out]
+        for arguments, field in ((['--parent', parent['id'], '--scope', 'write'], 'scopes'), (['--parent', 'key_1'], 'parentId')):
+            done = world.run('create', '--owner', 'user:1', *arguments, '--json', code=2)
+            check_equal(json.loads(done.err)['field'], field)
+        world.run('disable', parent['id'], code=0)
+        done = world.run('verify', stdin=key, code=1)
+        check_in('DISABLED', done.out)
+        check_in(f'The rule is its parent\'s: {parent["id"]}', done.out)
+        told.append(done.out)
+        world.run('enable', parent['id'], code=0)
+        world.run('revoke', parent['id'], code=0)
+        done = world.run('explain', stdin=key, code=1)
+        check_in('The key is refused: REVOKED', done.out)
+        check_in(f'The rule is its parent\'s: {parent["id"]}', done.out)
+        return told + [done.out]
+
+    each_way(folder, story)
+
+
+if __name__ == '__main__':
+    main([test_places_are_given_changed_and_cleared, test_a_verification_states_where_it_comes_from, test_explain_is_a_checklist,
+          test_a_child_ends_with_its_parent])

@@ -1,0 +1,207 @@
+"""Addresses, regions, requirements, families and dry runs, to the built program."""
+
+import sys
+
+from api_support import check, equal, main
+from test_routes import UNKNOWN_ID
+
+RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'scopes']
+PLACES = {'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.6.6.6'],
+          'allowedRegions': ['EU', 'US'], 'blockedRegions': ['US-CA']}
+
+
+def outcomes(verdict):
+    equal([item['rule'] for item in verdict['checks']], RULES, 'the order of the rules')
+    return {item['rule']: item['outcome'] for item in verdict['checks']}
+
+
+def check_of(verdict, rule):
+    return next(item for item in verdict['checks'] if item['rule'] == rule)
+
+
+def places_are_kept_updated_and_cleared(server):
+    _, record = server.create({**PLACES, 'allowedIPs': ['2001:DB8:0::/32', '10.0.0.0/8', '::ffff:10.0.0.0/104']})
+    path = f'/v1/keys/{record["id"]}'
+    for name, value in PLACES.items():
+        equal(sorted(record[name]), sorted(value), f'{name} of a new key')
+    for name, value in (('allowedIPs', ['192.0.2.1']), ('blockedIPs', ['::1']), ('allowedRegions', ['EEA']),
+                        ('blockedRegions', ['DE-BY', 'FR'])):
+        changed = server.expect(200, 'PATCH', path, {name: value}).json
+        equal(changed[name], value, f'{name} as it was changed')
+        equal(server.expect(200, 'GET', path).json[name], value, f'{name} as it is kept')
+        cleared = server.expect(200, 'PATCH', path, {name: None}).json
+        check(name not in cleared, f'{name} is still there')
+        server.expect(200, 'PATCH', path, {name: value})
+        check(name not in server.expect(200, 'PATCH', path, {name: []}).json, f'{name} is still there')
+    _, plain = server.create()
+    check(not set(PLACES) & set(plain), 'rules that nobody gave')
+
+
+def places_that_are_none_are_refused(server):
+    _, record = server.create()
+    before = server.everything()
+    for body, field in (({'allowedIPs': ['10.0.0.1/8']}, 'allowedIPs[0]'), ({'blockedIPs': ['::1', '010.0.0.1']}, 'blockedIPs[1]'),
+                        ({'allowedIPs': '10.0.0.1'}, 'allowedIPs'), ({'allowedIPs': ['::1'] * 65}, 'allowedIPs'),
+                        ({'blockedIPs': [1]}, 'blockedIPs[0]'), ({'blockedIPs': ['1' * 65]}, 'blockedIPs[0]'),
+                        ({'allowedRegions': ['us']}, 'allowedRegions[0]'), ({'blockedRegions': ['US', 'UK']}, 'blockedRegions[1]'),
+                        ({'allowedRegions': ['US'] * 129}, 'allowedRegions'), ({'blockedRegions': {}}, 'blockedRegions')):
+        server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'ownerId': '1', **body}, field=field, status=400)
+        server.refuse('INVALID_FIELD', 'PATCH', f'/v1/keys/{record["id"]}', body, field=field, status=400)
+    equal(server.everything(), before, 'records after refusals')
+
+
+def addresses_and_regions_are_asked(server):
+    key, _ = server.create(PLACES)
+    rows = [({}, 'IP_NOT_ALLOWED'), ({'ip': '10.1.2.3'}, 'REGION_NOT_ALLOWED'), ({'geo': {'country': 'DE'}}, 'IP_NOT_ALLOWED')]
+    rows += [({'ip': ip, 'geo': {'country': 'DE'}}, code) for ip, code in (
+        ('10.1.2.3', None), ('::ffff:10.1.2.3', None), ('2001:db8::9', None), ('10.6.6.6', 'IP_NOT_ALLOWED'),
+        ('::ffff:10.6.6.6', 'IP_NOT_ALLOWED'), ('11.0.0.1', 'IP_NOT_ALLOWED'), ('::1', 'IP_NOT_ALLOWED'))]
+    rows += [({'ip': '10.0.0.1', 'geo': geo}, code) for geo, code in (
+        ({'country': 'FR', 'region': 'IDF'}, None), ({'country': 'US', 'region': 'US-NY'}, None),
+        ({'country': 'US', 'region': 'CA'}, 'REGION_NOT_ALLOWED'), ({'country': 'US', 'region': 'US-CA'}, 'REGION_NOT_ALLOWED'),
+        ({'country': 'US'}, 'REGION_NOT_ALLOWED'), ({'country': 'NO'}, 'REGION_NOT_ALLOWED'))]
+    for question, code in rows:
+        verdict = server.verify(key, **question)
+        equal(verdict.get('code'), code, f'{question}')
+        equal(verdict['valid'], code is None, f'{question}')
+    answer = server.expect(200, 'POST', '/v1/keys/batch/verify', {'items': [{'key': key, **question} for question, _ in rows]})
+    equal([item.get('code') for item in answer.json['items']], [code for _, code in rows], 'all of them at once')
+
+
+def what_is_stated_must_be_something(server):
+    key, _ = server.create()
+    for question, field in (({'ip': 'localhost'}, 'ip'), ({'ip': '10.0.0.0/8'}, 'ip'), ({'ip': '1.2.3.04'}, 'ip'), ({'ip': ''}, 'ip'),
+                            ({'geo': {'country': 'XX'}}, 'geo'), ({'geo': {'country': 'us'}}, 'geo'), ({'geo': {'country': 'EU'}}, 'geo'),
+                            ({'geo': {'country': 'US', 'region': 'DE-BY'}}, 'geo'), ({'geo': {'country': 'USA'}}, 'geo.country'),
+                            ({'require': 'a AND'}, 'require'), ({'require': 'a b'}, 'require'), ({'require': '(' * 9 + 'a' + ')' * 9}, 'require'),
+                            ({'require': ' OR '.join(['a'] * 33)}, 'require'), ({'require': 'a' * 513}, 'require'), ({'require': ''}, 'require')):
+        server.refuse('INVALID_FIELD', 'POST', '/v1/keys/verify', {'key': key, **question}, field=field, status=400)
+    server.refuse('MISSING_FIELD', 'POST', '/v1/keys/verify', {'key': key, 'geo': {'region': 'CA'}}, status=400)
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys/verify', {'key': key, 'dryRun': 'yes'}, field='dryRun', status=400)
+
+
+def requirements_are_judged(server):
+    key, _ = server.create({'scopes': ['read', 'invoices:*']})
+    for text, missing in (('read', None), ('read AND (invoices:see OR admin)', None), ('admin OR read', None),
+                          ('read AND admin', 'admin'), ('admin OR (root AND read)', 'admin OR (root AND read)'),
+                          ('read AND (admin OR root)', 'admin OR root'), ('invoices', 'invoices')):
+        verdict = server.verify(key, require=text)
+        equal((verdict['valid'], verdict.get('code'), verdict.get('missing')),
+              (missing is None, missing and 'INSUFFICIENT_SCOPE', missing), text)
+
+
+def a_dry_run_says_what_each_rule_says(server):
+    key, record = server.create({**PLACES, 'scopes': ['read'], 'expiresIn': '1h'})
+    good = {'ip': '10.0.0.1', 'geo': {'country': 'DE'}, 'env': 'live', 'scopes': ['read'], 'dryRun': True}
+    verdict = server.verify(key, **good)
+    check(verdict['valid'], verdict)
+    equal(outcomes(verdict), {rule: 'passed' for rule in RULES}, 'of a good key')
+    plain, _ = server.create()
+    equal(outcomes(server.verify(plain, dryRun=True)), {**{rule: 'passed' for rule in RULES}, 'expired': 'none', 'address': 'none',
+          'region': 'none', 'environment': 'none', 'scopes': 'none'}, 'where there is nothing to refuse by')
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable', {})
+    bad = server.verify(key, dryRun=True, env='test', scopes=['write'])
+    equal(bad['code'], 'DISABLED', 'the first refusal is the verdict')
+    equal(outcomes(bad), {**{rule: 'refused' for rule in RULES}, 'format': 'passed', 'known': 'passed', 'revoked': 'passed',
+          'expired': 'passed'}, 'of a bad key')
+    equal([item.get('code') for item in bad['checks']], [None] * 4 + ['DISABLED', 'IP_NOT_ALLOWED', 'REGION_NOT_ALLOWED',
+          'ENVIRONMENT_MISMATCH', 'INSUFFICIENT_SCOPE'], 'codes of the refusals')
+    equal(check_of(bad, 'scopes')['missing'], 'write', 'what is missing')
+    check(all(item['detail'] for item in bad['checks'] if item['outcome'] == 'refused'), bad)
+    check('checks' not in server.verify(key), 'checks that nobody asked for')
+    check('checks' not in server.verify(key, dryRun=False), 'checks that nobody asked for')
+
+
+def a_dry_run_of_what_is_no_key(server):
+    key, record = server.create()
+    skipped = {rule: 'skipped' for rule in RULES}
+    for text, code in (('', 'MISSING_KEY'), ('nonsense', 'INVALID_FORMAT'), (key[:-1] + ('a' if key[-1] != 'a' else 'b'), 'INVALID_FORMAT')):
+        verdict = server.verify(text, dryRun=True)
+        equal((verdict['valid'], verdict['code']), (False, code), text[:8])
+        equal(outcomes(verdict), {**skipped, 'format': 'refused'}, code)
+        equal(check_of(verdict, 'format')['code'], code, 'the code of the form')
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/revoke', {})
+    server.expect(204, 'DELETE', f'/v1/keys/{record["id"]}')
+    verdict = server.verify(key, dryRun=True)
+    equal(verdict['code'], 'INVALID_KEY', 'an erased key')
+    equal(outcomes(verdict), {**skipped, 'format': 'passed', 'known': 'refused'}, 'INVALID_KEY')
+
+
+def a_child_stands_under_its_parent(server):
+    _, parent = server.create({'owner': 'team:9', 'orgId': 'acme', 'scopes': ['read', 'write'], 'expiresIn': '1h'})
+    key, child = server.create({'owner': 'user:5', 'parentId': parent['id'], 'scopes': ['read', 'write']})
+    equal((child['parentId'], child['expiresAt'], child['owner']), (parent['lineageId'], parent['expiresAt'], 'user:5'), 'a child')
+    heir = server.expect(201, 'POST', '/v1/keys', {'parentId': parent['id']}).json['record']
+    equal((heir['owner'], heir['orgId']), ('team:9', 'acme'), 'a child without an owner')
+    path = f'/v1/keys/{parent["id"]}'
+    server.expect(200, 'PATCH', path, {'scopes': ['read']})
+    check(server.verify(key, scopes=['read'])['valid'], 'what is left')
+    verdict = server.verify(key, scopes=['write'], dryRun=True)
+    equal((verdict['code'], verdict['missing'], verdict['refusedBy']), ('INSUFFICIENT_SCOPE', 'write', parent['id']), 'a narrowed parent')
+    equal(check_of(verdict, 'scopes')['refusedBy'], parent['id'], 'in the checks')
+    server.expect(200, 'POST', f'{path}/disable', {})
+    verdict = server.verify(key, dryRun=True)
+    equal((verdict['code'], verdict['refusedBy']), ('DISABLED', parent['id']), 'a disabled parent')
+    server.expect(200, 'POST', f'{path}/enable', {})
+    made = server.expect(201, 'POST', f'{path}/rotate', {'gracePeriod': '1h'}).json
+    check(server.verify(key)['valid'], 'the child of a rotated parent')
+    equal(server.expect(200, 'GET', f'/v1/keys/{child["id"]}').json['parentId'], parent['lineageId'], 'its parent is the line')
+    newest = made['record']['id']
+    server.expect(200, 'POST', f'/v1/keys/{newest}/revoke', {})
+    verdict = server.verify(key)
+    equal((verdict['code'], verdict['refusedBy']), ('REVOKED', newest), 'a revoked parent')
+    equal(server.verify(made['key']).get('refusedBy'), None, 'refused by itself')
+
+
+def a_child_is_held_to_its_parent(server):
+    _, parent = server.create({'scopes': ['read'], 'resources': {'website:1': ['write']}, 'expiresIn': '1h',
+                               'allowedIPs': ['10.0.0.0/8'], 'allowedRegions': ['EU']})
+    _, child = server.create({'owner': 'user:1', 'parentId': parent['id']})
+    rows = [({'scopes': ['write']}, 'scopes'), ({'resources': {'website:2': ['write']}}, 'resources'),
+            ({'expiresIn': '2h'}, 'expiresAt'), ({'allowedIPs': ['11.0.0.0/8']}, 'allowedIPs'), ({'allowedRegions': ['US']}, 'allowedRegions')]
+    before = server.everything()
+    for body, field in rows:
+        server.refuse('EXCEEDS_PARENT', 'POST', '/v1/keys', {'parentId': parent['id'], **body}, field=field)
+        server.refuse('EXCEEDS_PARENT', 'PATCH', f'/v1/keys/{child["id"]}', body, field=field)
+    server.refuse('EXCEEDS_PARENT', 'POST', '/v1/keys', {'parentId': parent['id'], 'env': 'test'}, field='env')
+    server.refuse('EXCEEDS_PARENT', 'PATCH', f'/v1/keys/{child["id"]}', {'expiresAt': None}, field='expiresAt')
+    server.refuse('EXCEEDS_PARENT', 'POST', f'/v1/keys/{child["id"]}/rotate', {'expiresIn': '2h'}, field='expiresAt')
+    for path, method in ((f'/v1/keys/{child["id"]}', 'PATCH'), (f'/v1/keys/{child["id"]}/rotate', 'POST')):
+        server.refuse('CANNOT_CHANGE_FIELD', method, path, {'parentId': parent['id']}, field='parentId')
+    for text in ('key_', 'x', parent['id'][:-1], UNKNOWN_ID):
+        server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'parentId': text}, field='parentId')
+    server.refuse('MISSING_FIELD', 'POST', '/v1/keys', {})
+    equal(server.everything(), before, 'records after refusals')
+
+
+def families_have_an_end(server):
+    _, key = server.create()
+    for _ in range(8):
+        key = server.expect(201, 'POST', '/v1/keys', {'parentId': key['id']}).json['record']
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'parentId': key['id']}, field='parentId')
+
+
+def a_management_child_hands_on_what_is_left_to_it(server):
+    header = {'Keyward-Project': 'keyward'}
+    both = ['keys:create', 'keys:revoke']
+    _, parent = server.manager(*both, project='keyward')
+    key, _ = server.manager(*both, project='keyward', parentId=parent['id'])
+    body = {'owner': 'service:new', 'resources': {'project:keyward': ['keys:revoke']}}
+    server.create(body, key=key, headers=header)
+    server.expect(200, 'PATCH', f'/v1/keys/{parent["id"]}', {'resources': {'project:keyward': ['keys:create']}}, headers=header)
+    server.refuse('FORBIDDEN', 'POST', f'/v1/keys/{parent["id"]}/revoke', {}, key=key, headers=header)
+    server.refuse('FORBIDDEN', 'POST', '/v1/keys', body, key=key, headers=header)
+    server.create({'owner': 'service:new', 'resources': {'project:keyward': ['keys:create']}}, key=key, headers=header)
+    server.expect(200, 'PATCH', f'/v1/keys/{parent["id"]}', {'expiresIn': '1h'}, headers=header)
+    late = {'owner': 'service:new', 'resources': {'project:keyward': ['keys:create']}}
+    server.refuse('FORBIDDEN', 'POST', '/v1/keys', late, key=key, headers=header)
+    server.create({**late, 'expiresIn': '30m'}, key=key, headers=header)
+
+
+CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
+         what_is_stated_must_be_something, requirements_are_judged, a_dry_run_says_what_each_rule_says,
+         a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
+         a_management_child_hands_on_what_is_left_to_it]
+
+if __name__ == '__main__':
+    sys.exit(main(CASES))

@@ -1,0 +1,486 @@
+/*
+ * Decisions about keys under bounds, and what a child may be given, against a model that is slow and obvious: a small
+ * world of scopes, resources, addresses and places, in which each record allows a set, and all records together what is
+ * in every set.
+ */
+#include "core/family.h"
+#include "core/record.h"
+#include "core/verdict.h"
+#include "records.h"
+
+#include <stdlib.h>
+
+#define NOW_MS (RECORD_BORN_MS + 100000)
+#define LINKS_MAX (2 * (KW_FAMILY_DEPTH_MAX + 1))
+#define PROJECT 7
+
+/* What can be granted, and which of the world's scopes that covers: a:x, a:y, b, and one that only "*" covers. */
+enum { SCOPES = 4, RESOURCES = 3, ADDRESSES = 5, PLACES = 5 };
+static const char *const scopes[SCOPES] = {"a:x", "a:y", "b", "rest"};
+static const struct {
+    const char *text;
+    unsigned covers;
+} grants[] = {{"*", 15}, {"a:*", 3}, {"a:x", 1}, {"a:y", 2}, {"b", 4}};
+static const char *const resources[RESOURCES] = {"t:1", "t:2", "u:1"};
+static const struct {
+    const char *text;
+    unsigned covers;
+} resource_grants[] = {{"*", 7}, {"t:*", 3}, {"t:1", 1}, {"u:1", 4}};
+static const char *const addresses[ADDRESSES] = {"10.0.0.1", "10.1.0.1", "192.0.2.1", "2001:db8::1", "::1"};
+static const struct {
+    const char *text;
+    unsigned holds;
+} ranges[] = {{"10.0.0.0/8", 3}, {"10.0.0.0/16", 1},   {"192.0.2.1", 4},
+              {"0.0.0.0/0", 7},  {"2001:db8::/32", 8}, {"::/0", 24}};
+static const struct {
+    const char *country, *region;
+} places[PLACES] = {{"US", ""}, {"US", "CA"}, {"US", "US-NY"}, {"DE", "BY"}, {"NO", ""}};
+static const struct {
+    const char *text;
+    unsigned holds, may_hold; /* of "US-CA" it is not known whether "US" lies in it */
+} regions[] = {{"US", 7, 7}, {"US-CA", 2, 3}, {"DE", 8, 8}, {"EU", 8, 8}, {"EEA", 24, 24}};
+
+/* One record of the chain, as sets. */
+struct rule {
+    bool revoked, expired, disabled;
+    bool has_ips, has_regions;
+    unsigned ips, regions; /* that are let in */
+    unsigned global;       /* scopes that hold everywhere */
+    unsigned on[RESOURCES];
+    const char *env;
+    int64_t expires_at_ms;
+};
+
+static bool once_in(struct test *t, uint64_t n)
+{
+    return test_random_below(t, n) == 0;
+}
+
+static void draw_scopes(struct test *t, struct kw_arena *arena, struct rule *rule, struct kw_record *record)
+{
+    struct kw_bytes items[3];
+    size_t count = test_random_below(t, 4);
+    for (size_t i = 0; i < count; i++) {
+        size_t grant = once_in(t, 3) ? 0 : test_random_below(t, KW_COUNT_OF(grants));
+        items[i] = kw_bytes_of_text(grants[grant].text);
+        rule->global |= grants[grant].covers;
+    }
+    record->scopes = list_of(arena, items, count);
+    struct resource_of pairs[KW_COUNT_OF(resource_grants)];
+    size_t pair_count = 0;
+    for (size_t i = 0; i < KW_COUNT_OF(resource_grants); i++) {
+        if (once_in(t, 3)) {
+            size_t grant = test_random_below(t, KW_COUNT_OF(grants));
+            struct kw_bytes item = kw_bytes_of_text(grants[grant].text);
+            pairs[pair_count++] =
+                (struct resource_of){kw_bytes_of_text(resource_grants[i].text), list_of(arena, &item, 1)};
+            for (size_t n = 0; n < RESOURCES; n++) {
+                rule->on[n] |= (resource_grants[i].covers >> n & 1) != 0 ? grants[grant].covers : 0;
+            }
+        }
+    }
+    for (size_t n = 0; n < RESOURCES; n++) {
+        rule->on[n] |= rule->global;
+    }
+    record->resources = resources_of(arena, pairs, pair_count);
+}
+
+static struct kw_list draw_ranges(struct test *t, struct kw_arena *arena, unsigned *held_out)
+{
+    struct kw_bytes items[2];
+    size_t count = once_in(t, 2) ? 0 : 1 + test_random_below(t, 2);
+    *held_out = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = test_random_below(t, KW_COUNT_OF(ranges));
+        struct kw_address_range range = {.bits = 0};
+        const char *why;
+        uint8_t *packed = kw_arena_take(arena, KW_ADDRESS_RANGE_SIZE);
+        CHECK_STATUS(t, kw_address_range_parse(kw_bytes_of_text(ranges[at].text), &range, &why), KW_OK);
+        kw_address_range_pack(&range, packed);
+        items[i] = kw_bytes_of(packed, KW_ADDRESS_RANGE_SIZE);
+        *held_out |= ranges[at].holds;
+    }
+    return list_of(arena, items, count);
+}
+
+static struct kw_list draw_regions(struct test *t, struct kw_arena *arena, unsigned *held_out, unsigned *may_out)
+{
+    struct kw_bytes items[2];
+    size_t count = once_in(t, 2) ? 0 : 1 + test_random_below(t, 2);
+    *held_out = *may_out = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = test_random_below(t, KW_COUNT_OF(regions));
+        items[i] = kw_bytes_of_text(regions[at].text);
+        *held_out |= regions[at].holds;
+        *may_out |= regions[at].may_hold;
+    }
+    return list_of(arena, items, count);
+}
+
+static void draw_places(struct test *t, struct kw_arena *arena, struct rule *rule, struct kw_record *record)
+{
+    unsigned held;
+    unsigned may;
+    rule->ips = rule->regions = ~0U;
+    record->allowed_ips = draw_ranges(t, arena, &held);
+    rule->ips = record->allowed_ips.count != 0 ? held : rule->ips;
+    record->blocked_ips = draw_ranges(t, arena, &held);
+    rule->ips &= ~held;
+    rule->has_ips = (record->allowed_ips.count | record->blocked_ips.count) != 0;
+    record->allowed_regions = draw_regions(t, arena, &held, &may);
+    rule->regions = record->allowed_regions.count != 0 ? held : rule->regions;
+    record->blocked_regions = draw_regions(t, arena, &held, &may);
+    rule->regions &= ~may;
+    rule->has_regions = (record->allowed_regions.count | record->blocked_regions.count) != 0;
+}
+
+/* `trouble`: one in how many has it. */
+static struct kw_record draw_record(struct test *t, struct kw_arena *arena, uint64_t trouble, struct rule *rule)
+{
+    struct kw_record record = record_typical(arena);
+    *rule =
+        (struct rule){.revoked = once_in(t, trouble), .expired = once_in(t, trouble), .disabled = once_in(t, trouble)};
+    record.id = record.lineage_id = random_id(t);
+    rule->env = once_in(t, 4) ? "test" : "live";
+    record.env = kw_bytes_of_text(rule->env);
+    record.enabled = !rule->disabled;
+    record.revoked_at_ms = rule->revoked ? RECORD_BORN_MS + 1 : 0;
+    record.expires_at_ms = rule->expired ? NOW_MS : once_in(t, 2) ? 0 : NOW_MS + 1 + (int64_t)test_random_below(t, 3);
+    rule->expires_at_ms = record.expires_at_ms;
+    draw_scopes(t, arena, rule, &record);
+    if (once_in(t, 2)) {
+        draw_places(t, arena, rule, &record);
+    } else {
+        rule->ips = rule->regions = ~0U;
+    }
+    return record;
+}
+
+static struct kw_entry *entry_of(struct test *t, struct kw_arena *arena, const struct kw_record *record)
+{
+    struct kw_buffer buffer;
+    struct kw_digest digest = {.size = 32};
+    struct kw_record decoded;
+    kw_buffer_init_fixed(&buffer, kw_arena_take(arena, 2048), 2048);
+    CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
+    struct kw_entry *entry = malloc(kw_entry_size(buffer.size));
+    if (entry == NULL || kw_entry_build(&digest, PROJECT, false, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
+        abort();
+    }
+    return entry;
+}
+
+/* --- Questions --- */
+
+static bool met_both(unsigned held)
+{
+    return (held & 1) != 0 && (held & 4) != 0;
+}
+
+static bool met_either(unsigned held)
+{
+    return (held & 2) != 0 || (held & 12) == 12;
+}
+
+static const struct {
+    const char *text;
+    bool (*met)(unsigned held);
+} requirements[] = {{"a:x AND b", met_both}, {"a:y OR b AND rest", met_either}};
+
+struct asked {
+    unsigned scopes;
+    int requirement, resource, address, place; /* below 0: none */
+    unsigned resource_scopes;
+    const char *env;
+    struct kw_question question;
+    struct kw_bytes scope_texts[SCOPES], resource_scope_texts[SCOPES];
+    struct kw_address stated;
+    struct kw_place there;
+};
+
+static int draw_one(struct test *t, uint64_t count)
+{
+    return once_in(t, 2) ? -1 : (int)test_random_below(t, count);
+}
+
+static size_t name_scopes(unsigned set, struct kw_bytes texts[SCOPES])
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < SCOPES; i++) {
+        if ((set >> i & 1) != 0) {
+            texts[count++] = kw_bytes_of_text(scopes[i]);
+        }
+    }
+    return count;
+}
+
+static void draw_question(struct test *t, struct asked *asked)
+{
+    *asked = (struct asked){.scopes = once_in(t, 2) ? 0 : 1U << test_random_below(t, SCOPES),
+                            .requirement = draw_one(t, KW_COUNT_OF(requirements)),
+                            .resource = draw_one(t, RESOURCES),
+                            .address = (int)test_random_below(t, ADDRESSES + 1) - 1,
+                            .place = (int)test_random_below(t, PLACES + 1) - 1,
+                            .env = once_in(t, 3)   ? "live"
+                                   : once_in(t, 8) ? "test"
+                                                   : ""};
+    struct kw_question *question = &asked->question;
+    asked->scopes |= once_in(t, 4) ? 1U << test_random_below(t, SCOPES) : 0;
+    asked->resource_scopes = asked->resource >= 0 && once_in(t, 2) ? 1U << test_random_below(t, SCOPES) : 0;
+    *question = (struct kw_question){.project = PROJECT,
+                                     .env = kw_bytes_of_text(asked->env),
+                                     .scopes = asked->scope_texts,
+                                     .resource_scopes = asked->resource_scope_texts};
+    question->scope_count = name_scopes(asked->scopes, asked->scope_texts);
+    question->resource_scope_count = name_scopes(asked->resource_scopes, asked->resource_scope_texts);
+    if (asked->requirement >= 0) {
+        question->require = kw_bytes_of_text(requirements[asked->requirement].text);
+    }
+    if (asked->resource >= 0) {
+        question->resource = kw_bytes_of_text(resources[asked->resource]);
+    }
+    if (asked->address >= 0) {
+        CHECK(t, kw_address_parse(kw_bytes_of_text(addresses[asked->address]), &asked->stated));
+        question->address = &asked->stated;
+    }
+    if (asked->place >= 0) {
+        asked->there = (struct kw_place){kw_bytes_of_text(places[asked->place].country),
+                                         kw_bytes_of_text(places[asked->place].region)};
+        question->place = &asked->there;
+    }
+}
+
+/* --- The model --- */
+
+static bool refuses(const struct rule *rule, const struct asked *asked, enum kw_rule which)
+{
+    switch (which) {
+    case KW_RULE_REVOKED:
+        return rule->revoked;
+    case KW_RULE_EXPIRED:
+        return rule->expired;
+    case KW_RULE_DISABLED:
+        return rule->disabled;
+    case KW_RULE_ADDRESS:
+        return rule->has_ips && (asked->address < 0 || (rule->ips >> asked->address & 1) == 0);
+    case KW_RULE_REGION:
+        return rule->has_regions && (asked->place < 0 || (rule->regions >> asked->place & 1) == 0);
+    default:
+        return false;
+    }
+}
+
+static bool lacks(const struct rule *rules, size_t count, const struct asked *asked)
+{
+    unsigned global = ~0U;
+    unsigned there = ~0U;
+    for (size_t i = 0; i < count; i++) {
+        global &= rules[i].global;
+        there &= asked->resource < 0 ? 0 : rules[i].on[asked->resource];
+    }
+    bool needs_any = asked->resource >= 0 && asked->resource_scopes == 0;
+    return (asked->scopes & ~global) != 0 || (asked->resource_scopes & ~there) != 0 || (needs_any && there == 0) ||
+           (asked->requirement >= 0 && !requirements[asked->requirement].met(global));
+}
+
+/* Which link refuses; `count` when none does. */
+static size_t first_refusal(const struct rule *rules, size_t count, const struct asked *asked, enum kw_rule which)
+{
+    if (which == KW_RULE_ENVIRONMENT) {
+        return asked->env[0] != '\0' && strcmp(asked->env, rules[0].env) != 0 ? 0 : count;
+    }
+    if (which == KW_RULE_SCOPES) {
+        size_t link = 0;
+        while (link < count && !lacks(rules, link + 1, asked)) {
+            link++;
+        }
+        return link;
+    }
+    size_t link = 0;
+    while (link < count && !refuses(&rules[link], asked, which)) {
+        link++;
+    }
+    return link;
+}
+
+static const enum kw_code codes[KW_RULE_COUNT] = {
+    [KW_RULE_REVOKED] = KW_CODE_REVOKED,           [KW_RULE_EXPIRED] = KW_CODE_EXPIRED,
+    [KW_RULE_DISABLED] = KW_CODE_DISABLED,         [KW_RULE_ADDRESS] = KW_CODE_IP_NOT_ALLOWED,
+    [KW_RULE_REGION] = KW_CODE_REGION_NOT_ALLOWED, [KW_RULE_ENVIRONMENT] = KW_CODE_ENVIRONMENT_MISMATCH,
+    [KW_RULE_SCOPES] = KW_CODE_INSUFFICIENT_SCOPE,
+};
+
+struct chain {
+    struct rule rules[LINKS_MAX];
+    struct kw_entry *entries[LINKS_MAX];
+    struct kw_bound bounds[LINKS_MAX];
+    size_t count;
+    bool is_open;
+};
+
+/* A key, perhaps a policy, its parent, and so on; the last bound may be one that nobody knows. */
+static void build_chain(struct test *t, struct kw_arena *arena, struct chain *chain)
+{
+    size_t generations = 1 + test_random_below(t, once_in(t, 2) ? KW_FAMILY_DEPTH_MAX + 1 : 2);
+    uint64_t trouble = once_in(t, 3) ? 6 : 200;
+    *chain = (struct chain){.count = 0};
+    struct kw_entry *child = NULL;
+    for (size_t i = 0; i < generations && !chain->is_open; i++) {
+        for (int is_policy = 0; is_policy < 2 && !chain->is_open; is_policy++) {
+            if (is_policy && !once_in(t, 3)) {
+                continue;
+            }
+            size_t at = chain->count++;
+            struct kw_record record = draw_record(t, arena, trouble, &chain->rules[at]);
+            chain->entries[at] = entry_of(t, arena, &record);
+            chain->is_open = at > 0 && once_in(t, 30);
+            chain->bounds[at] = (struct kw_bound){record.id, chain->is_open ? NULL : chain->entries[at]};
+            if (is_policy) {
+                child->policy = &chain->bounds[at];
+            } else if (child != NULL) {
+                child->parent = &chain->bounds[at];
+            }
+            child = is_policy ? child : chain->entries[at];
+        }
+    }
+}
+
+static void free_chain(struct chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        free(chain->entries[i]);
+    }
+}
+
+static void check_decision(struct test *t, struct chain *chain, const struct asked *asked, size_t seen[KW_RULE_COUNT])
+{
+    struct kw_decision decision = kw_decide(chain->entries[0], &asked->question, NOW_MS);
+    struct kw_check checks[KW_RULE_COUNT];
+    kw_decide_each(chain->entries[0], &asked->question, NOW_MS, checks);
+    if (chain->is_open) {
+        CHECK(t, decision.is_open && decision.code == KW_CODE_NONE && decision.bound == NULL);
+        return;
+    }
+    CHECK(t, !decision.is_open);
+    bool is_refused = false;
+    for (enum kw_rule rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+        size_t link = first_refusal(chain->rules, chain->count, asked, rule);
+        bool refused = link < chain->count;
+        const struct kw_entry *bound = refused && link > 0 ? chain->entries[link] : NULL;
+        CHECK_I64(t, checks[rule].outcome == KW_OUTCOME_REFUSED, refused);
+        CHECK_I64(t, checks[rule].decision.code, refused ? codes[rule] : KW_CODE_NONE);
+        CHECK(t, checks[rule].outcome != KW_OUTCOME_SKIPPED);
+        /* Where any scope on a resource would do, it can be several together that leave none. */
+        bool is_shared = rule == KW_RULE_SCOPES && asked->resource >= 0 && asked->resource_scopes == 0;
+        bound = is_shared && refused ? checks[rule].decision.bound : bound;
+        CHECK(t, checks[rule].decision.bound == bound);
+        if (refused && !is_refused) { /* the first of them is the verdict */
+            CHECK_I64(t, decision.code, codes[rule]);
+            CHECK(t, decision.bound == bound && decision.lapsed == checks[rule].decision.lapsed);
+            CHECK(t, (rule == KW_RULE_SCOPES) == (decision.missing.size != 0));
+            CHECK_BYTES(t, decision.missing, checks[rule].decision.missing);
+            seen[rule]++;
+        }
+        is_refused = is_refused || refused;
+    }
+    if (!is_refused) {
+        CHECK_I64(t, decision.code, KW_CODE_NONE);
+        CHECK(t, decision.missing.size == 0 && decision.bound == NULL && decision.lapsed == NULL);
+        seen[KW_RULE_FORMAT]++;
+    }
+}
+
+static void a_chain_allows_what_all_of_it_allows(struct test *t)
+{
+    size_t seen[KW_RULE_COUNT] = {0};
+    size_t open = 0;
+    for (int i = 0; i < 6000 && t->failures < 20; i++) {
+        struct kw_arena arena;
+        struct chain chain;
+        kw_arena_init(&arena, NULL, 0, 1 << 20);
+        build_chain(t, &arena, &chain);
+        open += chain.is_open;
+        for (int n = 0; n < 20 && t->failures < 20; n++) {
+            struct asked asked;
+            draw_question(t, &asked);
+            check_decision(t, &chain, &asked, seen);
+        }
+        free_chain(&chain);
+        kw_arena_reset(&arena);
+    }
+    for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
+        CHECK(t, rule == KW_RULE_KNOWN || seen[rule] > 100); /* each was the verdict at times, and FORMAT: "valid" */
+    }
+    CHECK(t, open > 100);
+}
+
+/* Nothing that a child is admitted with lets it do by itself what its parent may not: places apart, which it stands
+ * under whatever it says. */
+static void no_child_is_admitted_beyond_its_parent(struct test *t)
+{
+    size_t admitted = 0;
+    for (int i = 0; i < 20000 && t->failures < 20; i++) {
+        struct kw_arena arena;
+        struct rule rules[2];
+        struct kw_error error = {0};
+        kw_arena_init(&arena, NULL, 0, 1 << 20);
+        struct kw_record child = draw_record(t, &arena, UINT64_MAX, &rules[0]);
+        struct kw_record parent = draw_record(t, &arena, UINT64_MAX, &rules[1]);
+        bool env = strcmp(rules[0].env, rules[1].env) == 0;
+        bool global = (rules[0].global & ~rules[1].global) == 0;
+        bool local = true;
+        for (size_t n = 0; n < RESOURCES; n++) {
+            local = local && (rules[0].on[n] & ~rules[1].on[n]) == 0;
+        }
+        bool expiry =
+            parent.expires_at_ms == 0 || (child.expires_at_ms != 0 && child.expires_at_ms <= parent.expires_at_ms);
+        enum kw_status status = kw_family_admits(&parent, &child, &error);
+        if (status == KW_OK) {
+            CHECK(t, env && global && local && expiry);
+            CHECK(t, child.allowed_ips.count == 0 || parent.allowed_ips.count == 0 ||
+                         kw_addresses_within(&child.allowed_ips, &parent.allowed_ips));
+            admitted++;
+        } else {
+            CHECK_TEXT(t, error.code, "EXCEEDS_PARENT");
+            CHECK(t, strcmp(error.field, "env") != 0 || !env);
+            CHECK(t, strcmp(error.field, "expiresAt") != 0 || !expiry);
+        }
+        kw_arena_reset(&arena);
+    }
+    CHECK(t, admitted > 200);
+}
+
+static void no_place_is_beyond_that_is_not_named(struct test *t)
+{
+    size_t within = 0;
+    for (int i = 0; i < 20000 && t->failures < 20; i++) {
+        struct kw_arena arena;
+        struct rule rules[2];
+        struct kw_record records[2];
+        kw_arena_init(&arena, NULL, 0, 1 << 20);
+        for (size_t n = 0; n < 2; n++) {
+            records[n] = record_typical(&arena);
+            rules[n] = (struct rule){.revoked = false};
+            draw_places(t, &arena, &rules[n], &records[n]);
+        }
+        if (kw_places_beyond(&records[0], &records[1]) == NULL) {
+            CHECK(t, !rules[1].has_ips || rules[0].has_ips); /* so that one who states nothing stays outside */
+            CHECK(t, !rules[1].has_regions || rules[0].has_regions);
+            CHECK(t, (rules[0].ips & ~rules[1].ips & 31) == 0 && (rules[0].regions & ~rules[1].regions & 31) == 0);
+            within++;
+        }
+        CHECK(t, kw_places_beyond(&records[0], &records[0]) == NULL);
+        kw_arena_reset(&arena);
+    }
+    CHECK(t, within > 200);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(a_chain_allows_what_all_of_it_allows),
+        TEST_CASE(no_child_is_admitted_beyond_its_parent),
+        TEST_CASE(no_place_is_beyond_that_is_not_named),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}
