@@ -42,6 +42,7 @@ LIBRARIES = {
     'sqlite3.h': ('src/store/sqlite',),
     'urcu': ('src/engine/',),
     'curl/': ('src/cli/',),
+    'maxminddb.h': ('src/server/geo.c',),
     'openssl/': ('src/core/', 'src/server/'),
 }
 

@@ -38,7 +38,7 @@ as_root() {
     fi
 }
 
-# While packages are installed no service may start: nginx is here to be measured, not to take port 80.
+# While packages are installed no service may start: nginx is here for tests and to be measured, not to take port 80.
 forbid_services() {
     [[ -e $policy_file ]] && as_root mv "$policy_file" "$policy_file.before-keyward"
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy_file" >/dev/null

@@ -64,6 +64,7 @@ INCLUDES = [
     ('src/core/a.c', '#include <sys/stat.h>\n', 'the core is pure', '#include <openssl/sha.h>\n'),
     ('src/engine/a.c', '#include <sqlite3.h>\n', 'belongs to src/store', '#include <urcu-bp.h>\n'),
     ('src/cli/a.c', '#include <uv.h>\n', 'belongs to src/server', '#include <unistd.h>\n'),
+    ('src/server/a.c', '#include <maxminddb.h>\n', 'belongs to src/server/geo.c', '#include "server/geo.h"\n'),
     ('src/hall/a.c', 'int x;\n', 'is no room', ''),
     ('include/keyward/a.h', '#include "base/bytes.h"\n', 'only public headers', '#include <keyward/types.h>\n'),
     ('include/keyward/a.h', '#include <unistd.h>\n', 'public headers do without', '#include <stdint.h>\n'),

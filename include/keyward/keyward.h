@@ -89,7 +89,8 @@ struct kw_verify_request {
     struct kw_bytes
         require;        /* scopes that it must hold: "read AND (invoices OR admin)", at most KW_REQUIRE_MAX bytes */
     struct kw_bytes ip; /* where the request comes from: an address of IPv4 or IPv6 */
-    struct kw_bytes country; /* and a country of ISO 3166-1, with a part of it as in ISO 3166-2, or none */
+    /* And a country of ISO 3166-1, with a part of it as in ISO 3166-2, or none. The library looks no address up. */
+    struct kw_bytes country;
     struct kw_bytes region;
     /* Memory for the key's record, KW_RECORD_MAX bytes to be sure: then verdict.record is filled. NULL: not wanted. */
     void *record_memory;

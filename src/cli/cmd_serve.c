@@ -11,6 +11,8 @@
 struct serving {
     struct kw_data_options data;
     struct kw_server_options server;
+    struct kw_address_range proxies[KW_PROXIES_MAX];
+    struct kw_geo *geo;
     struct kw_root_key_wish root;
     struct kw_log log;
 };
@@ -71,6 +73,43 @@ static enum kw_status take_limits(const struct kw_command_line *line, struct kw_
     return take_timeouts(line, options, error_out);
 }
 
+static enum kw_status take_proxies(const struct kw_command_line *line, struct serving *serving,
+                                   struct kw_error *error_out)
+{
+    const struct kw_option *option = kw_command_option(line->command, "trust-proxy");
+    size_t count = 0;
+    for (size_t i = 0; i < line->given_count; i++) {
+        if (line->given[i].option != option) {
+            continue;
+        }
+        const char *why;
+        const char *text = line->given[i].value;
+        if (count == KW_PROXIES_MAX) {
+            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                           "--trust-proxy may stand at most %d times: give ranges", KW_PROXIES_MAX);
+        }
+        if (kw_address_range_parse(kw_bytes_of_text(text), &serving->proxies[count], &why) != KW_OK) {
+            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--trust-proxy %s %s",
+                           kw_looks_like_key(text) ? "…" : text, why);
+        }
+        count++;
+    }
+    serving->server.origins.proxies = (struct kw_proxies){serving->proxies, count};
+    return KW_OK;
+}
+
+static enum kw_status take_origins(const struct kw_command_line *line, struct serving *serving,
+                                   struct kw_error *error_out)
+{
+    const char *path = kw_line_value(line, "geo-database");
+    enum kw_status status = take_proxies(line, serving, error_out);
+    if (status == KW_OK && path != NULL) {
+        status = kw_geo_open(path, &serving->geo, error_out);
+        serving->server.origins.geo = serving->geo;
+    }
+    return status;
+}
+
 static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_line *line, struct serving *serving,
                                    struct kw_error *error_out)
 {
@@ -108,7 +147,8 @@ static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_l
                        "--new-root-key makes a key, KEYWARD_ROOT_KEY sets one: use one of the two");
     }
     enum kw_status status = take_level(line, &serving->log.level_min, error_out);
-    return status == KW_OK ? take_limits(line, &serving->server, error_out) : status;
+    status = status == KW_OK ? take_limits(line, &serving->server, error_out) : status;
+    return status == KW_OK ? take_origins(line, serving, error_out) : status;
 }
 
 /* Says where the server is and what its root key is; from then on the key is the reader's to keep. */
@@ -170,5 +210,6 @@ int kw_cmd_serve(struct kw_cli *cli, const struct kw_command_line *line)
     if (status == KW_OK) {
         status = serve(cli, &serving, &error);
     }
+    kw_geo_close(serving.geo);
     return status == KW_OK ? KW_EXIT_OK : kw_report(cli, &error, false);
 }

@@ -165,6 +165,9 @@ static const struct kw_option serve_options[] = {
     {.name = "tls-cert", .argument = "FILE", .help = "the certificate and its chain (PEM): serve HTTPS"},
     {.name = "tls-key", .argument = "FILE", .help = "the certificate's private key (PEM)"},
     {.name = "pepper-file", .argument = "FILE", .help = "the pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "trust-proxy", .argument = "ADDRESS|RANGE", .help = "a proxy whose X-Forwarded-For is true; 64 at most",
+     .repeats = true},
+    {.name = "geo-database", .argument = "FILE", .help = "a MaxMind database: the country of each address"},
     {.name = "new-root-key", .help = "make a new root key and retire the one there is"},
     {.name = "log-level", .argument = "LEVEL", .help = "debug, info (if it is not given), warn or error"},
 };

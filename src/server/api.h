@@ -9,12 +9,20 @@
 
 #include "engine/engine.h"
 #include "server/call.h"
+#include "server/geo.h"
 
 struct kw_api;
+
+/* What tells where requests come from. All borrowed. */
+struct kw_origins {
+    struct kw_proxies proxies; /* whose X-Forwarded-For counts */
+    const struct kw_geo *geo;  /* NULL: places are those that are stated */
+};
 
 struct kw_api_options {
     struct kw_engine *engine; /* borrowed */
     const struct kw_log *log; /* borrowed */
+    struct kw_origins origins;
     /* Fills in what only the transport knows of /metrics (Prometheus text); may be NULL. */
     void (*transport_metrics)(void *context, struct kw_buffer *text);
     void *transport_context;

@@ -33,6 +33,10 @@ static const char *refusal_of(enum kw_code code)
         return "The management key has expired: use another one.";
     case KW_CODE_DISABLED:
         return "The management key is disabled: enable it, or use another one.";
+    case KW_CODE_IP_NOT_ALLOWED:
+        return "The management key may not be used from this address, or the address is not known.";
+    case KW_CODE_REGION_NOT_ALLOWED:
+        return "The management key may not be used from this region, or the region is not known.";
     default:
         return "The management key is not known: check that it was copied whole.";
     }
@@ -83,11 +87,11 @@ static const struct kw_project *project_of(const struct kw_request *request, con
 }
 
 /* Whether the key holds the route's scope: in the project, or everywhere where there is no such project. */
-static bool holds_scope(const struct kw_request *request, struct kw_entry *entry)
+static bool holds_scope(const struct kw_request *request, const struct kw_verification *verification)
 {
     uint8_t resource[sizeof PROJECT_START + KW_PROJECT_MAX] = PROJECT_START;
     struct kw_bytes scope = kw_bytes_of_text(request->route->scope);
-    struct kw_question question = {.project = KW_PROJECT_KEYWARD};
+    struct kw_question question = verification->question;
     if (request->project == NULL) {
         question.scopes = &scope;
         question.scope_count = 1;
@@ -98,7 +102,7 @@ static bool holds_scope(const struct kw_request *request, struct kw_entry *entry
         question.resource_scopes = &scope;
         question.resource_scope_count = 1;
     }
-    struct kw_decision decision = kw_decide(entry, &question, request->now_ms);
+    struct kw_decision decision = kw_decide(verification->entry, &question, request->now_ms);
     return decision.code == KW_CODE_NONE && !decision.is_open;
 }
 
@@ -123,34 +127,43 @@ static enum kw_status note_actor(struct kw_request *request, const struct kw_ent
 }
 
 /* The key is valid: may it do this, and in which project? */
-static enum kw_status admit(struct kw_request *request, struct kw_entry *entry, struct kw_error *error)
+static enum kw_status admit(struct kw_request *request, const struct kw_verification *verification,
+                            struct kw_error *error)
 {
-    request->project = project_of(request, entry);
-    if (!holds_scope(request, entry)) {
+    request->project = project_of(request, verification->entry);
+    if (!holds_scope(request, verification)) {
         return refuse_scope(request, error);
     }
     if (request->project == NULL) {
         return refuse_project(error);
     }
-    return request->route->changes ? note_actor(request, entry, error) : KW_OK;
+    return request->route->changes ? note_actor(request, verification->entry, error) : KW_OK;
 }
 
 static void load(struct kw_request *request, struct kw_bytes token);
 
 static void decide(struct kw_request *request, struct kw_bytes token, bool was_loaded)
 {
-    struct kw_verification verification = {.key = token, .question = {.project = KW_PROJECT_KEYWARD}};
+    struct kw_verification verification = {
+        .key = token, .question = {.project = KW_PROJECT_KEYWARD, .address = kw__client_address(request)}};
+    struct kw_place place;
     struct kw_error error;
     enum kw_status status = KW_OK;
     kw_engine_read_begin();
     kw_engine_verify(request->api->options.engine, &verification, request->now_ms);
+    if (kw__needs_place(request->api, &verification, &place)) {
+        verification.question.place = &place;
+        kw_engine_verify(request->api->options.engine, &verification, request->now_ms);
+    }
     bool wants_load = verification.needs_store && !was_loaded;
     if (!wants_load && verification.code == KW_CODE_NONE) {
-        status = admit(request, verification.entry, &error);
+        status = admit(request, &verification, &error);
     }
     kw_engine_read_end();
     if (wants_load) {
         load(request, token);
+    } else if (verification.code == KW_CODE_IP_NOT_ALLOWED || verification.code == KW_CODE_REGION_NOT_ALLOWED) {
+        kw__finish_code(request, verification.code, refusal_of(verification.code));
     } else if (verification.code != KW_CODE_NONE) {
         answer_unauthorized(request, true, refusal_of(verification.code));
     } else if (status != KW_OK) {

@@ -7,6 +7,7 @@
 #define KW_SERVER_CALL_H
 
 #include "base/memory.h"
+#include "server/forwarded.h"
 #include <keyward/codes.h>
 
 #define KW_CALL_BODY_MAX (1024 * 1024)        /* of a request */
@@ -43,9 +44,11 @@ struct kw_call {
     struct kw_bytes query; /* what follows '?' */
     struct kw_bytes headers[KW_HEADER_COUNT];
     struct kw_bytes body;
-    struct kw_bytes peer; /* the address at the other end as text; empty for the command line */
-    bool is_operator;     /* the command line on its own data folder: may do anything, needs no key */
-    int64_t now_ms;       /* one clock read a loop iteration */
+    struct kw_bytes peer;                  /* the address at the other end as text; empty for the command line */
+    const struct kw_address *peer_address; /* the same; NULL for the command line */
+    const struct kw_forwarded *forwarded;  /* what X-Forwarded-For says; NULL: nothing */
+    bool is_operator;                      /* the command line on its own data folder: may do anything, needs no key */
+    int64_t now_ms;                        /* one clock read a loop iteration */
 
     /* For the routes: everything here dies with the call. */
     struct kw_arena arena;

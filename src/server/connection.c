@@ -170,7 +170,7 @@ void kw__connection_settle(struct kw__connection *connection)
     }
 }
 
-/* The address at the other end as text; an IPv4 address in IPv6 clothes is an IPv4 address. */
+/* The address at the other end, also as text; an IPv4 address in IPv6 clothes is an IPv4 address. */
 static bool learn_peer(struct kw__connection *connection)
 {
     struct sockaddr_storage address;
@@ -178,15 +178,20 @@ static bool learn_peer(struct kw__connection *connection)
     if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &size) != 0) {
         return false;
     }
-    static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+    struct kw_address *peer = &connection->peer_address;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
     memcpy(&v4, &address, sizeof v4);
     memcpy(&v6, &address, sizeof v6);
     bool is_v4 = address.ss_family == AF_INET;
-    if (!is_v4 && memcmp(v6.sin6_addr.s6_addr, mapped_prefix, sizeof mapped_prefix) == 0) {
-        memcpy(&v4.sin_addr, v6.sin6_addr.s6_addr + sizeof mapped_prefix, sizeof v4.sin_addr);
-        is_v4 = true;
+    const size_t v4_at = sizeof peer->bytes - sizeof v4.sin_addr;
+    if (is_v4) {
+        *peer = (struct kw_address){.bytes = {[10] = 0xff, [11] = 0xff}};
+        memcpy(peer->bytes + v4_at, &v4.sin_addr, sizeof v4.sin_addr);
+    } else {
+        memcpy(peer->bytes, &v6.sin6_addr, sizeof peer->bytes);
+        is_v4 = kw_address_is_ipv4(peer);
+        memcpy(&v4.sin_addr, peer->bytes + v4_at, sizeof v4.sin_addr);
     }
     int failed = is_v4 ? uv_ip4_name(&v4, connection->peer, sizeof connection->peer)
                        : uv_ip6_name(&v6, connection->peer, sizeof connection->peer);

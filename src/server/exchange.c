@@ -143,6 +143,9 @@ static void prepare_call(struct kw__exchange *exchange)
     /* A copy: the connection may go while the engine is at work. */
     memcpy(exchange->peer, connection->peer, connection->peer_size);
     call->peer = kw_bytes_of(exchange->peer, connection->peer_size);
+    exchange->peer_address = connection->peer_address;
+    call->peer_address = &exchange->peer_address;
+    call->forwarded = &message->forwarded;
     call->is_operator = false;
     call->now_ms = kw__loop_now_ms(exchange->loop);
     struct kw_bytes id = message->fields[KW_HEADER_REQUEST_ID];

@@ -1,10 +1,8 @@
 #include "server/failures.h"
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/memory.h"
 
-#include <arpa/inet.h>
 #include <stdalign.h>
 
 #define SETS 512 /* a power of two */
@@ -53,32 +51,17 @@ void kw_failures_free(struct kw_failures *failures)
     kw_free(failures);
 }
 
-/* What an address counts as, in 64 bits. */
-static bool parse_address(struct kw_bytes address, uint64_t *number_out)
+/* What an address counts as, in 64 bits: all of IPv4, half of IPv6. */
+static uint64_t number_of(const struct kw_address *address)
 {
-    char text[INET6_ADDRSTRLEN];
-    struct in_addr v4;
-    struct in6_addr v6;
-    struct kw_bytes plain;
-    struct kw_bytes zone;
-    kw_bytes_split(address, '%', &plain, &zone); /* "fe80::1%eth0" */
-    if (plain.size == 0 || plain.size >= sizeof text) {
-        return false;
+    uint64_t number = 0;
+    uint32_t v4;
+    if (kw_address_is_ipv4(address)) {
+        memcpy(&v4, address->bytes + sizeof address->bytes - sizeof v4, sizeof v4);
+        return v4;
     }
-    memcpy(text, plain.data, plain.size);
-    text[plain.size] = '\0';
-    if (inet_pton(AF_INET, text, &v4) == 1) {
-        *number_out = v4.s_addr;
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, &v6) != 1) {
-        return false;
-    }
-    uint32_t mapped;
-    memcpy(&mapped, v6.s6_addr + 12, sizeof mapped);
-    memcpy(number_out, v6.s6_addr, sizeof *number_out);
-    *number_out = IN6_IS_ADDR_V4MAPPED(&v6) ? mapped : *number_out;
-    return true;
+    memcpy(&number, address->bytes, sizeof number);
+    return number;
 }
 
 /* The finalizer of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014). */
@@ -109,13 +92,12 @@ static size_t choose_slot(const struct set *set, uint64_t tag_and_minute)
     return best;
 }
 
-unsigned kw_failures_count(struct kw_failures *failures, struct kw_bytes address, int64_t now_ms)
+unsigned kw_failures_count(struct kw_failures *failures, const struct kw_address *address, int64_t now_ms)
 {
-    uint64_t number;
-    if (now_ms < 0 || !parse_address(address, &number)) {
+    if (now_ms < 0) {
         return 0;
     }
-    uint64_t hash = mix(mix(number ^ failures->seed) + failures->seed);
+    uint64_t hash = mix(mix(number_of(address) ^ failures->seed) + failures->seed);
     uint64_t minute = (uint64_t)(now_ms / MINUTE_MS) & 0xffff;
     uint64_t tag_and_minute = (hash >> 32) << 16 | minute;
     struct set *set = &failures->sets[hash % SETS];

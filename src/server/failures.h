@@ -6,7 +6,7 @@
 #ifndef KW_SERVER_FAILURES_H
 #define KW_SERVER_FAILURES_H
 
-#include <keyward/types.h>
+#include "core/address.h"
 
 #define KW_FAILURES_MAX 60 /* in one minute of the clock, from one address */
 
@@ -16,9 +16,9 @@ KW_MUST_USE enum kw_status kw_failures_new(struct kw_failures **failures_out);
 void kw_failures_free(struct kw_failures *failures);
 
 /*
- * Counts one more failure of `address` (as text; what is no address is not counted). Returns 0, or the seconds until
- * the address is let off once it has passed KW_FAILURES_MAX. Any number of threads; takes no lock.
+ * Counts one more failure of `address`. Returns 0, or the seconds until the address is let off once it has passed
+ * KW_FAILURES_MAX. Any number of threads; takes no lock.
  */
-unsigned kw_failures_count(struct kw_failures *failures, struct kw_bytes address, int64_t now_ms);
+unsigned kw_failures_count(struct kw_failures *failures, const struct kw_address *address, int64_t now_ms);
 
 #endif

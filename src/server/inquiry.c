@@ -2,11 +2,21 @@
 
 static void verify(struct kw_inquiry *inquiry)
 {
-    struct kw_engine *engine = inquiry->request->api->options.engine;
+    const struct kw_api *api = inquiry->request->api;
+    struct kw_engine *engine = api->options.engine;
     if (inquiry->count == 1) {
         kw_engine_verify(engine, &inquiry->verifications[0], inquiry->now_ms);
     } else {
         kw_engine_verify_many(engine, inquiry->verifications, inquiry->count, inquiry->now_ms);
+    }
+    for (size_t i = 0; i < inquiry->count; i++) {
+        struct kw_verification *verification = &inquiry->verifications[i];
+        struct kw_place place;
+        if (kw__needs_place(api, verification, &place)) {
+            verification->question.place = &place;
+            kw_engine_verify(engine, verification, inquiry->now_ms);
+            verification->question.place = NULL;
+        }
     }
 }
 

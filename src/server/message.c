@@ -36,6 +36,7 @@ void kw_message_reset(struct kw_message *message)
     message->method = KW_OTHER_METHOD;
     message->path = message->query = message->body = (struct kw_bytes){NULL, 0};
     memset(message->fields, 0, sizeof message->fields);
+    message->forwarded.count = 0;
     message->keep_alive = message->is_http10 = message->head_complete = message->expects_continue = false;
     message->refusal = KW_CODE_NONE;
     message->reason = NULL;

@@ -42,7 +42,8 @@ enum {
     KW_FIELD_CONTENT_LENGTH,
     KW_FIELD_TRANSFER_ENCODING,
     KW_FIELD_COUNT,
-    KW_FIELD_NONE = KW_FIELD_COUNT,
+    KW_FIELD_FORWARDED_FOR = KW_FIELD_COUNT, /* the one that may stand several times: kept in `forwarded` */
+    KW_FIELD_NONE,
 };
 
 /* One request in its own memory, which is reused for the next. */
@@ -50,6 +51,7 @@ struct kw_message {
     enum kw_method method;
     struct kw_bytes path, query;
     struct kw_bytes fields[KW_FIELD_COUNT]; /* the first KW_HEADER_COUNT are those of call.h */
+    struct kw_forwarded forwarded;
     struct kw_bytes body;
     bool keep_alive;
     bool is_http10;

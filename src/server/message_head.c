@@ -38,6 +38,7 @@ static const struct known_field known_fields[] = {
     {{(const uint8_t *)"content-length", 14}, KW_FIELD_CONTENT_LENGTH},
     {{(const uint8_t *)"keyward-project", 15}, KW_HEADER_KEYWARD_PROJECT},
     {{(const uint8_t *)"idempotency-key", 15}, KW_HEADER_IDEMPOTENCY_KEY},
+    {{(const uint8_t *)"x-forwarded-for", 15}, KW_FIELD_FORWARDED_FOR},
     {{(const uint8_t *)"transfer-encoding", 17}, KW_FIELD_TRANSFER_ENCODING},
 };
 
@@ -65,6 +66,10 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t size)
 {
     struct kw_message *message = llhttp->data;
     if (message->field == KW_FIELD_NONE) {
+        return HPE_OK;
+    }
+    if (message->field == KW_FIELD_FORWARDED_FOR) {
+        kw_forwarded_add(&message->forwarded, kw_bytes_of(at, size));
         return HPE_OK;
     }
     uint32_t bit = UINT32_C(1) << message->field;

@@ -30,6 +30,9 @@ struct kw_request {
     void *body;                       /* as route->body says; zeroed where none was sent */
     void *query;
     int64_t now_ms;
+    struct kw_address client; /* kw__client_address's own */
+    const struct kw_address *client_known;
+    bool has_looked_for_client;
     struct kw_op *op;                          /* the operation that is under way */
     void (*go_on)(struct kw_request *request); /* after authentication */
     /* What else an answer must say that is a problem; NULL: nothing. */
@@ -93,6 +96,19 @@ void kw__authenticate(struct kw_request *request, void (*go_on)(struct kw_reques
 
 /* The token of "Authorization: Bearer TOKEN"; empty when there is none. False when there is something else. */
 KW_MUST_USE bool kw__bearer_token(struct kw_bytes header, struct kw_bytes *token_out);
+
+/* --- where requests come from (origin.c) --- */
+
+/* The address of whoever sent the request, behind the proxies that are trusted; NULL: not known. */
+const struct kw_address *kw__client_address(struct kw_request *request);
+
+/*
+ * Of a verification that was answered: whether it hangs on the place of its address, which nobody stated, and which the
+ * database knows. Then it is to be asked again with `place_out`. So the many keys without a rule on regions cost no
+ * look-up. Within read_begin and read_end.
+ */
+KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
+                                 struct kw_place *place_out);
 
 /* --- handlers, named by x-handler in api/keyward.yaml --- */
 

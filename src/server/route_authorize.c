@@ -107,7 +107,10 @@ static void answer_refusal(struct kw_request *request, const struct kw_verificat
     enum kw_code code = verification->code;
     unsigned wait_s = 0;
     if (kw_code_info(code)->http_status == 401) {
-        wait_s = kw_failures_count(request->api->failures, call->peer, request->now_ms);
+        /* Where the client is not known, it counts with whoever did not say. */
+        const struct kw_address *client = kw__client_address(request);
+        client = client == NULL ? call->peer_address : client;
+        wait_s = client == NULL ? 0 : kw_failures_count(request->api->failures, client, request->now_ms);
     }
     if (wait_s > 0) {
         code = KW_CODE_TOO_MANY_FAILURES;
@@ -177,6 +180,7 @@ void kw__authorize(struct kw_request *request)
     }
     verification->key = key;
     verification->question = profile->question;
+    verification->question.address = kw__client_address(request);
     *inquiry = (struct kw_inquiry){.request = request, .verifications = verification, .count = 1, .decided = decided};
     kw__inquire(inquiry);
 }

@@ -67,6 +67,7 @@ struct kw__exchange {
     struct kw__exchange *next;         /* among the free, or among the finished */
     uint64_t started_ns;               /* 0 when nobody logs it */
     bool answered;                     /* within kw_api_handle */
+    struct kw_address peer_address;
     char peer[KW__PEER_MAX];
     uint8_t arena_memory[KW__EXCHANGE_ARENA_SIZE];
 };
@@ -103,6 +104,7 @@ struct kw__connection {
     bool is_counted; /* in the server's connection count */
     char peer[KW__PEER_MAX];
     size_t peer_size;
+    struct kw_address peer_address;
 };
 
 struct kw__list {

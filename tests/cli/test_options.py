@@ -115,6 +115,13 @@ def test_wrong_options(_):
             (['serve', '--loops', '1000'], '--loops must be a whole number from 1 to 64'),
             (['serve', '--idle-timeout', '5'], '--idle-timeout must be a duration'),
             (['serve', '--log-level', 'loud'], '--log-level must be debug, info, warn or error'),
+            (['serve', '--trust-proxy', 'localhost'], '--trust-proxy localhost is no IPv4 or IPv6 address'),
+            (['serve', '--trust-proxy', '10.0.0.1/8'], '--trust-proxy 10.0.0.1/8 has host bits set'),
+            (['serve', '--trust-proxy', '10.0.0.1:80'], '--trust-proxy 10.0.0.1:80 is no IPv4'),
+            (['serve', '--trust-proxy', ''], '--trust-proxy  is no IPv4'),
+            (['serve', '--trust-proxy=::1', '--trust-proxy', '10.0.0.0/33'], '--trust-proxy 10.0.0.0/33 '),
+            (['serve', *[f'--trust-proxy=10.0.0.{n}' for n in range(65)]], '--trust-proxy may stand at most 64 times'),
+            (['serve', '--geo-database', 'x', '--geo-database=y'], '--geo-database stands twice'),
             (['serve', '--tls-cert', 'x'], '--tls-cert and --tls-key go together')):
         done = run(*arguments, code=2)
         check_in(message, done.err, arguments)

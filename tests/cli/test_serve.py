@@ -17,6 +17,9 @@ import time
 from support import (KEY, PROGRAM, WAIT_SECONDS, Server, Terminal, check, check_equal, check_in, environment, generate_root_key,
                      main, run)
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+import mmdb
+
 LISTEN = ('--listen', '127.0.0.1:0')
 
 
@@ -317,6 +320,33 @@ def test_tls(folder):
             check('kw_live_' not in plain.err, plain)
         done = run('serve', '--data', data, '--tls-cert', cert, '--tls-key', cert, *LISTEN, code=2)
         check_in('keyward: --tls-key', done.err)
+
+
+def test_databases_of_addresses(folder):
+    data, path = os.path.join(folder, 'data'), os.path.join(folder, 'places.mmdb')
+    whole = mmdb.build(mmdb.PLACES)
+    in_ipv4 = {'192.0.2.0/24': mmdb.place('US')}
+    damaged = bytearray(mmdb.build(in_ipv4, version=4))
+    damaged[0:3] = b'\xff\xff\xff'
+    for content, reason in (
+            (None, 'No such file'), (b'', ''), (b'not a database', 'invalid metadata'), (whole[:-200], 'invalid metadata'),
+            (whole[:len(whole) // 2], ''), (whole[len(whole) // 4:], ''), (bytes(damaged), 'search tree'),
+            (mmdb.build({'192.0.2.0/24': {'autonomous_system_number': 64500}}), 'it tells no countries'),
+            (mmdb.build({'192.0.2.0/24': {'country': {'iso_code': 'XX'}}}), 'it tells no countries'), (mmdb.build({}), 'no countries')):
+        if content is not None:
+            with open(path, 'wb') as file:
+                file.write(content)
+        done = run('serve', '--data', data, *LISTEN, '--geo-database', path, code=2)
+        check_in(f'the database of addresses {path} cannot be used: ', done.err, reason)
+        check_in(reason, done.err)
+        check(not os.path.exists(data), 'a start that failed made the data folder')
+    check_in(f'{folder} cannot be used', run('serve', '--data', data, *LISTEN, '--geo-database', folder, code=2).err)
+    for content in (whole, mmdb.build(in_ipv4, version=4)):
+        with open(path, 'wb') as file:
+            file.write(content)
+        proxies = [f'--trust-proxy=10.0.{n}.0/24' for n in range(64)]
+        with Server(data, '--geo-database', path, *proxies) as server:
+            check(works(server.url, read(data + '/root-key').strip()), server.log())
 
 
 def test_another_program_at_the_address(folder):

@@ -168,8 +168,9 @@ class Answer:
 class Server:
     """`keyward serve` with a data folder of its own. `KEYWARD` in the environment, or the first argument, is the program."""
 
-    def __init__(self, program):
+    def __init__(self, program, options=()):
         self.program = program
+        self.options = options
         self.folder = tempfile.TemporaryDirectory(prefix='keyward-routes-')
         self.log_path = pathlib.Path(self.folder.name, 'log')
         self.root = self.run('generate', '--management').strip().splitlines()[-1].split()[-1]
@@ -185,7 +186,7 @@ class Server:
         log = open(self.log_path, 'ab')
         seen = log.tell()
         self.process = subprocess.Popen(
-            [self.program, 'serve', '--data', os.path.join(self.folder.name, 'data'), '--listen', '127.0.0.1:0'],
+            [self.program, 'serve', '--data', os.path.join(self.folder.name, 'data'), '--listen', '127.0.0.1:0', *self.options],
             env={**os.environ, 'KEYWARD_ROOT_KEY': self.root}, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
         self.port = self.wait_for_port(seen)
@@ -306,11 +307,11 @@ def quote(text):
     return urllib.parse.quote(text, safe='')
 
 
-def main(cases):
-    """Runs the cases against one server; what stands behind the program on the command line chooses among them."""
+def main(cases, options=()):
+    """Runs the cases against one server with these options; what stands behind the program on the command line chooses among them."""
     program = sys.argv[1] if len(sys.argv) > 1 else os.environ['KEYWARD']
     chosen = [case for case in cases if len(sys.argv) < 3 or sys.argv[2] in case.__name__]
-    server = Server(program)
+    server = Server(program, options)
     failures = 0
     print(f'TAP version 13\n1..{len(chosen) + 1}', flush=True)
     for number, case in enumerate(chosen + [the_log_is_clean], 1):

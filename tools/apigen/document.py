@@ -5,7 +5,7 @@ from apigen.model import groups_of, refuse
 ANY_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 WORKING = ["INVALID_REQUEST", "BODY_TOO_LARGE", "TOO_BUSY", "INTERNAL"]
-SCOPED = ["UNAUTHORIZED", "FORBIDDEN", "PROJECT_NOT_FOUND"]
+SCOPED = ["UNAUTHORIZED", "FORBIDDEN", "IP_NOT_ALLOWED", "REGION_NOT_ALLOWED", "PROJECT_NOT_FOUND"]
 CHECKED = ["INVALID_FIELD", "UNKNOWN_FIELD", "DUPLICATE_FIELD"]
 IN_BODIES = ["INVALID_JSON", "UNSUPPORTED_MEDIA_TYPE"]
 

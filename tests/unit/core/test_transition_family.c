@@ -217,7 +217,8 @@ static void only_what_is_given_is_held_against_the_parent(struct test *t)
     struct kw_change change;
     kw_arena_init(&arena, NULL, 0, 1 << 16);
     struct kw_record parent = make_parent(t, &arena);
-    struct kw_key_params params = {.given = KW_GIVEN_PARENT | KW_GIVEN_SCOPES, .scopes = only_a_b, .scope_count = 1};
+    struct kw_key_params params = {
+        .given = KW_GIVEN_PARENT | KW_GIVEN_SCOPES, .parent = PARENT_ID, .scopes = only_a_b, .scope_count = 1};
     struct kw_command command = command_of(KW_COMMAND_CREATE, &params);
     command.parent = &parent;
     REQUIRE_OK(t, kw_transition(NULL, &command, NOW_MS, &arena, &change, NULL));

@@ -377,6 +377,47 @@ static void a_reset_leaves_nothing(struct test *t)
     kw_free(message);
 }
 
+/* Proxies add headers of their own: all of one name are kept, the last where there are many, none for the next request.
+ */
+static void forwarded_headers_follow_each_other(struct test *t)
+{
+    struct kw_message *message = kw_alloc(1, sizeof *message);
+    struct kw_message_parser parser = {0};
+    const struct kw_forwarded *forwarded = &message->forwarded;
+    size_t taken;
+    kw_message_init(message);
+    struct kw_bytes three = KW_BYTES("GET / HTTP/1.1\r\nX-Forwarded-For: a, b\r\nHost: a\r\nx-forwarded-FOR:\r\n"
+                                     "X-Forwarded-For: c \t\r\nX-Forwarded-Fox: d\r\nX-Forwarded-By: e\r\n\r\n");
+    CHECK_I64(t, kw_message_feed(&parser, message, three, &taken), KW_PARSE_REQUEST);
+    REQUIRE(t, forwarded->count == 3);
+    CHECK_BYTES(t, forwarded->lines[0], KW_BYTES("a, b"));
+    CHECK_I64(t, (int64_t)forwarded->lines[1].size, 0);
+    CHECK(t, kw_bytes_starts_with(forwarded->lines[2], KW_BYTES("c"))); /* whoever reads it takes the spaces off */
+    kw_message_reset(message);
+    CHECK_I64(t, kw_message_feed(&parser, message, KW_BYTES("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &taken),
+              KW_PARSE_REQUEST);
+    CHECK_I64(t, (int64_t)forwarded->count, 0);
+    kw_message_reset(message);
+
+    struct kw_buffer stream;
+    kw_buffer_init(&stream, INPUT_MAX);
+    kw_buffer_add_text(&stream, "GET / HTTP/1.1\r\nHost: a\r\n");
+    for (unsigned i = 0; i < KW_MESSAGE_HEADERS_MAX - 1; i++) {
+        kw_buffer_add_format(&stream, "X-Forwarded-For: %02u\r\n", i);
+    }
+    kw_buffer_add_text(&stream, "\r\n");
+    CHECK_I64(t, kw_message_feed(&parser, message, kw_buffer_bytes(&stream), &taken), KW_PARSE_REQUEST);
+    CHECK_I64(t, (int64_t)forwarded->count, KW_MESSAGE_HEADERS_MAX - 1);
+    for (unsigned i = KW_MESSAGE_HEADERS_MAX - 1 - KW_FORWARDED_LINES_MAX; i < KW_MESSAGE_HEADERS_MAX - 1; i++) {
+        char expected[4];
+        snprintf(expected, sizeof expected, "%02u", i);
+        CHECK_BYTES(t, forwarded->lines[i % KW_FORWARDED_LINES_MAX], kw_bytes_of_text(expected));
+    }
+    kw_buffer_deinit(&stream);
+    kw_message_deinit(message);
+    kw_free(message);
+}
+
 static void hosts(struct test *t)
 {
     static const char *const good[] = {"a",     "a.b", "a:1", "a:", "127.0.0.1:65535", "[::1]", "[::ffff:1.2.3.4]:80",
@@ -402,6 +443,7 @@ int main(int argc, char **argv)
         TEST_CASE(large_bodies_arrive_whole),
         TEST_CASE(waiting_clients_are_told_once),
         TEST_CASE(a_reset_leaves_nothing),
+        TEST_CASE(forwarded_headers_follow_each_other),
         TEST_CASE(hosts),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
