@@ -167,6 +167,7 @@ struct kw_change_request {
     struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
+    bool no_cascade;             /* revoke: HAS_CHILDREN as long as a child of the key is alive */
     uint64_t if_version;         /* only if the record still has this version; 0: whatever it has */
     /* create, rotate: the same request with the same key of 1 to 255 visible ASCII characters is done once, for a day
      * at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are others, as are

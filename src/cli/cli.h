@@ -67,6 +67,7 @@ enum kw_option_place {
     KW_PLACE_TEXT,      /* `field` of the body: a string */
     KW_PLACE_LIST,      /* a list of strings */
     KW_PLACE_TRUE,      /* true */
+    KW_PLACE_FALSE,     /* false */
     KW_PLACE_JSON,      /* JSON as it is, or a file of it: @FILE */
     KW_PLACE_RESOURCES, /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
     KW_PLACE_RESOURCE,  /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */

@@ -51,6 +51,13 @@ static enum kw_status write_true(struct body *body, const struct kw_option *opti
     return KW_OK;
 }
 
+static enum kw_status write_false(struct body *body, const struct kw_option *option)
+{
+    (void)option;
+    kw_json_bool(&body->writer, false);
+    return KW_OK;
+}
+
 /* One complete value, so that nothing beside it can slip into the body. */
 static enum kw_status check_json(struct kw_bytes json, const struct kw_option *option, struct kw_error *error_out)
 {
@@ -204,14 +211,9 @@ static enum kw_status write_geo(struct body *body, const struct kw_option *optio
 }
 
 static enum kw_status (*const place_writers[])(struct body *, const struct kw_option *) = {
-    [KW_PLACE_TEXT] = write_text,
-    [KW_PLACE_LIST] = write_list,
-    [KW_PLACE_TRUE] = write_true,
-    [KW_PLACE_JSON] = write_json,
-    [KW_PLACE_RESOURCES] = write_resources,
-    [KW_PLACE_RESOURCE] = write_resource,
-    [KW_PLACE_GEO] = write_geo,
-    [KW_PLACE_CLEAR] = NULL,
+    [KW_PLACE_TEXT] = write_text,         [KW_PLACE_LIST] = write_list, [KW_PLACE_TRUE] = write_true,
+    [KW_PLACE_FALSE] = write_false,       [KW_PLACE_JSON] = write_json, [KW_PLACE_RESOURCES] = write_resources,
+    [KW_PLACE_RESOURCE] = write_resource, [KW_PLACE_GEO] = write_geo,   [KW_PLACE_CLEAR] = NULL,
 };
 
 /* --- the whole --- */

@@ -136,6 +136,7 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
+    bool spares_children; /* revoke: HAS_CHILDREN as long as a child of the key is alive */
     bool ends_grace; /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;

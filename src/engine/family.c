@@ -4,6 +4,14 @@
 #include "core/id.h"
 #include "core/management.h"
 
+/* The search for a child that is not revoked. */
+struct life {
+    int64_t now_ms;
+    struct kw_id last;
+    size_t looked_at;
+    bool found;
+};
+
 /* Puts the newest key of a line into the index, from its first one along the rotations. */
 static enum kw_status load_line(struct kw_engine *engine, struct kw_arena *arena, struct kw_id id)
 {
@@ -131,6 +139,45 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
     }
     enum kw_status status = load_parent(engine, work, id);
     return status == KW_OK ? admit_generation(engine, work) : status;
+}
+
+/* Stops at the first child that is not revoked. */
+static enum kw_status look_for_life(void *context, const struct kw_store_row *row)
+{
+    struct life *life = context;
+    struct kw_record record;
+    life->looked_at++;
+    life->last = row->id;
+    enum kw_status status = kw_record_decode(row->record, &record);
+    life->found = status == KW_OK && kw_record_status(&record, life->now_ms) != KW_KEY_REVOKED;
+    return life->found ? KW_E_CONFLICT : status;
+}
+
+enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work)
+{
+    const struct kw_record *record = &work->before;
+    bool bounds_others = record->has_children && kw_id_is_none(&record->rotated_to);
+    if (!work->op->spares_children || work->op->kind != KW_OP_REVOKE || !bounds_others) {
+        return KW_OK;
+    }
+    struct life life = {.now_ms = work->op->now_ms};
+    struct kw_store_filter filter = {
+        .project = record->project, .parent_id = record->lineage_id, .limit = KW_STORE_LIST_MAX};
+    size_t before;
+    do {
+        before = life.looked_at;
+        filter.after.id = life.last;
+        enum kw_status status = engine->store->ops->list(engine->store, &filter, look_for_life, &life);
+        if (life.found) {
+            return kw_refuse(&work->op->error, KW_CODE_HAS_CHILDREN, NULL,
+                             "The key has children that are alive, and would end with it: revoke them first, or leave "
+                             "cascade out.");
+        }
+        if (status != KW_OK) {
+            return kw__store_failed(&work->op->error, status);
+        }
+    } while (life.looked_at - before == filter.limit);
+    return KW_OK;
 }
 
 enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,

@@ -219,6 +219,7 @@ enum kw_status kw__op_of_request(const struct kw_change_request *request, enum k
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op->reason = request->reason;
     op->grace_ms = request->grace_ms;
+    op->spares_children = request->no_cascade;
     op->ends_grace = request->end_grace_on_first_use;
     op->if_version = request->if_version;
     return kw__check_texts(request->actor, request->reason, error_out);

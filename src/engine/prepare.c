@@ -405,6 +405,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
+    status = status != KW_OK ? status : kw__refuse_orphans(engine, work);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {
         return status;

@@ -73,6 +73,9 @@ KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);
 
+/* HAS_CHILDREN where a revocation that is to spare children would end one (family.c). */
+KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
+
 /* What was seen to have passed counts, though the record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
 

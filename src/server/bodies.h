@@ -40,6 +40,14 @@ struct kw_reason_body {
     struct kw_bytes reason;
 };
 
+enum { KW_GIVEN_CASCADE = 1 };
+
+struct kw_revoke_body {
+    uint32_t given;
+    struct kw_bytes reason;
+    bool cascade; /* where it is given */
+};
+
 struct kw_resource_body {
     struct kw_bytes type; /* empty: no resource was given */
     struct kw_bytes id;

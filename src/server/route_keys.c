@@ -280,7 +280,13 @@ static void submit_with_reason(struct kw_request *request, enum kw_op_kind kind)
 
 void kw__keys_revoke(struct kw_request *request)
 {
-    submit_with_reason(request, KW_OP_REVOKE);
+    const struct kw_revoke_body *body = request->body;
+    struct kw_op *op = begin_on_key(request, KW_OP_REVOKE, kw__answer_record);
+    if (op != NULL) {
+        op->reason = body->reason;
+        op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
+        submit(request, op);
+    }
 }
 
 void kw__keys_disable(struct kw_request *request)
