@@ -198,10 +198,26 @@ def a_management_child_hands_on_what_is_left_to_it(server):
     server.create({**late, 'expiresIn': '30m'}, key=key, headers=header)
 
 
+def a_careful_revocation_leaves_no_orphan(server):
+    _, parent = server.create({'scopes': ['read']})
+    _, child = server.create({'parentId': parent['id'], 'scopes': ['read']})
+    revoke = '/v1/keys/{}/revoke'
+    server.refuse('HAS_CHILDREN', 'POST', revoke.format(parent['id']), {'cascade': False}, status=409)
+    server.refuse('INVALID_FIELD', 'POST', revoke.format(parent['id']), {'cascade': 'no'}, field='cascade', status=400)
+    equal(server.expect(200, 'GET', f'/v1/keys/{parent["id"]}').json['status'], 'active', 'the parent after a refusal')
+    server.expect(200, 'POST', revoke.format(child['id']), {'cascade': False})
+    equal(server.expect(200, 'POST', revoke.format(parent['id']), {'cascade': False}).json['status'], 'revoked',
+          'a parent whose children are revoked')
+    _, other = server.create({'scopes': ['read']})
+    key, _ = server.create({'parentId': other['id'], 'scopes': ['read']})
+    server.expect(200, 'POST', revoke.format(other['id']), {'cascade': True})
+    equal(server.expect(200, 'POST', '/v1/keys/verify', {'key': key}).json['code'], 'REVOKED', 'a child of a revoked key')
+
+
 CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
          what_is_stated_must_be_something, requirements_are_judged, a_dry_run_says_what_each_rule_says,
          a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
-         a_management_child_hands_on_what_is_left_to_it]
+         a_management_child_hands_on_what_is_left_to_it, a_careful_revocation_leaves_no_orphan]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))
