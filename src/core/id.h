@@ -6,6 +6,7 @@
 #define KW_CORE_ID_H
 
 #include <keyward/record.h>
+#include <string.h>
 
 #define KW_ID_RANDOM_SIZE 10
 
@@ -18,5 +19,17 @@ int kw_id_compare(const struct kw_id *a, const struct kw_id *b);
 void kw_id_format(const struct kw_id *id, char *out);
 /* Strict: the prefix "key_", upper case, exact size, no value beyond 128 bits. */
 KW_MUST_USE bool kw_id_parse(struct kw_bytes text, struct kw_id *id_out);
+
+/*
+ * For tables. Ids that follow each other differ in their last bytes only, so these are spread over all bits (Knuth's
+ * multiplicative hashing; the constant is 2^64 divided by the golden ratio).
+ */
+static inline uint64_t kw_id_hash(const struct kw_id *id)
+{
+    uint64_t tail;
+    memcpy(&tail, id->bytes + sizeof id->bytes - sizeof tail, sizeof tail);
+    tail = __builtin_bswap64(tail) * UINT64_C(0x9e3779b97f4a7c15);
+    return tail ^ tail >> 32;
+}
 
 #endif

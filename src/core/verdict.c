@@ -181,10 +181,24 @@ static bool parents_agree(struct kw_entry *entry, const struct kw_question *ques
     return true;
 }
 
+/* Asks the processor for what a decision reads of a parent. */
+static bool fetches_parent(const struct kw_entry *entry)
+{
+    if (entry->parent != NULL) {
+        const uint8_t *parent = (const uint8_t *)__atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+        __builtin_prefetch(parent);
+        __builtin_prefetch(parent + 64);
+    }
+    return true;
+}
+
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
     if (is_unknown(entry, question)) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
+    }
+    if (entry->parent != NULL) {
+        __builtin_prefetch(entry->parent); /* it comes while the key's own rules are looked at */
     }
     /*
      * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
@@ -194,7 +208,7 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
     bool is_plain = (entry->policy == NULL) & (question->require.size == 0) &
                     (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
-                   (entry->rules_size == 0 || kw__is_in_place(entry, question)) &&
+                   (entry->rules_size == 0 || kw__is_in_place(entry, question)) && fetches_parent(entry) &&
                    holds_what_is_asked(entry, question) &&
                    (entry->parent == NULL || parents_agree(entry, question, now_ms));
     return is_good ? (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0}

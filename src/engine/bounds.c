@@ -17,9 +17,7 @@ void kw_bounds_deinit(struct kw_bounds *bounds)
 /* The slot that holds the id, or the empty one where it belongs. */
 static struct kw_bound **find_slot(const struct kw_bounds *bounds, const struct kw_id *id)
 {
-    uint64_t hash;
-    memcpy(&hash, id->bytes + sizeof id->bytes - sizeof hash, sizeof hash);
-    size_t at = hash & (bounds->capacity - 1);
+    size_t at = kw_id_hash(id) & (bounds->capacity - 1);
     while (bounds->slots[at] != NULL && !kw_id_equal(&bounds->slots[at]->id, id)) {
         at = (at + 1) & (bounds->capacity - 1);
     }

@@ -9,7 +9,7 @@
 #include "core/verdict.h"
 
 struct kw_bounds {
-    struct kw_bound **slots; /* open addressing by the id's last bytes, which are random */
+    struct kw_bound **slots; /* open addressing */
     size_t capacity;         /* a power of two; 0 without any */
     size_t count;
 };

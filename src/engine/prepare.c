@@ -6,9 +6,7 @@
 
 static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
 {
-    uint32_t hash; /* ids end in random bytes */
-    memcpy(&hash, id->bytes + sizeof id->bytes - sizeof hash, sizeof hash);
-    return &writer->touched[hash % KW_TOUCHED_BUCKETS];
+    return &writer->touched[kw_id_hash(id) % KW_TOUCHED_BUCKETS];
 }
 
 /* What a work leaves of one of its keys: itself, a successor, a parent that it marks; NULL where there is no such. */
