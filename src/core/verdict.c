@@ -211,8 +211,10 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
                    (entry->rules_size == 0 || kw__is_in_place(entry, question)) && fetches_parent(entry) &&
                    holds_what_is_asked(entry, question) &&
                    (entry->parent == NULL || parents_agree(entry, question, now_ms));
-    return is_good ? (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0}
-                   : decide_by_rule(entry, question, now_ms);
+    if (!is_good) {
+        return decide_by_rule(entry, question, now_ms);
+    }
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,

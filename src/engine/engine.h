@@ -137,7 +137,7 @@ struct kw_op {
     struct kw_bytes reason;
     int64_t grace_ms;
     bool spares_children; /* revoke: HAS_CHILDREN as long as a child of the key is alive */
-    bool ends_grace; /* rotate: the grace period ends with the new key's first use */
+    bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */

@@ -301,10 +301,14 @@ static void follow_bound(struct kw_index *index, const struct kw_record *record,
     if (bound == NULL) {
         return;
     }
-    struct kw_id id = bound->entry == NULL ? (struct kw_id){{0}} : kw_entry_id(bound->entry);
-    bool is_erased =
-        (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0; /* a tombstone has forgotten whether it was rotated */
-    if ((kw_id_is_none(&record->rotated_to) && !is_erased) || kw_id_equal(&id, &record->id)) {
+    bool is_same = false;
+    if (bound->entry != NULL) {
+        struct kw_id id = kw_entry_id(bound->entry);
+        is_same = kw_id_equal(&id, &record->id);
+    }
+    /* A tombstone has forgotten whether it was rotated. */
+    bool is_erased = (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0;
+    if ((kw_id_is_none(&record->rotated_to) && !is_erased) || is_same) {
         __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
         __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
     }

@@ -98,7 +98,10 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->entry != NULL) {
         verdict_out->id = kw_entry_id(v->entry);
     }
-    verdict_out->refused_by = v->bound == NULL ? (struct kw_id){{0}} : kw_entry_id(v->bound);
+    memset(&verdict_out->refused_by, 0, sizeof verdict_out->refused_by);
+    if (v->bound != NULL) {
+        verdict_out->refused_by = kw_entry_id(v->bound);
+    }
     size_t missing_size = v->missing.size <= KW_REQUIRE_MAX ? v->missing.size : 0;
     if (missing_size > 0) {
         memcpy(verdict_out->missing, v->missing.data, missing_size);

@@ -84,8 +84,6 @@ static inline struct kw_request *kw__op_request(const struct kw_op *op)
 
 /* Ends the call where the operation failed; true when it did. Gives the operation back then. */
 bool kw__op_failed(struct kw_op *op);
-/* Writes a record from its encoding. */
-enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
 /* `done` of an operation whose result is one record: answers with it. */
 void kw__answer_record(struct kw_op *op);
 
