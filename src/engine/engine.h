@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "core/project.h"
+#include "core/catalog.h"
 #include "core/record.h"
 #include "core/transition.h"
 #include "core/verdict.h"
@@ -73,6 +73,12 @@ void kw_engine_verify(struct kw_engine *engine, struct kw_verification *verifica
 void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
                            int64_t now_ms);
 
+/*
+ * All projects, policies and templates as they are now. Inside read_begin and read_end: nothing of it may be kept
+ * beyond.
+ */
+const struct kw_catalog *kw_engine_catalog(const struct kw_engine *engine);
+
 /* --- operations --- */
 
 enum kw_op_kind {
@@ -87,6 +93,9 @@ enum kw_op_kind {
     KW_OP_GET,
     KW_OP_LIST,
     KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_DOCUMENT_CREATE,
+    KW_OP_DOCUMENT_UPDATE,
+    KW_OP_DOCUMENT_DELETE,
 };
 
 struct kw_list_query {
@@ -118,6 +127,12 @@ struct kw_op {
     struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
                                            asks and must not be exceeded; empty: the operator, who may do anything */
 
+    struct kw_bytes template_name; /* create: may be empty, as may be the next */
+    struct kw_bytes preset;
+    enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
+    struct kw_bytes name;           /* update, delete */
+    struct kw_bytes json;           /* create, update: what the caller sends */
+
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
 
@@ -125,10 +140,10 @@ struct kw_op {
     struct kw_error error;
     int64_t now_ms;          /* when it was done */
     struct kw_secret secret; /* create, rotate: the new key; the caller shows it once and wipes it */
-    struct kw_buffer
-        result;             /* get, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
-    struct kw_buffer other; /* rotate: the old key's encoded record */
-    bool has_more;          /* list: `cursor` is where to go on */
+    struct kw_buffer result; /* get, writes: the encoded record (of a rotation: the successor's), or the document's
+                                JSON; list: see kw_op_next */
+    struct kw_buffer other;  /* rotate: the old key's encoded record */
+    bool has_more;           /* list: `cursor` is where to go on */
     struct kw_id cursor;
 
     struct kw_op *next; /* the engine's */

@@ -157,7 +157,7 @@ static enum kw_status check_texts(const struct kw_change_request *request, struc
 static enum kw_status run(struct keyward *keyward, const struct kw_change_request *request, enum kw_op_kind kind,
                           struct kw_op *op, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
+    uint16_t project = kw__project_of(keyward, request->project);
     if (project == KW_PROJECT_NONE) {
         return no_such_project(error_out);
     }
@@ -299,7 +299,7 @@ enum kw_status kw_list(struct keyward *keyward, const struct kw_list_request *re
                        enum kw_status (*sink)(void *context, const struct kw_record *record), void *context,
                        bool *has_more_out, struct kw_id *cursor_out, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
+    uint16_t project = kw__project_of(keyward, request->project);
     if (project == KW_PROJECT_NONE) {
         return no_such_project(error_out);
     }

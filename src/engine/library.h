@@ -13,10 +13,16 @@ struct keyward {
 };
 
 /* The number of a project; KW_PROJECT_NONE when there is none of that name. Empty: `default`. */
-static inline uint16_t kw__project_of(struct kw_bytes name)
+static inline uint16_t kw__project_of(const struct keyward *keyward, struct kw_bytes name)
 {
-    const struct kw_project *project = name.size == 0 ? NULL : kw_project_by_name(name);
-    return name.size == 0 ? KW_PROJECT_DEFAULT : project == NULL ? KW_PROJECT_NONE : project->number;
+    if (name.size == 0) {
+        return KW_PROJECT_DEFAULT;
+    }
+    kw_engine_read_begin();
+    const struct kw_project *project = kw_project_by_name(kw_engine_catalog(keyward->engine), name);
+    uint16_t number = project == NULL ? KW_PROJECT_NONE : project->number;
+    kw_engine_read_end();
+    return number;
 }
 
 #endif

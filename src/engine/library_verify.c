@@ -6,10 +6,10 @@
 #define TOGETHER 32
 
 /* False when there is no such project, or the resource is none. */
-static bool ask(const struct kw_verify_request *request, struct kw_verification *v)
+static bool ask(const struct keyward *keyward, const struct kw_verify_request *request, struct kw_verification *v)
 {
     v->key = request->key;
-    v->question = (struct kw_question){.project = kw__project_of(request->project),
+    v->question = (struct kw_question){.project = kw__project_of(keyward, request->project),
                                        .env = request->env,
                                        .scopes = request->scopes,
                                        .scope_count = request->scope_count,
@@ -105,7 +105,7 @@ enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request
                          struct kw_verdict *verdict_out)
 {
     struct kw_verification v;
-    if (!ask(request, &v)) {
+    if (!ask(keyward, request, &v)) {
         return KW_E_INVALID;
     }
     kw_engine_read_begin();
@@ -120,7 +120,7 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
 {
     struct kw_verification verifications[TOGETHER];
     for (size_t i = 0; i < count; i++) {
-        statuses_out[i] = ask(&requests[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
+        statuses_out[i] = ask(keyward, &requests[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
         }

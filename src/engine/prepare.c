@@ -72,7 +72,7 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
             return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
         }
     }
-    const struct kw_project *project = kw_project_by_number(work->op->project);
+    const struct kw_project *project = kw_project_by_number(kw__catalog(engine), work->op->project);
     if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
@@ -101,10 +101,9 @@ static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_for
 
 /* The environment of a key that is to be born: the one asked for, that of the key it follows, or the project's first.
  */
-static const struct kw_environment *environment_of(const struct kw_work *work)
+static const struct kw_environment *environment_of(const struct kw_work *work, const struct kw_project *project)
 {
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    const struct kw_key_params *params = work->op->params;
+    const struct kw_key_params *params = work->params;
     if (work->has_before) {
         return kw_project_environment(project, work->before.env);
     }
@@ -135,14 +134,15 @@ static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint
     return id;
 }
 
-static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
+static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, const struct kw_project *project,
+                                 struct kw_birth *birth_out)
 {
     struct kw_op *op = work->op;
-    const struct kw_environment *environment = environment_of(work);
+    const struct kw_environment *environment = environment_of(work, project);
     if (environment == NULL) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
-    bool is_public = work->has_before ? work->before.is_public : op->params != NULL && op->params->is_public;
+    bool is_public = work->has_before ? work->before.is_public : work->params != NULL && work->params->is_public;
     const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
     if (format->prefix.size == 0) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
@@ -166,7 +166,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
 }
 
 /* What the management interface's own keys must obey beside the rules for every key. */
-static enum kw_status check_management(const struct kw_work *work)
+static enum kw_status check_management(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     if (op->project != KW_PROJECT_KEYWARD || op->is_root || op->kind == KW_OP_LAPSE) {
@@ -174,7 +174,7 @@ static enum kw_status check_management(const struct kw_work *work)
     }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
     bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
-    enum kw_status status = shapes ? kw_management_check(made, &op->error) : KW_OK;
+    enum kw_status status = shapes ? kw_management_check(made, kw__catalog(engine), &op->error) : KW_OK;
     if (status != KW_OK || op->authority.size == 0) {
         return status;
     }
@@ -305,21 +305,54 @@ static const enum kw_command_kind command_of[] = {
     [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,
 };
 
+/* What the caller gives, and what template, preset and project add to a creation. */
+static enum kw_status choose_params(struct kw_engine *engine, struct kw_work *work, const struct kw_project *project)
+{
+    struct kw_op *op = work->op;
+    work->params = op->params;
+    if (op->kind == KW_OP_CREATE) {
+        struct kw_creation creation = {.project = project, .params = op->params, .preset = op->preset};
+        struct kw_key_params *params = kw_arena_take(&engine->writer_state->arena, sizeof *params);
+        if (params == NULL) {
+            return kw__store_failed(&op->error, KW_E_MEMORY);
+        }
+        if (op->template_name.size > 0) {
+            /* The record will name its template: here is where it is known. */
+            creation.template = kw_template_by_name(kw__catalog(engine), project->name, op->template_name);
+            if (creation.template == NULL) {
+                return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "template",
+                                 "there is no such template in this project");
+            }
+        }
+        enum kw_status status = kw_creation_params(&creation, &engine->writer_state->arena, params, &op->error);
+        if (status != KW_OK) {
+            return status;
+        }
+        work->params = params;
+    }
+    return kw_project_admits_expiry(project, work->params, op->now_ms, &op->error);
+}
+
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
+    const struct kw_project *project = kw_project_by_number(kw__catalog(engine), op->project);
+    if (project == NULL) {
+        return kw_refuse(&op->error, KW_CODE_PROJECT_NOT_FOUND, NULL, "there is no such project any more");
+    }
     bool bears = op->kind == KW_OP_CREATE || op->kind == KW_OP_ROTATE;
     struct kw_birth *birth = kw_arena_take(&engine->writer_state->arena, sizeof *birth);
     if (birth == NULL) {
         return kw__store_failed(&op->error, KW_E_MEMORY);
     }
-    enum kw_status status = bears ? give_birth(engine, work, birth) : KW_OK;
+    enum kw_status status = choose_params(engine, work, project);
+    status = status != KW_OK || !bears ? status : give_birth(engine, work, project, birth);
     if (status != KW_OK) {
         return status;
     }
     struct kw_command command = {.kind = command_of[op->kind],
-                                 .project = kw_project_by_number(op->project)->name,
-                                 .params = op->params,
+                                 .project = project->name,
+                                 .params = work->params,
                                  .birth = bears ? birth : NULL,
                                  .actor = op->actor,
                                  .reason = op->reason,
@@ -327,7 +360,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
-    return status != KW_OK ? status : check_management(work);
+    return status != KW_OK ? status : check_management(engine, work);
 }
 
 enum kw_status kw__prepare(struct kw_engine *engine, size_t index)

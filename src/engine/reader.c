@@ -41,13 +41,17 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
     return status;
 }
 
-static bool is_of_project(const struct kw_store_row *row, uint16_t project)
+static bool is_of_project(struct kw_engine *engine, const struct kw_store_row *row, uint16_t project)
 {
-    const struct kw_project *wanted = kw_project_by_number(project);
-    return wanted != NULL && kw_bytes_equal(row->project, wanted->name);
+    kw_index_read_begin();
+    const struct kw_project *wanted = kw_project_by_number(kw__catalog(engine), project);
+    bool is = wanted != NULL && kw_bytes_equal(row->project, wanted->name);
+    kw_index_read_end();
+    return is;
 }
 
 struct get {
+    struct kw_engine *engine;
     struct kw_op *op;
     bool found;
 };
@@ -55,7 +59,7 @@ struct get {
 static enum kw_status get_sink(void *context, const struct kw_store_row *row)
 {
     struct get *get = context;
-    if (!is_of_project(row, get->op->project)) {
+    if (!is_of_project(get->engine, row, get->op->project)) {
         return KW_E_NOT_FOUND;
     }
     kw_buffer_add(&get->op->result, row->record);
@@ -64,7 +68,7 @@ static enum kw_status get_sink(void *context, const struct kw_store_row *row)
 
 static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
 {
-    struct get get = {.op = op};
+    struct get get = {.engine = engine, .op = op};
     enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
@@ -114,8 +118,13 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
 {
     const struct kw_list_query *query = op->query;
     struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
+    uint8_t memory[KW_PROJECT_MAX];
+    struct kw_bytes project;
+    if (!kw__project_name(engine, op->project, memory, &project)) {
+        return kw_refuse(&op->error, KW_CODE_PROJECT_NOT_FOUND, NULL, "there is no such project any more");
+    }
     struct kw_store_filter filter = {
-        .project = kw_project_by_number(op->project)->name,
+        .project = project,
         .owner = query->owner,
         .org_id = query->org_id,
         .tag = query->tag,

@@ -224,6 +224,28 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
+/*
+ * In order of arrival: keys together, a document alone and between them, so that nothing is decided in a group while
+ * what it is decided by changes.
+ */
+static void write_in_order(struct kw_engine *engine, struct kw_op *chain)
+{
+    while (chain != NULL) {
+        struct kw_op *first = chain;
+        struct kw_op *last = chain;
+        while (!kw__op_is_document(first) && last->next != NULL && !kw__op_is_document(last->next)) {
+            last = last->next;
+        }
+        chain = last->next;
+        last->next = NULL;
+        if (kw__op_is_document(first)) {
+            kw__document_write(engine, first);
+        } else {
+            write_group(engine, first);
+        }
+    }
+}
+
 /* A lapse that could not be written is noticed again at the next verification. */
 static void end_lapse(struct kw_op *op)
 {
@@ -308,7 +330,10 @@ void *kw__writer_main(void *context)
     while (!closed) {
         struct kw_op *chain = kw__queue_take(&engine->writes, KW_ENGINE_GROUP_MAX, KW_WRITER_TICK_MS, &closed);
         if (chain != NULL) {
-            write_group(engine, chain);
+            write_in_order(engine, chain);
+        }
+        if (engine->catalog_doubted) {
+            engine->catalog_doubted = kw__catalog_load(engine, NULL) != KW_OK;
         }
         if (engine->doubts != NULL) {
             resolve_doubts(engine);

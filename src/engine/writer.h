@@ -18,6 +18,7 @@ struct kw_work {
     struct kw_record before;
     struct kw_digest before_digest;
     bool has_before;
+    const struct kw_key_params *params; /* the operation's, with what a creation gets from elsewhere */
     struct kw_change change;
     struct kw_digest digests[2]; /* of the rows that are written: the key, and a successor */
     struct kw_store_put puts[2];

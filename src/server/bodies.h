@@ -5,14 +5,25 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
-#include <keyward/record.h>
+#include <keyward/document.h>
 
 #define KW_BATCH_MAX 1000 /* items of one request */
 
 /* Of creations, updates and rotations. */
 struct kw_key_body {
     struct kw_key_params params;
-    int64_t grace_ms; /* rotations */
+    int64_t grace_ms;                      /* rotations */
+    struct kw_bytes template_name, preset; /* creations */
+};
+
+/* Of projects, policies and templates: the core reads it (core/document.h). */
+struct kw_document_body {
+    struct kw_bytes json; /* first: see struct kw_schema */
+};
+
+struct kw_document_list_params {
+    struct kw_bytes cursor;
+    int64_t limit;
 };
 
 /* Of revocations and disablings. */

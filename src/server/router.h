@@ -6,7 +6,7 @@
 #define KW_SERVER_ROUTER_H
 
 #include "server/call.h"
-#include "server/schema.h"
+#include "core/schema.h"
 
 struct kw_request; /* request.h */
 

@@ -1,6 +1,7 @@
 """openapi.json: the description without our own words, and with what follows from them."""
 
 from apigen.model import refuse
+from apigen.tables import pairs_of
 
 ANY_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -109,7 +110,8 @@ class Document:
             if "x-exactly-one" in schema:
                 schema["oneOf"] = [{"required": [name]} for name in schema["x-exactly-one"]]
             if "x-at-most-one" in schema:
-                schema["not"] = {"required": schema["x-at-most-one"]}
+                pairs = [{"required": pair} for pair in pairs_of(schema["x-at-most-one"])]
+                schema["not"] = pairs[0] if len(pairs) == 1 else {"anyOf": pairs}
 
     def fill_enums(self, node):
         """Puts the codes where x-enum asks for them."""

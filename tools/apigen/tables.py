@@ -1,4 +1,4 @@
-"""The C tables that requests are bound by: one struct kw_schema a body or query (src/server/schema.h)."""
+"""The C tables that requests are bound by: one struct kw_schema a body or query (src/core/schema.h)."""
 
 import json
 import re
@@ -21,6 +21,11 @@ def quoted(text):
 def c_bytes(text):
     """A struct kw_bytes as an initializer."""
     return f"{{(const uint8_t *){quoted(text)}, {len(text.encode())}}}"
+
+
+def pairs_of(word):
+    """The groups of x-exactly-one or x-at-most-one: one pair of fields, or several."""
+    return word if word and isinstance(word[0], list) else [word] if word else []
 
 
 class Tables:
@@ -170,14 +175,14 @@ class Tables:
     def groups(self, node, names, label, where):
         rows = []
         for word, required in (("x-exactly-one", "true"), ("x-at-most-one", "false")):
-            if word in node:
-                if len(node[word]) != 2:
+            for pair in pairs_of(node.get(word, [])):
+                if len(pair) != 2:
                     refuse(where, f"{word} must name two fields")
-                for name in node[word]:
+                for name in pair:
                     if name not in names:
                         refuse(where, f"{word} names '{name}', which is no field")
-                mask = sum(1 << names.index(name) for name in node[word])
-                rows.append(f'    {{{mask:#x}, {required}, "{" or ".join(node[word])}"}},')
+                mask = sum(1 << names.index(name) for name in pair)
+                rows.append(f'    {{{mask:#x}, {required}, "{" or ".join(pair)}"}},')
         if rows:
             self.lines += [f"static const struct kw_field_group groups_{label}[] = {{"] + rows + ["};"]
         return len(rows)
@@ -209,8 +214,29 @@ class Tables:
         if node.get("type") != "object" or node.get("additionalProperties") is not False or "x-struct" not in node:
             refuse(where, f"is bound to {name}, which must be an object with x-struct and no additionalProperties")
         self.done[name] = True
+        if node.get("x-document"):
+            self.document(name, node)
+            return name
         self.table(name, node["x-struct"], node, list(node.get("properties", {}).items()), name)
         return name
+
+    def caps(self, node, where):
+        """Sees to all limits of a schema that somebody else enforces."""
+        for word in ("maxLength", "maxItems", "maxProperties", "maximum"):
+            if word in node and "x-cap" in node:
+                self.cap(node, node[word], where)
+        inner = list(node.get("properties", {}).items()) + [
+            (word, node[word]) for word in ("items", "propertyNames", "additionalProperties")
+            if isinstance(node.get(word), dict)]
+        inner += [(str(at), use) for at, use in enumerate(node.get("anyOf", []))]
+        for name, use in inner:
+            self.caps(self.description.follow(use, where), f"{where}.{name}")
+
+    def document(self, name, node):
+        """A body that the core reads whole (x-document)."""
+        self.caps(node, name)
+        self.lines.append(f'static const struct kw_schema schema_{name} = {{.name = "{name}", .size = sizeof(struct '
+                          f'{node["x-struct"]}), .given_offset = SIZE_MAX, .takes_all = true}};')
 
     def query(self, operation, where):
         """The table of an operation's query."""
