@@ -393,17 +393,16 @@ enum kw_status kw_schema_bind_json(const struct kw_schema *schema, struct kw_byt
                                    void *out, struct kw_error *error_out)
 {
     struct binder binder = {.arena = arena, .error = error_out};
+    if (schema->takes_all) {
+        memcpy(out, &body, sizeof body);
+        return KW_OK;
+    }
     kw_json_reader_init(&binder.reader, body, arena);
     struct kw_json_token token;
     enum kw_status status = next(&binder, &token);
     if (status == KW_OK && token.type != KW_JSON_OBJECT_BEGIN) {
         return kw_refuse(error_out, KW_CODE_INVALID_REQUEST, NULL, "The body must be a JSON object.");
     }
-    if (status == KW_OK && schema->takes_all) {
-        static const struct kw_field all = {.kind = KW_FIELD_JSON};
-        status = bind_json(&binder, &all, &token, out);
-    } else if (status == KW_OK) {
-        status = bind_members(&binder, schema, out);
-    }
+    status = status == KW_OK ? bind_members(&binder, schema, out) : status;
     return status == KW_OK ? next(&binder, &token) : status; /* the end, or what must not follow */
 }

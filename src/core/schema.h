@@ -67,7 +67,7 @@ struct kw_schema {
     size_t field_count;
     const struct kw_field_group *groups;
     size_t group_count;
-    bool takes_all; /* any object: the struct begins with a struct kw_bytes for its text; its reader is another */
+    bool takes_all; /* the body as it is, which somebody else reads: the struct begins with a struct kw_bytes for it */
 };
 
 /*
