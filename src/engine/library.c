@@ -170,6 +170,8 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
     op->params = request->params;
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op->reason = request->reason;
+    op->template_name = request->template_name;
+    op->preset = request->preset;
     op->grace_ms = request->grace_ms;
     op->if_version = request->if_version;
     status = kw_engine_run(keyward->engine, op);
