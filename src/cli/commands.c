@@ -56,6 +56,10 @@ static const struct kw_option create_options[] = {
     {.name = "env", .argument = "NAME", .help = "the environment: live (if it is not given) or test",
      .place = KW_PLACE_TEXT, .field = "env"},
     {.name = "public", .help = "a public key, which may stand in browsers", .place = KW_PLACE_TRUE, .field = "isPublic"},
+    {.name = "template", .argument = "NAME", .help = "a template that gives what is not given here",
+     .place = KW_PLACE_TEXT, .field = "template"},
+    {.name = "preset", .argument = "NAME", .help = "scopes under a name: readOnly, fullAccess, or the project's own",
+     .place = KW_PLACE_TEXT, .field = "preset"},
     OPTIONS_DESCRIBING,
 };
 
@@ -84,6 +88,11 @@ static const struct kw_option list_options[] = {
     {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
     {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
     {.name = "all", .help = "all of them, page after page"},
+};
+
+static const struct kw_option apply_options[] = {
+    {.name = "yes", .help = "make the changes without asking"},
+    {.name = "dry-run", .help = "only show what would change"},
 };
 
 static const struct kw_option verify_options[] = {
@@ -131,6 +140,7 @@ static const struct kw_option_group rotate_group = GROUP("The new key; what is n
 static const struct kw_option_group reason_group = GROUP("Options", reason_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
@@ -159,6 +169,7 @@ static const struct kw_key_call erase_call = {
 
 /* --- the table --- */
 
+#define LIST_OR_SHOW .operands = "list|show NAME", .operands_min = 1, .operands_max = 2
 #define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
 #define EXAMPLE_ID "key_01J9ZV3T5K8W2Q7R4M6N0PXYBC"
 
@@ -203,6 +214,22 @@ static const struct kw_cli_command commands[] = {
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},
      .example = "keyward erase " EXAMPLE_ID},
+    {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward projects show default"},
+    {.name = "policies", .summary = "Lists a project's policies, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward policies list --project shop"},
+    {.name = "templates", .summary = "Lists a project's templates, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward templates show ci"},
+    {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,
+     .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
+     .about = "FILE is JSON: {\"projects\": [...], \"policies\": [...], \"templates\": [...]}, as show --json prints them.\n"
+              "What would change is shown first, field by field, and then asked about. Fields that the file does not name\n"
+              "stay, and so does what it does not name at all. Exits with 1 if the answer was no.",
+     .groups = {&apply_group, &where_group, &output_group},
+     .example = "keyward apply keyward.json --dry-run"},
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
