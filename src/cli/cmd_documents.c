@@ -167,7 +167,8 @@ static int refuse_operands(struct reading *reading)
 
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    struct reading reading = {.cli = cli, .line = line, .as_json = kw_line_has(line, "json")};
+    struct reading reading = {
+        .cli = cli, .line = line, .words = &kw_document_words[0], .as_json = kw_line_has(line, "json")};
     for (size_t i = 0; i < KW_COUNT_OF(kw_document_words); i++) {
         if (strcmp(kw_document_words[i].plural, line->command->name) == 0) {
             reading.words = &kw_document_words[i];

@@ -99,9 +99,17 @@ static enum kw_status find_keys(const struct edit *edit, struct kw_bytes env, bo
 
 static bool keeps_prefixes(const struct kw_environment *before, const struct kw_environment *after)
 {
-    struct kw_bytes of_public = before->public_keys.prefix;
-    return after != NULL && kw_bytes_equal(before->secret_keys.prefix, after->secret_keys.prefix) &&
-           (of_public.size == 0 || kw_bytes_equal(of_public, after->public_keys.prefix));
+    if (after == NULL) {
+        return false;
+    }
+    const struct kw_key_format *had[] = {&before->secret_keys, &before->public_keys};
+    const struct kw_key_format *has[] = {&after->secret_keys, &after->public_keys};
+    for (size_t i = 0; i < KW_COUNT_OF(had); i++) {
+        if (had[i]->prefix.size > 0 && !kw_bytes_equal(had[i]->prefix, has[i]->prefix)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* An environment that goes, or whose prefixes change, takes its keys with it: so it must have none. */

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import pty
+import re
 import subprocess
 
 from support import PROGRAM, Normal, World, check, check_equal, check_in, environment, main
@@ -150,6 +152,20 @@ def test_documents_are_listed_and_shown(folder):
     each_way(folder, story)
 
 
+def test_the_documentations_file_can_be_applied(folder):
+    page = pathlib.Path(__file__).parents[2].joinpath('docs', 'projects.md').read_text(encoding='utf-8')
+    wish = json.loads(re.search(r'```json\n(.*?)```', page, re.DOTALL).group(1))
+    path = write(folder, wish)
+
+    def story(world):
+        told = world.run('apply', path, '--yes', code=0).out
+        check_in('3 changes made.', told)
+        made = json.loads(world.run('create', '--project', 'shop', '--template', 'ci', '--json', code=0).out)
+        check(made['key'].startswith('shop_test_'), 'environment of the template')
+        return [told]
+    each_way(folder, story)
+
+
 if __name__ == '__main__':
-    main([test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone, test_what_show_prints_can_be_applied,
+    main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone, test_what_show_prints_can_be_applied,
           test_apply_refuses_what_it_does_not_understand, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown])
