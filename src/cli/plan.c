@@ -75,7 +75,7 @@ static enum kw_status take_member(void *context, struct kw_bytes name, struct kw
     if (is_written_by_keyward(name)) {
         return KW_OK;
     }
-    struct kw_bytes text;
+    struct kw_bytes text = {NULL, 0};
     enum kw_status status = shorten(side->planning, raw, &text);
     if (status != KW_OK) {
         return status;

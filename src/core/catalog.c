@@ -72,7 +72,7 @@ static enum kw_status put_in(struct set *set, struct kw_document *document)
         if (!grow((void **)(void *)&set->items, set->count, &set->room)) {
             return KW_E_MEMORY;
         }
-        memmove(set->items + at + 1, set->items + at, (set->count - at) * sizeof(struct kw_document *));
+        memmove(set->items + at + 1, set->items + at, (set->count - at) * sizeof(void *));
         set->count++;
     }
     set->items[at] = kw_document_hold(document);
@@ -176,11 +176,11 @@ static bool number_fits(struct kw_catalog *catalog, uint16_t number)
         return true;
     }
     size_t count = (size_t)number + 1;
-    const struct kw_project **longer = kw_realloc((void *)catalog->by_number, count * sizeof *longer);
+    const struct kw_project **longer = kw_realloc((void *)catalog->by_number, count * sizeof(void *));
     if (longer == NULL) {
         return false;
     }
-    memset((void *)(longer + catalog->number_count), 0, (count - catalog->number_count) * sizeof *longer);
+    memset((void *)(longer + catalog->number_count), 0, (count - catalog->number_count) * sizeof(void *));
     catalog->by_number = longer;
     catalog->number_count = count;
     return true;
@@ -216,8 +216,7 @@ static enum kw_status put_project(struct kw_catalog *catalog, struct kw_document
             }
             return KW_E_MEMORY;
         }
-        memmove(catalog->projects + at + 1, catalog->projects + at,
-                (catalog->project_count - at) * sizeof(struct kw__catalog_project *));
+        memmove(catalog->projects + at + 1, catalog->projects + at, (catalog->project_count - at) * sizeof(void *));
         catalog->projects[at] = shelf;
         catalog->project_count++;
     }
@@ -254,7 +253,7 @@ enum kw_status kw_catalog_remove(struct kw_catalog *catalog, const struct kw_doc
         return KW_E_NOT_FOUND;
     }
     struct kw_document *old = set->items[at];
-    memmove(set->items + at, set->items + at + 1, (set->count - at - 1) * sizeof(struct kw_document *));
+    memmove(set->items + at, set->items + at + 1, (set->count - at - 1) * sizeof(void *));
     set->count--;
     kw_document_release(old);
     return KW_OK;
@@ -285,13 +284,13 @@ enum kw_status kw_catalog_copy(const struct kw_catalog *catalog, struct kw_catal
     if (copy == NULL) {
         return KW_E_MEMORY;
     }
-    copy->projects = kw_alloc(catalog->project_count + 1, sizeof *copy->projects);
-    copy->by_number = kw_alloc(catalog->number_count, sizeof *copy->by_number);
+    copy->projects = kw_alloc(catalog->project_count + 1, sizeof(void *));
+    copy->by_number = kw_alloc(catalog->number_count, sizeof(void *));
     if (copy->projects == NULL || copy->by_number == NULL) {
         kw_catalog_free(copy);
         return KW_E_MEMORY;
     }
-    memcpy((void *)copy->by_number, (const void *)catalog->by_number, catalog->number_count * sizeof *copy->by_number);
+    memcpy((void *)copy->by_number, (const void *)catalog->by_number, catalog->number_count * sizeof(void *));
     for (size_t i = 0; i < catalog->project_count; i++) {
         copy->projects[i] = catalog->projects[i];
         copy->projects[i]->references++;
@@ -309,7 +308,7 @@ void kw_catalog_free(struct kw_catalog *catalog)
     if (catalog == NULL) {
         return;
     }
-    for (size_t i = 0; i < catalog->project_count; i++) {
+    for (size_t i = 0; catalog->projects != NULL && i < catalog->project_count; i++) {
         shelf_release(catalog->projects[i]);
     }
     kw_free(catalog->projects);

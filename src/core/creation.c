@@ -20,22 +20,27 @@ static const struct {
     { \
         (bit), offsetof(struct kw_key_params, member), sizeof(((struct kw_key_params *)0)->member), (label) \
     }
+#define LIST(bit, member, label) \
+    { \
+        (bit), offsetof(struct kw_key_params, member), sizeof(void *), (label) \
+    }
     MEMBER(KW_GIVEN_ENV, env, "env"),
     MEMBER(KW_GIVEN_PUBLIC, is_public, "isPublic"),
     MEMBER(KW_GIVEN_OWNER, owner, "owner"),
     MEMBER(KW_GIVEN_ORG, org_id, "orgId"),
     MEMBER(KW_GIVEN_NAME, name, "name"),
     MEMBER(KW_GIVEN_DESCRIPTION, description, "description"),
-    MEMBER(KW_GIVEN_TAGS, tags, "tags"),
+    LIST(KW_GIVEN_TAGS, tags, "tags"),
     MEMBER(KW_GIVEN_TAGS, tag_count, "tags"),
     MEMBER(KW_GIVEN_METADATA, metadata, "metadata"),
-    MEMBER(KW_GIVEN_SCOPES, scopes, "scopes"),
+    LIST(KW_GIVEN_SCOPES, scopes, "scopes"),
     MEMBER(KW_GIVEN_SCOPES, scope_count, "scopes"),
-    MEMBER(KW_GIVEN_RESOURCES, resources, "resources"),
+    LIST(KW_GIVEN_RESOURCES, resources, "resources"),
     MEMBER(KW_GIVEN_RESOURCES, resource_count, "resources"),
     MEMBER(KW_GIVEN_EXPIRES_AT, expires_at_ms, "expiresAt"),
     MEMBER(KW_GIVEN_EXPIRES_IN, expires_in_ms, "expiresIn"),
 #undef MEMBER
+#undef LIST
 };
 
 static enum kw_status check_locks(const struct kw_creation *creation, uint32_t given, struct kw_error *error_out)

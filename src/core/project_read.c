@@ -109,9 +109,12 @@ static const struct kw_field project_fields[] = {
      .size_max = 1024},
 };
 
+static const char environments_otherwise[] =
+    "[{\"name\":\"live\",\"secretPrefix\":\"sk_live_\",\"publicPrefix\":\"pk_live_\"},"
+    "{\"name\":\"test\",\"secretPrefix\":\"sk_test_\",\"publicPrefix\":\"pk_test_\"}]";
+
 static const char *const project_otherwise[KW_COUNT_OF(project_fields)] = {
-    [KW__ENVELOPE_COUNT + 1] = "[{\"name\":\"live\",\"secretPrefix\":\"sk_live_\",\"publicPrefix\":\"pk_live_\"},"
-                               "{\"name\":\"test\",\"secretPrefix\":\"sk_test_\",\"publicPrefix\":\"pk_test_\"}]",
+    [KW__ENVELOPE_COUNT + 1] = environments_otherwise,
     [KW__ENVELOPE_COUNT + 4] = "{}",
     [KW__ENVELOPE_COUNT + 5] = "[\"Authorization\",\"X-API-Key\"]",
     [KW__ENVELOPE_COUNT + 6] = "\"never\"",
