@@ -55,8 +55,8 @@ KW_MUST_USE enum kw_status kw_document_tombstone(const struct kw_document *proje
                                                  struct kw_document **document_out, struct kw_error *error_out);
 
 /* {"scopes":{"from":…,"to":…},…}: the fields that differ; NULL stands for a document that is not there. */
-KW_MUST_USE enum kw_status kw_document_write_changes(const struct kw_document *before, const struct kw_document *after,
-                                                     struct kw_json_writer *writer);
+KW_MUST_USE enum kw_status kw_document_write_changes(enum kw_document_kind kind, const struct kw_document *before,
+                                                     const struct kw_document *after, struct kw_json_writer *writer);
 
 /* Another holder; the last one to release it frees it. Not from several threads at once. */
 struct kw_document *kw_document_hold(struct kw_document *document);

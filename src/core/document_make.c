@@ -189,11 +189,10 @@ static void write_side(struct kw_json_writer *writer, const char *name, struct k
     kw_json_raw(writer, raw.size > 0 ? raw : KW_BYTES("null"));
 }
 
-enum kw_status kw_document_write_changes(const struct kw_document *before, const struct kw_document *after,
-                                         struct kw_json_writer *writer)
+enum kw_status kw_document_write_changes(enum kw_document_kind kind, const struct kw_document *before,
+                                         const struct kw_document *after, struct kw_json_writer *writer)
 {
-    const struct kw_document *any = after != NULL ? after : before;
-    const struct kw_schema *schema = kw__form_of(any->kind)->schema;
+    const struct kw_schema *schema = kw__form_of(kind)->schema;
     struct kw_bytes sides[2][KW_SCHEMA_FIELDS_MAX] = {{{NULL, 0}}};
     struct kw_arena scratch;
     enum kw_status status = KW_OK;

@@ -272,7 +272,7 @@ static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw
     kw_json_string(&json, edit->op->actor);
     if (with_changes) {
         kw_json_name(&json, "changes");
-        status = kw_document_write_changes(edit->before, edit->after, &json);
+        status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
     }
     kw_json_end_object(&json);
     status = status != KW_OK ? status : kw_buffer_status(&text);

@@ -223,7 +223,7 @@ class Tables:
     def caps(self, node, where):
         """Sees to all limits of a schema that somebody else enforces."""
         for word in ("maxLength", "maxItems", "maxProperties", "maximum"):
-            if word in node and "x-cap" in node:
+            if word in node:
                 self.cap(node, node[word], where)
         inner = list(node.get("properties", {}).items()) + [
             (word, node[word]) for word in ("items", "propertyNames", "additionalProperties")

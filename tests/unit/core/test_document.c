@@ -87,7 +87,7 @@ static void a_change_replaces_and_null_takes_back(struct test *t)
     struct kw_json_writer json;
     kw_buffer_init_fixed(&text, memory, sizeof memory);
     kw_json_writer_init(&json, &text);
-    REQUIRE_OK(t, kw_document_write_changes(second, third, &json));
+    REQUIRE_OK(t, kw_document_write_changes(KW_DOCUMENT_PROJECT, second, third, &json));
     CHECK_BYTES(
         t, kw_buffer_bytes(&text),
         KW_BYTES("{\"maxExpiresIn\":{\"from\":\"90d\",\"to\":null},\"presets\":{\"from\":{\"a\":[\"x\"]},\"to\":{}},"
