@@ -116,8 +116,7 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     if (status != KW_OK) {
         return kw__store_failed(&work->op->error, status);
     }
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
+    if (!kw_bytes_equal(work->before.project, work->project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
     if (work->op->kind != KW_OP_LAPSE) {
@@ -147,8 +146,8 @@ static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_for
  */
 static const struct kw_environment *environment_of(const struct kw_work *work)
 {
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    const struct kw_key_params *params = work->op->params;
+    const struct kw_project *project = work->project;
+    const struct kw_key_params *params = work->params;
     if (work->has_before) {
         return kw_project_environment(project, work->before.env);
     }
@@ -189,7 +188,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
     if (environment == NULL) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
-    bool is_public = work->has_before ? work->before.is_public : op->params != NULL && op->params->is_public;
+    bool is_public = work->has_before ? work->before.is_public : work->params != NULL && work->params->is_public;
     const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
     if (format->prefix.size == 0) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
@@ -213,7 +212,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
 }
 
 /* What the management interface's own keys must obey beside the rules for every key. */
-static enum kw_status check_management(const struct kw_work *work)
+static enum kw_status check_management(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     if (op->project != KW_PROJECT_KEYWARD || op->is_root || op->kind == KW_OP_LAPSE) {
@@ -221,7 +220,7 @@ static enum kw_status check_management(const struct kw_work *work)
     }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
     bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
-    enum kw_status status = shapes ? kw_management_check(made, &op->error) : KW_OK;
+    enum kw_status status = shapes ? kw_management_check(made, kw__catalog(engine), &op->error) : KW_OK;
     if (status != KW_OK || op->authority.size == 0) {
         return status;
     }
@@ -356,6 +355,35 @@ static const enum kw_command_kind command_of[] = {
     [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,   [KW_OP_END_GRACE] = KW_COMMAND_END_GRACE,
 };
 
+/* What the caller gives, and what template, preset and project add to a creation. */
+static enum kw_status choose_params(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_op *op = work->op;
+    const struct kw_project *project = work->project;
+    work->params = op->params;
+    if (op->kind == KW_OP_CREATE) {
+        struct kw_creation creation = {.project = project, .params = op->params, .preset = op->preset};
+        struct kw_key_params *params = kw_arena_take(&engine->writer_state->arena, sizeof *params);
+        if (params == NULL) {
+            return kw__store_failed(&op->error, KW_E_MEMORY);
+        }
+        if (op->template_name.size > 0) {
+            /* The record will name its template: here is where it is known. */
+            creation.template = kw_template_by_name(kw__catalog(engine), project->name, op->template_name);
+            if (creation.template == NULL) {
+                return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "template",
+                                 "there is no such template in this project");
+            }
+        }
+        enum kw_status status = kw_creation_params(&creation, &engine->writer_state->arena, params, &op->error);
+        if (status != KW_OK) {
+            return status;
+        }
+        work->params = params;
+    }
+    return kw_project_admits_expiry(project, work->params, op->now_ms, &op->error);
+}
+
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
@@ -369,8 +397,8 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
         return status;
     }
     struct kw_command command = {.kind = command_of[op->kind],
-                                 .project = kw_project_by_number(op->project)->name,
-                                 .params = op->params,
+                                 .project = work->project->name,
+                                 .params = work->params,
                                  .birth = bears ? birth : NULL,
                                  .parent = work->has_parent ? &work->parent : NULL,
                                  .actor = op->actor,
@@ -380,7 +408,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
-    return status != KW_OK ? status : check_management(work);
+    return status != KW_OK ? status : check_management(engine, work);
 }
 
 /* With its first child a parent's record says so: then the index keeps a bound for its line from the start. */
@@ -402,7 +430,12 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (op->kind != KW_OP_LAPSE) {
         op->now_ms = kw_engine_now_ms(engine);
     }
+    work->project = kw_project_by_number(kw__catalog(engine), op->project);
+    if (work->project == NULL) {
+        return kw__project_gone(&op->error);
+    }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    status = status != KW_OK ? status : choose_params(engine, work);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {

@@ -26,6 +26,8 @@ struct kw_work {
     struct kw_digest parent_digest;
     bool has_parent;
     bool marks_parent; /* `parent` is written too: it has its first child */
+    const struct kw_project *project;
+    const struct kw_key_params *params; /* the operation's, with what a creation gets from elsewhere */
     struct kw_change change;
     struct kw_digest digests[2]; /* of the rows that are written: the key, and a successor */
     struct kw_store_put puts[2];
