@@ -52,6 +52,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
     {.name = "expires-at", .argument = "TIME", .help = "until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
      .field = "expiresAt"}
 
+#define OPTION_POLICY {.name = "policy", .argument = "NAME", .help = "a policy that the key must keep within", \
+                       .place = KW_PLACE_TEXT, .field = "policy"}
 #define OPTION_CLEAR {.name = "clear", .argument = "FIELD", .help = "empties a field: name, tag, expires-at, …", \
                       .place = KW_PLACE_CLEAR, .repeats = true}
 #define OPTION_ONCE {.name = "idempotency-key", .argument = "TEXT", \
@@ -74,11 +76,12 @@ static const struct kw_option create_options[] = {
      .place = KW_PLACE_TEXT, .field = "template"},
     {.name = "preset", .argument = "NAME", .help = "scopes under a name: readOnly, fullAccess, or the project's own",
      .place = KW_PLACE_TEXT, .field = "preset"},
+    OPTION_POLICY,
     OPTIONS_DESCRIBING,
     OPTION_ONCE,
 };
 
-static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
+static const struct kw_option update_options[] = {OPTION_POLICY, OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
 
 static const struct kw_option rotate_options[] = {
     {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/time.h"
+#include "core/catalog.h"
 #include "core/internal.h"
 #include "core/transition.h"
 
@@ -111,6 +112,52 @@ static enum kw_status add_preset(const struct kw_project *project, struct kw_byt
     return KW_OK;
 }
 
+/* The policy that the key is to stand under; NULL for none. */
+static enum kw_status find_policy(const struct kw_creation *creation, const struct kw_key_params *params,
+                                  const struct kw_policy **policy_out, struct kw_error *error_out)
+{
+    *policy_out = NULL;
+    if ((params->given & KW_GIVEN_POLICY) == 0 || params->policy.size == 0) {
+        return KW_OK;
+    }
+    if (creation->catalog != NULL) {
+        *policy_out = kw_policy_by_name(creation->catalog, creation->project->name, params->policy);
+    }
+    return *policy_out != NULL
+               ? KW_OK
+               : kw_refuse(error_out, KW_CODE_INVALID_FIELD, "policy", "there is no such policy in this project");
+}
+
+static enum kw_status add_policy_scopes(const struct kw_policy *policy, struct kw_arena *arena,
+                                        struct kw_key_params *params, struct kw_error *error_out)
+{
+    struct kw_bytes *scopes = kw_arena_take_array(arena, policy->scopes.count, sizeof *scopes);
+    if (scopes == NULL) {
+        return kw__no_memory(error_out);
+    }
+    struct kw_bytes rest = policy->scopes.packed;
+    size_t count = 0;
+    while (count < policy->scopes.count && kw_list_next(&rest, &scopes[count])) {
+        count++;
+    }
+    params->given |= KW_GIVEN_SCOPES;
+    params->scopes = scopes;
+    params->scope_count = count;
+    return KW_OK;
+}
+
+/* Of project and policy the shorter one. */
+static void add_expiry(const struct kw_project *project, const struct kw_policy *policy, struct kw_key_params *params)
+{
+    int64_t ttl_ms = project->default_expires_in_ms != 0 ? project->default_expires_in_ms : project->max_expires_in_ms;
+    int64_t max_ms = policy == NULL ? 0 : policy->max_ttl_ms;
+    ttl_ms = max_ms != 0 && (ttl_ms == 0 || max_ms < ttl_ms) ? max_ms : ttl_ms;
+    if ((params->given & GIVEN_EXPIRY) == 0 && ttl_ms != 0) {
+        params->given |= KW_GIVEN_EXPIRES_IN;
+        params->expires_in_ms = ttl_ms;
+    }
+}
+
 enum kw_status kw_creation_params(const struct kw_creation *creation, struct kw_arena *arena,
                                   struct kw_key_params *params_out, struct kw_error *error_out)
 {
@@ -130,15 +177,15 @@ enum kw_status kw_creation_params(const struct kw_creation *creation, struct kw_
     if (status == KW_OK && preset.size > 0) {
         status = add_preset(creation->project, preset, arena, &params, error_out);
     }
+    const struct kw_policy *policy = NULL;
+    status = status != KW_OK ? status : find_policy(creation, &params, &policy, error_out);
+    if (status == KW_OK && policy != NULL && (params.given & KW_GIVEN_SCOPES) == 0) {
+        status = add_policy_scopes(policy, arena, &params, error_out);
+    }
     if (status != KW_OK) {
         return status;
     }
-    const struct kw_project *project = creation->project;
-    if ((params.given & GIVEN_EXPIRY) == 0 && (project->default_expires_in_ms | project->max_expires_in_ms) != 0) {
-        params.given |= KW_GIVEN_EXPIRES_IN;
-        params.expires_in_ms =
-            project->default_expires_in_ms != 0 ? project->default_expires_in_ms : project->max_expires_in_ms;
-    }
+    add_expiry(creation->project, policy, &params);
     *params_out = params;
     return KW_OK;
 }

@@ -172,7 +172,11 @@ enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_
     if (policy->max_ttl_ms > 0 && (record->expires_at_ms == 0 || record->expires_at_ms - now_ms > policy->max_ttl_ms)) {
         return violates(policy, "expiresAt", "lies further off than", error_out);
     }
-    /* Here belongs require_ip, as soon as records have addresses. */
+    if (policy->require_ip && record->allowed_ips.count == 0) {
+        return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, "allowedIPs",
+                         "must name the addresses that the key may be used from: the policy \"%.*s\" requires it",
+                         (int)policy->name.size, (const char *)policy->name.data);
+    }
     return check_authority(policy, record, error_out);
 }
 

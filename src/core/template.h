@@ -15,7 +15,10 @@ struct kw_template {
     uint32_t locked;             /* of enum kw_given: fields that a creation may not give */
 };
 
+struct kw_catalog;
+
 struct kw_creation {
+    const struct kw_catalog *catalog; /* where a policy is looked for; NULL: there is none */
     const struct kw_project *project;
     const struct kw_template *template; /* NULL: none */
     const struct kw_key_params *params; /* as the caller gives them; NULL: nothing */
@@ -23,7 +26,9 @@ struct kw_creation {
 };
 
 /*
- * What a key is made of. FIELD_LOCKED; INVALID_FIELD for a preset that there is not. Scopes and preset are overridden
+ * What a key is made of: the fields, then scopes from the policy where there are none (an empty list is one), then an
+ * expiry from project and policy, the shorter one. FIELD_LOCKED; INVALID_FIELD for a preset or policy that there is
+ * not. Scopes and preset are overridden
  * together: a creation that gives one of the two gets neither from the template. `params_out` borrows from all of
  * `creation` and from the arena.
  */

@@ -355,35 +355,6 @@ static const enum kw_command_kind command_of[] = {
     [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,   [KW_OP_END_GRACE] = KW_COMMAND_END_GRACE,
 };
 
-/* What the caller gives, and what template, preset and project add to a creation. */
-static enum kw_status choose_params(struct kw_engine *engine, struct kw_work *work)
-{
-    struct kw_op *op = work->op;
-    const struct kw_project *project = work->project;
-    work->params = op->params;
-    if (op->kind == KW_OP_CREATE) {
-        struct kw_creation creation = {.project = project, .params = op->params, .preset = op->preset};
-        struct kw_key_params *params = kw_arena_take(&engine->writer_state->arena, sizeof *params);
-        if (params == NULL) {
-            return kw__store_failed(&op->error, KW_E_MEMORY);
-        }
-        if (op->template_name.size > 0) {
-            /* The record will name its template: here is where it is known. */
-            creation.template = kw_template_by_name(kw__catalog(engine), project->name, op->template_name);
-            if (creation.template == NULL) {
-                return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "template",
-                                 "there is no such template in this project");
-            }
-        }
-        enum kw_status status = kw_creation_params(&creation, &engine->writer_state->arena, params, &op->error);
-        if (status != KW_OK) {
-            return status;
-        }
-        work->params = params;
-    }
-    return kw_project_admits_expiry(project, work->params, op->now_ms, &op->error);
-}
-
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
@@ -401,6 +372,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .params = work->params,
                                  .birth = bears ? birth : NULL,
                                  .parent = work->has_parent ? &work->parent : NULL,
+                                 .template_name = op->template_name,
                                  .actor = op->actor,
                                  .reason = op->reason,
                                  .grace_ms = op->grace_ms,
@@ -408,6 +380,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
+    status = status != KW_OK ? status : kw__check_policy(engine, work);
     return status != KW_OK ? status : check_management(engine, work);
 }
 
@@ -435,8 +408,9 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         return kw__project_gone(&op->error);
     }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
-    status = status != KW_OK ? status : choose_params(engine, work);
+    status = status != KW_OK ? status : kw__choose_params(engine, work);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
+    status = status != KW_OK ? status : kw__leave_expiry_to_parent(engine, work);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {
         return status;

@@ -32,6 +32,18 @@ def a_creation_takes_a_template(server):
           ('user:7', 'Mine', ['read'], '2090-01-01T00:00:00.000Z', 'sk_live_', []), 'what overrides it')
 
 
+def a_record_names_its_template(server):
+    template(server, 'named', {'scopes': ['read'], 'allowedIPs': ['192.0.2.0/24'], 'blockedRegions': ['US']}, ['allowedIPs'])
+    record = made(server, 'named', ownerId='1')
+    equal((record['template'], record['allowedIPs'], record['blockedRegions']), ('named', ['192.0.2.0/24'], ['US']), 'a creation')
+    server.refuse('FIELD_LOCKED', 'POST', '/v1/keys', {'template': 'named', 'ownerId': '1', 'allowedIPs': []}, field='allowedIPs')
+    successor = server.expect(201, 'POST', f'/v1/keys/{record["id"]}/rotate', {}).json['record']
+    equal(successor['template'], 'named', 'its successor')
+    batch = server.expect(200, 'POST', '/v1/keys/batch/create', {'items': [{'template': 'named', 'ownerId': '2'}]})
+    equal(batch.json['items'][0]['record']['template'], 'named', 'in a batch')
+    server.refuse('INVALID_FIELD', 'POST', PATH, {'name': 'bad', 'fields': {'allowedIPs': ['x']}}, field='fields.allowedIPs[0]')
+
+
 def an_owner_is_still_needed(server):
     template(server, 'ownerless', {'scopes': ['read']})
     server.refuse('MISSING_FIELD', 'POST', '/v1/keys', {'template': 'ownerless'}, field='ownerId')
@@ -87,5 +99,5 @@ def templates_come_and_go(server):
 
 
 if __name__ == '__main__':
-    sys.exit(main([a_creation_takes_a_template, an_owner_is_still_needed, presets_and_scopes_go_together, locked_fields_stay,
+    sys.exit(main([a_creation_takes_a_template, a_record_names_its_template, an_owner_is_still_needed, presets_and_scopes_go_together, locked_fields_stay,
                    what_a_template_says_is_checked, templates_come_and_go]))

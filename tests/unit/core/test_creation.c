@@ -1,5 +1,5 @@
 /* What a creation comes to: the caller's fields, the template's, the preset's scopes, the project's expiry. */
-#include "core/document.h"
+#include "core/catalog.h"
 
 #include "support/test.h"
 
@@ -152,6 +152,58 @@ static void projects_bound_the_life_of_keys(struct test *t)
     end(&f);
 }
 
+static struct kw_catalog *catalog_with(const struct fixture *f, const char *policy)
+{
+    struct kw_catalog *catalog = NULL;
+    struct kw_document *document = NULL;
+    bool good = kw_catalog_new(&catalog) == KW_OK && kw_catalog_put(catalog, f->project) == KW_OK &&
+                kw_document_read(KW_DOCUMENT_POLICY, KW_BYTES("p"), kw_bytes_of_text(policy), &document) == KW_OK &&
+                kw_catalog_put(catalog, document) == KW_OK;
+    kw_document_release(document);
+    if (!good) {
+        kw_catalog_free(catalog);
+    }
+    return good ? catalog : NULL;
+}
+
+static void a_policy_gives_scopes_and_expiry(struct test *t)
+{
+    struct fixture f;
+    struct kw_key_params made;
+    struct kw_error error;
+    REQUIRE(t,
+            begin(t, &f, "{\"name\":\"p\",\"number\":5," PLAIN ",\"defaultExpiresIn\":\"2d\",\"maxExpiresIn\":\"9d\"}",
+                  "{\"name\":\"ci\",\"fields\":{\"policy\":\"a\"}}"));
+    struct kw_catalog *catalog = catalog_with(&f, "{\"name\":\"a\",\"scopes\":[\"x\",\"y:*\"],\"maxTtl\":\"1d\"}");
+    REQUIRE(t, catalog != NULL);
+    struct kw_key_params own = {.given = KW_GIVEN_POLICY, .policy = KW_BYTES("a")};
+    struct kw_creation creation = {.catalog = catalog, .project = &f.project->is.project, .params = &own};
+    REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
+    REQUIRE(t, made.scope_count == 2);
+    CHECK_BYTES(t, made.scopes[1], KW_BYTES("y:*"));
+    CHECK_I64(t, made.expires_in_ms, DAY_MS);
+    creation.params = NULL;
+    creation.template = &f.template->is.template;
+    REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
+    CHECK_BYTES(t, made.policy, KW_BYTES("a"));
+    CHECK_I64(t, made.scope_count, 2);
+    own = (struct kw_key_params){.given = KW_GIVEN_POLICY | KW_GIVEN_SCOPES | KW_GIVEN_EXPIRES_IN,
+                                 .policy = KW_BYTES("a"),
+                                 .expires_in_ms = 3 * DAY_MS};
+    creation.params = &own;
+    REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
+    CHECK_I64(t, made.scope_count, 0);
+    CHECK_I64(t, made.expires_in_ms, 3 * DAY_MS);
+    own = (struct kw_key_params){.given = KW_GIVEN_POLICY};
+    REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
+    CHECK_I64(t, made.expires_in_ms, 2 * DAY_MS);
+    own.policy = KW_BYTES("b");
+    CHECK_STATUS(t, kw_creation_params(&creation, &f.arena, &made, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "policy");
+    kw_catalog_free(catalog);
+    end(&f);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -159,6 +211,7 @@ int main(int argc, char **argv)
         TEST_CASE(locks_hold),
         TEST_CASE(presets_add_their_scopes),
         TEST_CASE(projects_bound_the_life_of_keys),
+        TEST_CASE(a_policy_gives_scopes_and_expiry),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -59,6 +59,10 @@ static void each_bound_holds(struct test *t)
           "resources");
     check(t, "{\"name\":\"a\",\"scopes\":[\"orders:read\"],\"resources\":{\"*\":[\"*\"]}}", &record, "scopes");
     check(t, "{\"name\":\"a\",\"scopes\":[]}", &record, "scopes");
+    check(t, "{\"name\":\"a\",\"requireIP\":true}", &record, "allowedIPs");
+    check(t, "{\"name\":\"a\",\"requireIP\":false}", &record, NULL);
+    record.allowed_ips.count = 1; /* which ones does not matter here */
+    check(t, "{\"name\":\"a\",\"requireIP\":true}", &record, NULL);
     record.expires_at_ms = 0;
     check(t, "{\"name\":\"a\",\"maxTtl\":\"100y\"}", &record, "expiresAt");
     kw_arena_reset(&arena);
