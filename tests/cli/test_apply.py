@@ -58,6 +58,11 @@ def test_apply_shows_and_makes_changes(folder):
         check_equal(key['record']['scopes'], ['builds:*'])
         locked = world.run('create', '--template', 'ci', '--project', 'shop', '--scope', 'x', code=2)
         check_in('FIELD_LOCKED', locked.err)
+        under = json.loads(world.run('create', '--owner', 'user:1', '--policy', 'partners', '--json', code=0).out)['record']
+        check_equal((under['policy'], under['scopes']), ('partners', ['orders:*']))
+        check_in('POLICY_VIOLATION', world.run('update', under['id'], '--scope', 'x', code=2).err)
+        freed = json.loads(world.run('update', under['id'], '--clear', 'policy', '--json', code=0).out)
+        check('policy' not in freed, freed)
         preset = json.loads(world.run('create', '--owner', 'user:1', '--preset', 'readOnly', '--json', code=0).out)
         check_equal(preset['record']['scopes'], ['read', 'read:*'])
         return [shown.out, refused.err, made.out]

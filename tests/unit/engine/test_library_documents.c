@@ -25,6 +25,7 @@ static void a_project_of_ones_own(struct test *t)
     REQUIRE_OK(t, kw_create(library.keyward, &create, &made, &error));
     CHECK(t, strncmp(made.key, "shop_", 5) == 0);
     CHECK_FIELD(t, made.held.record.owner, "user:7");
+    CHECK_FIELD(t, made.held.record.template_name, "ci");
     CHECK_I64(t, made.held.record.scopes.count, 1);
     struct kw_verdict verdict;
     struct kw_verify_request verify = {.key = kw_text(made.key), .project = kw_text("shop")};
