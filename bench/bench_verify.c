@@ -70,6 +70,13 @@ static enum kw_status made_up_setting(struct kw_store *store, struct kw_bytes na
     return KW_E_NOT_FOUND;
 }
 
+static enum kw_status made_up_settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                            void *context)
+{
+    (void)store, (void)prefix, (void)sink, (void)context;
+    return KW_OK;
+}
+
 static enum kw_status made_up_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
 {
     (void)store;
@@ -97,6 +104,7 @@ static const struct kw_store_ops made_up_ops = {
     .list = made_up_list,
     .find_by_digest = made_up_find,
     .setting = made_up_setting,
+    .settings_list = made_up_settings_list,
     .commit = made_up_commit,
     .request_prune = made_up_prune,
     .close = made_up_close,

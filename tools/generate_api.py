@@ -22,7 +22,8 @@ HEAD = """/* Made by tools/generate_api.py of api/keyward.yaml: change that one.
 #include "server/bodies.h"
 #include "server/request.h"
 #include "server/router.h"
-#include "server/schema.h"
+#include "core/schema.h"
+#include <keyward/document.h>
 #include <keyward/store.h>
 #include <stddef.h>
 """

@@ -42,6 +42,8 @@ extern "C" {
     X(PROJECT_NOT_FOUND, 404, "There is no such project.", "Check the Keyward-Project header.") \
     X(PROFILE_NOT_FOUND, 404, "There is no such authorization profile.", "Check the profile's name.") \
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
+    X(POLICY_NOT_FOUND, 404, "There is no such policy in this project.", "Check the name and the project.") \
+    X(TEMPLATE_NOT_FOUND, 404, "There is no such template in this project.", "Check the name and the project.") \
     X(METHOD_NOT_ALLOWED, 405, "This address does not take this method.", "See the Allow header.") \
     X(ALREADY_REVOKED, 409, "The key is revoked already.", "Nothing is left to do.") \
     X(ALREADY_ENABLED, 409, "The key is enabled already.", "Nothing is left to do.") \
@@ -62,6 +64,12 @@ extern "C" {
     X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Create a new key for another value.") \
     X(IDEMPOTENCY_KEY_REUSED, 422, "The Idempotency-Key was used for another request.", \
       "Send a new one with a new request, and the same request with the same one.") \
+    X(FIELD_LOCKED, 400, "The template does not let this field be given.", "Leave it out, or use another template.") \
+    X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
+    X(ALREADY_EXISTS, 409, "There is, or was, something of this name.", "Change it, or choose another name.") \
+    X(BUILT_IN, 409, "This is Keyward's own and stays as it is.", "Make a project of your own.") \
+    X(IN_USE, 409, "There are keys that need this.", "Erase those keys first.") \
+    X(LIMIT_REACHED, 409, "There are as many as there may be.", "Delete one that is not needed.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \
     X(URI_TOO_LONG, 414, "The address is too long.", "Shorten the query.") \

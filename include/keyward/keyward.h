@@ -24,6 +24,7 @@
 #define KEYWARD_KEYWARD_H
 
 #include <keyward/codes.h>
+#include <keyward/document.h>
 #include <keyward/record.h>
 #include <keyward/store.h>
 #include <string.h>
@@ -168,7 +169,9 @@ struct kw_change_request {
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
     bool no_cascade;             /* revoke: HAS_CHILDREN as long as a child of the key is alive */
-    uint64_t if_version;         /* only if the record still has this version; 0: whatever it has */
+    struct kw_bytes template_name; /* create: a template of the project, whose fields `params` overrides */
+    struct kw_bytes preset;        /* create: scopes under a name, beside those in `params` */
+    uint64_t if_version;           /* only if the record still has this version; 0: whatever it has */
     /* create, rotate: the same request with the same key of 1 to 255 visible ASCII characters is done once, for a day
      * at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are others, as are
      * those of the other function. KEY_NOT_FOUND when what came of it was erased. Empty: done as often as it comes. */
@@ -308,6 +311,44 @@ KW_API KW_MUST_USE enum kw_status kw_list(struct keyward *keyward, const struct 
  */
 KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request,
                                            uint64_t *count_out, bool *exact_out, struct kw_error *error_out);
+
+/* --- projects, policies and templates --- */
+
+/* Which document, and what is to become of it. All borrowed for the call; what a function does not read may be zero. */
+struct kw_document_request {
+    enum kw_document_kind kind;
+    struct kw_bytes project; /* of policies and templates; "default" when empty */
+    struct kw_bytes name;    /* all but create, whose JSON names it */
+    /* create, update: a JSON object as the HTTP interface takes it. An update changes the fields that are given; null
+     * makes one as if it had never been given. */
+    struct kw_bytes json;
+    struct kw_bytes actor; /* for the audit log, at most KW_ACTOR_MAX; "library" when empty */
+    uint64_t if_version;   /* only if the document still has this version; 0: whatever it has */
+};
+
+/* A document's JSON with memory of its own. Clear with kw_held_document_clear. */
+struct kw_held_document {
+    struct kw_bytes json;
+    void *memory;
+};
+KW_API void kw_held_document_clear(struct kw_held_document *held);
+
+/*
+ * Durable, and seen by every call that begins, before they return. On failure nothing was changed (but for
+ * KW_E_UNCERTAIN) and the outputs are untouched. `held_out` and `error_out` may be NULL.
+ */
+KW_API KW_MUST_USE enum kw_status kw_document_create(struct keyward *keyward, const struct kw_document_request *request,
+                                                     struct kw_held_document *held_out, struct kw_error *error_out);
+KW_API KW_MUST_USE enum kw_status kw_document_update(struct keyward *keyward, const struct kw_document_request *request,
+                                                     struct kw_held_document *held_out, struct kw_error *error_out);
+KW_API KW_MUST_USE enum kw_status kw_document_delete(struct keyward *keyward, const struct kw_document_request *request,
+                                                     struct kw_error *error_out);
+/* PROJECT_NOT_FOUND, POLICY_NOT_FOUND, TEMPLATE_NOT_FOUND. */
+KW_API KW_MUST_USE enum kw_status kw_document_get(struct keyward *keyward, const struct kw_document_request *request,
+                                                  struct kw_held_document *held_out, struct kw_error *error_out);
+/* The next document after `name` (empty: the first), in order of names; KW_E_NOT_FOUND behind the last. */
+KW_API KW_MUST_USE enum kw_status kw_document_after(struct keyward *keyward, const struct kw_document_request *request,
+                                                    struct kw_held_document *held_out, struct kw_error *error_out);
 
 /* What a record's status is at a time: an expired or revoked key stays in the store. */
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);

@@ -32,7 +32,7 @@ extern "C" {
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a metric, a limit */
 #define KW_STORE_BODY_MAX 1048576
-#define KW_STORE_SETTING_NAME_MAX 64
+#define KW_STORE_SETTING_NAME_MAX 256
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
 #define KW_STORE_LAST_FOUR_SIZE 4
@@ -201,6 +201,7 @@ typedef enum kw_status kw_store_row_sink(void *context, const struct kw_store_ro
 typedef enum kw_status kw_store_audit_sink(void *context, const struct kw_store_audit *audit);
 typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_event *event);
 typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
+typedef enum kw_status kw_store_setting_sink(void *context, const struct kw_store_setting *setting);
 
 struct kw_store; /* below: the adapter keeps its own members behind it */
 
@@ -247,6 +248,9 @@ struct kw_store_ops {
 
     /* Copies at most `size` bytes; `size_out` is the whole size. KW_E_NOT_FOUND. */
     enum kw_status (*setting)(struct kw_store *store, struct kw_bytes name, void *value, size_t size, size_t *size_out);
+    /* The settings whose names begin with `prefix` (empty: all), in order of the bytes of their names. */
+    enum kw_status (*settings_list)(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                    void *context);
 
     /* Lines in order of their sequence. */
     enum kw_status (*audit_query)(struct kw_store *store, const struct kw_store_audit_filter *filter,

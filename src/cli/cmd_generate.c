@@ -8,7 +8,7 @@ static enum kw_status choose_format(const struct kw_command_line *line, struct k
                                     struct kw_error *error_out)
 {
     bool management = kw_line_has(line, "management");
-    const struct kw_project *project = kw_project_by_number(management ? KW_PROJECT_KEYWARD : KW_PROJECT_DEFAULT);
+    const struct kw_project *project = kw_project_built_in(management ? KW_PROJECT_KEYWARD : KW_PROJECT_DEFAULT);
     const char *env = kw_line_value(line, "env");
     const struct kw_environment *environment =
         env == NULL ? &project->environments[0] : kw_project_environment(project, kw_bytes_of_text(env));

@@ -52,6 +52,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
     {.name = "expires-at", .argument = "TIME", .help = "until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
      .field = "expiresAt"}
 
+#define OPTION_POLICY {.name = "policy", .argument = "NAME", .help = "a policy that the key must keep within", \
+                       .place = KW_PLACE_TEXT, .field = "policy"}
 #define OPTION_CLEAR {.name = "clear", .argument = "FIELD", .help = "empties a field: name, tag, expires-at, …", \
                       .place = KW_PLACE_CLEAR, .repeats = true}
 #define OPTION_ONCE {.name = "idempotency-key", .argument = "TEXT", \
@@ -70,11 +72,16 @@ static const struct kw_option create_options[] = {
     {.name = "public", .help = "a public key, which may stand in browsers", .place = KW_PLACE_TRUE, .field = "isPublic"},
     {.name = "parent", .argument = "ID", .help = "a child of this key: it may do no more, and ends with it",
      .place = KW_PLACE_TEXT, .field = "parentId"},
+    {.name = "template", .argument = "NAME", .help = "a template that gives what is not given here",
+     .place = KW_PLACE_TEXT, .field = "template"},
+    {.name = "preset", .argument = "NAME", .help = "scopes under a name: readOnly, fullAccess, or the project's own",
+     .place = KW_PLACE_TEXT, .field = "preset"},
+    OPTION_POLICY,
     OPTIONS_DESCRIBING,
     OPTION_ONCE,
 };
 
-static const struct kw_option update_options[] = {OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
+static const struct kw_option update_options[] = {OPTION_POLICY, OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
 
 static const struct kw_option rotate_options[] = {
     {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",
@@ -139,6 +146,11 @@ static const struct kw_option find_options[] = {
      .field = "digest"},
 };
 
+static const struct kw_option apply_options[] = {
+    {.name = "yes", .help = "make the changes without asking"},
+    {.name = "dry-run", .help = "only show what would change"},
+};
+
 static const struct kw_option verify_options[] = {
     {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
     {.name = "scope", .argument = "SCOPE", .help = "what it must be allowed to do", .place = KW_PLACE_LIST,
@@ -196,6 +208,7 @@ static const struct kw_option_group version_group = GROUP("Options", version_opt
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
+static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
@@ -236,6 +249,7 @@ static const struct kw_key_call erase_call = {
 #define ABOUT_MANY "Several ids, or a filter, are one change: all of it is made or nothing. Keys that are so already are left\n" \
                    "alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given."
 
+#define LIST_OR_SHOW .operands = "list|show NAME", .operands_min = 1, .operands_max = 2
 #define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
 #define ABOUT_ONCE \
     "Exits with 0 when the new key was shown, 2 when there is none, and 3 when the same call was done before under its\n" \
@@ -295,6 +309,22 @@ static const struct kw_cli_command commands[] = {
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},
      .example = "keyward erase " EXAMPLE_ID},
+    {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward projects show default"},
+    {.name = "policies", .summary = "Lists a project's policies, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward policies list --project shop"},
+    {.name = "templates", .summary = "Lists a project's templates, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+     .groups = {&where_group, &output_group},
+     .example = "keyward templates show ci"},
+    {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,
+     .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
+     .about = "FILE is JSON: {\"projects\": [...], \"policies\": [...], \"templates\": [...]}, as show --json prints them.\n"
+              "What would change is shown first, field by field, and then asked about. Fields that the file does not name\n"
+              "stay, and so does what it does not name at all. Exits with 1 if the answer was no.",
+     .groups = {&apply_group, &where_group, &output_group},
+     .example = "keyward apply keyward.json --dry-run"},
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},

@@ -52,7 +52,7 @@ static enum kw_status announce(const struct kw_data_folder *folder, bool on_term
 static enum kw_status make(const struct kw_data_folder *folder, const struct kw_root_key_wish *wish,
                            struct kw_root_key *root, struct kw_error *error_out)
 {
-    const struct kw_project *keyward = kw_project_by_number(KW_PROJECT_KEYWARD);
+    const struct kw_project *keyward = kw_project_built_in(KW_PROJECT_KEYWARD);
     struct kw_secret unused KW_WIPED = {0};
     enum kw_status status = kw_draw_key(&keyward->environments[0].secret_keys, &wish->entropy, &root->key, error_out);
     status = status != KW_OK ? status : announce(folder, wish->on_terminal, &root->key, error_out);

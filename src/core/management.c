@@ -1,7 +1,6 @@
 #include "core/management.h"
 
 #include "base/bytes.h"
-#include "core/project.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -10,7 +9,7 @@ bool kw_management_is_root(const struct kw_record *record)
     return kw_bytes_equal(record->owner, KW_BYTES(KW_ROOT_OWNER));
 }
 
-const struct kw_project *kw_management_project(const struct kw_record *record)
+const struct kw_project *kw_management_project(const struct kw_record *record, const struct kw_catalog *catalog)
 {
     struct kw_bytes rest = record->resources.packed;
     struct kw_bytes resource;
@@ -19,10 +18,12 @@ const struct kw_project *kw_management_project(const struct kw_record *record)
         return NULL;
     }
     struct kw_bytes start = KW_BYTES("project:");
-    return kw_bytes_starts_with(resource, start) ? kw_project_by_name(kw_bytes_skip(resource, start.size)) : NULL;
+    return kw_bytes_starts_with(resource, start) ? kw_project_by_name(catalog, kw_bytes_skip(resource, start.size))
+                                                 : NULL;
 }
 
-enum kw_status kw_management_check(const struct kw_record *record, struct kw_error *error_out)
+enum kw_status kw_management_check(const struct kw_record *record, const struct kw_catalog *catalog,
+                                   struct kw_error *error_out)
 {
     if (kw_management_is_root(record)) {
         return kw_refuse(error_out, KW_CODE_FORBIDDEN, "owner",
@@ -33,7 +34,7 @@ enum kw_status kw_management_check(const struct kw_record *record, struct kw_err
                          "a management key holds its scopes on a project: give them in resources, "
                          "for example {\"project:default\": [\"keys:verify\"]}");
     }
-    if (kw_management_project(record) == NULL) {
+    if (kw_management_project(record, catalog) == NULL) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "resources",
                          "a management key belongs to one project: name one that there is, "
                          "for example {\"project:default\": [\"keys:verify\"]}");

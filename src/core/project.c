@@ -21,21 +21,25 @@ static const struct kw_environment keyward_environments[] = {
 };
 
 static const struct kw_project projects[] = {
-    {KW_PROJECT_DEFAULT, NAME("default"), default_environments, KW_COUNT_OF(default_environments)},
-    {KW_PROJECT_KEYWARD, NAME("keyward"), keyward_environments, KW_COUNT_OF(keyward_environments)},
+    {.number = KW_PROJECT_DEFAULT,
+     .name = NAME("default"),
+     .environments = default_environments,
+     .environment_count = KW_COUNT_OF(default_environments)},
+    {.number = KW_PROJECT_KEYWARD,
+     .name = NAME("keyward"),
+     .environments = keyward_environments,
+     .environment_count = KW_COUNT_OF(keyward_environments)},
 };
 
-const struct kw_project *kw_project_by_name(struct kw_bytes name)
-{
-    for (size_t i = 0; i < KW_COUNT_OF(projects); i++) {
-        if (kw_bytes_equal(projects[i].name, name)) {
-            return &projects[i];
-        }
-    }
-    return NULL;
-}
+static const struct kw_bytes read_only[] = {NAME("read"), NAME("read:*")};
+static const struct kw_bytes full_access[] = {NAME("*")};
 
-const struct kw_project *kw_project_by_number(uint16_t number)
+static const struct kw_resource_scopes presets[] = {
+    {NAME("readOnly"), read_only, KW_COUNT_OF(read_only)},
+    {NAME("fullAccess"), full_access, KW_COUNT_OF(full_access)},
+};
+
+const struct kw_project *kw_project_built_in(uint16_t number)
 {
     for (size_t i = 0; i < KW_COUNT_OF(projects); i++) {
         if (projects[i].number == number) {
@@ -66,4 +70,22 @@ bool kw_project_has_prefix_of(const struct kw_project *project, struct kw_bytes 
         }
     }
     return false;
+}
+
+static bool find_preset(const struct kw_resource_scopes *list, size_t count, struct kw_bytes name,
+                        struct kw_resource_scopes *preset_out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kw_bytes_equal(list[i].resource, name)) {
+            *preset_out = list[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kw_project_preset(const struct kw_project *project, struct kw_bytes name, struct kw_resource_scopes *preset_out)
+{
+    return find_preset(project->presets, project->preset_count, name, preset_out) ||
+           find_preset(presets, KW_COUNT_OF(presets), name, preset_out);
 }

@@ -1,13 +1,15 @@
 /*
- * Projects and their environments: which prefixes their keys carry. Two projects are built in: `default`, and
- * `keyward`, whose keys (management keys) guard Keyward's own interface.
+ * Projects: which environments they have, what their keys look like, how long they live, where a request carries them.
+ * Two are there from the start: `default`, and `keyward`, whose keys (management keys) guard Keyward's own interface
+ * and which cannot be changed. A project is read from its document (document.h) and never changes in place.
  */
 #ifndef KW_CORE_PROJECT_H
 #define KW_CORE_PROJECT_H
 
 #include "core/key.h"
+#include <keyward/document.h>
 
-/* Numbers stand for projects where names would cost too much. */
+/* Numbers stand for projects where names would cost too much. They are never given twice. */
 enum { KW_PROJECT_NONE = 0, KW_PROJECT_DEFAULT = 1, KW_PROJECT_KEYWARD = 2 };
 
 #define KW_ROOT_OWNER "service:root" /* holds the root key, in the project `keyward` */
@@ -18,19 +20,42 @@ struct kw_environment {
     struct kw_key_format public_keys; /* an empty prefix: this environment has no public keys */
 };
 
+/* Where a request may carry a project's key. */
+enum kw_key_place_kind { KW_KEY_IN_AUTHORIZATION, KW_KEY_IN_X_API_KEY, KW_KEY_IN_HEADER };
+
+struct kw_key_place {
+    enum kw_key_place_kind kind;
+    struct kw_bytes header; /* as the project writes it; case does not matter */
+};
+
 struct kw_project {
     uint16_t number;
     struct kw_bytes name;
     const struct kw_environment *environments; /* the first is what a creation gets that names none */
     size_t environment_count;
+    int64_t default_expires_in_ms;            /* of a key that names no expiry; 0: it has none */
+    int64_t max_expires_in_ms;                /* 0: any */
+    const struct kw_resource_scopes *presets; /* the project's own; a preset's name stands for `resource` */
+    size_t preset_count;
+    const struct kw_key_place *key_places; /* in the order in which they are looked at */
+    size_t key_place_count;
+    struct kw_bytes key_parameter; /* of a query; empty: never there */
 };
 
+/* `default` or `keyward` as they are from the start: for keys that are made before there is any store. */
+const struct kw_project *kw_project_built_in(uint16_t number);
+
 /* NULL when there is none. */
-const struct kw_project *kw_project_by_name(struct kw_bytes name);
-const struct kw_project *kw_project_by_number(uint16_t number);
 const struct kw_environment *kw_project_environment(const struct kw_project *project, struct kw_bytes name);
 
 /* True when the key begins with a prefix of the project. */
 bool kw_project_has_prefix_of(const struct kw_project *project, struct kw_bytes key);
+
+/*
+ * The scopes that a preset stands for: the project's own, or one that is built in: readOnly ("read" and "read:*") and
+ * fullAccess ("*"). False when there is none of that name.
+ */
+KW_MUST_USE bool kw_project_preset(const struct kw_project *project, struct kw_bytes name,
+                                   struct kw_resource_scopes *preset_out);
 
 #endif

@@ -166,6 +166,7 @@ static enum kw_status create(const struct step *step)
     }
     struct kw_record record = born(step);
     record.project = step->command->project;
+    record.template_name = step->command->template_name;
     status = step->command->parent == NULL ? KW_OK : descend(step, &record);
     if (status == KW_OK) {
         status = kw__params_apply(step->params, step->now_ms, step->arena, &record, step->error);

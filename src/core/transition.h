@@ -37,6 +37,7 @@ struct kw_command {
     const struct kw_key_params *params; /* create, update, rotate; NULL means nothing given */
     const struct kw_birth *birth;       /* create, rotate */
     const struct kw_record *parent;     /* create: what params name as parent; update, rotate: of a child; else NULL */
+    struct kw_bytes template_name;      /* create: what `params` come from in part; may be empty */
     struct kw_bytes actor;              /* who asks: "key:key_…", "system", "cli" */
     struct kw_bytes reason;             /* revoke, disable; may be empty */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */

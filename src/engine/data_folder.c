@@ -119,7 +119,7 @@ static enum kw_status count_keys(struct kw_store *store, uint64_t *count_out)
     if (status != KW_OK) {
         return status;
     }
-    status = store->ops->count(store, kw_project_by_number(KW_PROJECT_KEYWARD)->name, &management);
+    status = store->ops->count(store, kw_project_built_in(KW_PROJECT_KEYWARD)->name, &management);
     if (status == KW_OK) {
         *count_out = all > management ? all - management : 0;
     }

@@ -38,6 +38,7 @@ void kw_engine_close(struct kw_engine *engine)
     stop_threads(engine);
     kw__writer_free(engine);
     kw_index_free(engine->index);
+    kw_catalog_free(engine->catalog);
     for (size_t i = 0; i < engine->digester_count; i++) {
         kw_digester_free(engine->digesters[i]);
     }
@@ -100,6 +101,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     unsigned readers = options->reader_count == 0 ? 2 : options->reader_count;
     readers = readers > KW_ENGINE_READERS_MAX ? KW_ENGINE_READERS_MAX : readers;
     enum kw_status status = kw__settings_open(engine, options, error_out);
+    status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
     if (status == KW_OK) {
         status = kw_index_new(&engine->index);
         status = status != KW_OK ? status : kw__writer_new(engine);
@@ -120,7 +122,9 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
-    kw_buffer_init(&op->result, kind == KW_OP_LIST ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX : KW_RECORD_MAX);
+    kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
+                                : kw__op_is_document(op) ? KW_DOCUMENT_MAX
+                                                         : KW_RECORD_MAX);
     kw_buffer_init(&op->other, KW_RECORD_MAX);
 }
 

@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "core/catalog.h"
 #include "core/once.h"
-#include "core/project.h"
 #include "core/record.h"
 #include "core/transition.h"
 #include "core/verdict.h"
@@ -75,6 +75,12 @@ void kw_engine_verify(struct kw_engine *engine, struct kw_verification *verifica
 void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
                            int64_t now_ms);
 
+/*
+ * All projects, policies and templates as they are now. Inside read_begin and read_end: nothing of it may be kept
+ * beyond.
+ */
+const struct kw_catalog *kw_engine_catalog(const struct kw_engine *engine);
+
 /* --- operations --- */
 
 enum kw_op_kind {
@@ -87,10 +93,13 @@ enum kw_op_kind {
     KW_OP_ERASE,
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
-    KW_OP_TOGETHER, /* many changes in one: `parts` */
-    KW_OP_WHERE,    /* one change to every key that a filter means: `where` */
-    KW_OP_GET,      /* from here on they only read */
-    KW_OP_FIND,     /* the record of a key or a digest */
+    KW_OP_TOGETHER,        /* many changes in one: `parts` */
+    KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
+    KW_OP_DOCUMENT_CREATE, /* a project, policy or template: `document` */
+    KW_OP_DOCUMENT_UPDATE,
+    KW_OP_DOCUMENT_DELETE,
+    KW_OP_GET,  /* from here on they only read */
+    KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
     KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
@@ -165,17 +174,23 @@ struct kw_op {
     enum kw_op_kind then;
     const struct kw_where *where;
 
+    struct kw_bytes template_name; /* create: may be empty, as may be the next */
+    struct kw_bytes preset;
+    enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
+    struct kw_bytes name;           /* update, delete */
+    struct kw_bytes json;           /* create, update: what the caller sends */
+
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
 
     enum kw_status status;
     struct kw_error error;
-    int64_t now_ms;          /* when it was done */
-    struct kw_secret secret; /* create, rotate: the new key; the caller shows it once and wipes it */
-    bool is_replay;          /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
-                                key is erased, and an empty `other` once the old one is */
-    struct kw_buffer
-        result; /* get, find, writes: the encoded record (of a rotation: the successor's); list: see kw_op_next */
+    int64_t now_ms;            /* when it was done */
+    struct kw_secret secret;   /* create, rotate: the new key; the caller shows it once and wipes it */
+    bool is_replay;            /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
+                                  key is erased, and an empty `other` once the old one is */
+    struct kw_buffer result;   /* get, find, writes: the encoded record (of a rotation: the successor's), or the
+                                  document's   JSON; list: see kw_op_next */
     struct kw_buffer other;    /* rotate: the old key's encoded record */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     bool has_more;             /* list: `cursor` is where to go on */

@@ -83,10 +83,10 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
 /* The newest key of the line that is the parent: from the key that a creation names along its rotations. */
 static enum kw_status load_parent(struct kw_engine *engine, struct kw_work *work, struct kw_id id)
 {
-    const struct kw_project *project = kw_project_by_number(work->op->project);
     for (size_t step = 0; step < KW_LINE_LENGTH_MAX; step++) {
         enum kw_status status = kw__load_key(engine, &id, &work->parent, &work->parent_digest);
-        if (status == KW_E_NOT_FOUND || (status == KW_OK && !kw_bytes_equal(work->parent.project, project->name))) {
+        if (status == KW_E_NOT_FOUND ||
+            (status == KW_OK && !kw_bytes_equal(work->parent.project, work->project->name))) {
             return refuse_parent(work->op, "names no key of this project");
         }
         if (status != KW_OK) {
@@ -125,7 +125,7 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
     struct kw_work *work = &engine->writer_state->works[index];
     struct kw_op *op = work->op;
     bool is_creation = op->kind == KW_OP_CREATE;
-    bool names_parent = is_creation && op->params != NULL && (op->params->given & KW_GIVEN_PARENT) != 0;
+    bool names_parent = is_creation && work->params != NULL && (work->params->given & KW_GIVEN_PARENT) != 0;
     bool has_parent = (op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE) && !kw_id_is_none(&work->before.parent_id);
     if (has_parent) {
         return copy_parent(engine, work);
@@ -134,7 +134,7 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
         return KW_OK;
     }
     struct kw_id id;
-    if (!kw_id_parse(op->params->parent, &id)) {
+    if (!kw_id_parse(work->params->parent, &id)) {
         return refuse_parent(op, "must be the id of a key: \"key_\" and 26 characters");
     }
     enum kw_status status = load_parent(engine, work, id);

@@ -16,13 +16,16 @@ struct page {
 
 enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row)
 {
-    const struct kw_project *project = kw_project_by_name(row->project);
+    kw_index_read_begin();
+    uint16_t project = kw_project_number(kw__catalog(engine), row->project);
+    kw_index_read_end();
     struct kw_digest digest = {.size = (uint8_t)row->digest.size};
-    if (project == NULL || row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > sizeof digest.bytes) {
+    if (project == KW_PROJECT_NONE || row->digest.size < KW_DIGEST_INDEX_SIZE ||
+        row->digest.size > sizeof digest.bytes) {
         return KW_E_CORRUPT;
     }
     memcpy(digest.bytes, row->digest.data, row->digest.size);
-    return kw_index_put(engine->index, &digest, project->number, row->erased, row->record);
+    return kw_index_put(engine->index, &digest, project, row->erased, row->record);
 }
 
 static void log_damaged(struct kw_engine *engine, const struct kw_id *id, enum kw_status status)

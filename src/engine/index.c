@@ -56,6 +56,11 @@ void kw_index_read_end(void)
     kw__rcu_read_end(&rcu_domain);
 }
 
+void kw_index_read_wait(void)
+{
+    kw__rcu_wait(&rcu_domain);
+}
+
 static uint64_t hash_of(const uint8_t *digest)
 {
     uint64_t hash;

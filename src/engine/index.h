@@ -57,4 +57,7 @@ bool kw_index_complete(const struct kw_index *index);
 uint64_t kw_index_count(const struct kw_index *index);
 uint64_t kw_index_bytes(const struct kw_index *index);
 
+/* Returns when every read section that began before has ended. */
+void kw_index_read_wait(void);
+
 #endif

@@ -64,6 +64,9 @@ struct kw_engine {
     unsigned reader_count;
     bool writer_started, filler_started;
 
+    struct kw_catalog *catalog; /* atomic; the writer's to replace */
+    bool catalog_doubted;       /* the writer's: a document's last write had no known outcome */
+
     struct kw_lapses lapses;
     struct kw_doubt *doubts; /* the writer's, a digest once, KW_DOUBTS_MAX at most */
     size_t doubt_count;
@@ -78,6 +81,26 @@ struct kw_engine {
     uint64_t store_loads, commits, commit_ops;
     bool writable;
 };
+
+/* For the writer, and for whoever is inside read_begin and read_end. */
+static inline const struct kw_catalog *kw__catalog(const struct kw_engine *engine)
+{
+    return __atomic_load_n(&engine->catalog, __ATOMIC_ACQUIRE);
+}
+
+/* Reads all documents of the store: before there are threads, and as the writer when one is in doubt. */
+KW_MUST_USE enum kw_status kw__catalog_load(struct kw_engine *engine, struct kw_error *error_out);
+/* Puts a catalog in the place of the one before, and frees that as soon as nobody looks into it. */
+void kw__catalog_publish(struct kw_engine *engine, struct kw_catalog *next_take);
+/* Copies a project's name; false when there is no such project. */
+KW_MUST_USE bool kw__project_name(const struct kw_engine *engine, uint16_t number, uint8_t memory[KW_PROJECT_MAX],
+                                  struct kw_bytes *name_out);
+/* PROJECT_NOT_FOUND: it was deleted since the caller asked. */
+enum kw_status kw__project_gone(struct kw_error *error_out);
+
+bool kw__op_is_document(const struct kw_op *op);
+/* Does an operation on a document, as the writer, and hands it back. */
+void kw__document_write(struct kw_engine *engine, struct kw_op *op);
 
 void kw__queue_init(struct kw_queue *queue);
 void kw__queue_deinit(struct kw_queue *queue);

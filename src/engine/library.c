@@ -172,7 +172,7 @@ static enum kw_status name_once(const struct kw_change_request *request, const s
     static const struct kw_key_params nothing;
     bool creates = op->kind == KW_OP_CREATE;
     struct kw_once_place place = {.caller = op->actor,
-                                  .project = kw_project_by_number(op->project)->name,
+                                  .project = request->project.size == 0 ? KW_BYTES("default") : request->project,
                                   .route = creates ? KW_BYTES("kw_create") : KW_BYTES("kw_rotate")};
     struct kw_bytes params;
     enum kw_status status = kw_once_key_check(request->idempotency_key, "idempotency_key", error_out);
@@ -186,6 +186,8 @@ static enum kw_status name_once(const struct kw_change_request *request, const s
         kw_bytes_of(op->id.bytes, creates ? 0 : sizeof op->id.bytes),
         kw_bytes_of((const uint8_t *)&op->grace_ms, sizeof op->grace_ms),
         op->ends_grace ? KW_BYTES("endGraceOnFirstUse") : KW_BYTES(""),
+        op->template_name,
+        op->preset,
     };
     kw_once_make(&place, request->idempotency_key, asked, KW_COUNT_OF(asked), once_out);
     return KW_OK;
@@ -206,10 +208,10 @@ static enum kw_status prepare_once(const struct kw_change_request *request, stru
     return status;
 }
 
-enum kw_status kw__op_of_request(const struct kw_change_request *request, enum kw_op_kind kind, struct kw_op *op,
-                                 struct kw_error *error_out)
+enum kw_status kw__op_of_request(const struct keyward *keyward, const struct kw_change_request *request,
+                                 enum kw_op_kind kind, struct kw_op *op, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
+    uint16_t project = kw__project_of(keyward, request->project);
     kw_op_init(op, kind, project);
     if (project == KW_PROJECT_NONE) {
         return kw__no_such_project(error_out);
@@ -218,6 +220,8 @@ enum kw_status kw__op_of_request(const struct kw_change_request *request, enum k
     op->params = request->params;
     op->actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op->reason = request->reason;
+    op->template_name = request->template_name;
+    op->preset = request->preset;
     op->grace_ms = request->grace_ms;
     op->spares_children = request->no_cascade;
     op->ends_grace = request->end_grace_on_first_use;
@@ -230,7 +234,7 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
                           struct kw_op *op, struct kw_error *error_out)
 {
     struct kw_once once;
-    enum kw_status status = kw__op_of_request(request, kind, op, error_out);
+    enum kw_status status = kw__op_of_request(keyward, request, kind, op, error_out);
     status = status == KW_OK ? prepare_once(request, op, &once, error_out) : status;
     if (status != KW_OK) {
         kw_op_deinit(op);
@@ -388,7 +392,7 @@ static enum kw_status check_request(const struct kw_list_request *request, struc
 static enum kw_status search(struct keyward *keyward, const struct kw_list_request *request, enum kw_op_kind kind,
                              struct kw_op *op, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
+    uint16_t project = kw__project_of(keyward, request->project);
     enum kw_status status =
         project == KW_PROJECT_NONE ? kw__no_such_project(error_out) : check_request(request, error_out);
     if (status != KW_OK) {
@@ -454,7 +458,7 @@ enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *r
 enum kw_status kw_find(struct keyward *keyward, struct kw_bytes project, struct kw_bytes key, struct kw_bytes digest,
                        struct kw_held_record *held_out, struct kw_error *error_out)
 {
-    uint16_t number = kw__project_of(project);
+    uint16_t number = kw__project_of(keyward, project);
     if (number == KW_PROJECT_NONE) {
         return kw__no_such_project(error_out);
     }

@@ -13,10 +13,16 @@ struct keyward {
 };
 
 /* The number of a project; KW_PROJECT_NONE when there is none of that name. Empty: `default`. */
-static inline uint16_t kw__project_of(struct kw_bytes name)
+static inline uint16_t kw__project_of(const struct keyward *keyward, struct kw_bytes name)
 {
-    const struct kw_project *project = name.size == 0 ? NULL : kw_project_by_name(name);
-    return name.size == 0 ? KW_PROJECT_DEFAULT : project == NULL ? KW_PROJECT_NONE : project->number;
+    if (name.size == 0) {
+        return KW_PROJECT_DEFAULT;
+    }
+    kw_engine_read_begin();
+    const struct kw_project *project = kw_project_by_name(kw_engine_catalog(keyward->engine), name);
+    uint16_t number = project == NULL ? KW_PROJECT_NONE : project->number;
+    kw_engine_read_end();
+    return number;
 }
 
 enum kw_status kw__no_such_project(struct kw_error *error_out);
@@ -25,8 +31,8 @@ enum kw_status kw__result_lost(struct kw_error *error_out);
 /* Whether actor and reason are texts that a record may hold. */
 KW_MUST_USE enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, struct kw_error *error_out);
 /* Prepares the operation that a request asks for. Also on failure it can be given back, and need not be. */
-KW_MUST_USE enum kw_status kw__op_of_request(const struct kw_change_request *request, enum kw_op_kind kind,
-                                             struct kw_op *op, struct kw_error *error_out);
+KW_MUST_USE enum kw_status kw__op_of_request(const struct keyward *keyward, const struct kw_change_request *request,
+                                             enum kw_op_kind kind, struct kw_op *op, struct kw_error *error_out);
 /* A copy of a record that stands on its own. */
 KW_MUST_USE enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out);
 /* What an operation made: its key, if it made one, and the records. */

@@ -16,15 +16,15 @@ void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count)
 }
 
 /* Fails where one of them cannot be asked at all. */
-static enum kw_status prepare(const struct kw_change_item *items, size_t count, struct kw_op *parts,
-                              struct kw_outcome *outcomes)
+static enum kw_status prepare(const struct keyward *keyward, const struct kw_change_item *items, size_t count,
+                              struct kw_op *parts, struct kw_outcome *outcomes)
 {
     enum kw_status first = KW_OK;
     for (size_t i = 0; i < count; i++) {
         struct kw_error *error = &outcomes[i].error;
         bool is_known = (size_t)items[i].kind < KW_COUNT_OF(op_kinds);
         enum kw_op_kind kind = is_known ? op_kinds[items[i].kind] : KW_OP_CREATE;
-        outcomes[i].status = kw__op_of_request(&items[i].request, kind, &parts[i], error);
+        outcomes[i].status = kw__op_of_request(keyward, &items[i].request, kind, &parts[i], error);
         if (!is_known) {
             outcomes[i].status = kw_refuse(error, KW_CODE_INVALID_FIELD, "kind", "is no kind of change");
         }
@@ -107,7 +107,7 @@ enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_it
         (void)kw_refuse(&error, KW_CODE_TOO_BUSY, NULL, "there is no memory left for this: try again later");
         return fail_all(outcomes_out, count, &error);
     }
-    enum kw_status first = prepare(items, count, parts, outcomes_out);
+    enum kw_status first = prepare(keyward, items, count, parts, outcomes_out);
     first = first == KW_OK ? run_together(keyward, parts, count, atomic, outcomes_out)
                            : leave_alone(outcomes_out, count, first);
     give_back(parts, count);
@@ -117,7 +117,7 @@ enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_it
 static enum kw_status change_where(struct keyward *keyward, const struct kw_where_request *request,
                                    enum kw_op_kind then, struct kw_where_result *result_out, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(request->project);
+    uint16_t project = kw__project_of(keyward, request->project);
     if (project == KW_PROJECT_NONE) {
         return kw__no_such_project(error_out);
     }

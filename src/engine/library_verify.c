@@ -32,11 +32,12 @@ static bool ask_rest(const struct kw_verify_request *request, struct asked *aske
 }
 
 /* False when there is no such project, or something is not what it should be. */
-static bool ask(const struct kw_verify_request *request, struct asked *asked, struct kw_verification *v)
+static bool ask(const struct keyward *keyward, const struct kw_verify_request *request, struct asked *asked,
+                struct kw_verification *v)
 {
     v->key = request->key;
     v->checks = NULL;
-    v->question = (struct kw_question){.project = kw__project_of(request->project),
+    v->question = (struct kw_question){.project = kw__project_of(keyward, request->project),
                                        .env = request->env,
                                        .scopes = request->scopes,
                                        .scope_count = request->scope_count,
@@ -151,7 +152,7 @@ enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request
 {
     struct kw_verification v;
     struct asked asked;
-    return ask(request, &asked, &v) ? verify_one(keyward, request, &v, verdict_out) : KW_E_INVALID;
+    return ask(keyward, request, &asked, &v) ? verify_one(keyward, request, &v, verdict_out) : KW_E_INVALID;
 }
 
 enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_request *request,
@@ -162,7 +163,7 @@ enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_reques
     struct kw_verification v;
     struct asked asked;
     struct kw_check checks[KW_RULE_COUNT];
-    if (!ask(request, &asked, &v)) {
+    if (!ask(keyward, request, &asked, &v)) {
         return KW_E_INVALID;
     }
     v.checks = checks;
@@ -181,7 +182,7 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
     struct kw_verification verifications[TOGETHER];
     struct asked asked[TOGETHER];
     for (size_t i = 0; i < count; i++) {
-        statuses_out[i] = ask(&requests[i], &asked[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
+        statuses_out[i] = ask(keyward, &requests[i], &asked[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
         }

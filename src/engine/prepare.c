@@ -113,8 +113,7 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     if (status != KW_OK) {
         return kw__store_failed(&work->op->error, status);
     }
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    if (project == NULL || !kw_bytes_equal(work->before.project, project->name)) {
+    if (!kw_bytes_equal(work->before.project, work->project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
     if (work->op->kind != KW_OP_LAPSE) {
@@ -144,8 +143,8 @@ static enum kw_status draw_key(struct kw_engine *engine, const struct kw_key_for
  */
 static const struct kw_environment *environment_of(const struct kw_work *work)
 {
-    const struct kw_project *project = kw_project_by_number(work->op->project);
-    const struct kw_key_params *params = work->op->params;
+    const struct kw_project *project = work->project;
+    const struct kw_key_params *params = work->params;
     if (work->has_before) {
         return kw_project_environment(project, work->before.env);
     }
@@ -186,7 +185,7 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
     if (environment == NULL) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
-    bool is_public = work->has_before ? work->before.is_public : op->params != NULL && op->params->is_public;
+    bool is_public = work->has_before ? work->before.is_public : work->params != NULL && work->params->is_public;
     const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
     if (format->prefix.size == 0) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
@@ -218,7 +217,7 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
     }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
     bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
-    enum kw_status status = shapes ? kw_management_check(made, &op->error) : KW_OK;
+    enum kw_status status = shapes ? kw_management_check(made, kw__catalog(engine), &op->error) : KW_OK;
     if (status != KW_OK || op->authority.size == 0) {
         return status;
     }
@@ -363,10 +362,11 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
         return status;
     }
     struct kw_command command = {.kind = command_of[op->kind],
-                                 .project = kw_project_by_number(op->project)->name,
-                                 .params = op->params,
+                                 .project = work->project->name,
+                                 .params = work->params,
                                  .birth = bears ? birth : NULL,
                                  .parent = work->has_parent ? &work->parent : NULL,
+                                 .template_name = op->template_name,
                                  .actor = op->actor,
                                  .reason = op->reason,
                                  .grace_ms = op->grace_ms,
@@ -374,6 +374,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
+    status = status != KW_OK ? status : kw__check_policy(engine, work);
     return status != KW_OK ? status : check_management(engine, work);
 }
 
@@ -401,8 +402,14 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (op->kind != KW_OP_LAPSE) {
         op->now_ms = kw_engine_now_ms(engine);
     }
+    work->project = kw_project_by_number(kw__catalog(engine), op->project);
+    if (work->project == NULL) {
+        return kw__project_gone(&op->error);
+    }
     enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    status = status != KW_OK ? status : kw__choose_params(engine, work);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
+    status = status != KW_OK ? status : kw__leave_expiry_to_parent(engine, work);
     status = status != KW_OK ? status : kw__refuse_orphans(engine, work);
     status = status != KW_OK ? status : decide(engine, work);
     if (status != KW_OK) {

@@ -44,25 +44,34 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
     return status;
 }
 
-static bool is_of_project(const struct kw_store_row *row, uint16_t project)
+static bool is_of_project(struct kw_engine *engine, const struct kw_store_row *row, uint16_t project)
 {
-    const struct kw_project *wanted = kw_project_by_number(project);
-    return wanted != NULL && kw_bytes_equal(row->project, wanted->name);
+    kw_index_read_begin();
+    const struct kw_project *wanted = kw_project_by_number(kw__catalog(engine), project);
+    bool is = wanted != NULL && kw_bytes_equal(row->project, wanted->name);
+    kw_index_read_end();
+    return is;
 }
+
+struct get {
+    struct kw_engine *engine;
+    struct kw_op *op;
+};
 
 static enum kw_status get_sink(void *context, const struct kw_store_row *row)
 {
-    struct kw_op *op = context;
-    if (row->erased || !is_of_project(row, op->project)) {
+    struct get *get = context;
+    if (row->erased || !is_of_project(get->engine, row, get->op->project)) {
         return KW_E_NOT_FOUND;
     }
-    kw_buffer_add(&op->result, row->record);
-    return kw_buffer_status(&op->result);
+    kw_buffer_add(&get->op->result, row->record);
+    return kw_buffer_status(&get->op->result);
 }
 
 static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
 {
-    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, op);
+    struct get get = {.engine = engine, .op = op};
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
@@ -81,9 +90,10 @@ static enum kw_status find_by_key(struct kw_engine *engine, struct kw_bytes key,
 
 static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
 {
+    struct get get = {.engine = engine, .op = op};
     enum kw_status status = op->digest.size > 0
-                                ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, op)
-                                : find_by_key(engine, op->key, get_sink, op);
+                                ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, &get)
+                                : find_by_key(engine, op->key, get_sink, &get);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
@@ -129,11 +139,11 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
     return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
-static struct kw_store_filter filter_of(const struct kw_op *op)
+static struct kw_store_filter filter_of(const struct kw_op *op, struct kw_bytes project)
 {
     const struct kw_list_query *query = op->query;
     return (struct kw_store_filter){
-        .project = kw_project_by_number(op->project)->name,
+        .project = project,
         .owner = query->owner,
         .org_id = query->org_id,
         .env = query->env,
@@ -181,9 +191,14 @@ static enum kw_status scan(struct kw_engine *engine, struct listing *listing, st
 
 static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
 {
+    uint8_t memory[KW_PROJECT_MAX];
+    struct kw_bytes project;
+    if (!kw__project_name(engine, op->project, memory, &project)) {
+        return kw__project_gone(&op->error);
+    }
     const struct kw_list_query *query = op->query;
     struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op);
+    struct kw_store_filter filter = filter_of(op, project);
     bool ended = false;
     filter.order = query->order;
     filter.after = query->after;
@@ -217,8 +232,13 @@ static enum kw_status load_parents(struct kw_engine *engine, struct kw_bytes enc
 /* A status and a text are in no index: they are looked for in the records, as far as a list looks. */
 static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
 {
+    uint8_t memory[KW_PROJECT_MAX];
+    struct kw_bytes project;
+    if (!kw__project_name(engine, op->project, memory, &project)) {
+        return kw__project_gone(&op->error);
+    }
     struct listing listing = {.op = op, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op);
+    struct kw_store_filter filter = filter_of(op, project);
     enum kw_status status;
     if (op->query->has_status || op->query->text.size > 0) {
         status = scan(engine, &listing, &filter, count_sink, &op->is_exact);

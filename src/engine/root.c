@@ -13,7 +13,7 @@ struct roots {
 
 static enum kw_status check_chosen(const struct kw_secret *chosen, struct kw_error *error_out)
 {
-    const struct kw_project *project = kw_project_by_number(KW_PROJECT_KEYWARD);
+    const struct kw_project *project = kw_project_built_in(KW_PROJECT_KEYWARD);
     struct kw_bytes key = kw_secret_expose(chosen);
     struct kw_bytes prefix = project->environments[0].secret_keys.prefix;
     size_t size_min = prefix.size + KW_KEY_LENGTH_DEFAULT + KW_KEY_CHECKSUM_SIZE;

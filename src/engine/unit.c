@@ -236,10 +236,16 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
     return has_room;
 }
 
+/* An action on a filter takes all works; what keys are decided by changes with a document. */
+static bool stands_alone(const struct kw_op *op)
+{
+    return op->kind == KW_OP_WHERE || kw__op_is_document(op);
+}
+
 struct kw_op *kw__group_cut(struct kw_op *chain)
 {
     size_t count = works_in(chain);
-    while (chain->next != NULL && chain->kind != KW_OP_WHERE && chain->next->kind != KW_OP_WHERE &&
+    while (chain->next != NULL && !stands_alone(chain) && !stands_alone(chain->next) &&
            count + works_in(chain->next) <= KW_GROUP_WORKS_MAX) {
         chain = chain->next;
         count += works_in(chain);

@@ -94,7 +94,7 @@ static bool refuse_form(struct kw_verification *v, enum kw_code code)
 }
 
 /* Refuses what needs no look-up. True when there is a digest to look up. */
-static bool admit(struct kw_verification *v)
+static bool admit(const struct kw_catalog *catalog, struct kw_verification *v)
 {
     v->code = KW_CODE_NONE;
     v->needs_store = false;
@@ -104,7 +104,7 @@ static bool admit(struct kw_verification *v)
     if (v->key.size == 0) {
         return refuse_form(v, KW_CODE_MISSING_KEY);
     }
-    const struct kw_project *project = kw_project_by_number(v->question.project);
+    const struct kw_project *project = kw_project_by_number(catalog, v->question.project);
     if (project == NULL || !kw_key_well_formed(v->key) || !kw_project_has_prefix_of(project, v->key)) {
         return refuse_form(v, KW_CODE_INVALID_FORMAT);
     }
@@ -161,7 +161,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
 
 void kw_engine_verify(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
-    if (!admit(v)) {
+    if (!admit(kw__catalog(engine), v)) {
         return;
     }
     kw_digest_key(engine->digesters[0], v->key, &v->digest);
@@ -175,8 +175,9 @@ static void verify_together(struct kw_engine *engine, struct kw_verification *ve
     struct kw_bytes keys[TOGETHER];
     struct kw_digest digests[TOGETHER];
     size_t admitted_count = 0;
+    const struct kw_catalog *catalog = kw__catalog(engine);
     for (size_t i = 0; i < count; i++) {
-        if (admit(&verifications[i])) {
+        if (admit(catalog, &verifications[i])) {
             keys[admitted_count] = verifications[i].key;
             admitted[admitted_count++] = &verifications[i];
         }

@@ -19,6 +19,7 @@ struct meant {
 
 struct search {
     struct kw_writer *writer;
+    const struct kw_project *project;
     struct kw_op *op;
     struct meant *first, **end;
     size_t count;
@@ -86,8 +87,7 @@ static enum kw_status look_at(void *context, const struct kw_store_row *row)
     if (status != KW_OK || row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > KW_DIGEST_MAX) {
         return status != KW_OK ? status : KW_E_CORRUPT;
     }
-    const struct kw_project *project = kw_project_by_number(search->op->project);
-    if (project == NULL || !kw_bytes_equal(record.project, project->name)) {
+    if (!kw_bytes_equal(record.project, search->project->name)) {
         return KW_E_NOT_FOUND;
     }
     search->op->matched++;
@@ -121,7 +121,7 @@ static enum kw_status search_filter(struct kw_engine *engine, struct search *sea
 {
     const struct kw_where *where = search->op->where;
     struct kw_store_filter filter = {
-        .project = kw_project_by_number(search->op->project)->name,
+        .project = search->project->name,
         .owner = where->owner,
         .org_id = where->org_id,
         .limit = KW_STORE_LIST_MAX,
@@ -219,10 +219,14 @@ enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
     struct kw_op *op = unit->op;
-    struct search search = {.writer = writer, .op = op};
+    struct search search = {
+        .writer = writer, .op = op, .project = kw_project_by_number(kw__catalog(engine), op->project)};
     search.end = &search.first;
     op->matched = op->changed = 0;
     op->now_ms = kw_engine_now_ms(engine);
+    if (search.project == NULL) {
+        return kw__project_gone(&op->error);
+    }
     enum kw_status status = check(op->where, &op->error);
     if (status == KW_OK) {
         status = op->where->id_count > 0 ? search_ids(engine, &search) : search_filter(engine, &search);

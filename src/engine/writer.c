@@ -341,8 +341,15 @@ void *kw__writer_main(void *context)
         struct kw_op *chain = kw__queue_take(&engine->writes, KW_ENGINE_GROUP_MAX, KW_WRITER_TICK_MS, &closed);
         while (chain != NULL) {
             struct kw_op *rest = kw__group_cut(chain);
-            write_group(engine, chain);
+            if (kw__op_is_document(chain)) {
+                kw__document_write(engine, chain);
+            } else {
+                write_group(engine, chain);
+            }
             chain = rest;
+        }
+        if (engine->catalog_doubted) {
+            engine->catalog_doubted = kw__catalog_load(engine, NULL) != KW_OK;
         }
         if (engine->doubts != NULL) {
             resolve_doubts(engine);

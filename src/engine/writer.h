@@ -26,6 +26,9 @@ struct kw_work {
     struct kw_digest parent_digest;
     bool has_parent;
     bool marks_parent; /* `parent` is written too: it has its first child */
+    const struct kw_project *project;
+    const struct kw_key_params *params; /* the operation's, with what a creation gets from elsewhere */
+    bool expiry_is_added;               /* `params` got their expiry from project or policy: nobody asked for it */
     struct kw_change change;
     struct kw_digest digests[2]; /* of the rows that are written: the key, and a successor */
     struct kw_store_put puts[2];
@@ -81,6 +84,13 @@ void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, st
 
 /* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);
+
+/* Chooses work->params (choose.c). This and the next two fail with op->error set. */
+KW_MUST_USE enum kw_status kw__choose_params(struct kw_engine *engine, struct kw_work *work);
+/* A child whose expiry nobody asked for ends with its parent at the latest, as one without expiry does. */
+KW_MUST_USE enum kw_status kw__leave_expiry_to_parent(struct kw_engine *engine, struct kw_work *work);
+/* POLICY_VIOLATION when a change leaves a key that its policy does not allow; INVALID_FIELD for no such policy. */
+KW_MUST_USE enum kw_status kw__check_policy(struct kw_engine *engine, const struct kw_work *work);
 
 /* Room for the works of a group, zeroed; false when there is no memory. Given back by kw__works_give_back. */
 KW_MUST_USE bool kw__works_take(struct kw_writer *writer, size_t count);

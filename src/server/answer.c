@@ -185,3 +185,36 @@ struct kw_op *kw__op_begin(struct kw_request *request, enum kw_op_kind kind, voi
     request->op = op;
     return op;
 }
+
+bool kw__op_failed(struct kw_op *op)
+{
+    if (op->status == KW_OK) {
+        return false;
+    }
+    struct kw_error error = op->error;
+    struct kw_request *request = kw__op_request(op);
+    kw_op_deinit(op);
+    kw__finish_error(request, &error);
+    return true;
+}
+
+static bool parse_if_match(struct kw_bytes header, uint64_t *version_out)
+{
+    *version_out = 0;
+    if (header.size == 0 || kw_bytes_equal(header, KW_BYTES("*"))) {
+        return true;
+    }
+    struct kw_bytes tag = kw_bytes_starts_with(header, KW_BYTES("W/")) ? kw_bytes_skip(header, 2) : header;
+    if (tag.size < 3 || tag.data[0] != '"' || tag.data[tag.size - 1] != '"') {
+        return false;
+    }
+    return kw_bytes_to_u64(kw_bytes_of(tag.data + 1, tag.size - 2), version_out) && *version_out != 0;
+}
+
+enum kw_status kw__if_match(const struct kw_call *call, uint64_t *version_out, struct kw_error *error_out)
+{
+    return parse_if_match(call->headers[KW_HEADER_IF_MATCH], version_out)
+               ? KW_OK
+               : kw_refuse(error_out, KW_CODE_INVALID_FIELD, "If-Match",
+                           "must be one version as ETag gives it, such as \"3\" with its quotes");
+}

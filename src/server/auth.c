@@ -71,19 +71,42 @@ static enum kw_status refuse_project(struct kw_error *error)
                      "There is no project of the name in the Keyward-Project header.");
 }
 
+static void set_project(struct kw_request *request, const struct kw_project *project)
+{
+    request->project = NULL;
+    if (project != NULL) {
+        struct kw_request_project *kept = &request->project_memory;
+        kept->number = project->number;
+        kept->name = kw_bytes_of(kept->memory, project->name.size);
+        memcpy(kept->memory, project->name.data, project->name.size);
+        request->project = kept;
+    }
+}
+
+bool kw__has_environment(const struct kw_request *request, struct kw_bytes env)
+{
+    const struct kw_engine *engine = request->api->options.engine;
+    kw_engine_read_begin();
+    const struct kw_project *project = kw_project_by_number(kw_engine_catalog(engine), request->project->number);
+    bool has = project != NULL && kw_project_environment(project, env) != NULL;
+    kw_engine_read_end();
+    return has;
+}
+
 /* The project that the header names; else the one that the key is for; else, with the root key, `default`. */
 static const struct kw_project *project_of(const struct kw_request *request, const struct kw_entry *entry)
 {
+    const struct kw_catalog *catalog = kw_engine_catalog(request->api->options.engine);
     struct kw_bytes name = request->call->headers[KW_HEADER_KEYWARD_PROJECT];
     if (name.size > 0) {
-        return kw_project_by_name(name);
+        return kw_project_by_name(catalog, name);
     }
     if (entry == NULL || entry->scope_count > 0) {
-        return kw_project_by_number(KW_PROJECT_DEFAULT);
+        return kw_project_by_number(catalog, KW_PROJECT_DEFAULT);
     }
     struct kw_record record = {
         .resources = {{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count}};
-    return kw_management_project(&record);
+    return kw_management_project(&record, catalog);
 }
 
 /* Whether the key holds the route's scope: in the project, or everywhere where there is no such project. */
@@ -130,7 +153,8 @@ static enum kw_status note_actor(struct kw_request *request, const struct kw_ent
 static enum kw_status admit(struct kw_request *request, const struct kw_verification *verification,
                             struct kw_error *error)
 {
-    request->project = project_of(request, verification->entry);
+    set_project(request, project_of(request, verification->entry));
+    request->is_root = verification->entry->scope_count > 0;
     if (!holds_scope(request, verification)) {
         return refuse_scope(request, error);
     }
@@ -190,7 +214,7 @@ static void loaded(struct kw_op *op)
 
 static void load(struct kw_request *request, struct kw_bytes token)
 {
-    request->project = kw_project_by_number(KW_PROJECT_KEYWARD);
+    set_project(request, kw_project_built_in(KW_PROJECT_KEYWARD));
     struct kw_op *op = kw__op_begin(request, KW_OP_LOAD, loaded);
     if (op != NULL) {
         op->key = token;
@@ -201,7 +225,10 @@ static void load(struct kw_request *request, struct kw_bytes token)
 static void admit_operator(struct kw_request *request)
 {
     request->actor = KW_BYTES("operator");
-    request->project = project_of(request, NULL);
+    request->is_root = true;
+    kw_engine_read_begin();
+    set_project(request, project_of(request, NULL));
+    kw_engine_read_end();
     if (request->project == NULL) {
         struct kw_error error;
         (void)refuse_project(&error);

@@ -5,7 +5,7 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
-#include <keyward/record.h>
+#include <keyward/document.h>
 
 #define KW_BATCH_MAX 1000                               /* items of one request */
 #define KW_VERSION_STATED_MAX INT64_C(9007199254740991) /* a whole number that every JSON reader keeps */
@@ -13,8 +13,9 @@
 /* Of creations, updates and rotations. */
 struct kw_key_body {
     struct kw_key_params params;
-    int64_t grace_ms; /* rotations */
-    bool ends_grace;  /* rotations */
+    int64_t grace_ms;                      /* rotations */
+    bool ends_grace;                       /* rotations */
+    struct kw_bytes template_name, preset; /* creations */
     /* Items of batches; of updates and revocations. */
     struct kw_bytes id;
     int64_t if_version; /* 0: any */
@@ -33,6 +34,16 @@ struct kw_where_body {
     size_t id_count;
     struct kw_bytes owner, org_id, tag;
     struct kw_bytes reason;
+};
+
+/* Of projects, policies and templates: the core reads it (core/document.h). */
+struct kw_document_body {
+    struct kw_bytes json; /* first: see struct kw_schema */
+};
+
+struct kw_document_list_params {
+    struct kw_bytes cursor;
+    int64_t limit;
 };
 
 /* Of revocations and disablings. */

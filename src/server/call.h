@@ -43,6 +43,7 @@ struct kw_call {
     struct kw_bytes path;  /* as sent, up to '?'; begins with '/'; visible ASCII */
     struct kw_bytes query; /* what follows '?' */
     struct kw_bytes headers[KW_HEADER_COUNT];
+    struct kw_bytes head; /* all of it as sent, request line and headers; empty where there was none */
     struct kw_bytes body;
     struct kw_bytes peer;                  /* the address at the other end as text; empty for the command line */
     const struct kw_address *peer_address; /* the same; NULL for the command line */

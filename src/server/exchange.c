@@ -139,6 +139,7 @@ static void prepare_call(struct kw__exchange *exchange)
     call->path = message->path;
     call->query = message->query;
     memcpy(call->headers, message->fields, sizeof call->headers);
+    call->head = kw_bytes_of(message->head, message->head_size);
     call->body = message->body;
     /* A copy: the connection may go while the engine is at work. */
     memcpy(exchange->peer, connection->peer, connection->peer_size);

@@ -19,15 +19,24 @@ struct kw_api {
     struct kw_counters *counters;
 };
 
+/* A project beyond the read section in which it was found. */
+struct kw_request_project {
+    uint16_t number;
+    struct kw_bytes name;
+    uint8_t memory[KW_PROJECT_MAX];
+};
+
 struct kw_request {
     struct kw_api *api;
     struct kw_call *call;
     const struct kw_route *route;
-    struct kw_bytes parameter;        /* what stands for {id} or {profile} */
-    const struct kw_project *project; /* that the request is about */
-    struct kw_bytes actor;            /* where the route changes something: "key:key_…", "operator" */
-    struct kw_bytes authority;        /* where it changes something in `keyward`: the management key's encoded record */
-    void *body;                       /* as route->body says; zeroed where none was sent */
+    struct kw_bytes parameter;                /* what stands for {id}, {name} or {profile} */
+    const struct kw_request_project *project; /* that the request is about */
+    struct kw_request_project project_memory;
+    bool is_root;              /* the root key, or the operator */
+    struct kw_bytes actor;     /* where the route changes something: "key:key_…", "operator" */
+    struct kw_bytes authority; /* where it changes something in `keyward`: the management key's encoded record */
+    void *body;                /* as route->body says; zeroed where none was sent */
     void *query;
     int64_t now_ms;
     struct kw_address client; /* kw__client_address's own */
@@ -76,6 +85,8 @@ void kw__write_refusal(struct kw_json_writer *writer, enum kw_code code, const s
 
 /* Prepares request->op; NULL when there is no memory (then the call is finished). */
 struct kw_op *kw__op_begin(struct kw_request *request, enum kw_op_kind kind, void (*done)(struct kw_op *op));
+/* Ends the call where the operation failed, and gives the operation back; true when it did. */
+KW_MUST_USE bool kw__op_failed(struct kw_op *op);
 /* The request that an operation belongs to. */
 static inline struct kw_request *kw__op_request(const struct kw_op *op)
 {
@@ -108,6 +119,12 @@ const struct kw_address *kw__client_address(struct kw_request *request);
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
 
+/* Whether the request's project has an environment of that name. */
+KW_MUST_USE bool kw__has_environment(const struct kw_request *request, struct kw_bytes env);
+
+/* The version of If-Match: "3", or W/"3"; 0 for none and for "*". INVALID_FIELD. */
+KW_MUST_USE enum kw_status kw__if_match(const struct kw_call *call, uint64_t *version_out, struct kw_error *error_out);
+
 /* --- handlers, named by x-handler in api/keyward.yaml --- */
 
 void kw__keys_create(struct kw_request *request);
@@ -129,6 +146,21 @@ void kw__keys_disable_where(struct kw_request *request);
 void kw__keys_enable_where(struct kw_request *request);
 void kw__keys_verify(struct kw_request *request);
 void kw__keys_verify_many(struct kw_request *request);
+void kw__projects_list(struct kw_request *request);
+void kw__projects_create(struct kw_request *request);
+void kw__projects_get(struct kw_request *request);
+void kw__projects_update(struct kw_request *request);
+void kw__projects_delete(struct kw_request *request);
+void kw__policies_list(struct kw_request *request);
+void kw__policies_create(struct kw_request *request);
+void kw__policies_get(struct kw_request *request);
+void kw__policies_update(struct kw_request *request);
+void kw__policies_delete(struct kw_request *request);
+void kw__templates_list(struct kw_request *request);
+void kw__templates_create(struct kw_request *request);
+void kw__templates_get(struct kw_request *request);
+void kw__templates_update(struct kw_request *request);
+void kw__templates_delete(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -4,6 +4,7 @@
 #include "core/id.h"
 #include "core/record.h"
 #include "core/transition.h"
+#include "server/key_place.h"
 
 #define SCOPES_TEXT_MAX 4096 /* what proxies take for one header; further scopes are left out */
 
@@ -26,26 +27,6 @@ static const char *const identity_names[IDENTITY_COUNT] = {
     [IDENTITY_OWNER] = "Keyward-Owner", [IDENTITY_ORG] = "Keyward-Org",       [IDENTITY_ENV] = "Keyward-Env",
     [IDENTITY_NAME] = "Keyward-Name",   [IDENTITY_SCOPES] = "Keyward-Scopes",
 };
-
-/* A profile: settings of the server, so that nothing a client sends can weaken what is asked. */
-struct profile {
-    struct kw_bytes name;
-    struct kw_question question;
-};
-
-static const struct profile profiles[] = {
-    {.name = {(const uint8_t *)"default", 7}, .question = {.project = KW_PROJECT_DEFAULT}},
-};
-
-static const struct profile *find_profile(struct kw_bytes name)
-{
-    for (size_t i = 0; i < KW_COUNT_OF(profiles); i++) {
-        if (kw_bytes_equal(profiles[i].name, name)) {
-            return &profiles[i];
-        }
-    }
-    return NULL;
-}
 
 static void set_identity(struct kw_call *call, enum identity identity, struct kw_bytes value)
 {
@@ -144,16 +125,26 @@ static void decided(struct kw_inquiry *inquiry)
     show_identity(call, &record);
 }
 
-/* The customer's own key. False when two different ones were sent. */
-static bool find_key(const struct kw_call *call, struct kw_bytes *key_out)
+/*
+ * A profile has the name of its project, and asks for nothing but a valid key of it. What it says is the server's, so
+ * that nothing a client sends can weaken what is asked.
+ */
+static enum kw_status ask(const struct kw_request *request, struct kw_verification *verification,
+                          struct kw_error *error)
 {
-    struct kw_bytes own = call->headers[KW_HEADER_X_API_KEY];
-    bool is_bearer = kw__bearer_token(call->headers[KW_HEADER_AUTHORIZATION], key_out);
-    if (!is_bearer || key_out->size == 0) {
-        *key_out = own; /* another scheme is meant for somebody else */
-        return true;
+    const struct kw_catalog *catalog = kw_engine_catalog(request->api->options.engine);
+    const struct kw_project *project = kw_project_by_name(catalog, request->parameter);
+    if (project == NULL || project->number == KW_PROJECT_KEYWARD) {
+        return kw_refuse(error, KW_CODE_PROFILE_NOT_FOUND, NULL, "%s",
+                         kw_code_info(KW_CODE_PROFILE_NOT_FOUND)->meaning);
     }
-    return own.size == 0 || kw_constant_time_equal(own, *key_out);
+    if (!kw__key_of_call(request->call, project, &verification->key)) {
+        return kw_refuse(error, KW_CODE_INVALID_REQUEST, NULL,
+                         "The places where a key may stand hold different keys: send one of them, or the same key in "
+                         "all of them.");
+    }
+    verification->question = (struct kw_question){.project = project->number};
+    return KW_OK;
 }
 
 void kw__authorize(struct kw_request *request)
@@ -161,25 +152,20 @@ void kw__authorize(struct kw_request *request)
     struct kw_call *call = request->call;
     clear_identity(call);
     request->on_problem = show_code;
-    const struct profile *profile = find_profile(request->parameter);
-    if (profile == NULL) {
-        kw__finish_code(request, KW_CODE_PROFILE_NOT_FOUND, kw_code_info(KW_CODE_PROFILE_NOT_FOUND)->meaning);
-        return;
-    }
-    struct kw_bytes key;
-    if (!find_key(call, &key)) {
-        kw__finish_code(request, KW_CODE_INVALID_REQUEST,
-                        "Authorization and X-API-Key hold different keys: send one of them, or the same key in both.");
-        return;
-    }
     struct kw_inquiry *inquiry = kw_arena_take(&call->arena, sizeof *inquiry);
     struct kw_verification *verification = kw_arena_take(&call->arena, sizeof *verification);
     if (inquiry == NULL || verification == NULL) {
         kw__finish_no_memory(request);
         return;
     }
-    verification->key = key;
-    verification->question = profile->question;
+    struct kw_error error;
+    kw_engine_read_begin();
+    enum kw_status status = ask(request, verification, &error);
+    kw_engine_read_end();
+    if (status != KW_OK) {
+        kw__finish_error(request, &error);
+        return;
+    }
     verification->question.address = kw__client_address(request);
     *inquiry = (struct kw_inquiry){.request = request, .verifications = verification, .count = 1, .decided = decided};
     kw__inquire(inquiry);

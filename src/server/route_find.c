@@ -116,7 +116,7 @@ static enum kw_status check_params(const struct kw_request *request, const struc
     if (query->has_status && !kw_key_status_of_name(params->status, &query->status)) {
         return kw_refuse(error, KW_CODE_INVALID_FIELD, "status", "is not a status");
     }
-    if (params->env.size > 0 && kw_project_environment(request->project, params->env) == NULL) {
+    if (params->env.size > 0 && !kw__has_environment(request, params->env)) {
         return kw_refuse(error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
     if (params->last_four.size > 0 && params->last_four.size != KW_STORE_LAST_FOUR_SIZE) {

@@ -7,18 +7,6 @@
 
 /* --- answers --- */
 
-bool kw__op_failed(struct kw_op *op)
-{
-    if (op->status == KW_OK) {
-        return false;
-    }
-    struct kw_error error = op->error;
-    struct kw_request *request = kw__op_request(op);
-    kw_op_deinit(op);
-    kw__finish_error(request, &error);
-    return true;
-}
-
 enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms)
 {
     struct kw_record record;
@@ -144,20 +132,6 @@ static void answer_nothing(struct kw_op *op)
 
 /* --- requests --- */
 
-/* The version of If-Match: "3", or W/"3"; 0 for none and for "*". */
-static bool parse_if_match(struct kw_bytes header, uint64_t *version_out)
-{
-    *version_out = 0;
-    if (header.size == 0 || kw_bytes_equal(header, KW_BYTES("*"))) {
-        return true;
-    }
-    struct kw_bytes tag = kw_bytes_starts_with(header, KW_BYTES("W/")) ? kw_bytes_skip(header, 2) : header;
-    if (tag.size < 3 || tag.data[0] != '"' || tag.data[tag.size - 1] != '"') {
-        return false;
-    }
-    return kw_bytes_to_u64(kw_bytes_of(tag.data + 1, tag.size - 2), version_out) && *version_out != 0;
-}
-
 /* An operation on the key that the path names; NULL when the call was answered instead. */
 static struct kw_op *begin_on_key(struct kw_request *request, enum kw_op_kind kind, void (*done)(struct kw_op *op))
 {
@@ -167,10 +141,8 @@ static struct kw_op *begin_on_key(struct kw_request *request, enum kw_op_kind ki
         kw__finish_code(request, KW_CODE_KEY_NOT_FOUND, "There is no such key in this project.");
         return NULL;
     }
-    if (!parse_if_match(request->call->headers[KW_HEADER_IF_MATCH], &version)) {
-        struct kw_error error;
-        (void)kw_refuse(&error, KW_CODE_INVALID_FIELD, "If-Match",
-                        "must be one version as ETag gives it, such as \"3\" with its quotes");
+    struct kw_error error;
+    if (kw__if_match(request->call, &version, &error) != KW_OK) {
         kw__finish_error(request, &error);
         return NULL;
     }
@@ -234,6 +206,8 @@ void kw__keys_create(struct kw_request *request)
     struct kw_op *op = kw__op_begin(request, KW_OP_CREATE, answer_new_key);
     if (op != NULL) {
         op->params = &body->params;
+        op->template_name = body->template_name;
+        op->preset = body->preset;
         submit_once(request, op);
     }
 }

@@ -101,6 +101,8 @@ static void fill_part(struct kw_request *request, const struct kw_key_body *item
     part->actor = request->actor;
     part->authority = request->authority;
     part->params = kind == KW_OP_REVOKE ? NULL : &item->params;
+    part->template_name = item->template_name;
+    part->preset = item->preset;
     part->reason = item->reason;
     part->if_version = (uint64_t)item->if_version;
     /* What is no id is that of no key, and is answered like it. */

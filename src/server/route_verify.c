@@ -101,7 +101,7 @@ static enum kw_status add_rest(const struct kw_request *request, const struct kw
 static enum kw_status make_question(const struct kw_request *request, const struct kw_verify_body *body,
                                     struct kw_verification *verification, struct kw_error *error)
 {
-    if (body->env.size > 0 && kw_project_environment(request->project, body->env) == NULL) {
+    if (body->env.size > 0 && !kw__has_environment(request, body->env)) {
         return kw_refuse(error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
     verification->key = body->key;

@@ -5,8 +5,8 @@
 #ifndef KW_SERVER_ROUTER_H
 #define KW_SERVER_ROUTER_H
 
+#include "core/schema.h"
 #include "server/call.h"
-#include "server/schema.h"
 
 struct kw_request; /* request.h */
 

@@ -91,6 +91,13 @@ static enum kw_status setting(struct kw_store *store, struct kw_bytes name, void
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->setting(inner, name, value, size, size_out);
 }
 
+static enum kw_status settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                    void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->settings_list(inner, prefix, sink, context);
+}
+
 static enum kw_status audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                   kw_store_audit_sink *sink, void *context)
 {
@@ -169,6 +176,7 @@ static const struct kw_store_ops fault_ops = {
     .count_found = count_found,
     .commit = commit,
     .setting = setting,
+    .settings_list = settings_list,
     .audit_query = audit_query,
     .audit_prune = audit_prune,
     .events_claim = events_claim,

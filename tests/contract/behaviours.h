@@ -38,6 +38,7 @@
     X(sizes_beyond_the_caps_are_refused) \
     X(rows_that_could_not_be_found_are_refused) \
     X(settings_are_kept_and_removed) \
+    X(settings_are_listed_by_what_they_begin_with) \
     /* filters.c */ \
     X(every_filter_agrees_with_a_plain_search) \
     X(a_filter_that_cannot_be_is_refused) \

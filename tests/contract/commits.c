@@ -311,7 +311,7 @@ void sizes_beyond_the_caps_are_refused(struct contract *c)
     struct kw_store_event event = contract_event(c, 1, 1);
     event.type = name;
     check_batch_refused(c, (struct kw_store_batch){.events = &event, .event_count = 1}, KW_E_LIMIT);
-    struct kw_store_setting setting = {name, KW_BYTES("x")};
+    struct kw_store_setting setting = {kw_bytes_of(bytes, KW_STORE_SETTING_NAME_MAX + 1), KW_BYTES("x")};
     check_batch_refused(c, (struct kw_store_batch){.settings = &setting, .setting_count = 1}, KW_E_LIMIT);
     setting = (struct kw_store_setting){KW_BYTES("x"), {bytes, KW_STORE_SETTING_MAX + 1}};
     check_batch_refused(c, (struct kw_store_batch){.settings = &setting, .setting_count = 1}, KW_E_LIMIT);
@@ -387,4 +387,50 @@ void settings_are_kept_and_removed(struct contract *c)
     REQUIRE_OK(c->t, c->store->ops->setting(c->store, KW_BYTES("pepper"), part, sizeof part, &size));
     CHECK_I64(c->t, size, 3);
     CHECK_BYTES(c->t, kw_bytes_of(part, sizeof part), KW_BYTES("tw"));
+}
+
+static void check_listed(struct contract *c, const char *prefix, const char *expected)
+{
+    struct contract_settings found = contract_settings(c);
+    struct kw_bytes names = {NULL, 0};
+    CHECK_STATUS(c->t, c->store->ops->settings_list(c->store, kw_bytes_of_text(prefix), contract_keep_setting, &found),
+                 KW_OK);
+    for (size_t i = 0; i < found.count; i++) {
+        names = contract_format(c, "%.*s%.*s=%.*s ", (int)names.size, (const char *)names.data,
+                                (int)found.items[i].name.size, (const char *)found.items[i].name.data,
+                                (int)found.items[i].value.size, (const char *)found.items[i].value.data);
+    }
+    CHECK_BYTES(c->t, names, kw_bytes_of_text(expected));
+}
+
+void settings_are_listed_by_what_they_begin_with(struct contract *c)
+{
+    struct kw_store_setting settings[] = {
+        {KW_BYTES("policy/a/two"), KW_BYTES("2")},    {KW_BYTES("policy/a/one"), KW_BYTES("1")},
+        {KW_BYTES("policy/ab/one"), KW_BYTES("3")},   {KW_BYTES("policy/"), KW_BYTES("0")},
+        {KW_BYTES("policy0"), KW_BYTES("4")},         {KW_BYTES("polic"), KW_BYTES("5")},
+        {KW_BYTES("policy/\xc3\xa9"), KW_BYTES("6")},
+    };
+    struct kw_store_setting removed = {KW_BYTES("policy/a/two"), {NULL, 0}};
+    struct kw_store_batch batch = {.settings = settings, .setting_count = KW_COUNT_OF(settings)};
+    check_listed(c, "policy/", "");
+    REQUIRE_OK(c->t, contract_commit(c, &batch));
+    check_listed(c, "policy/a/", "policy/a/one=1 policy/a/two=2 ");
+    batch = (struct kw_store_batch){.settings = &removed, .setting_count = 1};
+    REQUIRE_OK(c->t, contract_commit(c, &batch));
+    REQUIRE(c->t, contract_reopen(c));
+    check_listed(c, "policy/", "policy/=0 policy/a/one=1 policy/ab/one=3 policy/\xc3\xa9=6 ");
+    check_listed(c, "policy/b", "");
+    check_listed(c, "q", "");
+
+    struct contract_settings stopped = contract_settings(c);
+    stopped.stop_after = 2;
+    stopped.answer = KW_E_LIMIT;
+    CHECK_STATUS(c->t,
+                 c->store->ops->settings_list(c->store, (struct kw_bytes){NULL, 0}, contract_keep_setting, &stopped),
+                 KW_E_LIMIT);
+    CHECK_I64(c->t, stopped.count, 2);
+    static const uint8_t long_name[KW_STORE_SETTING_NAME_MAX + 1] = {'x'};
+    struct kw_bytes too_long = kw_bytes_of(long_name, sizeof long_name);
+    CHECK_STATUS(c->t, c->store->ops->settings_list(c->store, too_long, contract_keep_setting, &stopped), KW_E_LIMIT);
 }

@@ -161,6 +161,11 @@ struct contract_usages contract_usages(struct contract *c)
     return (struct contract_usages){.c = c};
 }
 
+struct contract_settings contract_settings(struct contract *c)
+{
+    return (struct contract_settings){.c = c};
+}
+
 /* Room for one more item: `items` as it is, or a copy twice as long. NULL: no memory. */
 static void *grown(struct contract *c, void *items, size_t count, size_t *capacity, size_t size)
 {
@@ -240,6 +245,16 @@ enum kw_status contract_keep_usage(void *context, const struct kw_store_usage *u
     struct kw_store_usage *copy = &kept->items[kept->count++];
     *copy = *usage;
     copy->metric = contract_copy(kept->c, usage->metric);
+    return STOP_OR_GO_ON(kept);
+}
+
+enum kw_status contract_keep_setting(void *context, const struct kw_store_setting *setting)
+{
+    struct contract_settings *kept = context;
+    MAKE_ROOM(kept);
+    struct kw_store_setting *copy = &kept->items[kept->count++];
+    copy->name = contract_copy(kept->c, setting->name);
+    copy->value = contract_copy(kept->c, setting->value);
     return STOP_OR_GO_ON(kept);
 }
 

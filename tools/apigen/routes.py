@@ -40,7 +40,7 @@ class Routes:
         query = f"&schema_{self.tables.query(operation, where)}" if scope else "NULL"
         if not re.fullmatch(r"kw__\w+", operation.get("x-handler", "")):
             refuse(where, "needs x-handler")
-        changes = "true" if scope and scope not in ("keys:read", "keys:verify") else "false"
+        changes = "true" if scope and not scope.endswith((":read", ":verify")) else "false"
         self.names.append(name)
         return (f'    {{.name = "{name}", .scope = {quoted(scope) if scope else "NULL"}, .changes = {changes}, '
                 f".body_required = {required}, .number = {len(self.names) - 1}, .method = KW_{method.upper()}, "

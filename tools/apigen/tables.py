@@ -1,4 +1,4 @@
-"""The C tables that requests are bound by: one struct kw_schema a body or query (src/server/schema.h)."""
+"""The C tables that requests are bound by: one struct kw_schema a body or query (src/core/schema.h)."""
 
 import json
 import re
@@ -209,8 +209,29 @@ class Tables:
         if node.get("type") != "object" or node.get("additionalProperties") is not False or "x-struct" not in node:
             refuse(where, f"is bound to {name}, which must be an object with x-struct and no additionalProperties")
         self.done[name] = True
+        if node.get("x-document"):
+            self.document(name, node)
+            return name
         self.table(name, node["x-struct"], node, list(node.get("properties", {}).items()), name)
         return name
+
+    def caps(self, node, where):
+        """Sees to all limits of a schema that somebody else enforces."""
+        for word in ("maxLength", "maxItems", "maxProperties", "maximum"):
+            if word in node:
+                self.cap(node, node[word], where)
+        inner = list(node.get("properties", {}).items()) + [
+            (word, node[word]) for word in ("items", "propertyNames", "additionalProperties")
+            if isinstance(node.get(word), dict)]
+        inner += [(str(at), use) for at, use in enumerate(node.get("anyOf", []))]
+        for name, use in inner:
+            self.caps(self.description.follow(use, where), f"{where}.{name}")
+
+    def document(self, name, node):
+        """A body that the core reads whole (x-document)."""
+        self.caps(node, name)
+        self.lines.append(f'static const struct kw_schema schema_{name} = {{.name = "{name}", .size = sizeof(struct '
+                          f'{node["x-struct"]}), .given_offset = SIZE_MAX, .takes_all = true}};')
 
     def query(self, operation, where):
         """The table of an operation's query."""

@@ -208,3 +208,27 @@ enum kw_status kw__memory_setting(struct kw_store *store, struct kw_bytes name, 
     pthread_rwlock_unlock(&memory->lock);
     return node == NULL ? KW_E_NOT_FOUND : KW_OK;
 }
+
+enum kw_status kw__memory_settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                        void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_setting probe = {.setting.name = prefix};
+    if (prefix.size > KW_STORE_SETTING_NAME_MAX) {
+        return KW_E_LIMIT;
+    }
+    enum kw_status status = KW_OK;
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct kw__tree_node *node = kw__tree_find(&memory->settings, &probe.by_name);
+    node = node != NULL ? node : kw__tree_after(&memory->settings, &probe.by_name);
+    while (status == KW_OK && node != NULL) {
+        const struct kw_store_setting *setting = &KW__TREE_OWNER(node, struct kw__memory_setting, by_name)->setting;
+        if (!kw_bytes_starts_with(setting->name, prefix)) {
+            break;
+        }
+        status = sink(context, setting);
+        node = kw__tree_after(&memory->settings, node);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}

@@ -13,6 +13,7 @@ static const struct kw_store_ops memory_ops = {
     .count_found = kw__memory_count_found,
     .commit = kw__memory_commit,
     .setting = kw__memory_setting,
+    .settings_list = kw__memory_settings_list,
     .audit_query = kw__memory_audit_query,
     .audit_prune = kw__memory_audit_prune,
     .events_claim = kw__memory_events_claim,

@@ -161,3 +161,28 @@ enum kw_status kw__sqlite_setting(struct kw_store *store, struct kw_bytes name, 
     kw__reader_give(sqlite, reader);
     return status == KW_OK && !is_there ? KW_E_NOT_FOUND : status;
 }
+
+enum kw_status kw__sqlite_settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                        void *context)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    if (prefix.size > KW_STORE_SETTING_NAME_MAX) {
+        return KW_E_LIMIT;
+    }
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_SETTING_LIST);
+    bool is_there = false;
+    kw__query_text(&query, prefix);
+    enum kw_status status = kw__query_next(&query, &is_there);
+    while (status == KW_OK && is_there) {
+        struct kw_store_setting setting = {kw__column_bytes(&query, 0), kw__column_bytes(&query, 1)};
+        if (!kw_bytes_starts_with(setting.name, prefix)) {
+            break; /* what begins with the prefix stands together */
+        }
+        status = sink(context, &setting);
+        status = status != KW_OK ? status : kw__query_next(&query, &is_there);
+    }
+    kw__query_close(&query);
+    kw__reader_give(sqlite, reader);
+    return status;
+}

@@ -26,6 +26,7 @@ static const struct kw_store_ops sqlite_ops = {
     .count_found = kw__sqlite_count_found,
     .commit = kw__sqlite_commit,
     .setting = kw__sqlite_setting,
+    .settings_list = kw__sqlite_settings_list,
     .audit_query = kw__sqlite_audit_query,
     .audit_prune = kw__sqlite_audit_prune,
     .events_claim = kw__sqlite_events_claim,

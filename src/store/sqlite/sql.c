@@ -100,6 +100,7 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
                           "live + excluded.live",
 
     [KW__SQL_SETTING_READ] = "SELECT value FROM setting WHERE name = ?1",
+    [KW__SQL_SETTING_LIST] = "SELECT name, value FROM setting WHERE name >= ?1 ORDER BY name",
     [KW__SQL_SETTING_WRITE] = "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET "
                               "value = excluded.value",
     [KW__SQL_SETTING_DELETE] = "DELETE FROM setting WHERE name = ?1",

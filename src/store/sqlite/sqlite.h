@@ -125,6 +125,8 @@ enum kw_status kw__sqlite_count_found(struct kw_store *store, const struct kw_st
 enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count);
 enum kw_status kw__sqlite_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
                                   size_t *size_out);
+enum kw_status kw__sqlite_settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
+                                        void *context);
 enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                       kw_store_audit_sink *sink, void *context);
 enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);

@@ -224,7 +224,7 @@ static void the_root_key_is_made_once_and_replaced_when_told(struct test *t)
         random[i] = (uint8_t)test_random(t);
     }
     struct kw_secret chosen KW_WIPED = {0};
-    const struct kw_project *project = kw_project_by_number(KW_PROJECT_KEYWARD);
+    const struct kw_project *project = kw_project_built_in(KW_PROJECT_KEYWARD);
     REQUIRE_OK(t, kw_key_generate(&project->environments[0].secret_keys, kw_bytes_of(random, sizeof random), &chosen));
     REQUIRE_OK(t, kw_engine_root_key(fixture.engine, &chosen, &again, &error));
     CHECK_I64(t, again.size, 0);

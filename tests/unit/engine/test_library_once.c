@@ -41,6 +41,14 @@ static void a_creation_that_comes_again_makes_no_key(struct test *t)
     check_replay(t, &library, &request, false, &made);
     CHECK_REFUSED(t, kw_create(library.keyward, &changed, &other, &error), error, KW_E_INVALID,
                   "IDEMPOTENCY_KEY_REUSED", "");
+    changed = request;
+    changed.preset = KW_BYTES("readOnly");
+    CHECK_REFUSED(t, kw_create(library.keyward, &changed, &other, &error), error, KW_E_INVALID,
+                  "IDEMPOTENCY_KEY_REUSED", "");
+    changed = request;
+    changed.template_name = KW_BYTES("ci");
+    CHECK_REFUSED(t, kw_create(library.keyward, &changed, &other, &error), error, KW_E_INVALID,
+                  "IDEMPOTENCY_KEY_REUSED", "");
     request.actor = KW_BYTES("somebody else");
     REQUIRE_OK(t, kw_create(library.keyward, &request, &other, &error));
     CHECK(t, !other.is_replay);

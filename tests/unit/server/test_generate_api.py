@@ -23,6 +23,8 @@ BROKEN = [
     ("$ref: '#/components/schemas/Metadata'", "$ref: '#/components/schemas/Mehtadata'", 'Mehtadata'),
     ('      required: [key]\n', '      required: [quay]\n', 'quay'),
     ('x-at-most-one: [[ownerId, owner],', 'x-at-most-one: [[ownerId, ownr],', 'ownr'),
+    ('x-at-most-one: [[ownerId, owner],', 'x-at-most-one: [[ownerId, ownr],', 'ownr'),
+    ('      maxItems: 16\n      x-cap: KW_ENVIRONMENT_COUNT_MAX', '      maxItems: 16', 'x-cap'),
     ('          type: boolean\n', '          type: number\n', 'kind'),
     ("anyOf: [{$ref: '#/components/schemas/Name'}, {type: 'null'}]",
      "anyOf: [{$ref: '#/components/schemas/Name'}, {type: boolean}]", 'anyOf'),

@@ -1,8 +1,8 @@
 /* Requests bound by the tables that are made of api/keyward.yaml. */
 #include "base/error.h"
+#include "core/schema.h"
 #include "server/bodies.h"
 #include "server/router.h"
-#include "server/schema.h"
 #include "support/test.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
 #define KW_SERVER_SCHEMA_PARTS_H
 
 #include "base/bytes.h"
+#include "core/schema.h"
 #include "core/transition.h"
-#include "server/schema.h"
 
 /* Why the arena had no room for `size` bytes: BODY_TOO_LARGE or TOO_BUSY. */
 KW_MUST_USE enum kw_status kw__schema_no_room(const struct kw_arena *arena, size_t size, struct kw_error *error_out);
@@ -23,6 +23,12 @@ KW_MUST_USE enum kw_status kw__schema_refuse_name(enum kw_code code, struct kw_b
 
 /* Puts `parent` before the field of an error that is about a field. Returns `status`. */
 KW_MUST_USE enum kw_status kw__schema_under(enum kw_status status, const char *parent, struct kw_error *error_out);
+
+/* "[3]", with a NUL. */
+void kw__schema_index(size_t index, char text_out[32]);
+
+/* Copies JSON, which is well-formed, without the white space between its tokens; gives the size. */
+size_t kw__schema_compact(struct kw_bytes json, uint8_t *out);
 
 /* What integers are when they are not given. */
 void kw__schema_prefill(const struct kw_schema *schema, void *out);

@@ -1,12 +1,10 @@
-#include "server/schema_parts.h"
+#include "core/schema_parts.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/time.h"
 #include "core/key.h"
 #include "core/scope.h"
-
-#include <stdio.h>
 
 #define ITEMS_ROOM_FIRST 4
 
@@ -41,7 +39,7 @@ static enum kw_status under_index(struct binder *binder, enum kw_status status, 
         return KW_OK;
     }
     char parent[32];
-    snprintf(parent, sizeof parent, "[%zu]", index);
+    kw__schema_index(index, parent);
     return kw__schema_under(status, parent, binder->error);
 }
 
@@ -170,8 +168,7 @@ static bool is_space(uint8_t byte)
     return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
 }
 
-/* Copies JSON (already read, so well-formed) without the white space between its tokens. */
-static size_t compact(struct kw_bytes json, uint8_t *out)
+size_t kw__schema_compact(struct kw_bytes json, uint8_t *out)
 {
     size_t size = 0;
     bool in_string = false;
@@ -193,7 +190,7 @@ static size_t compact(struct kw_bytes json, uint8_t *out)
 static enum kw_status bind_json(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
                                 uint8_t *out)
 {
-    if (token->type != KW_JSON_OBJECT_BEGIN) {
+    if (field->kind == KW_FIELD_JSON && token->type != KW_JSON_OBJECT_BEGIN) {
         return refuse(binder, "must be an object");
     }
     struct kw_bytes raw;
@@ -205,7 +202,7 @@ static enum kw_status bind_json(struct binder *binder, const struct kw_field *fi
     if (text == NULL) {
         return kw__schema_no_room(binder->arena, raw.size, binder->error);
     }
-    struct kw_bytes json = kw_bytes_of(text, compact(raw, text));
+    struct kw_bytes json = kw_bytes_of(text, kw__schema_compact(raw, text));
     if (field->size_max != 0 && json.size > field->size_max) {
         return kw_refuse(binder->error, KW_CODE_INVALID_FIELD, NULL, "is too long: at most %u bytes of JSON",
                          field->size_max);
@@ -220,7 +217,8 @@ static enum kw_status under_resource(struct binder *binder, enum kw_status statu
     char parent[KW_ERROR_FIELD_MAX] = "*";
     struct kw_bytes type, id;
     kw_bytes_split(name, ':', &type, &id);
-    if (kw_resource_valid(name) && name.size < sizeof parent && !kw_key_well_formed(type) && !kw_key_well_formed(id)) {
+    bool is_plain = kw_resource_valid(name) || (kw_scope_valid(name) && name.data[name.size - 1] != '*');
+    if (is_plain && name.size < sizeof parent && !kw_key_well_formed(type) && !kw_key_well_formed(id)) {
         memcpy(parent, name.data, name.size);
         parent[name.size] = '\0';
     }
@@ -263,7 +261,8 @@ static enum kw_status bind_resources(struct binder *binder, const struct kw_fiel
                                      const struct kw_json_token *first, uint8_t *out)
 {
     if (first->type != KW_JSON_OBJECT_BEGIN) {
-        return refuse(binder, "must be an object such as {\"website:123\": [\"read\"]}");
+        return refuse(binder,
+                      "must be an object whose members are arrays of strings, such as {\"website:123\": [\"read\"]}");
     }
     struct items items = {.item_size = sizeof(struct kw_resource_scopes), .count_max = field->count_max};
     for (;;) {
@@ -330,7 +329,7 @@ static enum kw_status bind_value(struct binder *binder, const struct kw_field *f
         [KW_FIELD_TEXT] = bind_text,       [KW_FIELD_TEXTS] = bind_texts,         [KW_FIELD_BOOL] = bind_bool,
         [KW_FIELD_INTEGER] = bind_integer, [KW_FIELD_TIME] = bind_time,           [KW_FIELD_DURATION] = bind_duration,
         [KW_FIELD_JSON] = bind_json,       [KW_FIELD_RESOURCES] = bind_resources, [KW_FIELD_OBJECT] = bind_object,
-        [KW_FIELD_OBJECTS] = bind_objects,
+        [KW_FIELD_OBJECTS] = bind_objects, [KW_FIELD_VALUE] = bind_json,
     };
     if (token->type == KW_JSON_NULL) {
         return field->is_nullable ? KW_OK : refuse(binder, "must not be null: leave it out instead");
@@ -389,6 +388,10 @@ enum kw_status kw_schema_bind_json(const struct kw_schema *schema, struct kw_byt
                                    void *out, struct kw_error *error_out)
 {
     struct binder binder = {.arena = arena, .error = error_out};
+    if (schema->takes_all) {
+        memcpy(out, &body, sizeof body);
+        return KW_OK;
+    }
     kw_json_reader_init(&binder.reader, body, arena);
     struct kw_json_token token;
     enum kw_status status = next(&binder, &token);

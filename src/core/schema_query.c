@@ -1,4 +1,4 @@
-#include "server/schema_parts.h"
+#include "core/schema_parts.h"
 
 #include "base/error.h"
 

@@ -1,4 +1,4 @@
-#include "server/schema_parts.h"
+#include "core/schema_parts.h"
 
 #include "base/error.h"
 #include "base/time.h"
@@ -55,6 +55,15 @@ enum kw_status kw__schema_under(enum kw_status status, const char *parent, struc
     default:
         return status;
     }
+}
+
+void kw__schema_index(size_t index, char text_out[32])
+{
+    struct kw_buffer text;
+    kw_buffer_init_fixed(&text, text_out, 32);
+    kw_buffer_add_byte(&text, '[');
+    kw_buffer_add_u64(&text, index);
+    kw_buffer_add(&text, KW_BYTES("]\0"));
 }
 
 void kw__schema_prefill(const struct kw_schema *schema, void *out)

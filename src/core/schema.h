@@ -20,6 +20,7 @@ enum kw_field_kind {
     KW_FIELD_RESOURCES, /* const struct kw_resource_scopes * and a size_t; {"website:123": ["read"]} outside */
     KW_FIELD_OBJECT,    /* a struct inside the struct */
     KW_FIELD_OBJECTS,   /* a pointer to structs and a size_t */
+    KW_FIELD_VALUE,     /* struct kw_bytes: any value's text without white space */
 };
 
 /* Grammars that a text can be held to beyond its size. */
@@ -66,6 +67,7 @@ struct kw_schema {
     size_t field_count;
     const struct kw_field_group *groups;
     size_t group_count;
+    bool takes_all; /* the body as it is, which somebody else reads: the struct begins with a struct kw_bytes for it */
 };
 
 /*

@@ -1,0 +1,79 @@
+/*
+ * What the readers of projects, policies and templates share: each kind is a table of fields (schema.h), what they are
+ * when nobody gives them, and a function that makes of the bound fields what the core works with.
+ */
+#ifndef KW_CORE_DOCUMENT_FORM_H
+#define KW_CORE_DOCUMENT_FORM_H
+
+#include "base/bytes.h"
+#include "core/document.h"
+#include "core/schema.h"
+
+#include <stddef.h>
+
+/* What every document has; the first member of each kind's body. */
+struct kw__envelope {
+    struct kw_bytes name;
+    int64_t number; /* of a project */
+    int64_t version;
+    int64_t created_at_ms, updated_at_ms, deleted_at_ms;
+};
+
+#define KW__ENVELOPE_COUNT 6
+#define KW__NAME(text) \
+    { \
+        (const uint8_t *)(text), sizeof(text) - 1 \
+    }
+#define KW__AT(body, member) .offset = offsetof(struct body, member)
+#define KW__ENVELOPE_FIELDS(body, name_max) \
+    {.name = KW__NAME("name"), \
+     .kind = KW_FIELD_TEXT, \
+     KW__AT(body, envelope.name), \
+     .size_min = 1, \
+     .size_max = (name_max)}, \
+        {.name = KW__NAME("number"), .kind = KW_FIELD_INTEGER, KW__AT(body, envelope.number), .high = UINT16_MAX}, \
+        {.name = KW__NAME("version"), \
+         .kind = KW_FIELD_INTEGER, \
+         KW__AT(body, envelope.version), \
+         .low = 1, \
+         .high = INT64_MAX, \
+         .otherwise = 1}, \
+        {.name = KW__NAME("createdAt"), .kind = KW_FIELD_TIME, KW__AT(body, envelope.created_at_ms)}, \
+        {.name = KW__NAME("updatedAt"), .kind = KW_FIELD_TIME, KW__AT(body, envelope.updated_at_ms)}, \
+    { \
+        .name = KW__NAME("deletedAt"), .kind = KW_FIELD_TIME, KW__AT(body, envelope.deleted_at_ms) \
+    }
+
+struct kw__form {
+    const char *noun;
+    const struct kw_schema *schema;
+    const char *const *otherwise; /* JSON by field, NULL: none; as many as the schema has fields */
+    /* Fills document->is from the bound body. Everything may be borrowed from body, document->json and its arena. */
+    enum kw_status (*take)(struct kw_document *document, const void *body, struct kw_error *error_out);
+};
+
+extern const struct kw__form kw__project_form, kw__policy_form, kw__template_form;
+const struct kw__form *kw__form_of(enum kw_document_kind kind);
+
+/* Reads document->json, checks all of it, and fills what the kind is. */
+KW_MUST_USE enum kw_status kw__document_parse(struct kw_document *document, struct kw_error *error_out);
+/* One without content, held once. NULL: no memory. */
+KW_MUST_USE struct kw_document *kw__document_new(enum kw_document_kind kind);
+
+/* The text of each field of an object, by its place in the schema; no bytes where it is not given. */
+KW_MUST_USE enum kw_status kw__document_split(const struct kw_schema *schema, struct kw_bytes json,
+                                              struct kw_arena *arena, struct kw_bytes raws[KW_SCHEMA_FIELDS_MAX],
+                                              struct kw_error *error_out);
+
+/* Puts "parent[index]" before the field of an error. Returns `status`. */
+enum kw_status kw__document_under(enum kw_status status, const char *parent, size_t index, struct kw_error *error_out);
+
+/* Rows that several kinds have. */
+#define KW__DESCRIPTION_FIELD(body) \
+    { \
+        .name = KW__NAME("description"), .kind = KW_FIELD_TEXT, KW__AT(body, description), \
+        .size_max = KW_DESCRIPTION_MAX \
+    }
+extern const struct kw_schema kw__each_scope; /* the one field: the scopes of a resource */
+
+#endif

@@ -1,0 +1,196 @@
+#include "core/policy.h"
+
+#include "base/error.h"
+#include "core/document_form.h"
+#include "core/id.h"
+#include "core/internal.h"
+#include "core/scope.h"
+#include "core/transition.h"
+
+struct policy_body {
+    struct kw__envelope envelope;
+    struct kw_bytes description;
+    uint32_t given; /* of enum kw_given */
+    const struct kw_bytes *scopes;
+    size_t scope_count;
+    const struct kw_resource_scopes *resources;
+    size_t resource_count;
+    int64_t max_ttl_ms;
+    bool require_ip;
+    int64_t max_resources;
+    const struct kw_bytes *environments;
+    size_t environment_count;
+    const struct kw_bytes *creators;
+    size_t creator_count;
+};
+
+static const struct kw_field policy_fields[] = {
+    KW__ENVELOPE_FIELDS(policy_body, KW_DOCUMENT_NAME_MAX),
+    KW__DESCRIPTION_FIELD(policy_body),
+    {.name = KW__NAME("scopes"),
+     .kind = KW_FIELD_TEXTS,
+     .format = KW_FORMAT_SCOPE,
+     KW__AT(policy_body, scopes),
+     .count_offset = offsetof(struct policy_body, scope_count),
+     .given = KW_GIVEN_SCOPES,
+     .size_max = KW_SCOPE_MAX,
+     .count_max = KW_SCOPE_COUNT_MAX},
+    {.name = KW__NAME("resources"),
+     .kind = KW_FIELD_RESOURCES,
+     KW__AT(policy_body, resources),
+     .count_offset = offsetof(struct policy_body, resource_count),
+     .given = KW_GIVEN_RESOURCES,
+     .size_max = KW_RESOURCE_MAX,
+     .count_max = KW_RESOURCE_COUNT_MAX,
+     .items = &kw__each_scope},
+    {.name = KW__NAME("maxTtl"), .kind = KW_FIELD_DURATION, KW__AT(policy_body, max_ttl_ms)},
+    {.name = KW__NAME("requireIP"), .kind = KW_FIELD_BOOL, KW__AT(policy_body, require_ip)},
+    {.name = KW__NAME("maxResources"),
+     .kind = KW_FIELD_INTEGER,
+     KW__AT(policy_body, max_resources),
+     .high = KW_RESOURCE_COUNT_MAX,
+     .otherwise = -1},
+    {.name = KW__NAME("environments"),
+     .kind = KW_FIELD_TEXTS,
+     KW__AT(policy_body, environments),
+     .count_offset = offsetof(struct policy_body, environment_count),
+     .size_min = 1,
+     .size_max = KW_ENV_MAX,
+     .count_min = 1,
+     .count_max = KW_ENVIRONMENT_COUNT_MAX},
+    {.name = KW__NAME("creators"),
+     .kind = KW_FIELD_TEXTS,
+     KW__AT(policy_body, creators),
+     .count_offset = offsetof(struct policy_body, creator_count),
+     .size_min = 1,
+     .size_max = KW_ID_TEXT_SIZE,
+     .count_min = 1,
+     .count_max = KW_CREATOR_COUNT_MAX},
+};
+
+static const char *const policy_otherwise[KW_COUNT_OF(policy_fields)];
+
+static const struct kw_schema policy_schema = {.name = "policy",
+                                               .size = sizeof(struct policy_body),
+                                               .given_offset = offsetof(struct policy_body, given),
+                                               .required = 1U << 0,
+                                               .fields = policy_fields,
+                                               .field_count = KW_COUNT_OF(policy_fields)};
+
+/* Scopes and resources, checked and packed as a record's are. */
+static enum kw_status take_authority(struct kw_document *document, const struct policy_body *body,
+                                     struct kw_error *error_out)
+{
+    struct kw_policy *policy = &document->is.policy;
+    struct kw_record record = {.version = 1};
+    struct kw_key_params params = {.given = body->given & (KW_GIVEN_SCOPES | KW_GIVEN_RESOURCES),
+                                   .scopes = body->scopes,
+                                   .scope_count = body->scope_count,
+                                   .resources = body->resources,
+                                   .resource_count = body->resource_count};
+    enum kw_status status = kw_key_params_check(&params, 0, &document->arena, error_out);
+    status = status != KW_OK ? status : kw__params_apply(&params, 0, &document->arena, &record, error_out);
+    policy->bounds_authority = params.given != 0;
+    policy->scopes = record.scopes;
+    policy->resources = record.resources;
+    return status;
+}
+
+static enum kw_status check_creators(const struct policy_body *body, struct kw_error *error_out)
+{
+    for (size_t i = 0; i < body->creator_count; i++) {
+        struct kw_id id;
+        if (!kw_id_parse(body->creators[i], &id)) {
+            return kw__document_under(kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                                                "must be the id of a management key, such as \"key_01JD…\""),
+                                      "creators", i, error_out);
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status take_policy(struct kw_document *document, const void *bound, struct kw_error *error_out)
+{
+    const struct policy_body *body = bound;
+    document->is.policy = (struct kw_policy){.name = document->name,
+                                             .max_ttl_ms = body->max_ttl_ms,
+                                             .require_ip = body->require_ip,
+                                             .max_resources = body->max_resources,
+                                             .environments = body->environments,
+                                             .environment_count = body->environment_count,
+                                             .creators = body->creators,
+                                             .creator_count = body->creator_count};
+    enum kw_status status = check_creators(body, error_out);
+    return status != KW_OK ? status : take_authority(document, body, error_out);
+}
+
+const struct kw__form kw__policy_form = {"policy", &policy_schema, policy_otherwise, take_policy};
+
+/* --- what it decides --- */
+
+static bool holds(const struct kw_bytes *items, size_t count, struct kw_bytes item)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kw_bytes_equal(items[i], item)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum kw_status violates(const struct kw_policy *policy, const char *field, const char *how,
+                               struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, field, "%s the policy \"%.*s\" allows", how,
+                     (int)policy->name.size, (const char *)policy->name.data);
+}
+
+static enum kw_status check_authority(const struct kw_policy *policy, const struct kw_record *record,
+                                      struct kw_error *error_out)
+{
+    static const struct kw_list none;
+    if (policy->max_resources >= 0 && record->resources.count > (uint64_t)policy->max_resources) {
+        return violates(policy, "resources", "are more than", error_out);
+    }
+    if (!policy->bounds_authority) {
+        return KW_OK;
+    }
+    if (!kw_authority_within(&record->scopes, &none, &policy->scopes, &policy->resources)) {
+        return violates(policy, "scopes", "go beyond what", error_out);
+    }
+    return kw_authority_within(&none, &record->resources, &policy->scopes, &policy->resources)
+               ? KW_OK
+               : violates(policy, "resources", "go beyond what", error_out);
+}
+
+enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_record *record, int64_t now_ms,
+                                struct kw_error *error_out)
+{
+    if (policy->environment_count > 0 && !holds(policy->environments, policy->environment_count, record->env)) {
+        return violates(policy, "env", "is none that", error_out);
+    }
+    if (policy->max_ttl_ms > 0 && (record->expires_at_ms == 0 || record->expires_at_ms - now_ms > policy->max_ttl_ms)) {
+        return violates(policy, "expiresAt", "lies further off than", error_out);
+    }
+    if (policy->require_ip && record->allowed_ips.count == 0) {
+        return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, "allowedIPs",
+                         "must name the addresses that the key may be used from: the policy \"%.*s\" requires it",
+                         (int)policy->name.size, (const char *)policy->name.data);
+    }
+    return check_authority(policy, record, error_out);
+}
+
+enum kw_status kw_policy_lets_create(const struct kw_policy *policy, struct kw_bytes actor, struct kw_error *error_out)
+{
+    struct kw_bytes start = KW_BYTES("key:");
+    if (policy->creator_count == 0 || kw_bytes_equal(actor, KW_BYTES("operator"))) {
+        return KW_OK;
+    }
+    if (kw_bytes_starts_with(actor, start) &&
+        holds(policy->creators, policy->creator_count, kw_bytes_skip(actor, start.size))) {
+        return KW_OK;
+    }
+    return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, "policy",
+                     "the policy \"%.*s\" lets only the management keys that it names make keys under it",
+                     (int)policy->name.size, (const char *)policy->name.data);
+}

@@ -1,0 +1,377 @@
+#include "core/document_form.h"
+
+#include "base/error.h"
+#include "core/internal.h"
+#include "core/schema_parts.h"
+
+struct environment_body {
+    struct kw_bytes name, secret_prefix, public_prefix, alphabet;
+    int64_t length;
+};
+
+struct project_body {
+    struct kw__envelope envelope;
+    struct kw_bytes description;
+    const struct environment_body *environments;
+    size_t environment_count;
+    int64_t default_expires_in_ms, max_expires_in_ms;
+    const struct kw_resource_scopes *presets;
+    size_t preset_count;
+    const struct kw_bytes *key_headers;
+    size_t key_header_count;
+    struct kw_bytes allow_key_in_query;
+};
+
+struct parameter_body {
+    struct kw_bytes parameter;
+    bool understood;
+};
+
+static const struct kw_field environment_fields[] = {
+    {.name = KW__NAME("name"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(environment_body, name),
+     .size_min = 1,
+     .size_max = KW_ENV_MAX},
+    {.name = KW__NAME("secretPrefix"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(environment_body, secret_prefix),
+     .size_max = KW_PREFIX_MAX},
+    {.name = KW__NAME("publicPrefix"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(environment_body, public_prefix),
+     .size_min = 1,
+     .size_max = KW_PREFIX_MAX},
+    {.name = KW__NAME("length"),
+     .kind = KW_FIELD_INTEGER,
+     KW__AT(environment_body, length),
+     .low = 1,
+     .high = KW_KEY_LENGTH_MAX,
+     .otherwise = KW_KEY_LENGTH_DEFAULT},
+    {.name = KW__NAME("alphabet"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(environment_body, alphabet),
+     .size_min = 1,
+     .size_max = 62},
+};
+static const struct kw_schema environment_schema = {.name = "environment",
+                                                    .size = sizeof(struct environment_body),
+                                                    .given_offset = SIZE_MAX,
+                                                    .required = 1U << 0 | 1U << 1,
+                                                    .fields = environment_fields,
+                                                    .field_count = KW_COUNT_OF(environment_fields)};
+
+static const struct kw_field parameter_fields[] = {
+    {.name = KW__NAME("parameter"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(parameter_body, parameter),
+     .size_min = 1,
+     .size_max = KW_KEY_HEADER_MAX},
+    {.name = KW__NAME("iUnderstandKeysEndUpInLogs"), .kind = KW_FIELD_BOOL, KW__AT(parameter_body, understood)},
+};
+static const struct kw_schema parameter_schema = {.name = "allowKeyInQuery",
+                                                  .size = sizeof(struct parameter_body),
+                                                  .given_offset = SIZE_MAX,
+                                                  .required = 1U << 0 | 1U << 1,
+                                                  .fields = parameter_fields,
+                                                  .field_count = KW_COUNT_OF(parameter_fields)};
+
+static const struct kw_field project_fields[] = {
+    KW__ENVELOPE_FIELDS(project_body, KW_PROJECT_MAX),
+    KW__DESCRIPTION_FIELD(project_body),
+    {.name = KW__NAME("environments"),
+     .kind = KW_FIELD_OBJECTS,
+     KW__AT(project_body, environments),
+     .count_offset = offsetof(struct project_body, environment_count),
+     .count_min = 1,
+     .count_max = KW_ENVIRONMENT_COUNT_MAX,
+     .items = &environment_schema},
+    {.name = KW__NAME("defaultExpiresIn"), .kind = KW_FIELD_DURATION, KW__AT(project_body, default_expires_in_ms)},
+    {.name = KW__NAME("maxExpiresIn"), .kind = KW_FIELD_DURATION, KW__AT(project_body, max_expires_in_ms)},
+    {.name = KW__NAME("presets"),
+     .kind = KW_FIELD_RESOURCES,
+     KW__AT(project_body, presets),
+     .count_offset = offsetof(struct project_body, preset_count),
+     .size_max = KW_DOCUMENT_NAME_MAX,
+     .count_max = KW_PRESET_COUNT_MAX,
+     .items = &kw__each_scope},
+    {.name = KW__NAME("keyHeaders"),
+     .kind = KW_FIELD_TEXTS,
+     KW__AT(project_body, key_headers),
+     .count_offset = offsetof(struct project_body, key_header_count),
+     .size_min = 1,
+     .size_max = KW_KEY_HEADER_MAX,
+     .count_min = 1,
+     .count_max = KW_KEY_HEADER_COUNT_MAX},
+    {.name = KW__NAME("allowKeyInQuery"),
+     .kind = KW_FIELD_VALUE,
+     KW__AT(project_body, allow_key_in_query),
+     .size_max = 1024},
+};
+
+static const char environments_otherwise[] =
+    "[{\"name\":\"live\",\"secretPrefix\":\"sk_live_\",\"publicPrefix\":\"pk_live_\"},"
+    "{\"name\":\"test\",\"secretPrefix\":\"sk_test_\",\"publicPrefix\":\"pk_test_\"}]";
+
+static const char *const project_otherwise[KW_COUNT_OF(project_fields)] = {
+    [KW__ENVELOPE_COUNT + 1] = environments_otherwise,
+    [KW__ENVELOPE_COUNT + 4] = "{}",
+    [KW__ENVELOPE_COUNT + 5] = "[\"Authorization\",\"X-API-Key\"]",
+    [KW__ENVELOPE_COUNT + 6] = "\"never\"",
+};
+
+static const struct kw_schema project_schema = {.name = "project",
+                                                .size = sizeof(struct project_body),
+                                                .given_offset = SIZE_MAX,
+                                                .required = 1U << 0,
+                                                .fields = project_fields,
+                                                .field_count = KW_COUNT_OF(project_fields)};
+
+/* --- environments --- */
+
+static bool is_environment_name(struct kw_bytes name)
+{
+    bool good = name.data[0] >= 'a' && name.data[0] <= 'z';
+    for (size_t i = 0; good && i < name.size; i++) {
+        uint8_t c = name.data[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    }
+    return good;
+}
+
+/* The core's own check, whose "prefix" is this one here. */
+static enum kw_status check_format(const struct kw_key_format *format, const char *prefix_field,
+                                   struct kw_error *error_out)
+{
+    struct kw_error error;
+    enum kw_status status = kw_key_format_check(format, &error);
+    if (status != KW_OK && error_out != NULL) {
+        *error_out = error;
+        if (strcmp(error.field, "prefix") == 0) {
+            error_out->field[0] = '\0';
+            kw_error_nest(error_out, prefix_field);
+        }
+    }
+    return status;
+}
+
+static enum kw_status take_environment(const struct environment_body *body, struct kw_environment *environment,
+                                       struct kw_error *error_out)
+{
+    struct kw_key_format format = {.length = (uint32_t)body->length, .alphabet = body->alphabet};
+    if (!is_environment_name(body->name)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "name",
+                         "must be 1 to %d of a-z, 0-9, '-' and '_', starting with a letter", KW_ENV_MAX);
+    }
+    *environment = (struct kw_environment){.name = body->name, .secret_keys = format, .public_keys = format};
+    environment->secret_keys.prefix = body->secret_prefix;
+    environment->public_keys.prefix = body->public_prefix;
+    enum kw_status status = check_format(&environment->secret_keys, "secretPrefix", error_out);
+    if (status == KW_OK && body->public_prefix.size > 0) {
+        status = check_format(&environment->public_keys, "publicPrefix", error_out);
+    }
+    return status;
+}
+
+static bool overlap(struct kw_bytes a, struct kw_bytes b)
+{
+    return a.size > 0 && b.size > 0 && (kw_bytes_starts_with(a, b) || kw_bytes_starts_with(b, a));
+}
+
+static enum kw_status refuse_overlap(const char *field, struct kw_bytes prefix, struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                     "'%.*s' equals another prefix of the project, or one begins with the other: which keys are whose "
+                     "must be seen from the first characters",
+                     (int)prefix.size, (const char *)prefix.data);
+}
+
+/* The environment against those before it, and against itself. */
+static enum kw_status check_apart(const struct kw_environment *environments, size_t index, struct kw_error *error_out)
+{
+    const struct kw_environment *own = &environments[index];
+    struct kw_bytes of_secret = own->secret_keys.prefix;
+    struct kw_bytes of_public = own->public_keys.prefix;
+    for (size_t i = 0; i < index; i++) {
+        const struct kw_environment *other = &environments[i];
+        if (kw_bytes_equal(own->name, other->name)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "name", "stands twice");
+        }
+        if (overlap(of_secret, other->secret_keys.prefix) || overlap(of_secret, other->public_keys.prefix)) {
+            return refuse_overlap("secretPrefix", of_secret, error_out);
+        }
+        if (overlap(of_public, other->secret_keys.prefix) || overlap(of_public, other->public_keys.prefix)) {
+            return refuse_overlap("publicPrefix", of_public, error_out);
+        }
+    }
+    return overlap(of_secret, of_public) ? refuse_overlap("publicPrefix", of_public, error_out) : KW_OK;
+}
+
+static enum kw_status take_environments(struct kw_document *document, const struct project_body *body,
+                                        struct kw_error *error_out)
+{
+    struct kw_environment *environments =
+        kw_arena_take_array(&document->arena, body->environment_count, sizeof *environments);
+    if (environments == NULL) {
+        return kw__no_memory(error_out);
+    }
+    for (size_t i = 0; i < body->environment_count; i++) {
+        enum kw_status status = take_environment(&body->environments[i], &environments[i], error_out);
+        status = status != KW_OK ? status : check_apart(environments, i, error_out);
+        if (status != KW_OK) {
+            return kw__document_under(status, "environments", i, error_out);
+        }
+    }
+    document->is.project.environments = environments;
+    document->is.project.environment_count = body->environment_count;
+    return KW_OK;
+}
+
+/* --- where keys stand --- */
+
+/* A token of RFC 9110. */
+static bool is_token(struct kw_bytes text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        uint8_t lower = c | 0x20;
+        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+              (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL))) {
+            return false;
+        }
+    }
+    return text.size > 0;
+}
+
+/* Headers that mean something else to whoever passes a request on. */
+static bool is_taken(struct kw_bytes header)
+{
+    static const struct kw_bytes taken[] = {
+        KW__NAME("Host"),       KW__NAME("Content-Length"), KW__NAME("Transfer-Encoding"),
+        KW__NAME("Connection"), KW__NAME("Expect"),         KW__NAME("Content-Type"),
+        KW__NAME("Cookie"),     KW__NAME("Upgrade"),        KW__NAME("TE"),
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(taken); i++) {
+        if (kw_bytes_equal_ignoring_case(header, taken[i])) {
+            return true;
+        }
+    }
+    return header.size >= 8 && kw_bytes_equal_ignoring_case(kw_bytes_of(header.data, 8), KW_BYTES("Keyward-"));
+}
+
+static enum kw_status take_place(struct kw_key_place *places, size_t index, struct kw_bytes header,
+                                 struct kw_error *error_out)
+{
+    if (!is_token(header) || is_taken(header)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                         "must be \"Authorization\", \"X-API-Key\" or the name of a header of your own");
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (kw_bytes_equal_ignoring_case(places[i].header, header)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "stands twice");
+        }
+    }
+    enum kw_key_place_kind kind = KW_KEY_IN_HEADER;
+    if (kw_bytes_equal_ignoring_case(header, KW_BYTES("Authorization"))) {
+        kind = KW_KEY_IN_AUTHORIZATION;
+    } else if (kw_bytes_equal_ignoring_case(header, KW_BYTES("X-API-Key"))) {
+        kind = KW_KEY_IN_X_API_KEY;
+    }
+    places[index] = (struct kw_key_place){kind, header};
+    return KW_OK;
+}
+
+static enum kw_status take_places(struct kw_document *document, const struct project_body *body,
+                                  struct kw_error *error_out)
+{
+    struct kw_key_place *places = kw_arena_take_array(&document->arena, body->key_header_count, sizeof *places);
+    if (places == NULL) {
+        return kw__no_memory(error_out);
+    }
+    for (size_t i = 0; i < body->key_header_count; i++) {
+        enum kw_status status = take_place(places, i, body->key_headers[i], error_out);
+        if (status != KW_OK) {
+            return kw__document_under(status, "keyHeaders", i, error_out);
+        }
+    }
+    document->is.project.key_places = places;
+    document->is.project.key_place_count = body->key_header_count;
+    return KW_OK;
+}
+
+static bool is_parameter(struct kw_bytes name)
+{
+    bool good = name.size > 0;
+    for (size_t i = 0; good && i < name.size; i++) {
+        uint8_t c = name.data[i];
+        uint8_t lower = c | 0x20;
+        good = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+    }
+    return good;
+}
+
+static enum kw_status take_parameter(struct kw_document *document, struct kw_bytes json, struct kw_error *error_out)
+{
+    struct parameter_body body = {.understood = false};
+    enum kw_status status = KW_E_INVALID;
+    if (json.size == 0 || kw_bytes_equal(json, KW_BYTES("\"never\""))) {
+        return KW_OK;
+    }
+    if (json.data[0] == '{') {
+        status = kw_schema_bind_json(&parameter_schema, json, &document->arena, &body, error_out);
+    } else {
+        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                           "must be \"never\", or {\"parameter\": NAME, \"iUnderstandKeysEndUpInLogs\": true}");
+    }
+    if (status == KW_OK && !body.understood) {
+        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, "iUnderstandKeysEndUpInLogs",
+                           "must be true: keys in addresses end up in the logs of every server on the way");
+    }
+    if (status == KW_OK && !is_parameter(body.parameter)) {
+        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, "parameter", "must be letters, digits or any of . _ -");
+    }
+    if (status != KW_OK) {
+        kw_error_nest(error_out, "allowKeyInQuery");
+        return status;
+    }
+    document->is.project.key_parameter = body.parameter;
+    return KW_OK;
+}
+
+/* --- the rest --- */
+
+static enum kw_status check_presets(const struct project_body *body, struct kw_error *error_out)
+{
+    for (size_t i = 0; i < body->preset_count; i++) {
+        if (!kw_document_name_valid(KW_DOCUMENT_TEMPLATE, body->presets[i].resource)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "presets",
+                             "must be named with 1 to %d letters, digits, '-' and '_', starting with a letter",
+                             KW_DOCUMENT_NAME_MAX);
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status take_project(struct kw_document *document, const void *bound, struct kw_error *error_out)
+{
+    const struct project_body *body = bound;
+    struct kw_project *project = &document->is.project;
+    *project = (struct kw_project){.number = (uint16_t)body->envelope.number,
+                                   .name = document->name,
+                                   .default_expires_in_ms = body->default_expires_in_ms,
+                                   .max_expires_in_ms = body->max_expires_in_ms,
+                                   .presets = body->presets,
+                                   .preset_count = body->preset_count};
+    if (document->is_deleted) {
+        return KW_OK;
+    }
+    if (body->max_expires_in_ms != 0 && body->default_expires_in_ms > body->max_expires_in_ms) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");
+    }
+    enum kw_status status = check_presets(body, error_out);
+    status = status != KW_OK ? status : take_environments(document, body, error_out);
+    status = status != KW_OK ? status : take_places(document, body, error_out);
+    return status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);
+}
+
+const struct kw__form kw__project_form = {"project", &project_schema, project_otherwise, take_project};

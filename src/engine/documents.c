@@ -1,0 +1,381 @@
+#include "engine/writer.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+
+#define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
+#define BODY_MAX ((size_t)4 * KW_DOCUMENT_MAX) /* both states of a document, and who changed it */
+
+/* A change to a document on its way. All it points to lives in the writer's arena. */
+struct edit {
+    struct kw_engine *engine;
+    struct kw_op *op;
+    struct kw_bytes project; /* that the document belongs to; a project's own name */
+    struct kw_document *before;
+    struct kw_document *after; /* held; NULL: the document goes */
+    struct kw_catalog *next;   /* with the change; its making is all that can fail, so it is made ahead of the commit */
+    struct kw_store_setting *settings;
+    size_t setting_count;
+    struct kw_store_audit audit;
+    struct kw_store_event event;
+};
+
+bool kw__op_is_document(const struct kw_op *op)
+{
+    return op->kind == KW_OP_DOCUMENT_CREATE || op->kind == KW_OP_DOCUMENT_UPDATE || op->kind == KW_OP_DOCUMENT_DELETE;
+}
+
+static enum kw_status no_memory(const struct edit *edit)
+{
+    return kw__store_failed(&edit->op->error, KW_E_MEMORY);
+}
+
+/* --- what may be done --- */
+
+static enum kw_status refuse_missing(const struct edit *edit)
+{
+    static const enum kw_code codes[] = {
+        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
+        [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
+        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
+    };
+    return kw_refuse(&edit->op->error, codes[edit->op->document], NULL, "there is no such %s",
+                     kw_document_kind_name(edit->op->document));
+}
+
+static enum kw_status find_before(struct edit *edit)
+{
+    struct kw_op *op = edit->op;
+    const struct kw_catalog *catalog = kw__catalog(edit->engine);
+    if (op->document != KW_DOCUMENT_PROJECT) {
+        const struct kw_project *project = kw_project_by_number(catalog, op->project);
+        if (project == NULL) {
+            return kw__project_gone(&op->error);
+        }
+        if (project->number == KW_PROJECT_KEYWARD) {
+            return kw_refuse(&op->error, KW_CODE_BUILT_IN, NULL, "the project of management keys has no %s of its own",
+                             op->document == KW_DOCUMENT_POLICY ? "policies" : "templates");
+        }
+        edit->project = project->name;
+    }
+    if (op->kind == KW_OP_DOCUMENT_CREATE) {
+        return KW_OK;
+    }
+    edit->before = kw_catalog_find(catalog, op->document, edit->project, op->name);
+    if (edit->before == NULL || edit->before->is_deleted) {
+        return refuse_missing(edit);
+    }
+    if (op->document == KW_DOCUMENT_PROJECT) {
+        edit->project = edit->before->name;
+        uint16_t number = edit->before->is.project.number;
+        if (number == KW_PROJECT_KEYWARD || (number == KW_PROJECT_DEFAULT && op->kind == KW_OP_DOCUMENT_DELETE)) {
+            return kw_refuse(&op->error, KW_CODE_BUILT_IN, NULL, "the project \"%.*s\" cannot be %s",
+                             (int)edit->project.size, (const char *)edit->project.data,
+                             op->kind == KW_OP_DOCUMENT_DELETE ? "deleted" : "changed");
+        }
+    }
+    if (op->if_version != 0 && op->if_version != edit->before->version) {
+        return kw_refuse(&op->error, KW_CODE_VERSION_CONFLICT, NULL,
+                         "it was changed in the meantime: read it again and repeat the change");
+    }
+    return KW_OK;
+}
+
+static enum kw_status see_one(void *context, const struct kw_store_row *row)
+{
+    (void)row;
+    *(bool *)context = true;
+    return KW_OK;
+}
+
+/* Whether a project, or an environment of it, has keys. */
+static enum kw_status find_keys(const struct edit *edit, struct kw_bytes env, bool *has_keys_out)
+{
+    struct kw_store_filter filter = {.project = edit->project, .env = env, .limit = 1};
+    *has_keys_out = false;
+    enum kw_status status = edit->engine->store->ops->list(edit->engine->store, &filter, see_one, has_keys_out);
+    return status == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, status);
+}
+
+static bool keeps_prefixes(const struct kw_environment *before, const struct kw_environment *after)
+{
+    if (after == NULL) {
+        return false;
+    }
+    const struct kw_key_format *had[] = {&before->secret_keys, &before->public_keys};
+    const struct kw_key_format *has[] = {&after->secret_keys, &after->public_keys};
+    for (size_t i = 0; i < KW_COUNT_OF(had); i++) {
+        if (had[i]->prefix.size > 0 && !kw_bytes_equal(had[i]->prefix, has[i]->prefix)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An environment that goes, or whose prefixes change, takes its keys with it: so it must have none. */
+static enum kw_status check_environments(const struct edit *edit)
+{
+    const struct kw_project *before = &edit->before->is.project;
+    for (size_t i = 0; i < before->environment_count; i++) {
+        const struct kw_environment *environment = &before->environments[i];
+        if (keeps_prefixes(environment, kw_project_environment(&edit->after->is.project, environment->name))) {
+            continue;
+        }
+        bool has_keys = false;
+        enum kw_status status = find_keys(edit, environment->name, &has_keys);
+        if (status != KW_OK) {
+            return status;
+        }
+        if (has_keys) {
+            return kw_refuse(&edit->op->error, KW_CODE_IN_USE, "environments",
+                             "there are keys in the environment \"%.*s\": it must stay, with its prefixes",
+                             (int)environment->name.size, (const char *)environment->name.data);
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status check_no_keys(const struct edit *edit)
+{
+    bool has_keys = false;
+    enum kw_status status = find_keys(edit, (struct kw_bytes){NULL, 0}, &has_keys);
+    if (status == KW_OK && has_keys) {
+        return kw_refuse(&edit->op->error, KW_CODE_IN_USE, NULL,
+                         "the project has keys, be they revoked or not: erase them first");
+    }
+    return status;
+}
+
+/* --- the document as it is to be --- */
+
+static enum kw_status check_new(const struct edit *edit)
+{
+    const struct kw_catalog *catalog = kw__catalog(edit->engine);
+    struct kw_op *op = edit->op;
+    const struct kw_document *there = kw_catalog_find(catalog, op->document, edit->project, edit->after->name);
+    if (there != NULL) {
+        return kw_refuse(&op->error, KW_CODE_ALREADY_EXISTS, "name", "%s",
+                         there->is_deleted ? "was a project's that is deleted, and is not given again"
+                                           : "is taken already");
+    }
+    if (kw_catalog_count(catalog, op->document, edit->project) >= KW_DOCUMENT_COUNT_MAX ||
+        (op->document == KW_DOCUMENT_PROJECT && catalog->number_count > UINT16_MAX)) {
+        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "there may be %d of this kind, and there are",
+                         KW_DOCUMENT_COUNT_MAX);
+    }
+    return KW_OK;
+}
+
+static enum kw_status make_after(struct edit *edit)
+{
+    struct kw_op *op = edit->op;
+    if (op->kind == KW_OP_DOCUMENT_DELETE) {
+        enum kw_status status = op->document == KW_DOCUMENT_PROJECT ? check_no_keys(edit) : KW_OK;
+        return status != KW_OK || op->document != KW_DOCUMENT_PROJECT
+                   ? status
+                   : kw_document_tombstone(edit->before, op->now_ms, &edit->after, &op->error);
+    }
+    size_t number = kw__catalog(edit->engine)->number_count;
+    struct kw_document_change change = {.kind = op->document,
+                                        .before = edit->before,
+                                        .json = op->json,
+                                        .project = edit->project,
+                                        .number = (uint16_t)(number <= UINT16_MAX ? number : 0),
+                                        .now_ms = op->now_ms};
+    enum kw_status status = kw_document_make(&change, &edit->after, &op->error);
+    if (status == KW_OK && edit->before == NULL) {
+        status = check_new(edit);
+    } else if (status == KW_OK && op->document == KW_DOCUMENT_PROJECT) {
+        status = check_environments(edit);
+    }
+    return status;
+}
+
+static enum kw_status make_next(struct edit *edit)
+{
+    enum kw_status status = kw_catalog_copy(kw__catalog(edit->engine), &edit->next);
+    if (status == KW_OK) {
+        status =
+            edit->after != NULL ? kw_catalog_put(edit->next, edit->after) : kw_catalog_remove(edit->next, edit->before);
+    }
+    return status == KW_OK ? KW_OK : no_memory(edit);
+}
+
+/* --- what is written --- */
+
+static enum kw_status add_setting(struct edit *edit, const struct kw_document *document, struct kw_bytes value)
+{
+    uint8_t memory[SETTING_NAME_MAX];
+    struct kw_buffer name;
+    kw_buffer_init_fixed(&name, memory, sizeof memory);
+    kw_buffer_add_text(&name, kw_document_kind_name(document->kind));
+    kw_buffer_add_byte(&name, '/');
+    if (document->kind != KW_DOCUMENT_PROJECT) {
+        kw_buffer_add(&name, document->project);
+        kw_buffer_add_byte(&name, '/');
+    }
+    kw_buffer_add(&name, document->name);
+    struct kw_store_setting *setting = &edit->settings[edit->setting_count++];
+    setting->value = value;
+    return kw_arena_copy(&edit->engine->writer_state->arena, kw_buffer_bytes(&name), &setting->name);
+}
+
+/* All policies or templates of a project that goes. */
+static enum kw_status remove_all(struct edit *edit, enum kw_document_kind kind)
+{
+    const struct kw_catalog *catalog = kw__catalog(edit->engine);
+    enum kw_status status = KW_OK;
+    struct kw_document *document = kw_catalog_after(catalog, kind, edit->project, (struct kw_bytes){NULL, 0});
+    while (document != NULL && status == KW_OK) {
+        status = add_setting(edit, document, (struct kw_bytes){NULL, 0});
+        document = kw_catalog_after(catalog, kind, edit->project, document->name);
+    }
+    return status;
+}
+
+static enum kw_status add_settings(struct edit *edit)
+{
+    const struct kw_catalog *catalog = kw__catalog(edit->engine);
+    bool takes_all = edit->after != NULL && edit->after->is_deleted;
+    size_t count = 1;
+    if (takes_all) {
+        count += kw_catalog_count(catalog, KW_DOCUMENT_POLICY, edit->project) +
+                 kw_catalog_count(catalog, KW_DOCUMENT_TEMPLATE, edit->project);
+    }
+    edit->settings = kw_arena_take_array(&edit->engine->writer_state->arena, count, sizeof *edit->settings);
+    if (edit->settings == NULL) {
+        return KW_E_MEMORY;
+    }
+    enum kw_status status = edit->after != NULL ? add_setting(edit, edit->after, edit->after->json)
+                                                : add_setting(edit, edit->before, (struct kw_bytes){NULL, 0});
+    if (takes_all) {
+        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_POLICY);
+        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_TEMPLATE);
+    }
+    return status;
+}
+
+static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw_bytes *body_out)
+{
+    const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
+    struct kw_buffer text;
+    struct kw_json_writer json;
+    enum kw_status status = KW_OK;
+    kw_buffer_init(&text, BODY_MAX);
+    kw_json_writer_init(&json, &text);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "name");
+    kw_json_string(&json, shown->name);
+    kw_json_name(&json, "version");
+    kw_json_i64(&json, (int64_t)shown->version);
+    kw_json_name(&json, "actor");
+    kw_json_string(&json, edit->op->actor);
+    if (with_changes) {
+        kw_json_name(&json, "changes");
+        status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
+    }
+    kw_json_end_object(&json);
+    status = status != KW_OK ? status : kw_buffer_status(&text);
+    if (status == KW_OK) {
+        status = kw_arena_copy(&edit->engine->writer_state->arena, kw_buffer_bytes(&text), body_out);
+    }
+    kw_buffer_deinit(&text);
+    return status;
+}
+
+/* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
+static enum kw_status add_account(struct edit *edit)
+{
+    static const char *const actions[][3] = {
+        [KW_DOCUMENT_PROJECT] = {"project.created", "project.updated", "project.deleted"},
+        [KW_DOCUMENT_POLICY] = {"policy.created", "policy.updated", "policy.deleted"},
+        [KW_DOCUMENT_TEMPLATE] = {"template.created", "template.updated", "template.deleted"},
+    };
+    struct kw_op *op = edit->op;
+    struct kw_bytes action = kw_bytes_of_text(actions[op->document][op->kind - KW_OP_DOCUMENT_CREATE]);
+    const struct kw_document *any = edit->after != NULL ? edit->after : edit->before;
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    edit->audit =
+        (struct kw_store_audit){.at_ms = op->now_ms, .project = any->project, .actor = op->actor, .action = action};
+    edit->event = (struct kw_store_event){.at_ms = op->now_ms, .project = any->project, .type = action};
+    enum kw_status status = edit->engine->entropy.draw(edit->engine->entropy.context, random, sizeof random);
+    if (status == KW_OK) {
+        edit->event.id = kw_id_make(op->now_ms, random);
+        status = write_body(edit, true, &edit->audit.body);
+    }
+    return status != KW_OK ? status : write_body(edit, false, &edit->event.body);
+}
+
+/* --- committing --- */
+
+static enum kw_status publish(struct edit *edit)
+{
+    kw_buffer_add(&edit->op->result, edit->after != NULL ? edit->after->json : (struct kw_bytes){NULL, 0});
+    kw__catalog_publish(edit->engine, edit->next);
+    edit->next = NULL;
+    return kw_buffer_status(&edit->op->result) == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, KW_E_UNCERTAIN);
+}
+
+/* True when the write is there. That it is not there proves nothing (see the writer). */
+static bool has_happened(const struct edit *edit)
+{
+    const struct kw_store_setting *setting = &edit->settings[0];
+    uint8_t *value = kw_arena_take(&edit->engine->writer_state->arena, KW_DOCUMENT_MAX);
+    size_t size = 0;
+    if (value == NULL) {
+        return false;
+    }
+    enum kw_status status =
+        edit->engine->store->ops->setting(edit->engine->store, setting->name, value, KW_DOCUMENT_MAX, &size);
+    if (setting->value.size == 0) {
+        return status == KW_E_NOT_FOUND;
+    }
+    return status == KW_OK && size <= KW_DOCUMENT_MAX && kw_bytes_equal(kw_bytes_of(value, size), setting->value);
+}
+
+static enum kw_status commit(struct edit *edit)
+{
+    struct kw_engine *engine = edit->engine;
+    struct kw_store_batch batch = {.audits = &edit->audit,
+                                   .audit_count = 1,
+                                   .events = &edit->event,
+                                   .event_count = 1,
+                                   .settings = edit->settings,
+                                   .setting_count = edit->setting_count};
+    enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
+    __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&engine->commit_ops, 1, __ATOMIC_RELAXED);
+    if (batch.outcome == KW_OK || (batch.outcome == KW_E_UNCERTAIN && has_happened(edit))) {
+        return publish(edit);
+    }
+    engine->catalog_doubted = engine->catalog_doubted || batch.outcome == KW_E_UNCERTAIN;
+    return kw__store_failed(&edit->op->error, batch.outcome);
+}
+
+static enum kw_status prepare(struct edit *edit)
+{
+    enum kw_status status = find_before(edit);
+    status = status != KW_OK ? status : make_after(edit);
+    status = status != KW_OK ? status : make_next(edit);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = add_settings(edit);
+    status = status != KW_OK ? status : add_account(edit);
+    return status == KW_OK ? KW_OK : no_memory(edit);
+}
+
+void kw__document_write(struct kw_engine *engine, struct kw_op *op)
+{
+    struct edit edit = {.engine = engine, .op = op};
+    op->now_ms = kw_engine_now_ms(engine);
+    op->status = prepare(&edit);
+    if (op->status == KW_OK) {
+        op->status = commit(&edit);
+    }
+    kw_catalog_free(edit.next);
+    kw_document_release(edit.after);
+    kw_arena_reset(&engine->writer_state->arena);
+    op->done(op);
+}

@@ -1,0 +1,15 @@
+/*
+ * Where in a request a customer's key stands: the project says in which headers to look, in which order, and whether
+ * the query counts.
+ */
+#ifndef KW_SERVER_KEY_PLACE_H
+#define KW_SERVER_KEY_PLACE_H
+
+#include "core/project.h"
+#include "server/call.h"
+
+/* The key lies in the call; no bytes when there is none. False when the places hold different keys. */
+KW_MUST_USE bool kw__key_of_call(const struct kw_call *call, const struct kw_project *project,
+                                 struct kw_bytes *key_out);
+
+#endif

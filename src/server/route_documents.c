@@ -1,0 +1,194 @@
+#include "server/request.h"
+
+#include "base/error.h"
+#include "core/transition.h"
+
+/* Projects, policies and templates are asked for and changed alike. */
+static const struct {
+    const char *address;
+    enum kw_code not_found;
+} kinds[] = {
+    [KW_DOCUMENT_PROJECT] = {"/v1/projects", KW_CODE_PROJECT_NOT_FOUND},
+    [KW_DOCUMENT_POLICY] = {"/v1/policies", KW_CODE_POLICY_NOT_FOUND},
+    [KW_DOCUMENT_TEMPLATE] = {"/v1/templates", KW_CODE_TEMPLATE_NOT_FOUND},
+};
+
+static void finish_missing(struct kw_request *request, enum kw_document_kind kind)
+{
+    kw__finish_code(request, kinds[kind].not_found, kw_code_info(kinds[kind].not_found)->meaning);
+}
+
+/* A management key sees its own project; every other is as unknown as one that does not exist. */
+static bool may_see(const struct kw_request *request, enum kw_document_kind kind, struct kw_bytes name)
+{
+    return kind != KW_DOCUMENT_PROJECT || request->is_root || kw_bytes_equal(name, request->project->name);
+}
+
+/* --- reading --- */
+
+static void get(struct kw_request *request, enum kw_document_kind kind)
+{
+    struct kw_call *call = request->call;
+    kw_engine_read_begin();
+    const struct kw_document *document = kw_catalog_find(kw_engine_catalog(request->api->options.engine), kind,
+                                                         request->project->name, request->parameter);
+    bool is_there = document != NULL && !document->is_deleted && may_see(request, kind, document->name);
+    if (is_there) {
+        struct kw_json_writer writer = kw__answer_begin(call, 200);
+        kw__answer_header_format(call, "ETag", "\"%llu\"", (unsigned long long)document->version);
+        kw_json_raw(&writer, document->json);
+    }
+    kw_engine_read_end();
+    if (is_there) {
+        kw__finish_written(request);
+    } else {
+        finish_missing(request, kind);
+    }
+}
+
+/* Writes a page; the last one on it, where there are more behind it, else NULL. */
+static const struct kw_document *write_items(const struct kw_request *request, enum kw_document_kind kind,
+                                             struct kw_json_writer *writer)
+{
+    const struct kw_document_list_params *params = request->query;
+    const struct kw_catalog *catalog = kw_engine_catalog(request->api->options.engine);
+    struct kw_bytes project = request->project->name;
+    const struct kw_document *last = NULL;
+    const struct kw_document *document = kw_catalog_after(catalog, kind, project, params->cursor);
+    for (int64_t count = 0; document != NULL && count < params->limit;) {
+        bool is_shown = may_see(request, kind, document->name);
+        if (is_shown) {
+            kw_json_raw(writer, document->json);
+            count++;
+        }
+        last = is_shown ? document : last; /* a cursor tells no name that is not shown */
+        document = kw_catalog_after(catalog, kind, project, document->name);
+    }
+    bool is_all = document == NULL || (kind == KW_DOCUMENT_PROJECT && !request->is_root);
+    return is_all ? NULL : last;
+}
+
+static void list(struct kw_request *request, enum kw_document_kind kind)
+{
+    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
+    kw_json_begin_object(&writer);
+    kw_json_name(&writer, "items");
+    kw_json_begin_array(&writer);
+    kw_engine_read_begin();
+    const struct kw_document *last = write_items(request, kind, &writer);
+    kw_json_end_array(&writer);
+    if (last != NULL) {
+        kw_json_name(&writer, "nextCursor");
+        kw_json_string(&writer, last->name);
+    }
+    kw_engine_read_end();
+    kw_json_end_object(&writer);
+    kw__finish_written(request);
+}
+
+/* --- changing --- */
+
+static struct kw_bytes member_of(struct kw_bytes json, const char *name, struct kw_arena *arena)
+{
+    struct kw_json_reader reader;
+    struct kw_json_token token = {.type = KW_JSON_NULL};
+    kw_json_reader_init(&reader, json, arena);
+    while (token.type != KW_JSON_END && kw_json_next(&reader, &token, NULL) == KW_OK) {
+        if (reader.depth == 1 && token.type == KW_JSON_NAME && kw_bytes_equal(token.text, kw_bytes_of_text(name))) {
+            return kw_json_next(&reader, &token, NULL) == KW_OK ? token.text : (struct kw_bytes){NULL, 0};
+        }
+    }
+    return (struct kw_bytes){NULL, 0};
+}
+
+static void answer_document(struct kw_op *op)
+{
+    if (kw__op_failed(op)) {
+        return;
+    }
+    struct kw_request *request = kw__op_request(op);
+    struct kw_call *call = request->call;
+    bool is_new = op->kind == KW_OP_DOCUMENT_CREATE;
+    struct kw_json_writer writer = kw__answer_begin(call, is_new ? 201 : 200);
+    struct kw_bytes json = kw_buffer_bytes(&op->result);
+    struct kw_bytes name = member_of(json, "name", &call->arena);
+    struct kw_bytes version = member_of(json, "version", &call->arena);
+    kw__answer_header_format(call, "ETag", "\"%.*s\"", (int)version.size, (const char *)version.data);
+    if (is_new) {
+        kw__answer_header_format(call, "Location", "%s/%.*s", kinds[op->document].address, (int)name.size,
+                                 (const char *)name.data);
+    }
+    kw_json_raw(&writer, json);
+    kw_op_deinit(op);
+    if (kw_buffer_status(&call->answer) != KW_OK) {
+        kw__finish_code(request, KW_CODE_OUTCOME_UNCERTAIN,
+                        "The change was made, but its result could not be shown: read it before going on.");
+        return;
+    }
+    kw__finish(request);
+}
+
+static void answer_deleted(struct kw_op *op)
+{
+    if (kw__op_failed(op)) {
+        return;
+    }
+    struct kw_request *request = kw__op_request(op);
+    kw_op_deinit(op);
+    request->call->status = 204;
+    kw__finish(request);
+}
+
+static void change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind)
+{
+    const struct kw_document_body *body = request->body;
+    struct kw_error error;
+    uint64_t version;
+    if (what != KW_OP_DOCUMENT_CREATE && !may_see(request, kind, request->parameter)) {
+        finish_missing(request, kind);
+        return;
+    }
+    if (kind == KW_DOCUMENT_PROJECT && what != KW_OP_DOCUMENT_UPDATE && !request->is_root) {
+        kw__finish_code(request, KW_CODE_FORBIDDEN, "Only the root key makes and deletes projects.");
+        return;
+    }
+    if (kw__if_match(request->call, &version, &error) != KW_OK) {
+        kw__finish_error(request, &error);
+        return;
+    }
+    struct kw_op *op = kw__op_begin(request, what, what == KW_OP_DOCUMENT_DELETE ? answer_deleted : answer_document);
+    if (op == NULL) {
+        return;
+    }
+    op->document = kind;
+    op->name = request->parameter;
+    op->if_version = version;
+    op->json = body != NULL ? body->json : (struct kw_bytes){NULL, 0};
+    kw_engine_submit(request->api->options.engine, op);
+}
+
+#define HANDLERS(name, kind) \
+    void kw__##name##_list(struct kw_request *request) \
+    { \
+        list(request, kind); \
+    } \
+    void kw__##name##_create(struct kw_request *request) \
+    { \
+        change(request, KW_OP_DOCUMENT_CREATE, kind); \
+    } \
+    void kw__##name##_get(struct kw_request *request) \
+    { \
+        get(request, kind); \
+    } \
+    void kw__##name##_update(struct kw_request *request) \
+    { \
+        change(request, KW_OP_DOCUMENT_UPDATE, kind); \
+    } \
+    void kw__##name##_delete(struct kw_request *request) \
+    { \
+        change(request, KW_OP_DOCUMENT_DELETE, kind); \
+    }
+
+HANDLERS(projects, KW_DOCUMENT_PROJECT)
+HANDLERS(policies, KW_DOCUMENT_POLICY)
+HANDLERS(templates, KW_DOCUMENT_TEMPLATE)

@@ -1,0 +1,176 @@
+"""Documents from the command line: listing, showing, and `apply`, on a data folder and behind a server alike."""
+
+import json
+import os
+import pathlib
+import pty
+import re
+import subprocess
+
+from support import PROGRAM, Normal, World, check, check_equal, check_in, environment, main
+
+WAYS = ('data', 'url')
+
+WISH = {
+    'templates': [{'name': 'ci', 'project': 'shop', 'fields': {'owner': 'service:ci', 'scopes': ['builds:*']}, 'locked': ['scopes']}],
+    'policies': [{'name': 'partners', 'scopes': ['orders:*'], 'maxTtl': '90d'}],
+    'projects': [{'name': 'shop', 'environments': [{'name': 'live', 'secretPrefix': 'shop_'}], 'defaultExpiresIn': '30d'}],
+}
+
+
+def each_way(folder, story):
+    told = {}
+    for way in WAYS:
+        with World(folder, way) as world:
+            world.run('create', '--owner', 'user:1', code=0)  # a data folder is made by this
+            normal = Normal()
+            told[way] = [normal(text) for text in story(world)]
+    check_equal('\n'.join(told['url']), '\n'.join(told['data']), 'over --url other than on --data')
+    return told['data']
+
+
+def write(folder, wish, name='wish.json'):
+    path = os.path.join(folder, name)
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump(wish, file, indent=2)
+    return path
+
+
+def test_apply_shows_and_makes_changes(folder):
+    path = write(folder, WISH)
+
+    def story(world):
+        shown = world.run('apply', path, '--dry-run', code=0)
+        check_in('+ project shop\n    environments: [{"name":"live","secretPrefix":"shop_"}]\n    defaultExpiresIn: "30d"\n',
+                 shown.out)
+        check_in('+ policy partners\n', shown.out)
+        check_in('+ template shop/ci\n', shown.out)
+        world.run('projects', 'show', 'shop', code=2)
+        refused = world.run('apply', path, code=2)
+        check_in('--yes', refused.err)
+        world.run('projects', 'show', 'shop', code=2)
+        made = world.run('apply', path, '--yes', code=0)
+        check_in('3 changes made.\n', made.out)
+        again = world.run('apply', path, '--yes', code=0)
+        check_equal(again.out, 'Everything is as the file says.\n')
+        key = json.loads(world.run('create', '--template', 'ci', '--project', 'shop', '--json', code=0).out)
+        check(key['key'].startswith('shop_'), 'prefix')
+        check_equal(key['record']['scopes'], ['builds:*'])
+        locked = world.run('create', '--template', 'ci', '--project', 'shop', '--scope', 'x', code=2)
+        check_in('FIELD_LOCKED', locked.err)
+        under = json.loads(world.run('create', '--owner', 'user:1', '--policy', 'partners', '--json', code=0).out)['record']
+        check_equal((under['policy'], under['scopes']), ('partners', ['orders:*']))
+        check_in('POLICY_VIOLATION', world.run('update', under['id'], '--scope', 'x', code=2).err)
+        freed = json.loads(world.run('update', under['id'], '--clear', 'policy', '--json', code=0).out)
+        check('policy' not in freed, freed)
+        preset = json.loads(world.run('create', '--owner', 'user:1', '--preset', 'readOnly', '--json', code=0).out)
+        check_equal(preset['record']['scopes'], ['read', 'read:*'])
+        return [shown.out, refused.err, made.out]
+    each_way(folder, story)
+
+
+def test_apply_changes_what_differs_alone(folder):
+    path = write(folder, WISH)
+
+    def story(world):
+        world.run('apply', path, '--yes', code=0)
+        changed = write(folder, {'policies': [{'name': 'partners', 'maxTtl': '30d', 'scopes': ['orders:*']}],
+                                 'projects': [{'name': 'shop', 'version': 9, 'maxExpiresIn': None}]}, 'other.json')
+        shown = world.run('apply', changed, '--dry-run', code=0).out
+        check_equal(shown, '~ policy partners\n    maxTtl: "90d" -> "30d"\n')
+        plan = json.loads(world.run('apply', changed, '--dry-run', '--json', code=0).out)
+        check_equal(plan, {'changes': [{'kind': 'policy', 'name': 'partners', 'action': 'update',
+                                        'fields': {'maxTtl': {'from': '90d', 'to': '30d'}}}], 'applied': False})
+        applied = json.loads(world.run('apply', changed, '--yes', '--json', code=0).out)
+        check_equal((applied['applied'], len(applied['changes'])), (True, 1))
+        policy = json.loads(world.run('policies', 'show', 'partners', '--json', code=0).out)
+        check_equal((policy['maxTtl'], policy['version'], policy['scopes']), ('30d', 2, ['orders:*']))
+        return [shown]
+    each_way(folder, story)
+
+
+def test_what_show_prints_can_be_applied(folder):
+    def story(world):
+        shown = json.loads(world.run('projects', 'show', 'default', '--json', code=0).out)
+        path = write(folder, {'projects': [shown]}, 'shown.json')
+        check_equal(world.run('apply', path, '--dry-run', code=0).out, 'Everything is as the file says.\n')
+        return [json.dumps(shown)]
+    each_way(folder, story)
+
+
+def test_apply_refuses_what_it_does_not_understand(folder):
+    def story(world):
+        told = []
+        for wish, part in [('[]', 'JSON object'), ('{"keys": []}', 'UNKNOWN_FIELD'), ('{"projects": {}}', 'projects'),
+                           ('{"projects": [{}]}', 'projects[0].name'), ('{"projects": [7]}', 'projects[0]'),
+                           ('{"policies": [{"name": "a", "project": "A"}]}', 'policies[0].project'),
+                           ('{"projects": [', 'INVALID_JSON')]:
+            path = os.path.join(folder, 'bad.json')
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(wish)
+            refused = world.run('apply', path, '--yes', code=2)
+            check_in(part, refused.err)
+            told.append(refused.err)
+        world.run('apply', os.path.join(folder, 'nowhere.json'), code=2)
+        bad = write(folder, {'projects': [{'name': 'good'}, {'name': 'bad', 'keyHeaders': ['Host']}]})
+        refused = world.run('apply', bad, '--yes', code=2)
+        check_in('keyHeaders[0]', refused.err)
+        check_in('1 of 2 changes were made', refused.err)
+        world.run('projects', 'show', 'good', code=0)
+        return told + [refused.err]
+    each_way(folder, story)
+
+
+def test_apply_asks_on_a_terminal(folder):
+    path = write(folder, WISH)
+    with World(folder, 'data') as world:
+        world.run('create', '--owner', 'user:1', code=0)
+        for answer, code, there in [(b'n\n', 1, 2), (b'\n', 1, 2), (b'y\n', 0, 0)]:
+            leader, follower = pty.openpty()
+            os.write(leader, answer)
+            done = subprocess.run([PROGRAM, 'apply', path, *world.where], env=environment(), stdin=follower,
+                                  capture_output=True, check=False, timeout=60)
+            os.close(leader)
+            os.close(follower)
+            check_equal(done.returncode, code, done.stderr.decode())
+            check_in('Make 3 changes? [y/N]', done.stderr.decode())
+            world.run('projects', 'show', 'shop', code=there)
+
+
+def test_documents_are_listed_and_shown(folder):
+    path = write(folder, {'policies': [{'name': f'p{at}', 'description': f'Policy {at}.'} for at in range(3)]})
+
+    def story(world):
+        check_equal(world.run('projects', 'list', code=0).out, 'default\nkeyward\n')
+        check_in('No templates.', world.run('templates', 'list', code=0).err)
+        world.run('apply', path, '--yes', code=0)
+        listed = world.run('policies', 'list', code=0).out
+        check_equal(listed.split()[::3], ['p0', 'p1', 'p2'])
+        items = json.loads(world.run('policies', 'list', '--json', code=0).out)['items']
+        check_equal([item['name'] for item in items], ['p0', 'p1', 'p2'])
+        shown = world.run('projects', 'show', 'default', code=0).out
+        check_in('keyHeaders          ["Authorization","X-API-Key"]\n', shown)
+        check_in('POLICY_NOT_FOUND', world.run('policies', 'show', 'p9', code=2).err)
+        for wrong in (('list', 'x'), ('show',), ('print',), ('show', '../keys')):
+            world.run('projects', *wrong, code=2)
+        return [listed, shown]
+    each_way(folder, story)
+
+
+def test_the_documentations_file_can_be_applied(folder):
+    page = pathlib.Path(__file__).parents[2].joinpath('docs', 'projects.md').read_text(encoding='utf-8')
+    wish = json.loads(re.search(r'```json\n(.*?)```', page, re.DOTALL).group(1))
+    path = write(folder, wish)
+
+    def story(world):
+        told = world.run('apply', path, '--yes', code=0).out
+        check_in('3 changes made.', told)
+        made = json.loads(world.run('create', '--project', 'shop', '--template', 'ci', '--json', code=0).out)
+        check(made['key'].startswith('shop_test_'), 'environment of the template')
+        return [told]
+    each_way(folder, story)
+
+
+if __name__ == '__main__':
+    main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone, test_what_show_prints_can_be_applied,
+          test_apply_refuses_what_it_does_not_understand, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown])

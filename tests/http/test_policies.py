@@ -1,0 +1,139 @@
+"""Policies as documents: kept, listed, changed, refused, each in its project."""
+
+import sys
+from datetime import datetime, timedelta
+
+from api_support import check, equal, main
+
+PATH = '/v1/policies'
+KEY_ID = 'key_01JD5W3K2M8Q4T6V9X0Z1B3D5F'
+WHOLE = {'name': 'whole', 'description': 'For partners.', 'scopes': ['orders:*'], 'resources': {'website:*': ['read']},
+         'maxTtl': '90d', 'requireIP': True, 'maxResources': 3, 'environments': ['live'], 'creators': [KEY_ID]}
+
+
+def policies_are_kept(server):
+    made = server.expect(201, 'POST', PATH, WHOLE)
+    equal(made.header('Location'), PATH + '/whole', 'address')
+    equal({name: made.json[name] for name in WHOLE}, WHOLE, 'what was given')
+    equal(server.expect(200, 'GET', PATH + '/whole').json, made.json, 'read again')
+    changed = server.expect(200, 'PATCH', PATH + '/whole', {'maxTtl': '1d', 'creators': None}, headers={'If-Match': '"1"'})
+    equal((changed.json['maxTtl'], 'creators' in changed.json, changed.header('ETag')), ('1d', False, '"2"'), 'change')
+    server.refuse('VERSION_CONFLICT', 'PATCH', PATH + '/whole', {}, headers={'If-Match': '"1"'})
+    server.refuse('ALREADY_EXISTS', 'POST', PATH, WHOLE, field='name')
+    server.expect(204, 'DELETE', PATH + '/whole')
+    server.refuse('POLICY_NOT_FOUND', 'GET', PATH + '/whole', status=404)
+    server.refuse('POLICY_NOT_FOUND', 'DELETE', PATH + '/whole')
+    server.expect(201, 'POST', PATH, {'name': 'whole'})
+
+
+def policies_belong_to_a_project(server):
+    server.expect(201, 'POST', '/v1/projects', {'name': 'other'})
+    server.expect(201, 'POST', PATH, {'name': 'here'})
+    server.refuse('POLICY_NOT_FOUND', 'GET', PATH + '/here', headers={'Keyward-Project': 'other'})
+    equal(server.expect(200, 'GET', PATH, headers={'Keyward-Project': 'other'}).json, {'items': []}, 'of another project')
+    server.expect(201, 'POST', PATH, {'name': 'here', 'maxResources': 0}, headers={'Keyward-Project': 'other'})
+    server.expect(204, 'DELETE', '/v1/projects/other')
+    equal('maxResources' in server.expect(200, 'GET', PATH + '/here').json, False, 'its own')
+
+
+def what_a_policy_says_is_checked(server):
+    for settings, code, field in [
+            ({'scopes': ['no scope']}, 'INVALID_FIELD', 'scopes[0]'), ({'scopes': 'read'}, 'INVALID_FIELD', 'scopes'),
+            ({'resources': {'website': ['read']}}, 'INVALID_FIELD', 'resources'),
+            ({'resources': {'website:1': []}}, 'INVALID_FIELD', 'resources.website:1'),
+            ({'maxTtl': 7}, 'INVALID_FIELD', 'maxTtl'), ({'requireIP': 'yes'}, 'INVALID_FIELD', 'requireIP'),
+            ({'maxResources': 65}, 'INVALID_FIELD', 'maxResources'), ({'maxResources': -1}, 'INVALID_FIELD', 'maxResources'),
+            ({'environments': []}, 'INVALID_FIELD', 'environments'),
+            ({'environments': ['x' * 33]}, 'INVALID_FIELD', 'environments[0]'),
+            ({'creators': ['user:1']}, 'INVALID_FIELD', 'creators[0]'),
+            ({'creators': [KEY_ID] * 65}, 'INVALID_FIELD', 'creators'),
+            ({'owner': 'user:1'}, 'UNKNOWN_FIELD', 'owner'), ({'number': 1}, 'CANNOT_CHANGE_FIELD', 'number'),
+            ({'name': 'a b'}, 'INVALID_FIELD', 'name'), ({'name': ''}, 'INVALID_FIELD', 'name')]:
+        server.refuse(code, 'POST', PATH, {'name': 'bad', **settings}, field=field)
+    check('bad' not in [item['name'] for item in server.expect(200, 'GET', PATH).json['items']], 'it was made')
+
+
+def only_who_may_changes_policies(server):
+    server.expect(201, 'POST', PATH, {'name': 'guarded'})
+    reader, _ = server.manager('policies:read')
+    writer, _ = server.manager('policies:update')
+    server.expect(200, 'GET', PATH + '/guarded', key=reader)
+    server.refuse('FORBIDDEN', 'PATCH', PATH + '/guarded', {}, key=reader)
+    server.refuse('FORBIDDEN', 'POST', PATH, {'name': 'x'}, key=reader)
+    server.refuse('FORBIDDEN', 'DELETE', PATH + '/guarded', key=reader)
+    server.refuse('FORBIDDEN', 'GET', PATH, key=writer)
+    server.expect(200, 'PATCH', PATH + '/guarded', {'maxTtl': '1d'}, key=writer)
+    server.expect(204, 'DELETE', PATH + '/guarded', key=writer)
+
+
+def new_key(server, policy, /, **more):
+    return server.expect(201, 'POST', '/v1/keys', {'ownerId': '1', 'policy': policy, **more}).json['record']
+
+
+def lifetime(record):
+    times = [datetime.fromisoformat(record[name].replace('Z', '+00:00')) for name in ('createdAt', 'expiresAt')]
+    return times[1] - times[0]
+
+
+def a_key_gets_what_its_policy_gives(server):
+    server.expect(201, 'POST', PATH, {'name': 'giving', 'scopes': ['orders:*'], 'maxTtl': '30d'})
+    record = new_key(server, 'giving')
+    equal((record['policy'], record['scopes'], lifetime(record)), ('giving', ['orders:*'], timedelta(days=30)), 'given by it')
+    record = new_key(server, 'giving', scopes=['orders:read'], expiresIn='1d')
+    equal((record['scopes'], lifetime(record)), (['orders:read'], timedelta(days=1)), 'its own')
+    equal(new_key(server, 'giving', scopes=[])['scopes'], [], 'none of its own')
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'ownerId': '1', 'policy': 'nobody'}, field='policy', status=400)
+    parent = server.expect(201, 'POST', '/v1/keys', {'ownerId': '1', 'expiresIn': '1h', 'scopes': ['*']}).json['record']
+    child = server.expect(201, 'POST', '/v1/keys', {'parentId': parent['id'], 'policy': 'giving'}).json['record']
+    equal(child['expiresAt'], parent['expiresAt'], 'an expiry that nobody asked for')
+
+
+def a_creation_keeps_within_its_policy(server):
+    server.expect(201, 'POST', PATH, {'name': 'narrow', 'scopes': ['orders:*'], 'resources': {'website:*': ['read']}, 'maxTtl': '1d',
+                                      'requireIP': True, 'maxResources': 1, 'environments': ['live']})
+    good = {'ownerId': '1', 'policy': 'narrow', 'allowedIPs': ['192.0.2.1']}
+    for more, field in [({'scopes': ['users:read']}, 'scopes'), ({'resources': {'website:1': ['write']}}, 'resources'),
+                        ({'resources': {'website:1': ['read'], 'website:2': ['read']}}, 'resources'),
+                        ({'expiresIn': '2d'}, 'expiresAt'), ({'expiresAt': '2090-01-01T00:00:00Z'}, 'expiresAt'),
+                        ({'env': 'test'}, 'env'), ({'allowedIPs': []}, 'allowedIPs')]:
+        server.refuse('POLICY_VIOLATION', 'POST', '/v1/keys', {**good, **more}, field=field, status=403)
+    record = server.expect(201, 'POST', '/v1/keys', {**good, 'resources': {'website:1': ['read']}}).json['record']
+    equal(record['policy'], 'narrow', 'within it')
+    answer = server.expect(200, 'POST', '/v1/keys/batch/create', {'items': [{**good, 'scopes': ['users:read']}, good]})
+    equal([item.get('code') for item in answer.json['items']], ['POLICY_VIOLATION', None], 'in a batch')
+
+
+def changes_keep_within_the_policy(server):
+    server.expect(201, 'POST', PATH, {'name': 'kept', 'scopes': ['orders:*', 'users:*']})
+    record = new_key(server, 'kept', scopes=['orders:read'])
+    path = f'/v1/keys/{record["id"]}'
+    server.refuse('POLICY_VIOLATION', 'PATCH', path, {'scopes': ['admin']}, field='scopes')
+    equal(server.expect(200, 'PATCH', path, {'scopes': ['users:read']}).json['scopes'], ['users:read'], 'within it')
+    server.refuse('CANNOT_CHANGE_FIELD', 'POST', path + '/rotate', {'policy': 'kept'}, field='policy')
+    server.expect(200, 'PATCH', PATH + '/kept', {'scopes': ['orders:*']})
+    server.refuse('POLICY_VIOLATION', 'PATCH', path, {'name': 'x'}, field='scopes')
+    server.refuse('POLICY_VIOLATION', 'POST', path + '/rotate', {}, field='scopes')
+    server.expect(200, 'POST', path + '/disable', {})
+    server.expect(204, 'DELETE', PATH + '/kept')
+    server.refuse('POLICY_VIOLATION', 'PATCH', path, {'name': 'x'}, field='policy')
+    server.refuse('INVALID_FIELD', 'PATCH', path, {'policy': 'kept'}, field='policy')
+    equal('policy' in server.expect(200, 'PATCH', path, {'policy': None, 'scopes': ['admin']}).json, False, 'freed')
+
+
+def its_creators_bring_keys_under_it(server):
+    maker, maker_record = server.manager('keys:*')
+    other, _ = server.manager('keys:*')
+    server.expect(201, 'POST', PATH, {'name': 'closed', 'creators': [maker_record['id']]})
+    body = {'ownerId': '1', 'policy': 'closed'}
+    server.refuse('POLICY_VIOLATION', 'POST', '/v1/keys', body, field='policy', key=other)
+    record = server.expect(201, 'POST', '/v1/keys', body, key=maker).json['record']
+    equal(server.expect(200, 'PATCH', f'/v1/keys/{record["id"]}', {'name': 'x'}, key=other).json['name'], 'x', 'a change')
+    record = server.expect(201, 'POST', '/v1/keys', {'ownerId': '1'}, key=other).json['record']
+    server.refuse('POLICY_VIOLATION', 'PATCH', f'/v1/keys/{record["id"]}', {'policy': 'closed'}, field='policy', key=other)
+    server.expect(200, 'PATCH', f'/v1/keys/{record["id"]}', {'policy': 'closed'}, key=maker)
+
+
+if __name__ == '__main__':
+    sys.exit(main([policies_are_kept, policies_belong_to_a_project, what_a_policy_says_is_checked,
+                   only_who_may_changes_policies, a_key_gets_what_its_policy_gives, a_creation_keeps_within_its_policy,
+                   changes_keep_within_the_policy, its_creators_bring_keys_under_it]))
