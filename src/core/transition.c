@@ -380,16 +380,16 @@ static enum kw_status lapse(const struct step *step)
 
 static enum kw_status end_grace(const struct step *step)
 {
-    if (is_revoked(step)) {
+    if (step->before->revoked_at_ms != 0) {
         return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
     }
     if (step->before->grace_until_ms == 0) {
         return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL, "The key is in no grace period.");
     }
     struct kw_record after = next_version(step);
-    after.revoked_at_ms = step->now_ms;
-    after.revoked_by = ACTOR_SYSTEM;
-    after.revoke_reason = REASON_ROTATED;
+    kw__grace_end(&after);
+    /* A period that has passed is written down too: the clock may step back, and the first use is told only once. */
+    after.revoked_at_ms = is_revoked(step) ? after.grace_until_ms : step->now_ms;
     return done(step, "key.revoked", &after);
 }
 

@@ -6,6 +6,7 @@
 
 /* The search for a child that is not revoked. */
 struct life {
+    struct kw_writer *writer;
     int64_t now_ms;
     struct kw_id last;
     size_t looked_at;
@@ -149,8 +150,39 @@ static enum kw_status look_for_life(void *context, const struct kw_store_row *ro
     life->looked_at++;
     life->last = row->id;
     enum kw_status status = kw_record_decode(row->record, &record);
-    life->found = status == KW_OK && kw_record_status(&record, life->now_ms) != KW_KEY_REVOKED;
+    const struct kw_record *left = &record;
+    (void)kw__touched_before(life->writer, &row->id, &left);
+    life->found = status == KW_OK && kw_record_status(left, life->now_ms) != KW_KEY_REVOKED;
     return life->found ? KW_E_CONFLICT : status;
+}
+
+static bool is_alive(struct life *life, const struct kw_record *made, const struct kw_id *lineage)
+{
+    const struct kw_record *left = made;
+    (void)kw__touched_before(life->writer, &made->id, &left);
+    return kw_id_equal(&made->parent_id, lineage) && kw_record_status(left, life->now_ms) != KW_KEY_REVOKED;
+}
+
+/* Among the children that earlier operations of the group make: the store does not know them yet. */
+static bool is_life_begun(struct life *life, const struct kw_work *work)
+{
+    const struct kw_id *lineage = &work->before.lineage_id;
+    for (const struct kw_work *earlier = life->writer->works; earlier < work; earlier++) {
+        const struct kw_change *change = &earlier->change;
+        bool is_made = !earlier->settled && earlier->put_count > 0;
+        if (is_made && (is_alive(life, &change->after, lineage) ||
+                        (change->has_successor && is_alive(life, &change->successor, lineage)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum kw_status refuse_orphans_of(struct kw_op *op)
+{
+    return kw_refuse(&op->error, KW_CODE_HAS_CHILDREN, NULL,
+                     "The key has children that are alive, and would end with it: revoke them first, or leave cascade "
+                     "out.");
 }
 
 enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work)
@@ -160,7 +192,10 @@ enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work
     if (!work->op->spares_children || work->op->kind != KW_OP_REVOKE || !bounds_others) {
         return KW_OK;
     }
-    struct life life = {.now_ms = work->op->now_ms};
+    struct life life = {.writer = engine->writer_state, .now_ms = work->op->now_ms};
+    if (is_life_begun(&life, work)) {
+        return refuse_orphans_of(work->op);
+    }
     struct kw_store_filter filter = {
         .project = record->project, .parent_id = record->lineage_id, .limit = KW_STORE_LIST_MAX};
     size_t before;
@@ -169,9 +204,7 @@ enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work
         filter.after.id = life.last;
         enum kw_status status = engine->store->ops->list(engine->store, &filter, look_for_life, &life);
         if (life.found) {
-            return kw_refuse(&work->op->error, KW_CODE_HAS_CHILDREN, NULL,
-                             "The key has children that are alive, and would end with it: revoke them first, or leave "
-                             "cascade out.");
+            return refuse_orphans_of(work->op);
         }
         if (status != KW_OK) {
             return kw__store_failed(&work->op->error, status);

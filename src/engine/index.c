@@ -356,7 +356,8 @@ bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size
         *unknown_out = bound->id;
         (*generation_out)++;
     }
-    bool is_known = bound != NULL && bound->entry != NULL;
+    /* Of a line that has ended in an erasure nothing is known, before a restart as after it. */
+    bool is_known = bound != NULL && bound->entry != NULL && (kw_entry_flags(bound->entry) & KW_ENTRY_ERASED) == 0;
     pthread_mutex_unlock(&index->lock);
     return is_known;
 }

@@ -34,9 +34,8 @@ static void touch(struct kw_writer *writer, size_t index)
     }
 }
 
-/* Where an earlier operation of the same group has left this key; NULL when none touched it. */
-static const struct kw_work *touched_before(struct kw_writer *writer, const struct kw_id *id,
-                                            const struct kw_record **record_out)
+const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct kw_id *id,
+                                         const struct kw_record **record_out)
 {
     uint32_t at = *touched_bucket(writer, id);
     while (at != 0) {
@@ -79,7 +78,7 @@ enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, st
                             struct kw_digest *digest_out)
 {
     const struct kw_record *record = NULL;
-    const struct kw_work *earlier = touched_before(engine->writer_state, id, &record);
+    const struct kw_work *earlier = kw__touched_before(engine->writer_state, id, &record);
     if (earlier == NULL) {
         return load_from_store(engine, id, record_out, digest_out);
     }
@@ -185,7 +184,9 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
     if (environment == NULL) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
-    bool is_public = work->has_before ? work->before.is_public : work->params != NULL && work->params->is_public;
+    const struct kw_key_params *params = work->params;
+    bool asks_public = params != NULL && (params->given & KW_GIVEN_PUBLIC) != 0 && params->is_public;
+    bool is_public = work->has_before ? work->before.is_public : asks_public;
     const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
     if (format->prefix.size == 0) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
@@ -386,7 +387,7 @@ static enum kw_status mark_parent(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
     const struct kw_record *record = NULL;
-    if (work->parent.has_children && touched_before(engine->writer_state, &work->parent.id, &record) == NULL) {
+    if (work->parent.has_children && kw__touched_before(engine->writer_state, &work->parent.id, &record) == NULL) {
         return KW_OK;
     }
     uint64_t version = work->parent.version++;

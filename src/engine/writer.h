@@ -72,6 +72,9 @@ struct kw_writer {
  */
 KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
 
+/* Where an earlier operation of the same group has left this key; NULL, and the record untouched, when none did. */
+const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct kw_id *id,
+                                         const struct kw_record **record_out);
 /* A key as the group has left it so far. KW_E_NOT_FOUND also when the group has erased it. */
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);

@@ -44,7 +44,7 @@ static void every_command_in_every_state(struct test *t)
          NULL,
          {"NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "NOT_REVOKED", "key.erased", "key.erased"}},
         {KW_COMMAND_LAPSE, NULL, {VERSION, VERSION, "key.expired", "ALREADY_EXPIRED", VERSION, "key.revoked", ENDED}},
-        {KW_COMMAND_END_GRACE, NULL, {VERSION, VERSION, VERSION, VERSION, "key.revoked", ENDED, ENDED}},
+        {KW_COMMAND_END_GRACE, NULL, {VERSION, VERSION, VERSION, VERSION, "key.revoked", "key.revoked", ENDED}},
     };
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, 1 << 16);

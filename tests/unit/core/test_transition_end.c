@@ -101,6 +101,8 @@ static void a_grace_period_can_end_early(struct test *t)
     CHECK_I64(t, change.after.revoked_at_ms, NOW_MS + 5);
     CHECK_BYTES(t, change.after.revoked_by, KW_BYTES("system"));
     CHECK_BYTES(t, change.after.revoke_reason, KW_BYTES("rotated"));
+    REQUIRE_OK(t, kw_transition(&old, &end, NOW_MS + HOUR_MS + 5, &arena, &change, NULL)); /* passed by itself */
+    CHECK_I64(t, change.after.revoked_at_ms, NOW_MS + HOUR_MS);
     command.grace_ms = 0;
     refused(t, &before, &command, "INVALID_FIELD", "endGraceOnFirstUse");
     kw_arena_reset(&arena);

@@ -98,7 +98,8 @@ static void check_after(struct test *t, const struct kw_record *before, const st
     CHECK(t, after->version == before->version + 1);
     CHECK(t, kw_id_equal(&after->id, &before->id) && kw_id_equal(&after->lineage_id, &before->lineage_id));
     CHECK_BYTES(t, after->project, before->project);
-    CHECK(t, !was_revoked || kind == KW_COMMAND_ERASE || kind == KW_COMMAND_LAPSE);
+    bool writes_down = kind == KW_COMMAND_LAPSE || kind == KW_COMMAND_END_GRACE;
+    CHECK(t, !was_revoked || kind == KW_COMMAND_ERASE || writes_down);
     CHECK(t, !was_revoked || kw_record_status(after, 1) == KW_KEY_REVOKED);
     CHECK(t, before->revoked_at_ms == 0 || after->revoked_at_ms == before->revoked_at_ms);
     CHECK(t, change->erased == (kind == KW_COMMAND_ERASE));

@@ -31,6 +31,11 @@ static void a_created_key_and_its_record(struct test *t)
     REQUIRE_OK(t, kw_create(library.keyward, &request, &made, &error));
     CHECK(t, strncmp(made.key, "pk_test_", 8) == 0 && strlen(made.key) == 8 + 32 + 6);
     CHECK(t, made.previous.memory == NULL);
+    struct kw_key_params not_given = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:1"), .is_public = true};
+    struct kw_new_key secret;
+    REQUIRE(t, library_create_as(t, &library, &not_given, &secret));
+    CHECK(t, strncmp(secret.key, "sk_live_", 8) == 0 && !secret.held.record.is_public);
+    kw_new_key_clear(&secret);
     struct kw_held_record held;
     REQUIRE_OK(t, kw_get(library.keyward, KW_BYTES("default"), &made.held.record.id, &held, &error));
     CHECK_FIELD(t, held.record.owner, "team:9");

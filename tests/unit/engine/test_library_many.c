@@ -96,6 +96,31 @@ static void an_item_that_is_refused(struct test *t)
     library_end(&library);
 }
 
+/* A careful revocation sees the children that the changes before it make, and those that they end. */
+static void a_child_that_the_call_itself_makes_or_ends(struct test *t)
+{
+    struct library library;
+    struct kw_new_key parent;
+    struct kw_outcome outcomes[2];
+    char id[KW_ID_TEXT_SIZE + 1];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &parent));
+    kw_id_to_text(&parent.held.record.id, id);
+    struct kw_key_params child = {.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    struct kw_change_item items[] = {
+        {KW_CHANGE_CREATE, {.params = &child}},
+        {KW_CHANGE_REVOKE, {.id = parent.held.record.id, .no_cascade = true}},
+    };
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 2, false, outcomes), KW_E_CONFLICT);
+    check_outcome(t, &outcomes[1], "HAS_CHILDREN");
+    items[0] = (struct kw_change_item){KW_CHANGE_REVOKE, {.id = outcomes[0].made.held.record.id}};
+    kw_outcomes_clear(outcomes, 2);
+    REQUIRE_OK(t, kw_change_many(library.keyward, items, 2, true, outcomes));
+    kw_outcomes_clear(outcomes, 2);
+    kw_new_key_clear(&parent);
+    library_end(&library);
+}
+
 static void too_many_items(struct test *t)
 {
     static struct kw_change_item items[KW_TOGETHER_MAX + 1];
@@ -159,6 +184,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(every_kind_in_one_call),
         TEST_CASE(an_item_that_is_refused),
+        TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),
         TEST_CASE(actions_on_a_filter),
     };

@@ -178,13 +178,40 @@ static void ranges_as_text(struct test *t)
     library_end(&library);
 }
 
+/* Before a restart as after it. */
+static void nothing_is_born_under_an_erased_grandparent(struct test *t)
+{
+    struct library library;
+    struct kw_new_key keys[2], made;
+    struct kw_error error;
+    char id[KW_ID_TEXT_SIZE + 1];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &keys[0]));
+    kw_id_to_text(&keys[0].held.record.id, id);
+    struct kw_key_params params = {.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    REQUIRE(t, library_create_as(t, &library, &params, &keys[1]));
+    struct kw_change_request end = {.id = keys[0].held.record.id};
+    REQUIRE_OK(t, kw_revoke(library.keyward, &end, NULL, NULL));
+    REQUIRE_OK(t, kw_erase(library.keyward, &end, NULL));
+    kw_id_to_text(&keys[1].held.record.id, id);
+    struct kw_change_request birth = {.params = &params};
+    for (int i = 0; i < 2; i++) {
+        CHECK_REFUSED(t, kw_create(library.keyward, &birth, &made, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                      "parentId");
+        REQUIRE(t, library_reopen(t, &library, 0));
+        kw_wait_filled(library.keyward);
+    }
+    kw_new_key_clear(&keys[0]);
+    kw_new_key_clear(&keys[1]);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(places_and_requirements_are_asked),
-        TEST_CASE(an_explanation_names_every_rule),
-        TEST_CASE(a_verdict_names_the_parent_that_refuses),
-        TEST_CASE(ranges_as_text),
+        TEST_CASE(places_and_requirements_are_asked),           TEST_CASE(an_explanation_names_every_rule),
+        TEST_CASE(a_verdict_names_the_parent_that_refuses),     TEST_CASE(ranges_as_text),
+        TEST_CASE(nothing_is_born_under_an_erased_grandparent),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

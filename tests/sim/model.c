@@ -1,0 +1,474 @@
+#include "sim/model_rights.h"
+
+#define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
+#define FIXED (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER | KW_GIVEN_PARENT)
+
+enum kw_key_status model_status(const struct model_key *key, int64_t now)
+{
+    if (key->revoked_at != 0 || (key->grace_until != 0 && now >= key->grace_until)) {
+        return KW_KEY_REVOKED;
+    }
+    if (key->lapsed_at != 0 || (key->expires_at != 0 && now >= key->expires_at)) {
+        return KW_KEY_EXPIRED;
+    }
+    return key->enabled ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
+}
+
+static int last_of(const struct model *model, int line)
+{
+    while (model->keys[line].rotated_to >= 0) {
+        line = model->keys[line].rotated_to;
+    }
+    return line;
+}
+
+int model_newest(const struct model *model, int line)
+{
+    int at = last_of(model, line);
+    return model->keys[at].erased ? -1 : at;
+}
+
+/* A key and its ancestors. False where one of them is gone. */
+static bool links_of(const struct model *model, int key, int *links, int *count)
+{
+    *count = 0;
+    while (key >= 0) {
+        links[(*count)++] = key;
+        int parent = model->keys[key].parent;
+        key = parent < 0 ? -1 : model_newest(model, parent);
+        if (parent >= 0 && key < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void touch(struct model *model, struct model_key *key)
+{
+    key->version++;
+    key->updated_at = model->now > key->updated_at ? model->now : key->updated_at;
+    key->touched = true;
+}
+
+static void end(struct model *model, struct model_key *key, int64_t at, const char *by, const char *reason)
+{
+    touch(model, key);
+    key->revoked_at = at;
+    key->revoked_by = by;
+    key->reason = reason;
+}
+
+/* --- commands --- */
+
+static void set_params(const struct model *model, const struct model_params *params, struct model_key *key)
+{
+    const struct model_rights *rights = &params->rights;
+    uint32_t given = params->given;
+    key->env = (given & KW_GIVEN_ENV) != 0 ? params->env : key->env;
+    key->owner = (given & KW_GIVEN_OWNER) != 0 ? params->owner : key->owner;
+    key->org = (given & KW_GIVEN_ORG) != 0 ? params->org : key->org;
+    key->name = (given & KW_GIVEN_NAME) != 0 ? params->name : key->name;
+    key->tags = (given & KW_GIVEN_TAGS) != 0 ? params->tags : key->tags;
+    key->is_public = (given & KW_GIVEN_PUBLIC) != 0 ? params->is_public : key->is_public;
+    key->expires_at = (given & KW_GIVEN_EXPIRES_AT) != 0 ? params->expires_at : key->expires_at;
+    key->expires_at = (given & KW_GIVEN_EXPIRES_IN) != 0 ? model->now + params->expires_in : key->expires_at;
+    key->rights.scopes = (given & KW_GIVEN_SCOPES) != 0 ? rights->scopes : key->rights.scopes;
+    if ((given & KW_GIVEN_RESOURCES) != 0) {
+        memcpy(key->rights.resources, rights->resources, sizeof rights->resources);
+    }
+    key->rights.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? rights->allowed_ips : key->rights.allowed_ips;
+    key->rights.blocked_ips = (given & KW_GIVEN_BLOCKED_IPS) != 0 ? rights->blocked_ips : key->rights.blocked_ips;
+    if ((given & KW_GIVEN_ALLOWED_REGIONS) != 0) {
+        key->rights.allowed_regions = rights->allowed_regions;
+    }
+    if ((given & KW_GIVEN_BLOCKED_REGIONS) != 0) {
+        key->rights.blocked_regions = rights->blocked_regions;
+    }
+}
+
+static bool params_are_bad(const struct model *model, const struct model_params *params)
+{
+    bool at = (params->given & KW_GIVEN_EXPIRES_AT) != 0;
+    bool in = (params->given & KW_GIVEN_EXPIRES_IN) != 0;
+    return (at && params->expires_at != 0 && params->expires_at <= model->now) || (in && params->expires_in <= 0) ||
+           (at && in);
+}
+
+/* Of what is given, whether it goes beyond the parent; nothing else is looked at. */
+static bool exceeds(const struct model_key *child, const struct model_key *parent, uint32_t given)
+{
+    static const struct model_rights nothing;
+    struct model_rights asked = nothing;
+    asked.scopes = (given & KW_GIVEN_SCOPES) != 0 ? child->rights.scopes : 0;
+    if ((given & KW_GIVEN_RESOURCES) != 0) {
+        memcpy(asked.resources, child->rights.resources, sizeof asked.resources);
+    }
+    asked.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? child->rights.allowed_ips : 0;
+    asked.allowed_regions = (given & KW_GIVEN_ALLOWED_REGIONS) != 0 ? child->rights.allowed_regions : 0;
+    bool lives_longer = (given & GIVEN_EXPIRY) != 0 && parent->expires_at != 0 &&
+                        (child->expires_at == 0 || child->expires_at > parent->expires_at);
+    return strcmp(child->env, parent->env) != 0 || !model_scopes_within(&asked, &parent->rights) || lives_longer ||
+           !model_lists_within(&asked, &parent->rights);
+}
+
+static int add(struct model *model, const struct model_key *key, const char *actor)
+{
+    int at = model->count++;
+    struct model_key *made = &model->keys[at];
+    *made = *key;
+    made->version = 1;
+    made->created_by = actor;
+    made->created_at = made->updated_at = model->now;
+    made->lapsed_at = 0;
+    made->first_use_told = false;
+    made->touched = true;
+    made->acknowledged_dead = false;
+    made->text[0] = '\0';
+    return at;
+}
+
+static enum kw_code create(struct model *model, const struct model_command *command, int *made)
+{
+    const struct model_params *params = &command->params;
+    struct model_key key = {.enabled = true, .env = "live", .owner = "", .org = "", .name = "", .parent = -1};
+    struct model_key *parent = NULL;
+    key.rotated_from = key.rotated_to = -1;
+    key.revoked_by = key.reason = "";
+    if ((params->given & KW_GIVEN_PARENT) != 0) {
+        int links[MODEL_DEPTH_MAX + 1];
+        int generations;
+        for (int at = params->parent; at >= 0; at = model->keys[at].rotated_to) {
+            if (model->keys[at].erased) {
+                return KW_CODE_INVALID_FIELD;
+            }
+        }
+        int newest = model_newest(model, model->keys[params->parent].line);
+        if (newest < 0 || !links_of(model, newest, links, &generations) || generations > MODEL_DEPTH_MAX) {
+            return KW_CODE_INVALID_FIELD;
+        }
+        parent = &model->keys[newest];
+        key.env = parent->env;
+        key.owner = parent->owner;
+        key.org = parent->org;
+        key.expires_at = parent->expires_at;
+        key.parent = parent->line;
+    } else if ((params->given & KW_GIVEN_OWNER) == 0) {
+        return KW_CODE_MISSING_FIELD;
+    }
+    bool parent_ended = parent != NULL && (model_status(parent, model->now) == KW_KEY_REVOKED ||
+                                           model_status(parent, model->now) == KW_KEY_EXPIRED);
+    if (params_are_bad(model, params) || parent_ended) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    set_params(model, params, &key);
+    if (parent != NULL && exceeds(&key, parent, UINT32_MAX)) {
+        return KW_CODE_EXCEEDS_PARENT;
+    }
+    if (parent != NULL && (!parent->has_children || parent->touched)) {
+        parent->has_children = true;
+        parent->version++;
+        parent->touched = true;
+    }
+    key.line = model->count;
+    *made = add(model, &key, command->actor);
+    return KW_CODE_NONE;
+}
+
+/* The parent that an update or rotation is held against; NULL where there is none, or no way is left to it. */
+static const struct model_key *parent_of(const struct model *model, int key)
+{
+    int links[MODEL_DEPTH_MAX + 1];
+    int count;
+    bool is_whole = links_of(model, key, links, &count);
+    return is_whole && count > 1 ? &model->keys[links[1]] : NULL;
+}
+
+static bool has_expired(const struct model *model, const struct model_key *key)
+{
+    return key->lapsed_at != 0 || (key->expires_at != 0 && model->now >= key->expires_at);
+}
+
+static enum kw_code update(struct model *model, const struct model_command *command)
+{
+    struct model_key *key = &model->keys[command->key];
+    const struct model_key *parent = parent_of(model, command->key);
+    uint32_t given = command->params.given;
+    if ((given & FIXED) != 0) {
+        return KW_CODE_CANNOT_CHANGE_FIELD;
+    }
+    if (params_are_bad(model, &command->params)) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    if ((given & GIVEN_EXPIRY) != 0 && has_expired(model, key)) {
+        return KW_CODE_ALREADY_EXPIRED;
+    }
+    struct model_key after = *key;
+    set_params(model, &command->params, &after);
+    if (parent != NULL && exceeds(&after, parent, given)) {
+        return KW_CODE_EXCEEDS_PARENT;
+    }
+    *key = after;
+    touch(model, key);
+    return KW_CODE_NONE;
+}
+
+static enum kw_code rotate(struct model *model, const struct model_command *command, int *made)
+{
+    struct model_key *key = &model->keys[command->key];
+    const struct model_key *parent = parent_of(model, command->key);
+    uint32_t given = command->params.given;
+    if (key->rotated_to >= 0) {
+        return KW_CODE_ALREADY_ROTATED;
+    }
+    if ((given & (FIXED | KW_GIVEN_ORG)) != 0) {
+        return KW_CODE_CANNOT_CHANGE_FIELD;
+    }
+    if (params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    if ((given & GIVEN_EXPIRY) == 0 && has_expired(model, key)) {
+        return KW_CODE_ALREADY_EXPIRED;
+    }
+    struct model_key after = *key;
+    set_params(model, &command->params, &after);
+    if (!model_scopes_within(&after.rights, &key->rights) || !model_places_within(&after.rights, &key->rights)) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    if (parent != NULL && exceeds(&after, parent, given)) {
+        return KW_CODE_EXCEEDS_PARENT;
+    }
+    after.rotated_from = command->key;
+    after.ends_grace = command->ends_grace;
+    *made = add(model, &after, command->actor);
+    key->rotated_to = *made;
+    if (command->grace == 0) {
+        end(model, key, model->now, command->actor, "rotated");
+    } else {
+        touch(model, key);
+        key->grace_until = model->now + command->grace;
+    }
+    return KW_CODE_NONE;
+}
+
+static bool has_living_child(const struct model *model, const struct model_key *key)
+{
+    for (int i = 0; i < model->count; i++) {
+        const struct model_key *child = &model->keys[i];
+        if (!child->erased && child->parent == key->line && model_status(child, model->now) != KW_KEY_REVOKED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum kw_code change(struct model *model, const struct model_command *command, int *made)
+{
+    struct model_key *key = &model->keys[command->key];
+    bool is_revoked = model_status(key, model->now) == KW_KEY_REVOKED;
+    if (command->kind == KW_CHANGE_REVOKE) {
+        if (is_revoked) {
+            return KW_CODE_ALREADY_REVOKED;
+        }
+        end(model, key, model->now, command->actor, command->reason);
+        return KW_CODE_NONE;
+    }
+    if (command->kind == KW_CHANGE_ERASE) {
+        key->erased = is_revoked;
+        key->touched = true;
+        return is_revoked ? KW_CODE_NONE : KW_CODE_NOT_REVOKED;
+    }
+    if (is_revoked) {
+        return KW_CODE_CANNOT_MODIFY_REVOKED;
+    }
+    if (command->kind == KW_CHANGE_UPDATE || command->kind == KW_CHANGE_ROTATE) {
+        return command->kind == KW_CHANGE_UPDATE ? update(model, command) : rotate(model, command, made);
+    }
+    bool enabled = command->kind == KW_CHANGE_ENABLE;
+    if (key->enabled == enabled) {
+        return enabled ? KW_CODE_ALREADY_ENABLED : KW_CODE_ALREADY_DISABLED;
+    }
+    touch(model, key);
+    key->enabled = enabled;
+    return KW_CODE_NONE;
+}
+
+static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
+{
+    *made = -1;
+    if (command->kind == KW_CHANGE_CREATE) {
+        return create(model, command, made);
+    }
+    const struct model_key *key = &model->keys[command->key];
+    if (key->erased) {
+        return KW_CODE_KEY_NOT_FOUND;
+    }
+    if (command->kind == KW_CHANGE_REVOKE && command->no_cascade && key->rotated_to < 0 &&
+        has_living_child(model, key)) {
+        return KW_CODE_HAS_CHILDREN;
+    }
+    if (command->if_version != 0 && command->if_version != key->version) {
+        return KW_CODE_VERSION_CONFLICT;
+    }
+    return change(model, command, made);
+}
+
+static void begin(struct model *model)
+{
+    for (int i = 0; i < model->count; i++) {
+        model->keys[i].touched = false;
+    }
+}
+
+enum kw_code model_apply(struct model *model, const struct model_command *command, int *made_out)
+{
+    begin(model);
+    return apply(model, command, made_out);
+}
+
+void model_apply_many(struct model *model, const struct model_command *commands, int count, bool atomic,
+                      enum kw_code *codes_out, int *made_out)
+{
+    static struct model before;
+    bool failed = false;
+    before = *model;
+    begin(model);
+    for (int i = 0; i < count; i++) {
+        codes_out[i] = apply(model, &commands[i], &made_out[i]);
+        failed = failed || codes_out[i] != KW_CODE_NONE;
+    }
+    if (atomic && failed) {
+        *model = before;
+        for (int i = 0; i < count; i++) {
+            codes_out[i] = codes_out[i] == KW_CODE_NONE ? KW_CODE_NOT_DONE : codes_out[i];
+        }
+    }
+}
+
+bool model_matches(const struct model_key *key, const struct model_where *where)
+{
+    return !key->erased && (where->owner == NULL || strcmp(where->owner, key->owner) == 0) &&
+           (where->org == NULL || strcmp(where->org, key->org) == 0) &&
+           (where->tag < 0 || (key->tags >> where->tag & 1) != 0);
+}
+
+void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed)
+{
+    *matched = *changed = 0;
+    begin(model);
+    for (int i = 0; i < model->count; i++) {
+        if (model_matches(&model->keys[i], where)) {
+            struct model_command command = {
+                .kind = where->kind, .key = i, .actor = where->actor, .reason = where->reason};
+            int made;
+            ++*matched;
+            *changed += change(model, &command, &made) == KW_CODE_NONE;
+        }
+    }
+}
+
+/* --- verdicts --- */
+
+/* The first of the links that has that status, or is seen to have it. */
+static int first_that(const struct model *model, const int *links, int count, enum kw_key_status status)
+{
+    for (int i = 0; i < count; i++) {
+        const struct model_key *key = &model->keys[links[i]];
+        bool is_so = status == KW_KEY_REVOKED   ? model_status(key, model->now) == KW_KEY_REVOKED
+                     : status == KW_KEY_EXPIRED ? has_expired(model, key)
+                                                : !key->enabled;
+        if (is_so) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
+{
+    if (status == KW_KEY_REVOKED && key->revoked_at == 0) {
+        end(model, key, key->grace_until, "system", "rotated");
+    } else if (status == KW_KEY_EXPIRED && key->lapsed_at == 0) {
+        touch(model, key);
+        key->lapsed_at = key->expires_at;
+    }
+}
+
+static void use(struct model *model, struct model_key *key)
+{
+    if (!key->ends_grace || key->first_use_told) {
+        return;
+    }
+    struct model_key *old = &model->keys[key->rotated_from];
+    key->first_use_told = true;
+    if (!old->erased && old->revoked_at == 0) {
+        int64_t at = model_status(old, model->now) == KW_KEY_REVOKED ? old->grace_until : model->now;
+        end(model, old, at, "system", "rotated");
+    }
+}
+
+/* What refuses by rules that hold or not, whatever the time: in the order of the design. */
+static enum kw_code ask_rules(const struct model *model, const int *links, int count,
+                              const struct model_question *question, int *link)
+{
+    const struct model_rights *rights[MODEL_DEPTH_MAX + 1];
+    for (*link = 0; *link < count; ++*link) {
+        rights[*link] = &model->keys[links[*link]].rights;
+        if (!model_address_passes(rights[*link], question->address)) {
+            return KW_CODE_IP_NOT_ALLOWED;
+        }
+    }
+    for (*link = 0; *link < count; ++*link) {
+        if (!model_place_passes(rights[*link], question->place)) {
+            return KW_CODE_REGION_NOT_ALLOWED;
+        }
+    }
+    *link = 0;
+    if (question->env[0] != '\0' && strcmp(question->env, model->keys[links[0]].env) != 0) {
+        return KW_CODE_ENVIRONMENT_MISMATCH;
+    }
+    for (; *link < count; ++*link) {
+        if (!model_holds(rights[*link], question) || !model_meets(rights, *link + 1, question)) {
+            return KW_CODE_INSUFFICIENT_SCOPE;
+        }
+    }
+    *link = count - 1;
+    bool wants_any = question->resource >= 0 && question->resource_scopes == 0 && count > 1;
+    return wants_any && !model_share_a_scope(rights, count, question->resource) ? KW_CODE_INSUFFICIENT_SCOPE
+                                                                                : KW_CODE_NONE;
+}
+
+enum kw_code model_verify(struct model *model, int key, const struct model_question *question, int *refused_by_out)
+{
+    static const enum kw_key_status statuses[] = {KW_KEY_REVOKED, KW_KEY_EXPIRED, KW_KEY_DISABLED};
+    static const enum kw_code codes[] = {KW_CODE_REVOKED, KW_CODE_EXPIRED, KW_CODE_DISABLED};
+    int links[MODEL_DEPTH_MAX + 1];
+    int count;
+    int link;
+    *refused_by_out = -1;
+    if (model->keys[key].erased) {
+        return KW_CODE_INVALID_KEY;
+    }
+    if (!links_of(model, key, links, &count)) {
+        const struct model_key *gone = &model->keys[last_of(model, model->keys[links[count - 1]].parent)];
+        link = first_that(model, links, count, KW_KEY_REVOKED);
+        if (link >= 0 && !gone->is_forgotten) {
+            see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
+        }
+        return KW_CODE_REVOKED;
+    }
+    for (int i = 0; i < 3; i++) {
+        link = first_that(model, links, count, statuses[i]);
+        if (link >= 0) {
+            see_passed(model, &model->keys[links[link]], statuses[i]);
+            *refused_by_out = link == 0 ? -1 : links[link];
+            return codes[i];
+        }
+    }
+    enum kw_code code = ask_rules(model, links, count, question, &link);
+    if (code != KW_CODE_NONE) {
+        *refused_by_out = link == 0 ? -1 : links[link];
+    } else {
+        use(model, &model->keys[key]);
+    }
+    return code;
+}

@@ -1,0 +1,114 @@
+/*
+ * A model of the whole key, to be compared with the library: plain arrays, every field as plain data, sets as bits over
+ * a few words. It is written from the design and the public headers, slow and obvious on purpose, and shares no code
+ * with what it is a model of.
+ */
+#ifndef KW_TESTS_SIM_MODEL_H
+#define KW_TESTS_SIM_MODEL_H
+
+#include <keyward/keyward.h>
+
+#define MODEL_KEYS_MAX 96
+#define MODEL_DEPTH_MAX 8
+
+/* The words that sets are made of; bit i stands for word i. */
+enum { SCOPES = 6, RESOURCES = 5, RANGES = 5, REGIONS = 5, TAGS = 3, ADDRESSES = 5, PLACES = 5 };
+extern const char *const model_scopes[SCOPES];
+extern const char *const model_resources[RESOURCES];
+extern const char *const model_ranges[RANGES];
+extern const char *const model_regions[REGIONS];
+extern const char *const model_tags[TAGS];
+extern const char *const model_addresses[ADDRESSES]; /* that requests come from */
+extern const char *const model_places[PLACES][2];    /* country, and region or none */
+
+/* What a key may do, and from where. */
+struct model_rights {
+    unsigned scopes;
+    unsigned resources[RESOURCES]; /* the scopes on each */
+    unsigned allowed_ips, blocked_ips, allowed_regions, blocked_regions;
+};
+
+/* A record; keys are named by their places in the array, -1 is none. Texts are never NULL. */
+struct model_key {
+    struct kw_id id;
+    char text[KW_KEY_SIZE_MAX + 1]; /* empty: nobody got to see it */
+    uint64_t version;
+    bool erased, enabled, is_public, has_children, ends_grace;
+    const char *env, *owner, *org, *name;
+    unsigned tags;
+    struct model_rights rights;
+    const char *created_by, *revoked_by, *reason;
+    int64_t created_at, updated_at, expires_at, lapsed_at, revoked_at, grace_until;
+    int rotated_from, rotated_to, line, parent; /* the last two: the first key of a line */
+    bool first_use_told;                        /* and the grace period of the key before has ended with it */
+    bool is_forgotten;                          /* erased, and nobody remembers whose parent it was since a restart */
+    bool touched;                               /* by an earlier command of the same batch */
+    bool acknowledged_dead;                     /* somebody was told that it is revoked; kept by the simulation */
+};
+
+struct model {
+    struct model_key keys[MODEL_KEYS_MAX];
+    int count;
+    int64_t now;
+};
+
+struct model_params {
+    uint32_t given; /* of enum kw_given */
+    const char *env, *owner, *org, *name;
+    bool is_public;
+    unsigned tags;
+    struct model_rights rights;
+    int64_t expires_at, expires_in;
+    int parent; /* any key of the line */
+};
+
+struct model_command {
+    enum kw_change_kind kind;
+    int key;
+    struct model_params params;
+    const char *actor, *reason;
+    int64_t grace;
+    bool ends_grace, no_cascade;
+    uint64_t if_version;
+};
+
+/* KW_CODE_NONE and the change is made, else nothing is. `made_out`: the new key of a creation or rotation. */
+enum kw_code model_apply(struct model *model, const struct model_command *command, int *made_out);
+
+/* Applies them in order; with `atomic` all or none. Codes as struct kw_outcome says them. */
+void model_apply_many(struct model *model, const struct model_command *commands, int count, bool atomic,
+                      enum kw_code *codes_out, int *made_out);
+
+/* Of all keys of an owner, organisation and tag (NULL: any; tag -1: any). */
+struct model_where {
+    const char *owner, *org;
+    int tag;
+    enum kw_change_kind kind;
+    const char *actor, *reason;
+};
+void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed);
+bool model_matches(const struct model_key *key, const struct model_where *where);
+
+enum model_require { REQUIRE_NOTHING, REQUIRE_BOTH, REQUIRE_EITHER, REQUIRE_NESTED };
+
+struct model_question {
+    const char *env; /* "": any */
+    unsigned scopes;
+    int resource; /* -1: none */
+    unsigned resource_scopes;
+    enum model_require require;
+    int words[3];       /* scopes in the requirement: a AND b, a OR b, a AND (b OR c) */
+    int address, place; /* -1: not stated */
+};
+
+/*
+ * The verdict, and what it sets off: a time that is seen to have passed is written down, the first use of a new key
+ * ends a grace period. `refused_by_out`: the ancestor that refuses, or -1.
+ */
+enum kw_code model_verify(struct model *model, int key, const struct model_question *question, int *refused_by_out);
+
+enum kw_key_status model_status(const struct model_key *key, int64_t now);
+/* The key that stands for a line: its last; -1 when that was erased. */
+int model_newest(const struct model *model, int line);
+
+#endif
