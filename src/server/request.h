@@ -93,8 +93,6 @@ static inline struct kw_request *kw__op_request(const struct kw_op *op)
     return op->context;
 }
 
-/* Ends the call where the operation failed; true when it did. Gives the operation back then. */
-bool kw__op_failed(struct kw_op *op);
 /* `done` of an operation whose result is one record: answers with it. */
 void kw__answer_record(struct kw_op *op);
 

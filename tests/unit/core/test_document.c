@@ -42,7 +42,7 @@ static void built_in_projects_are_what_the_catalog_says(struct test *t)
 {
     struct kw_catalog *catalog = NULL;
     REQUIRE_OK(t, kw_catalog_new(&catalog));
-    for (uint16_t number = KW_PROJECT_DEFAULT; number <= KW_PROJECT_KEYWARD; number++) {
+    for (int number = KW_PROJECT_DEFAULT; number <= KW_PROJECT_KEYWARD; number++) {
         const struct kw_project *built_in = kw_project_built_in(number);
         const struct kw_project *project = kw_project_by_number(catalog, number);
         REQUIRE(t, built_in != NULL && project != NULL);
