@@ -135,7 +135,7 @@ static enum kw_code create(struct model *model, const struct model_command *comm
     key.rotated_from = key.rotated_to = -1;
     key.revoked_by = key.reason = "";
     if ((params->given & KW_GIVEN_PARENT) != 0) {
-        int links[MODEL_DEPTH_MAX + 1];
+        int links[MODEL_DEPTH_MAX + 1] = {0};
         int generations;
         for (int at = params->parent; at >= 0; at = model->keys[at].rotated_to) {
             if (model->keys[at].erased) {
@@ -177,7 +177,7 @@ static enum kw_code create(struct model *model, const struct model_command *comm
 /* The parent that an update or rotation is held against; NULL where there is none, or no way is left to it. */
 static const struct model_key *parent_of(const struct model *model, int key)
 {
-    int links[MODEL_DEPTH_MAX + 1];
+    int links[MODEL_DEPTH_MAX + 1] = {0};
     int count;
     bool is_whole = links_of(model, key, links, &count);
     return is_whole && count > 1 ? &model->keys[links[1]] : NULL;
@@ -410,7 +410,7 @@ static void use(struct model *model, struct model_key *key)
 static enum kw_code ask_rules(const struct model *model, const int *links, int count,
                               const struct model_question *question, int *link)
 {
-    const struct model_rights *rights[MODEL_DEPTH_MAX + 1];
+    const struct model_rights *rights[MODEL_DEPTH_MAX + 1] = {NULL};
     for (*link = 0; *link < count; ++*link) {
         rights[*link] = &model->keys[links[*link]].rights;
         if (!model_address_passes(rights[*link], question->address)) {
@@ -426,7 +426,7 @@ static enum kw_code ask_rules(const struct model *model, const int *links, int c
     if (question->env[0] != '\0' && strcmp(question->env, model->keys[links[0]].env) != 0) {
         return KW_CODE_ENVIRONMENT_MISMATCH;
     }
-    for (; *link < count; ++*link) {
+    for (*link = 0; *link < count; ++*link) {
         if (!model_holds(rights[*link], question) || !model_meets(rights, *link + 1, question)) {
             return KW_CODE_INSUFFICIENT_SCOPE;
         }
@@ -441,7 +441,7 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
 {
     static const enum kw_key_status statuses[] = {KW_KEY_REVOKED, KW_KEY_EXPIRED, KW_KEY_DISABLED};
     static const enum kw_code codes[] = {KW_CODE_REVOKED, KW_CODE_EXPIRED, KW_CODE_DISABLED};
-    int links[MODEL_DEPTH_MAX + 1];
+    int links[MODEL_DEPTH_MAX + 1] = {0};
     int count;
     int link;
     *refused_by_out = -1;

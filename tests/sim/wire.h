@@ -21,6 +21,6 @@ struct kw_change_request wire_command(const struct model *model, const struct mo
 struct kw_verify_request wire_question(const char *key, const struct model_question *question, struct wire *wire);
 
 /* Every field. */
-void check_record(struct test *t, const struct model *model, int key, const struct kw_record *record);
+void check_record(struct test *t, const struct model *model, int index, const struct kw_record *record);
 
 #endif
