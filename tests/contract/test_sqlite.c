@@ -319,7 +319,7 @@ static void no_statement_scans_or_sorts(struct test *t)
         close_store(&c);
         CHECK_I64(t, sqlite3_open(c.path, &db), SQLITE_OK);
         for (int i = 0; i < KW__SQL_COUNT; i++) {
-            char text[2048];
+            char text[4096];
             sqlite3_stmt *plan = NULL;
             snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", kw__sql_texts[i]);
             CHECK_I64(t, sqlite3_prepare_v2(db, text, -1, &plan, NULL), SQLITE_OK);

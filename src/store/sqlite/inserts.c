@@ -51,24 +51,36 @@ static void bind_claim(struct kw__query *query, const struct kw__waiting *waitin
 }
 
 static const struct {
-    enum kw__sql one, many;
+    enum kw__sql one, some, many;
     void (*bind)(struct kw__query *query, const struct kw__waiting *waiting);
 } kinds[KW__INSERT_KINDS] = {
-    [KW__INSERT_ROW] = {KW__SQL_ROW_INSERT, KW__SQL_ROW_INSERT_MANY, bind_row},
-    [KW__INSERT_TAG] = {KW__SQL_TAG_INSERT, KW__SQL_TAG_INSERT_MANY, bind_tag},
-    [KW__INSERT_AUDIT] = {KW__SQL_AUDIT_INSERT, KW__SQL_AUDIT_INSERT_MANY, bind_audit},
-    [KW__INSERT_EVENT] = {KW__SQL_EVENT_INSERT, KW__SQL_EVENT_INSERT_MANY, bind_event},
-    [KW__INSERT_CLAIM] = {KW__SQL_EVENT_CLAIM_INSERT, KW__SQL_EVENT_CLAIM_INSERT_MANY, bind_claim},
+    [KW__INSERT_ROW] = {KW__SQL_ROW_INSERT, KW__SQL_ROW_INSERT_SOME, KW__SQL_ROW_INSERT_MANY, bind_row},
+    [KW__INSERT_TAG] = {KW__SQL_TAG_INSERT, KW__SQL_TAG_INSERT_SOME, KW__SQL_TAG_INSERT_MANY, bind_tag},
+    [KW__INSERT_AUDIT] = {KW__SQL_AUDIT_INSERT, KW__SQL_AUDIT_INSERT_SOME, KW__SQL_AUDIT_INSERT_MANY, bind_audit},
+    [KW__INSERT_EVENT] = {KW__SQL_EVENT_INSERT, KW__SQL_EVENT_INSERT_SOME, KW__SQL_EVENT_INSERT_MANY, bind_event},
+    [KW__INSERT_CLAIM] = {KW__SQL_EVENT_CLAIM_INSERT, KW__SQL_EVENT_CLAIM_INSERT_SOME, KW__SQL_EVENT_CLAIM_INSERT_MANY,
+                          bind_claim},
 };
+
+/* The statement that takes the most of `left` lines, and how many that are. */
+static enum kw__sql statement_for(enum kw__insert kind, size_t left, size_t *together_out)
+{
+    if (left >= KW__SQL_ROWS_TOGETHER) {
+        *together_out = KW__SQL_ROWS_TOGETHER;
+        return kinds[kind].many;
+    }
+    *together_out = left >= KW__SQL_ROWS_SOME ? KW__SQL_ROWS_SOME : 1;
+    return left >= KW__SQL_ROWS_SOME ? kinds[kind].some : kinds[kind].one;
+}
 
 static enum kw_status run(struct kw__inserts *inserts, enum kw__insert kind)
 {
     size_t count = inserts->counts[kind];
-    size_t together = count == KW__SQL_ROWS_TOGETHER ? count : 1;
     enum kw_status status = KW_OK;
     inserts->counts[kind] = 0;
-    for (size_t i = 0; i < count && status == KW_OK; i += together) {
-        struct kw__query query = kw__query_open(inserts->writer, together == 1 ? kinds[kind].one : kinds[kind].many);
+    for (size_t i = 0, together; i < count && status == KW_OK; i += together) {
+        enum kw__sql sql = statement_for(kind, count - i, &together);
+        struct kw__query query = kw__query_open(inserts->writer, sql);
         for (size_t j = i; j < i + together; j++) {
             kinds[kind].bind(&query, &inserts->waiting[kind][j]);
         }

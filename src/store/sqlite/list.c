@@ -223,7 +223,7 @@ static bool find_whole_way(const struct kw_store_filter *filter, struct kw__way 
     size_t way_count = kw__ways_of(filter, ways);
     bool is_by_creation = filter->created_from_ms != 0 || filter->created_until_ms != 0;
     bool is_by_expiry = filter->expires_before_ms != 0;
-    if (filter->project.size == 0 || way_count > 1 || (way_count == 1 && is_by_expiry)) {
+    if (filter->project.size == 0 || filter->last_four.size > 0 || way_count > 1 || (way_count == 1 && is_by_expiry)) {
         return false;
     }
     *way_out = way_count == 1 ? ways[0] : is_by_expiry ? kw__way_expiry : kw__way_project;

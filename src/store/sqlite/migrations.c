@@ -35,7 +35,6 @@ static const char *const migrations[] = {
     "CREATE INDEX record_by_owner ON record (owner, project) WHERE erased = 0;"
     "CREATE INDEX record_by_org ON record (org_id, project) WHERE erased = 0 AND org_id <> '';"
     "CREATE INDEX record_by_org_owner ON record (org_id, owner, project) WHERE erased = 0 AND org_id <> '';"
-    "CREATE INDEX record_by_last_four ON record (last_four, project) WHERE erased = 0;"
     "CREATE INDEX record_by_parent ON record (parent_id, project) WHERE erased = 0 AND parent_id IS NOT NULL;"
     "CREATE INDEX record_by_policy ON record (policy, project) WHERE erased = 0 AND policy <> '';"
     "CREATE INDEX record_by_expiry ON record (project, expires_at_ms) WHERE erased = 0 AND expires_at_ms <> 0;"

@@ -33,7 +33,8 @@
     "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
 
 #define ROWS_4(row) row ", " row ", " row ", " row
-#define ROWS_MANY(row) ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row) ", " ROWS_4(row) /* KW__SQL_ROWS_TOGETHER */
+#define ROWS_SOME(row) ROWS_4(row) ", " ROWS_4(row)                                               /* 8 */
+#define ROWS_MANY(row) ROWS_SOME(row) ", " ROWS_SOME(row) ", " ROWS_SOME(row) ", " ROWS_SOME(row) /* 32 */
 /*
  * To fail leaves the lines before it in place, and spares SQLite the copies of pages by which it could take them back:
  * whoever runs these takes back more than one statement.
@@ -69,7 +70,6 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     LISTS(OWNER, WAY("record_by_owner", "owner = ?5")),
     LISTS(ORG, WAY("record_by_org", "org_id <> '' AND org_id = ?5")),
     LISTS(ORG_OWNER, WAY("record_by_org_owner", "org_id <> '' AND org_id = ?5 AND owner = ?6")),
-    LISTS(LAST_FOUR, WAY("record_by_last_four", "last_four = ?5")),
     LISTS(PARENT, WAY("record_by_parent", "parent_id IS NOT NULL AND parent_id = ?5")),
     LISTS(POLICY, WAY("record_by_policy", "policy <> '' AND policy = ?5")),
     [KW__SQL_LIST_EXPIRY] = "SELECT " ROW_COLUMNS " FROM " WAY_EXPIRY
@@ -85,6 +85,7 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags, parent_id, "
                         "policy, last_four, expires_at_ms FROM record WHERE id = ?1",
     [KW__SQL_ROW_INSERT] = INSERT(ROW_INTO, ROW_VALUES),
+    [KW__SQL_ROW_INSERT_SOME] = INSERT(ROW_INTO, ROWS_SOME(ROW_VALUES)),
     [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
     [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
     [KW__SQL_ROW_UPDATE_ALL] =
@@ -92,6 +93,7 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
         "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, parent_id = ?13, policy = ?14, "
         "last_four = ?15, expires_at_ms = ?16, record = ?17 WHERE id = ?1",
     [KW__SQL_TAG_INSERT] = TAG_INSERT("(?, ?, ?)"),
+    [KW__SQL_TAG_INSERT_SOME] = TAG_INSERT(ROWS_SOME("(?, ?, ?)")),
     [KW__SQL_TAG_INSERT_MANY] = TAG_INSERT(ROWS_MANY("(?, ?, ?)")),
     [KW__SQL_TAG_DELETE] = "DELETE FROM record_tag WHERE project = ?1 AND tag = ?2 AND id = ?3",
     [KW__SQL_COUNT_READ] = "SELECT ifnull(sum(live), 0) FROM project WHERE name = ?1",
@@ -106,6 +108,7 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_SETTING_DELETE] = "DELETE FROM setting WHERE name = ?1",
 
     [KW__SQL_AUDIT_INSERT] = INSERT(AUDIT_INTO, AUDIT_VALUES),
+    [KW__SQL_AUDIT_INSERT_SOME] = INSERT(AUDIT_INTO, ROWS_SOME(AUDIT_VALUES)),
     [KW__SQL_AUDIT_INSERT_MANY] = INSERT(AUDIT_INTO, ROWS_MANY(AUDIT_VALUES)),
     [KW__SQL_AUDIT_SCAN] =
         "SELECT " AUDIT_COLUMNS " FROM audit NOT INDEXED WHERE sequence > ?1 AND sequence <= ?10 AND ?3 = '' AND ?4 IS "
@@ -124,8 +127,10 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_AUDIT_PRUNE_LATE] = AUDIT_DELETE("audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
 
     [KW__SQL_EVENT_INSERT] = INSERT(EVENT_INTO, EVENT_VALUES),
+    [KW__SQL_EVENT_INSERT_SOME] = INSERT(EVENT_INTO, ROWS_SOME(EVENT_VALUES)),
     [KW__SQL_EVENT_INSERT_MANY] = INSERT(EVENT_INTO, ROWS_MANY(EVENT_VALUES)),
     [KW__SQL_EVENT_CLAIM_INSERT] = INSERT(CLAIM_INTO, CLAIM_VALUES),
+    [KW__SQL_EVENT_CLAIM_INSERT_SOME] = INSERT(CLAIM_INTO, ROWS_SOME(CLAIM_VALUES)),
     [KW__SQL_EVENT_CLAIM_INSERT_MANY] = INSERT(CLAIM_INTO, ROWS_MANY(CLAIM_VALUES)),
     [KW__SQL_EVENT_CLAIMABLE] = "SELECT sequence FROM event_claim WHERE until_ms <= ?1 ORDER BY sequence LIMIT ?2",
     [KW__SQL_EVENT_CLAIM] = "UPDATE event_claim SET until_ms = ?2, attempts = attempts + 1 WHERE sequence = ?1",

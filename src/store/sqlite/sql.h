@@ -5,8 +5,9 @@
 /* An audit line that comes more than this after a line of a later time is late; migrations.c says what for. */
 #define KW__AUDIT_SLACK_MS 5000
 
-/* How many lines the statements named …_MANY take. */
-#define KW__SQL_ROWS_TOGETHER 16
+/* How many lines the statements named …_MANY take, and those named …_SOME. */
+#define KW__SQL_ROWS_TOGETHER 32
+#define KW__SQL_ROWS_SOME 8
 
 enum kw__sql {
     KW__SQL_BEGIN,
@@ -36,9 +37,6 @@ enum kw__sql {
     KW__SQL_LIST_ORG_OWNER,
     KW__SQL_LIST_ORG_OWNER_BACK,
     KW__SQL_COUNT_ORG_OWNER,
-    KW__SQL_LIST_LAST_FOUR,
-    KW__SQL_LIST_LAST_FOUR_BACK,
-    KW__SQL_COUNT_LAST_FOUR,
     KW__SQL_LIST_PARENT,
     KW__SQL_LIST_PARENT_BACK,
     KW__SQL_COUNT_PARENT,
@@ -53,10 +51,12 @@ enum kw__sql {
     KW__SQL_ROW_CHANGES,
     KW__SQL_ROW_OLD,
     KW__SQL_ROW_INSERT,
+    KW__SQL_ROW_INSERT_SOME,
     KW__SQL_ROW_INSERT_MANY,
     KW__SQL_ROW_UPDATE,
     KW__SQL_ROW_UPDATE_ALL,
     KW__SQL_TAG_INSERT,
+    KW__SQL_TAG_INSERT_SOME,
     KW__SQL_TAG_INSERT_MANY,
     KW__SQL_TAG_DELETE,
     KW__SQL_COUNT_READ,
@@ -67,6 +67,7 @@ enum kw__sql {
     KW__SQL_SETTING_WRITE,
     KW__SQL_SETTING_DELETE,
     KW__SQL_AUDIT_INSERT,
+    KW__SQL_AUDIT_INSERT_SOME,
     KW__SQL_AUDIT_INSERT_MANY,
     KW__SQL_AUDIT_SCAN,
     KW__SQL_AUDIT_BY_PROJECT,
@@ -80,8 +81,10 @@ enum kw__sql {
     KW__SQL_AUDIT_PRUNE_NEAR,
     KW__SQL_AUDIT_PRUNE_LATE,
     KW__SQL_EVENT_INSERT,
+    KW__SQL_EVENT_INSERT_SOME,
     KW__SQL_EVENT_INSERT_MANY,
     KW__SQL_EVENT_CLAIM_INSERT,
+    KW__SQL_EVENT_CLAIM_INSERT_SOME,
     KW__SQL_EVENT_CLAIM_INSERT_MANY,
     KW__SQL_EVENT_CLAIMABLE,
     KW__SQL_EVENT_CLAIM,

@@ -39,7 +39,6 @@ size_t kw__ways_of(const struct kw_store_filter *filter, struct kw__way ways_out
         {.kind = KW__WAY_TEXT, WAY(ORG), .wanted = has_both ? none : filter->org_id},
         {.kind = KW__WAY_TEXT, WAY(ENV), .wanted = filter->env},
         {.kind = KW__WAY_TEXT, WAY(POLICY), .wanted = filter->policy},
-        {.kind = KW__WAY_BLOB, WAY(LAST_FOUR), .wanted = filter->last_four},
         {.kind = KW__WAY_BLOB, WAY(PARENT), .wanted = kw_id_is_none(&filter->parent_id) ? none : parent},
     };
     size_t count = 0;
