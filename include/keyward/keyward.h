@@ -52,7 +52,7 @@ struct kw_options {
 /*
  * Opens, and begins to read keys into memory in the background. `error_out` may be NULL here and below. DATA_IN_USE
  * (KW_E_BUSY), PEPPER_MISMATCH, STORE_CORRUPT, STORE_NEWER, STORE_UNAVAILABLE, INVALID_FIELD for options that do not go
- * together.
+ * together, and for a store of another KW_STORE_VERSION, which is not taken over: there is no telling how to close it.
  */
 KW_API KW_MUST_USE enum kw_status kw_open(const struct kw_options *options, struct keyward **keyward_out,
                                           struct kw_error *error_out);

@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 1
+#define KW_STORE_VERSION 2 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a metric, a limit */
@@ -207,7 +207,7 @@ struct kw_store; /* below: the adapter keeps its own members behind it */
 
 /* A sink must not call the store again. */
 struct kw_store_ops {
-    uint32_t version; /* KW_STORE_VERSION */
+    uint32_t version; /* KW_STORE_VERSION; a table of another is refused, untouched but for this member */
     const char *name; /* "sqlite" */
 
     /* Both call the sink once, or return KW_E_NOT_FOUND. by_digest finds tombstones too, by_id does not. */

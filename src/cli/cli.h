@@ -163,7 +163,6 @@ int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
-
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_help(struct kw_cli *cli, const struct kw_command_line *line);
 

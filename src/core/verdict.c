@@ -182,14 +182,11 @@ static bool parents_agree(struct kw_entry *entry, const struct kw_question *ques
 }
 
 /* Asks the processor for what a decision reads of a parent. */
-static bool fetches_parent(const struct kw_entry *entry)
+static void fetch_parent(const struct kw_entry *entry)
 {
-    if (entry->parent != NULL) {
-        const uint8_t *parent = (const uint8_t *)__atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-        __builtin_prefetch(parent);
-        __builtin_prefetch(parent + 64);
-    }
-    return true;
+    const uint8_t *parent = (const uint8_t *)__atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+    __builtin_prefetch(parent);
+    __builtin_prefetch(parent + 64);
 }
 
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
@@ -208,9 +205,12 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
     bool is_plain = (entry->policy == NULL) & (question->require.size == 0) &
                     (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
-                   (entry->rules_size == 0 || kw__is_in_place(entry, question)) && fetches_parent(entry) &&
-                   holds_what_is_asked(entry, question) &&
-                   (entry->parent == NULL || parents_agree(entry, question, now_ms));
+                   (entry->rules_size == 0 || kw__is_in_place(entry, question));
+    if (is_good && entry->parent != NULL) {
+        fetch_parent(entry);
+    }
+    is_good = is_good && holds_what_is_asked(entry, question) &&
+              (entry->parent == NULL || parents_agree(entry, question, now_ms));
     if (!is_good) {
         return decide_by_rule(entry, question, now_ms);
     }

@@ -53,6 +53,11 @@ static void close_store(struct kw_store *store)
 enum kw_status kw_open(const struct kw_options *options, struct keyward **keyward_out, struct kw_error *error_out)
 {
     bool brings_store = options->store_take != NULL;
+    if (brings_store && options->store_take->ops->version != KW_STORE_VERSION) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "store_take",
+                         "follows version %u of the contract, and this library %d: build it with this store.h",
+                         options->store_take->ops->version, KW_STORE_VERSION);
+    }
     if (brings_store == (options->data != NULL) || brings_store != (options->pepper != NULL)) {
         close_store(options->store_take);
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "options",

@@ -39,6 +39,23 @@ static void options_that_do_not_go_together(struct test *t)
     CHECK(t, keyward == before);
 }
 
+/* Nothing else of its table can be called: where its functions stand is what may have changed. */
+static void a_store_of_another_version_is_left_alone(struct test *t)
+{
+    static const uint8_t pepper[32] = {1};
+    static const struct kw_store_ops older = {.version = KW_STORE_VERSION - 1};
+    static const struct kw_store_ops newer = {.version = KW_STORE_VERSION + 1};
+    const struct kw_store_ops *const tables[] = {&older, &newer};
+    for (size_t i = 0; i < KW_COUNT_OF(tables); i++) {
+        struct kw_store store = {tables[i]};
+        struct keyward *keyward = NULL;
+        struct kw_error error;
+        struct kw_options options = {.store_take = &store, .pepper = pepper};
+        CHECK_REFUSED(t, kw_open(&options, &keyward, &error), error, KW_E_INVALID, "INVALID_FIELD", "store_take");
+        CHECK(t, keyward == NULL);
+    }
+}
+
 /* It must not be written down either: the folder would never open again. */
 static void a_digest_scheme_that_does_not_exist(struct test *t)
 {
@@ -393,6 +410,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(nothing_can_be_closed_and_cleared),
         TEST_CASE(options_that_do_not_go_together),
+        TEST_CASE(a_store_of_another_version_is_left_alone),
         TEST_CASE(a_digest_scheme_that_does_not_exist),
         TEST_CASE(a_held_folder_is_refused),
         TEST_CASE(another_pepper_is_refused),
