@@ -15,6 +15,7 @@ fresh one. Where it is the echo server of tests/unit/server, tests that need its
 import contextlib
 import os
 import pathlib
+import re
 import resource
 import shlex
 import signal
@@ -191,13 +192,6 @@ class Client:
         return self.read_answer(to_head)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
 def command():
     text = os.environ.get('KEYWARD_TEST_SERVER')
     if not text:
@@ -214,18 +208,22 @@ def need_echo():
         raise Skip('needs the routes of the echo server')
 
 
+# How keyward and the echo server say where they listen.
+PORT_SAID = re.compile(r'^Keyward \S+ listens on \S+:(\d+)\b|^listening on port (\d+)$', re.MULTILINE)
+
+
 class Server:
-    """The program under test, on a free port of 127.0.0.1; `options` as on its command line."""
+    """The program under test, on a free port of 127.0.0.1, which it chooses; `options` as on its command line."""
 
     def __init__(self, *options, listen=None, tls=None):
-        self.port = free_port()
+        self.port = None  # once it listens
         self.tls = tls  # an ssl.SSLContext for clients
         self._stack = contextlib.ExitStack()
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix='keyward-test-'))
         self.log_path = pathlib.Path(folder) / 'log'
         data = pathlib.Path(folder) / 'data'
         self.command = [part.replace('{folder}', str(data)) for part in command()]
-        self.command += ['--listen', f'127.0.0.1:{self.port}' if listen is None else listen, *options]
+        self.command += ['--listen', '127.0.0.1:0' if listen is None else listen, *options]
         self.process = None
 
     def __enter__(self):
@@ -257,14 +255,11 @@ class Server:
         return self.process.poll() is None
 
     def wait_ready(self):
-        def answers():
+        """Asks the log, never the port: a connection to a port that nobody listens on can meet itself."""
+        def said():
             check(self.is_running(), f'it ended with {self.process.returncode}: {self.log()}')
-            try:
-                self.connect().close()
-                return True
-            except ConnectionRefusedError:
-                return False
-        wait_until(answers, 'the server listens')
+            return PORT_SAID.search(self.log())
+        self.port = int(next(filter(None, wait_until(said, 'the server listens').groups())))
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
