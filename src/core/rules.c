@@ -500,12 +500,14 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
 {
     const struct kw_question *question = hearing->question;
     struct kw_bytes missing;
+    size_t last = 0; /* that says anything */
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct holding holding = {hearing, i};
         struct authority authority;
         if (!authority_of(&hearing->links[i], &authority)) {
             continue;
         }
+        last = i;
         if (lacks_scope(&authority, question, &missing) ||
             (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
             refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
@@ -515,7 +517,7 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
     }
     bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0 && hearing->link_count > 1;
     if (needs_any && !shares_a_scope(hearing)) {
-        refuse(hearing, hearing->link_count - 1, KW_CODE_INSUFFICIENT_SCOPE, decision);
+        refuse(hearing, last, KW_CODE_INSUFFICIENT_SCOPE, decision);
         decision->missing = question->resource;
         return true;
     }
