@@ -31,6 +31,9 @@ struct kw__hearing {
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
 
+/* Says in the decision that this link refuses. True. */
+bool kw__refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision);
+
 /* True when the rule refuses; then the decision says everything. */
 bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision);
 bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision);
@@ -48,6 +51,9 @@ bool kw__has_region_rule(const struct kw__hearing *hearing);
 bool kw__asks_environment(const struct kw__hearing *hearing);
 bool kw__has_policy(const struct kw__hearing *hearing);
 bool kw__asks_scopes(const struct kw__hearing *hearing);
+
+struct kw_list kw__scopes_of(const struct kw_entry *entry);
+struct kw_list kw__resources_of(const struct kw_entry *entry);
 
 /* An empty environment is any. */
 bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env);

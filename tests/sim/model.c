@@ -294,7 +294,7 @@ static enum kw_code change(struct model *model, const struct model_command *comm
     }
     if (command->kind == KW_CHANGE_ERASE) {
         key->erased = is_revoked;
-        key->touched = true;
+        key->touched = key->touched || is_revoked;
         return is_revoked ? KW_CODE_NONE : KW_CODE_NOT_REVOKED;
     }
     if (is_revoked) {
