@@ -21,6 +21,7 @@
 #include <keyward/store.h>
 
 struct kw_engine;
+struct kw_export;
 struct kw_index;
 
 #define KW_ENGINE_READERS_MAX 16
@@ -102,7 +103,8 @@ enum kw_op_kind {
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_LOAD,   /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT, /* the next piece of `export` */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -179,6 +181,8 @@ struct kw_op {
     enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
     struct kw_bytes name;           /* update, delete */
     struct kw_bytes json;           /* create, update: what the caller sends */
+
+    struct kw_export *export; /* export: how far it came (export.h) */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

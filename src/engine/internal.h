@@ -98,6 +98,9 @@ KW_MUST_USE bool kw__project_name(const struct kw_engine *engine, uint16_t numbe
 /* PROJECT_NOT_FOUND: it was deleted since the caller asked. */
 enum kw_status kw__project_gone(struct kw_error *error_out);
 
+/* What a query asks of the store, a page of KW_STORE_LIST_MAX, but for its order and where it begins. */
+struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project);
+
 bool kw__op_is_document(const struct kw_op *op);
 /* Does an operation on a document, as the writer, and hands it back. */
 void kw__document_write(struct kw_engine *engine, struct kw_op *op);
@@ -151,6 +154,14 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row);
 
 /* The failures of a store in words for the caller. */
 enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status);
+
+/* What a digest was made with, in hexadecimal, for whoever is to check it elsewhere. */
+struct kw_digest_origin {
+    char pepper[2 * KW_PEPPER_FINGERPRINT_SIZE]; /* the fingerprint */
+    char salt[2 * KW_SALT_SIZE];
+};
+KW_MUST_USE enum kw_status kw__digest_origin(struct kw_engine *engine, struct kw_digest_origin *origin_out,
+                                             struct kw_error *error_out);
 
 /* Settings: pepper and digest schemes; makes the digesters. */
 KW_MUST_USE enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engine_options *options,

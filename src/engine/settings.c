@@ -149,6 +149,27 @@ enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engin
     return status;
 }
 
+enum kw_status kw__digest_origin(struct kw_engine *engine, struct kw_digest_origin *origin_out,
+                                 struct kw_error *error_out)
+{
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
+    uint8_t salt[KW_SALT_SIZE];
+    size_t size;
+    enum kw_status status =
+        read_setting(engine, NAME_PEPPER, fingerprint, sizeof fingerprint, sizeof fingerprint, &size, error_out);
+    if (status == KW_OK && size > 0) {
+        status = read_setting(engine, NAME_SALT, salt, sizeof salt, sizeof salt, &size, error_out);
+    }
+    if (status == KW_OK && size == 0) {
+        status = kw__store_failed(error_out, KW_E_CORRUPT); /* they were there when the engine was opened */
+    }
+    if (status == KW_OK) {
+        kw_hex_encode(kw_bytes_of(fingerprint, sizeof fingerprint), origin_out->pepper);
+        kw_hex_encode(kw_bytes_of(salt, sizeof salt), origin_out->salt);
+    }
+    return status;
+}
+
 void kw__digest_new_key(const struct kw_engine *engine, struct kw_bytes key, struct kw_digest *digest_out)
 {
     kw_digest_key(engine->digesters[0], key, digest_out);

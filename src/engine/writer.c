@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/export.h"
 #include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
@@ -343,6 +344,8 @@ void *kw__writer_main(void *context)
             struct kw_op *rest = kw__group_cut(chain);
             if (kw__op_is_document(chain)) {
                 kw__document_write(engine, chain);
+            } else if (chain->kind == KW_OP_EXPORT) {
+                kw__export_write(engine, chain);
             } else {
                 write_group(engine, chain);
             }
