@@ -39,7 +39,7 @@ struct kw_output {
 struct kw_environment_values {
     struct kw_secret key;      /* KEYWARD_KEY: the management key for --url */
     struct kw_secret root_key; /* KEYWARD_ROOT_KEY */
-    struct kw_secret pepper;   /* KEYWARD_PEPPER: 64 hexadecimal characters */
+    struct kw_buffer pepper;   /* KEYWARD_PEPPER: 64 hexadecimal characters, or several of these with commas */
     const char *url;           /* KEYWARD_URL */
     bool no_colour;
 };
@@ -162,6 +162,7 @@ int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_pepper(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);

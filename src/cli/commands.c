@@ -191,6 +191,12 @@ static const struct kw_option generate_options[] = {
     {.name = "management", .help = "a management key, which KEYWARD_ROOT_KEY accepts"},
 };
 
+static const struct kw_option pepper_options[] = {
+    {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA "), which no server may hold"},
+    {.name = "pepper-file", .argument = "FILE", .help = "the peppers' file, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "reveal", .help = "export: onto standard output, if no file is named"},
+};
+
 static const struct kw_option serve_options[] = {
     {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA ", if it is not given)"},
     {.name = "listen", .argument = "ADDRESS:PORT", .help = "where to listen (" KW_CLI_DEFAULT_LISTEN ")"},
@@ -227,6 +233,7 @@ static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
+static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
 static const struct kw_option_group limit_group = GROUP("Limits", limit_options);
 
@@ -352,6 +359,15 @@ static const struct kw_cli_command commands[] = {
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
+    {.name = "pepper", .summary = "Shows, renews and moves the peppers of a data folder.", .run = kw_cmd_pepper,
+     .operands = "list|rotate|retire FINGERPRINT|export [FILE]|import FILE", .operands_min = 1, .operands_max = 2,
+     .about = "The pepper's file holds one or several, a line each: the first is that of new keys, the others are kept for\n"
+              "keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used, and\n"
+              "'retire' takes one out that no key needs any more. 'export' and 'import' bring peppers to another\n"
+              "installation, where records that were made with them are to be imported. A server that holds the folder\n"
+              "must be stopped first; it starts in milliseconds.",
+     .groups = {&pepper_group, &output_group},
+     .example = "keyward pepper rotate --data /var/lib/keyward"},
     {.name = "version", .summary = "Prints the version.", .run = kw_cmd_version, .example = "keyward version"},
     {.name = "help", .summary = "Shows this, or the page of a command.", .run = kw_cmd_help, .operands = "[COMMAND]",
      .operands_max = 1, .example = "keyward help create"},

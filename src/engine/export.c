@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "engine/methods.h"
+#include "engine/peppers.h"
 #include "engine/writer.h"
 
 #define NOTE_MAX ((size_t)64 * 1024) /* of a line of the audit log: the filter's texts, escaped */
@@ -13,36 +15,50 @@ bool kw__export_writes(const struct kw_export *export)
 
 /* --- the text --- */
 
-static void write_hex(struct kw_json_writer *json, const char *name, const char *hex, size_t size)
+static void write_hex(struct kw_json_writer *json, struct kw_bytes bytes)
 {
-    kw_json_name(json, name);
-    kw_json_string(json, kw_bytes_of(hex, size));
+    char hex[2 * KW_DIGEST_MAX];
+    kw_hex_encode(bytes, hex);
+    kw_json_string(json, kw_bytes_of(hex, 2 * bytes.size));
 }
 
-static void write_digest(const struct kw_export *export, const struct kw_store_row *row, struct kw_json_writer *json)
+/* How a digest is made and what it is: all that somebody else needs to check keys by it, but for the pepper. */
+static void write_digest(const struct kw_digest_method *method, struct kw_bytes digest, struct kw_json_writer *json)
 {
-    enum kw_digest_scheme scheme = (enum kw_digest_scheme)row->digest_scheme;
-    char hex[2 * KW_DIGEST_MAX];
-    kw_hex_encode(row->digest, hex);
+    _Static_assert(KW_SALT_MAX <= KW_DIGEST_MAX, "write_hex takes it");
     kw_json_begin_object(json);
     kw_json_name(json, "scheme");
-    kw_json_text(json, kw_digest_scheme_name(scheme));
-    write_hex(json, "value", hex, 2 * row->digest.size);
-    if (scheme == KW_DIGEST_HMAC_SHA256) {
-        write_hex(json, "pepper", export->origin.pepper, sizeof export->origin.pepper);
+    kw_json_text(json, kw_digest_scheme_name(method->scheme));
+    kw_json_name(json, "value");
+    write_hex(json, digest);
+    if (method->scheme == KW_DIGEST_HMAC_SHA256) {
+        kw_json_name(json, "pepper");
+        write_hex(json, kw_bytes_of(method->fingerprint, sizeof method->fingerprint));
     }
-    if (scheme == KW_DIGEST_SHA256_SALTED || scheme == KW_DIGEST_SHA512_SALTED) {
-        write_hex(json, "salt", export->origin.salt, sizeof export->origin.salt);
+    if (method->salt_size > 0) {
+        kw_json_name(json, "salt");
+        write_hex(json, kw_bytes_of(method->salt, method->salt_size));
         kw_json_name(json, "saltPlace");
-        kw_json_text(json, "before");
+        kw_json_text(json, method->salt_place == KW_SALT_BEFORE_KEY ? "before" : "after");
     }
     kw_json_end_object(json);
 }
 
-/* The members that tell what this is; the object stays open. */
-static void write_head(const struct kw_op *op, struct kw_bytes project, struct kw_json_writer *json)
+static void write_peppers(const struct kw_engine *engine, struct kw_json_writer *json)
 {
-    const struct kw_export *export = op->export;
+    struct kw_pepper_use peppers[KW_PEPPERS_MAX];
+    size_t count = kw_engine_peppers(engine, peppers, KW_COUNT_OF(peppers));
+    kw_json_begin_array(json);
+    for (size_t i = 0; i < count; i++) {
+        write_hex(json, kw_bytes_of(peppers[i].fingerprint, sizeof peppers[i].fingerprint));
+    }
+    kw_json_end_array(json);
+}
+
+/* The members that tell what this is; the object stays open. */
+static void write_head(const struct kw_engine *engine, const struct kw_op *op, struct kw_bytes project,
+                       struct kw_json_writer *json)
+{
     char time[KW_TIME_TEXT_SIZE];
     kw_time_format(op->now_ms, time);
     kw_json_begin_object(json);
@@ -55,17 +71,15 @@ static void write_head(const struct kw_op *op, struct kw_bytes project, struct k
     kw_json_name(json, "exportedAt");
     kw_json_string(json, kw_bytes_of(time, sizeof time));
     kw_json_name(json, "peppers");
-    kw_json_begin_array(json);
-    kw_json_string(json, kw_bytes_of(export->origin.pepper, sizeof export->origin.pepper));
-    kw_json_end_array(json);
+    write_peppers(engine, json);
 }
 
 /* In both forms each key has a line of its own, and as many line breaks stand before the end. */
-static void write_begin(struct kw_op *op, struct kw_bytes project)
+static void write_begin(const struct kw_engine *engine, struct kw_op *op, struct kw_bytes project)
 {
     struct kw_json_writer json;
     kw_json_writer_init(&json, &op->result);
-    write_head(op, project, &json);
+    write_head(engine, op, project, &json);
     if (op->export->format == KW_EXPORT_JSON) {
         kw_json_name(&json, "keys");
         kw_json_begin_array(&json);
@@ -96,11 +110,21 @@ static void write_end(struct kw_op *op)
 /* --- keys, as a reader --- */
 
 struct exporting {
+    const struct kw_engine *engine;
     struct kw_op *op;
+    struct kw_digest_method method; /* of the last key: most have the same */
     uint64_t count;
     struct kw_position last;
     bool is_full;
 };
+
+/* False where nobody knows how the digest was made. */
+static bool find_method(struct exporting *exporting, const struct kw_store_row *row)
+{
+    bool is_known = exporting->method.number == row->digest_scheme ||
+                    kw_engine_method(exporting->engine, row->digest_scheme, &exporting->method);
+    return is_known && row->digest.size <= KW_DIGEST_MAX;
+}
 
 static enum kw_status export_sink(void *context, const struct kw_store_row *row)
 {
@@ -109,9 +133,7 @@ static enum kw_status export_sink(void *context, const struct kw_store_row *row)
     struct kw_buffer *text = &op->result;
     struct kw_record record;
     struct kw_json_writer json;
-    bool has_digest =
-        row->digest.size <= KW_DIGEST_MAX && kw_digest_scheme_name((enum kw_digest_scheme)row->digest_scheme) != NULL;
-    enum kw_status status = has_digest ? kw_record_decode(row->record, &record) : KW_E_CORRUPT;
+    enum kw_status status = find_method(exporting, row) ? kw_record_decode(row->record, &record) : KW_E_CORRUPT;
     if (status != KW_OK) {
         return status;
     }
@@ -122,7 +144,7 @@ static enum kw_status export_sink(void *context, const struct kw_store_row *row)
     kw_json_name(&json, "record");
     kw_record_write_json(&record, op->now_ms, &json);
     kw_json_name(&json, "digest");
-    write_digest(op->export, row, &json);
+    write_digest(&exporting->method, row->digest, &json);
     kw_json_name(&json, "kept");
     kw_record_write_kept(&record, &json);
     kw_json_end_object(&json);
@@ -136,7 +158,7 @@ static enum kw_status export_sink(void *context, const struct kw_store_row *row)
 enum kw_status kw__export_read(struct kw_engine *engine, struct kw_op *op)
 {
     struct kw_export *export = op->export;
-    struct exporting exporting = {.op = op, .count = export->count};
+    struct exporting exporting = {.engine = engine, .op = op, .count = export->count};
     struct kw_store_reached reached;
     uint8_t memory[KW_PROJECT_MAX];
     struct kw_bytes project;
@@ -249,19 +271,12 @@ static enum kw_status write_step(struct kw_engine *engine, struct kw_op *op)
     if (!kw__project_name(engine, op->project, memory, &project)) {
         return kw__project_gone(&op->error);
     }
-    enum kw_status status = KW_OK;
-    if (export->stage == KW_EXPORT_BEGINS) {
-        status = kw__digest_origin(engine, &export->origin, &op->error);
-    }
-    if (status != KW_OK) {
-        return status;
-    }
-    status = note(engine, op, project);
+    enum kw_status status = note(engine, op, project);
     if (status != KW_OK) {
         return refuse_unnoted(op, status);
     }
     if (export->stage == KW_EXPORT_BEGINS) {
-        write_begin(op, project);
+        write_begin(engine, op, project);
         export->stage = KW_EXPORT_RECORDS;
     } else {
         if (!export->gives_up) {

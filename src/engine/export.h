@@ -11,7 +11,7 @@
 #include "engine/internal.h"
 #include <keyward/keyward.h>
 
-#define KW_EXPORT_VERSION 1
+#define KW_EXPORT_VERSION 1 /* of the text's form */
 #define KW_EXPORT_PIECE ((size_t)256 * 1024)          /* a piece ends with the record that reaches it */
 #define KW_EXPORT_PIECE_MAX ((size_t)2 * 1024 * 1024) /* with the largest record's JSON behind it */
 
@@ -31,7 +31,6 @@ struct kw_export {
     enum kw_export_stage stage;
     uint64_t count; /* keys in the pieces so far */
     struct kw_position after;
-    struct kw_digest_origin origin;
 };
 
 /* Whether the next operation is one for the writer. */

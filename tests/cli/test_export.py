@@ -66,6 +66,17 @@ def test_files_that_cannot_be(folder):
         check(not os.path.exists(f'{folder}/x'), 'a file for nothing')
 
 
+def test_each_digest_names_its_pepper(folder):
+    with World(folder, 'data') as world:
+        world.run('create', '--owner', 'user:1', code=0)
+        run('pepper', 'rotate', '--data', world.data, code=0)
+        world.run('create', '--owner', 'user:2', code=0)
+        first, old, new, _ = [json.loads(line) for line in world.run('export', code=0).out.split('\n')[:-1]]
+        check_equal(len(set(first['peppers'])), 2)
+        check_equal([new['digest']['pepper'], old['digest']['pepper']], first['peppers'])
+        check_equal([old['kept'], new['kept']], [{}, {}])
+
+
 class Fake(http.server.BaseHTTPRequestHandler):
     """Answers as `story` says, which writes to the connection."""
     protocol_version = 'HTTP/1.1'
@@ -193,5 +204,5 @@ def test_the_documentations_examples(folder):
 
 
 if __name__ == '__main__':
-    main([test_both_ways, test_files_that_cannot_be, test_what_is_not_whole, test_an_interruption_leaves_nothing,
+    main([test_both_ways, test_each_digest_names_its_pepper, test_files_that_cannot_be, test_what_is_not_whole, test_an_interruption_leaves_nothing,
           test_progress_on_a_terminal, test_the_documentations_examples])
