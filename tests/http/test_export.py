@@ -274,4 +274,4 @@ if __name__ == '__main__':
     os.environ['ASAN_OPTIONS'] = ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=1']))
     sys.exit(main([every_field_of_every_key, an_expiry_that_was_seen, one_json_document, nothing_to_export, filters,
                    what_is_refused, who_took_what, many_keys_to_a_slow_reader, a_client_that_leaves, a_stop_in_the_middle,
-                   keys_made_meanwhile, the_projects_own_alone]))
+                   keys_made_meanwhile, the_projects_own_alone], ('--drain-timeout', '10m')))
