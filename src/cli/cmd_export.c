@@ -127,7 +127,7 @@ static uint64_t count_lines(struct kw_bytes piece)
 static void keep_tail(struct export *export, struct kw_bytes piece)
 {
     if (piece.size > TAIL_SIZE) {
-        piece = kw_bytes_skip(piece, piece.size - TAIL_SIZE);
+        piece = kw_bytes_of(piece.data + (piece.size - TAIL_SIZE), TAIL_SIZE);
     }
     size_t room = TAIL_SIZE - piece.size;
     size_t kept = export->tail_size < room ? export->tail_size : room;
