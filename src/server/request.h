@@ -117,6 +117,9 @@ const struct kw_address *kw__client_address(struct kw_request *request);
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
 
+/* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
+struct kw_list_query *kw__list_query(struct kw_request *request);
+
 /* Whether the request's project has an environment of that name. */
 KW_MUST_USE bool kw__has_environment(const struct kw_request *request, struct kw_bytes env);
 
@@ -136,6 +139,7 @@ void kw__keys_revoke(struct kw_request *request);
 void kw__keys_enable(struct kw_request *request);
 void kw__keys_disable(struct kw_request *request);
 void kw__keys_rotate(struct kw_request *request);
+void kw__keys_export(struct kw_request *request);
 void kw__keys_create_many(struct kw_request *request);
 void kw__keys_update_many(struct kw_request *request);
 void kw__keys_revoke_many(struct kw_request *request);
