@@ -94,11 +94,12 @@ static const struct {
     {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000000" VERSION, KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME "26" "0000000000000000000000000000" VERSION, KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME "26" "00000000000000000000000000000001" "28" VERSION, KW_OK},
-    {"01" ID PROJECT SCHEME "29" "06" "2a" VERSION, KW_OK}, /* a method beyond the schemes' own, and imported */
-    {"01" ID PROJECT SCHEME "29" "ff01" VERSION, KW_OK},
-    {"01" ID PROJECT SCHEME "29" "8002" VERSION, KW_E_CORRUPT}, /* 256 */
-    {"01" ID PROJECT SCHEME "29" "00" VERSION, KW_E_CORRUPT},
-    {"01" ID PROJECT SCHEME "29" "01" VERSION, KW_E_CORRUPT}, /* the scheme's own is not said twice */
+    {"01" ID PROJECT SCHEME "29" "06" VERSION, KW_E_CORRUPT}, /* of version 2 only */
+    {"02" ID PROJECT SCHEME "29" "06" "2a" VERSION, KW_OK}, /* a method beyond the schemes' own, and imported */
+    {"02" ID PROJECT SCHEME "29" "ff01" VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "29" "8002" VERSION, KW_E_CORRUPT}, /* 256 */
+    {"02" ID PROJECT SCHEME "29" "00" VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "29" "01" VERSION, KW_E_CORRUPT}, /* the scheme's own is not said twice */
     {"01" ID PROJECT SCHEME VERSION "28", KW_E_CORRUPT}, /* the version comes last */
     {"01" ID PROJECT SCHEME "28", KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME "28" "28" VERSION, KW_E_CORRUPT},
