@@ -93,6 +93,7 @@ static void add_rules(uint64_t number, struct kw_buffer *packed, struct kw_recor
     kw_list_add(packed, kw_buffer_bytes(&scopes));
     record->resources = (struct kw_list){kw_bytes_of(packed->data + before, packed->size - before), 1};
     record->has_children = number % BENCH_FAMILY == 0;
+    record->policy = KW_BYTES(BENCH_POLICY);
     if (!record->has_children) {
         record->parent_id = id_of(number - number % BENCH_FAMILY);
     }
@@ -142,6 +143,7 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
         .env = record.env,
         .owner = record.owner,
         .tags = record.tags,
+        .policy = record.policy,
         .last_four = {'a', 'b', 'c', 'd'},
         .expires_at_ms = record.expires_at_ms,
         .version = 1,

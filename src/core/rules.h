@@ -67,6 +67,7 @@ enum {
     KW__WITHIN_POLICY = 1 << 2, /* but for what it may do */
     KW__WITHIN_POLICY_AUTHORITY = 1 << 3,
     KW__WITHIN_BITS = 4, /* how many there are */
+    KW__WITHIN_ALL = (1 << KW__WITHIN_BITS) - 1,
 };
 
 /* What of `inner` lies within its parent `outer`, whatever is asked: KW__WITHIN_… bits. */

@@ -32,9 +32,10 @@ enum {
 /* What is not asked of every key. */
 enum {
     KW_ENTRY_IMPORTED = 1 << 0,
+    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: kw_entry_line says where */
     /* Set in place, as long as the process lives: */
-    KW_ENTRY_CHECKED = 1 << 1, /* of an imported key: the store was asked for it under all methods */
-    KW_ENTRY_MOVING = 1 << 2,  /* the command that moves it to its project's own method is on its way */
+    KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
+    KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
 };
 
 struct kw_entry;
@@ -48,7 +49,15 @@ struct kw_entry;
 struct kw_bound {
     struct kw_id id;        /* of the parent's lineage */
     struct kw_entry *entry; /* atomic; NULL: not known (yet) */
-    uint64_t changes;       /* atomic; grows after each change of `entry` */
+    uint64_t changes;       /* atomic; grows before and after each change of what stands here: odd in between */
+    /*
+     * What a good child's verification reads of `entry`, so that it need not fetch that too. All atomic, and of one
+     * moment only where `changes` is the same before and after.
+     */
+    int64_t good_until_ms;   /* it is not refused before by itself; INT64_MIN: look at the entry */
+    struct kw_bound *parent; /* its own, as is the next; NULL: none */
+    const struct kw_policy_bound *policy;
+    uint64_t within; /* as in an entry; the mark holds `changes` of this bound too */
 };
 
 /* Where a policy is found as it is now. Every key that names it stands under it. */
@@ -75,7 +84,7 @@ struct kw_entry {
     uint8_t method; /* of its digest */
     uint8_t marks;
     uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
-    const struct kw_bound *parent;        /* NULL: none */
+    struct kw_bound *parent;              /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
     /* Set in place: the sum of `changes` of both bounds, shifted, at which this entry was compared with what they show,
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
@@ -84,16 +93,37 @@ struct kw_entry {
     uint8_t record[]; /* the encoding (core/record.h) */
 };
 
-/* Bytes that the entry of an encoding of that size takes. */
+/* Bytes that the entry of an encoding of that size takes; of one that bounds others kw_entry_bounding_size. */
 size_t kw_entry_size(size_t encoding_size);
+static inline size_t kw_entry_bounding_size(size_t encoding_size)
+{
+    size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_bound *);
+    return (size + 7) & ~(size_t)7;
+}
 
+/* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
+void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
+                   const struct kw_record *record, struct kw_entry *entry_out);
 /*
- * Fills `entry_out` (kw_entry_size bytes, 8-aligned), without bounds, and `record_out`, which borrows from `encoding`.
- * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode. `erased` for a tombstone.
+ * Reads the encoding and makes an entry of kw_entry_bounding_size bytes of it. `record_out` borrows from `encoding`.
+ * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
                                           struct kw_bytes encoding, struct kw_entry *entry_out,
                                           struct kw_record *record_out);
+
+/* Where the bound that this entry may be shown by is kept: behind the record, since few have one. */
+static inline struct kw_bound **kw__entry_line_place(struct kw_entry *entry)
+{
+    size_t at = kw_entry_bounding_size(entry->record_size) - sizeof(struct kw_bound *);
+    return (struct kw_bound **)(void *)((uint8_t *)entry + at);
+}
+
+/* From now on children are decided on by this entry; NULL: by nothing. By one thread at a time. */
+void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry);
+
+/* Sets flags that speak against a key, of itself and for its children. */
+void kw_entry_tell_off(struct kw_entry *entry, unsigned flags);
 
 static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 {
@@ -110,6 +140,11 @@ static inline unsigned kw_entry_flags(const struct kw_entry *entry)
 static inline unsigned kw_entry_marks(const struct kw_entry *entry)
 {
     return __atomic_load_n(&entry->marks, __ATOMIC_RELAXED);
+}
+
+static inline bool kw_entry_bounds_others(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & KW_ENTRY_BOUNDS_OTHERS) != 0;
 }
 
 /* The key's id: the first field of every encoding. */

@@ -34,7 +34,7 @@ void kw__note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_co
                              .version = entry->version,
                              .noticed_ms = now_ms > passed_ms ? now_ms : passed_ms};
     memcpy(lapse.digest.bytes, entry->digest, sizeof entry->digest);
-    __atomic_fetch_or(&entry->flags, seen, __ATOMIC_RELAXED);
+    kw_entry_tell_off(entry, seen);
     if (leave_word(&engine->lapses, &lapse)) {
         __atomic_fetch_or(&entry->flags, KW_ENTRY_NOTED, __ATOMIC_RELAXED);
     }

@@ -49,7 +49,7 @@ static struct kw_entry *entry_of(struct test *t, struct kw_arena *arena, const s
     struct kw_record decoded;
     kw_buffer_init_fixed(&buffer, kw_arena_take(arena, 2048), 2048);
     CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
-    struct kw_entry *entry = malloc(kw_entry_size(buffer.size));
+    struct kw_entry *entry = malloc(kw_entry_bounding_size(buffer.size));
     if (entry == NULL || kw_entry_build(&digest, PROJECT, false, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
         abort();
     }
@@ -237,14 +237,24 @@ static void build_chain(struct test *t, struct kw_arena *arena, struct chain *ch
         struct kw_entry *child = i == 0 ? NULL : chain->entries[chain->count - 1];
         size_t at = chain->count++;
         chain->records[at] = draw_record(t, arena, trouble, &chain->rules[at]);
+        chain->records[at].has_children = at > 0;
         chain->entries[at] = entry_of(t, arena, &chain->records[at]);
         chain->is_open = at > 0 && once_in(t, 30);
-        chain->bounds[at] = (struct kw_bound){chain->records[at].id, chain->is_open ? NULL : chain->entries[at]};
+        chain->bounds[at] = (struct kw_bound){.id = chain->records[at].id};
         if (child != NULL) {
             child->parent = &chain->bounds[at];
         }
         if (once_in(t, 3) && !chain->is_open) {
             add_policy(t, arena, chain);
+        }
+    }
+    for (size_t at = 0; at < chain->count; at++) {
+        bool is_unknown = chain->is_open && at + 1 == chain->count;
+        if (!chain->rules[at].is_policy) {
+            if (at > 0 && !once_in(t, 10)) {
+                *kw__entry_line_place(chain->entries[at]) = &chain->bounds[at];
+            }
+            kw_bound_show(&chain->bounds[at], is_unknown ? NULL : chain->entries[at]);
         }
     }
 }
