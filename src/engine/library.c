@@ -170,6 +170,23 @@ enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, st
 
 #define ONCE_MEMORY_MAX ((size_t)4 * 1024 * 1024)
 
+/* Where keys of requests are apart; NULL for operations that take none. */
+static const char *once_route(enum kw_op_kind kind)
+{
+    switch (kind) {
+    case KW_OP_CREATE:
+        return "kw_create";
+    case KW_OP_ROTATE:
+        return "kw_rotate";
+    case KW_OP_UPDATE:
+        return "kw_update";
+    case KW_OP_REVOKE:
+        return "kw_revoke";
+    default:
+        return NULL;
+    }
+}
+
 /* What names the request, and tells it from others. */
 static enum kw_status name_once(const struct kw_change_request *request, const struct kw_op *op, struct kw_arena *arena,
                                 struct kw_once *once_out, struct kw_error *error_out)
@@ -178,7 +195,7 @@ static enum kw_status name_once(const struct kw_change_request *request, const s
     bool creates = op->kind == KW_OP_CREATE;
     struct kw_once_place place = {.caller = op->actor,
                                   .project = request->project.size == 0 ? KW_BYTES("default") : request->project,
-                                  .route = creates ? KW_BYTES("kw_create") : KW_BYTES("kw_rotate")};
+                                  .route = kw_bytes_of_text(once_route(op->kind))};
     struct kw_bytes params;
     enum kw_status status = kw_once_key_check(request->idempotency_key, "idempotency_key", error_out);
     status = status != KW_OK ? status
@@ -193,16 +210,19 @@ static enum kw_status name_once(const struct kw_change_request *request, const s
         op->ends_grace ? KW_BYTES("endGraceOnFirstUse") : KW_BYTES(""),
         op->template_name,
         op->preset,
+        op->reason,
+        op->spares_children ? KW_BYTES("noCascade") : KW_BYTES(""),
     };
-    kw_once_make(&place, request->idempotency_key, asked, KW_COUNT_OF(asked), once_out);
+    /* The last two are of revocations alone: what stands for the others is as it always was. */
+    size_t count = KW_COUNT_OF(asked) - (op->kind == KW_OP_REVOKE ? 0 : 2);
+    kw_once_make(&place, request->idempotency_key, asked, count, once_out);
     return KW_OK;
 }
 
-/* Gives `op->once` what it borrows, where the request is to be done once. */
-static enum kw_status prepare_once(const struct kw_change_request *request, struct kw_op *op, struct kw_once *once,
-                                   struct kw_error *error_out)
+enum kw_status kw__op_name_once(const struct kw_change_request *request, struct kw_op *op, struct kw_once *once,
+                                struct kw_error *error_out)
 {
-    if (request->idempotency_key.size == 0 || (op->kind != KW_OP_CREATE && op->kind != KW_OP_ROTATE)) {
+    if (request->idempotency_key.size == 0 || once_route(op->kind) == NULL) {
         return KW_OK;
     }
     struct kw_arena arena;
@@ -240,7 +260,7 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
 {
     struct kw_once once;
     enum kw_status status = kw__op_of_request(keyward, request, kind, op, error_out);
-    status = status == KW_OK ? prepare_once(request, op, &once, error_out) : status;
+    status = status == KW_OK ? kw__op_name_once(request, op, &once, error_out) : status;
     if (status != KW_OK) {
         kw_op_deinit(op);
         return status;
