@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define ATTEMPTS_MAX 6
-#define WAIT_MS 50 /* doubled for each attempt */
+#define WAIT_MS 25 /* doubled for each attempt */
 
 void kw_batch_chunk_init(struct kw_batch_chunk *chunk)
 {
