@@ -207,6 +207,9 @@ static enum kw_status take_answer(void *context, const struct kw_json_token *tok
     status = status == KW_OK ? keep(chunk, members[KEY].text, &result.key) : status;
     status = status == KW_OK ? keep(chunk, members[ITEM_CODE].text, &result.code) : status;
     status = status == KW_OK ? keep_message(chunk, members, &result.message) : status;
+    if (result.is_unseen && item->is_named) {
+        result.message = KW_BYTES("the key was made, but this run broke off before its secret was written: rotate it");
+    }
     if (status == KW_OK) {
         item->result = result;
     }
