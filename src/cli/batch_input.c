@@ -200,7 +200,8 @@ static void refuse(struct kw_batch_chunk *chunk, struct kw_batch_item *item, con
 {
     char message[sizeof error->message + sizeof error->field + 4];
     bool has_field = error->field[0] != '\0';
-    snprintf(message, sizeof message, "%s%s%s", error->field, has_field ? ": " : "", error->message);
+    const char *field = kw_looks_like_key(error->field) ? "a field" : error->field;
+    snprintf(message, sizeof message, "%s%s%s", field, has_field ? ": " : "", error->message);
     kw_batch_refuse(chunk, item, error->code, message);
     item->size = 0;
 }
@@ -348,6 +349,11 @@ enum kw_status kw_batch_input_open(const struct kw_command_line *line, const str
     input->block = kw_alloc(1, BLOCK_SIZE);
     if (input->block == NULL) {
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
+    }
+    if (kw_looks_like_key(path)) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "give a file of keys, not a key: the shell's history and the list of processes show it now, so "
+                       "rotate it");
     }
     enum kw_status status = choose_format(line, path, &input->is_csv, error_out);
     status = status == KW_OK ? open_file(path, input, error_out) : status;

@@ -107,10 +107,11 @@ def test_killed_anywhere_and_rotated(folder):
 
 
 def test_killed_anywhere_all_or_none(folder):
-    chance = random.Random(f'{SEED} a')
-    _, lines, found = killed(folder, chance, 'data', '--atomic')
-    check_equal(len(found), ITEMS)
-    check_equal({line.get('code', 'SECRET_ALREADY_SHOWN') for line in lines}, {'SECRET_ALREADY_SHOWN'}, f'seed {SEED}')
+    for number in range(3):
+        chance = random.Random(f'{SEED} a{number}')
+        _, lines, found = killed(folder, chance, f'd{number}', '--atomic')
+        check_equal(len(found), ITEMS)
+        check_equal({line.get('code', 'SECRET_ALREADY_SHOWN') for line in lines}, {'SECRET_ALREADY_SHOWN'}, f'seed {SEED}')
 
 
 def test_updates_and_revocations_are_done_once(folder):
