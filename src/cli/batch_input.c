@@ -148,11 +148,18 @@ static bool is_blank(struct kw_bytes text)
     return true;
 }
 
+/* Not kw_buffer_reset, which wipes all that a long line once made it grow to. */
+static void forget_line(struct kw_batch_input *input)
+{
+    kw_wipe(input->text_line.data, input->text_line.size);
+    input->text_line.size = 0;
+}
+
 /* A line that is not blank, in text_line. */
 static enum kw_status next_line(struct kw_batch_input *input, bool *has_line_out, struct kw_error *error_out)
 {
     *has_line_out = false;
-    kw_buffer_reset(&input->text_line);
+    forget_line(input);
     input->line_is_too_long = false;
     for (;;) {
         bool is_whole = input->rest.size > 0 && take_line_piece(input);
@@ -169,7 +176,7 @@ static enum kw_status next_line(struct kw_batch_input *input, bool *has_line_out
             return KW_OK;
         }
         if (is_over) {
-            kw_buffer_reset(&input->text_line);
+            forget_line(input);
         }
         enum kw_status status = input->rest.size > 0 || input->is_end ? KW_OK : read_block(input, error_out);
         if (status != KW_OK || input->is_stopped) {
@@ -290,6 +297,9 @@ static enum kw_status next_ndjson(struct kw_batch_input *input, struct kw_batch_
         return status;
     }
     item->line = input->line_number;
+    if (kw_buffer_status(&input->text_line) != KW_OK) {
+        return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for a line");
+    }
     if (input->line_is_too_long) {
         struct kw_error error = {0};
         status = kw_refuse(&error, KW_CODE_BODY_TOO_LARGE, NULL, "is too long: at most %zu bytes", KW_BATCH_ITEM_MAX);

@@ -417,9 +417,11 @@ static int finish(struct batch *batch, enum kw_status status, const struct kw_er
     kw_output_say(&batch->cli->err);
     int code = batch->state.done_count == batch->state.item_count ? KW_EXIT_OK : KW_EXIT_NOT_VALID;
     if (batch->has_failed_items) {
-        kw_buffer_add_text(&batch->cli->err.text,
-                           "keyward: the server could not do all items: their lines say why. It broke off there.\n");
-    } else if (batch->is_stopped) {
+        struct kw_error failure = {0};
+        (void)kw_fail(&failure, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
+                      "the server could not do all items: their lines say why. It broke off there");
+        (void)kw_report(batch->cli, &failure, batch->as_json);
+    } else if (batch->is_stopped && !batch->as_json) {
         kw_buffer_add_text(&batch->cli->err.text, "keyward: stopped, as it was asked to\n");
     }
     if (batch->has_failed_items || batch->is_stopped) {
@@ -451,8 +453,7 @@ int kw_cmd_batch(struct kw_cli *cli, const struct kw_command_line *line)
     struct kw_error error = {0};
     struct batch *batch = kw_alloc(1, sizeof *batch);
     if (batch == NULL) {
-        enum kw_status status = kw_fail(&error, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
-        (void)status;
+        (void)kw_fail(&error, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
         return kw_report(cli, &error, kw_line_has(line, "json"));
     }
     batch->cli = cli;
