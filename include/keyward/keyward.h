@@ -175,9 +175,10 @@ struct kw_change_request {
     struct kw_bytes template_name; /* create: a template of the project, whose fields `params` overrides */
     struct kw_bytes preset;        /* create: scopes under a name, beside those in `params` */
     uint64_t if_version;           /* only if the record still has this version; 0: whatever it has */
-    /* create, rotate: the same request with the same key of 1 to 255 visible ASCII characters is done once, for a day
-     * at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are others, as are
-     * those of the other function. KEY_NOT_FOUND when what came of it was erased. Empty: done as often as it comes. */
+    /* create, rotate, update, revoke: the same request with the same key of 1 to 255 visible ASCII characters is done
+     * once, for a day at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are
+     * others, as are those of the other functions. KEY_NOT_FOUND when what came of it was erased. Empty: done as often
+     * as it comes. */
     struct kw_bytes idempotency_key;
 };
 
@@ -234,8 +235,8 @@ KW_API void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count);
  * Each for itself; or, with `atomic`, all of them or none: then those that could have been done say NOT_DONE beside the
  * refusals of the others. `outcomes_out` has `count` places, and all of them are filled, also on failure. Returns the
  * first status that is not KW_OK, else KW_OK. One that cannot be asked at all (PROJECT_NOT_FOUND, an actor or reason
- * that is no text) leaves the others undone too. Where nothing was looked at all say the same: TOO_BUSY, or
- * INVALID_FIELD for more than KW_TOGETHER_MAX.
+ * that is no text, wrong params beside an idempotency key) leaves the others undone too. Where nothing was looked at
+ * all say the same: TOO_BUSY, or INVALID_FIELD for more than KW_TOGETHER_MAX.
  */
 KW_API KW_MUST_USE enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_item *items,
                                                  size_t count, bool atomic, struct kw_outcome *outcomes_out);

@@ -21,6 +21,7 @@ enum kw_exit {
     KW_EXIT_NOT_VALID = 1,
     KW_EXIT_FAILED = 2,
     KW_EXIT_DONE_BEFORE = 3, /* a request that came again: its key was shown then */
+    KW_EXIT_STOPPED = 4,     /* by a signal, between two chunks of a batch: --resume goes on */
 };
 
 /* Codes of errors that only the command line makes; they stand in no table, and people are not shown them. */
@@ -164,6 +165,7 @@ int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_pepper(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_batch(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_help(struct kw_cli *cli, const struct kw_command_line *line);

@@ -182,6 +182,21 @@ static const struct kw_option verify_options[] = {
      .place = KW_PLACE_GEO, .field = "geo"},
 };
 
+static const struct kw_option batch_options[] = {
+    {.name = "format", .argument = "FORMAT", .help = "of FILE: csv or ndjson (its name says, if it is not given)"},
+    {.name = "map", .argument = "COLUMN=FIELD", .help = "a column of a CSV is this field; 'COLUMN=' leaves it out",
+     .repeats = true},
+    {.name = "out", .argument = "FILE|-", .help = "where the lines go, keys too; made with mode 0600. -: standard output"},
+    {.name = "out-format", .argument = "FORMAT", .help = "of --out: ndjson (if it is not given) or csv"},
+    {.name = "atomic", .help = "each chunk as a whole or not at all"},
+    {.name = "chunk", .argument = "N", .help = "items of one request, 1 to 1000 (1000)"},
+    {.name = "state", .argument = "FILE", .help = "how far it has come (the name of --out with .state)"},
+    {.name = "resume", .help = "go on with a run that was stopped, or that broke off"},
+    {.name = "rotate-unseen", .help = "replace keys whose secret was lost when a run broke off"},
+    {.name = "dry-run", .help = "only check what can be checked here; send nothing"},
+    KW_OPTION_PROGRESS,
+};
+
 static const struct kw_option generate_options[] = {
     {.name = "env", .argument = "NAME", .help = "as the keys of this environment: live (if it is not given) or test"},
     {.name = "public", .help = "as its public keys"},
@@ -232,6 +247,7 @@ static const struct kw_option_group export_group = GROUP("Which keys, and where 
 static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
+static const struct kw_option_group batch_group = GROUP("Options", batch_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
@@ -356,6 +372,14 @@ static const struct kw_cli_command commands[] = {
               "how many keys it were.",
      .groups = {&export_group, &where_group, &output_group},
      .example = "keyward export --org acme --out acme.ndjson"},
+    {.name = "batch", .summary = "Creates, verifies, updates or revokes many keys from a file.", .run = kw_cmd_batch,
+     .operands = "create|verify|update|revoke FILE|-", .operands_min = 2, .operands_max = 2,
+     .about = "FILE is CSV whose first line names the fields, or NDJSON: an item a line, with the fields that the\n"
+              "interface's batches take. Each item gets a line of output: {line, ok, id, key, code, message}. Ctrl-C ends it\n"
+              "after the chunk under way; --resume goes on, also after a crash, and does nothing twice.\n"
+              "Exits with 0 when all items were done, 1 when some were refused, 2 when it broke off, 4 when it was stopped.",
+     .groups = {&batch_group, &where_group, &output_group},
+     .example = "keyward batch create customers.csv --map mail=name --out keys.ndjson"},
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},

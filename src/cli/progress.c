@@ -39,6 +39,7 @@ void kw_progress_start_at(struct kw_progress *progress, uint64_t item_count, uin
 {
     progress->item_first = progress->item_count = item_count;
     progress->size_first = progress->size_done = size_done;
+    progress->began_ns = kw_monotonic_ns();
 }
 
 /* 1234567 as 1,234,567. */

@@ -41,9 +41,12 @@ struct kw_target_ops {
 };
 
 #define KW_TARGET_VERSION 1
+#define KW_TARGET_PLACE_SIZE 4200
 
 struct kw_target {
     const struct kw_target_ops *ops;
+    /* Where it is, and who asks there: the address and the management key's last four characters, or the folder. */
+    char place[KW_TARGET_PLACE_SIZE];
 };
 
 void kw_answer_init(struct kw_answer *answer);

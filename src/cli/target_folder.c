@@ -4,7 +4,9 @@
 #include "engine/data_folder.h"
 #include "server/api.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 
 struct folder_target {
     struct kw_target target;
@@ -132,6 +134,9 @@ enum kw_status kw_target_folder_open(const struct kw_data_options *options, stru
     }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->answered, NULL);
+    char path[PATH_MAX];
+    (void)snprintf(self->target.place, sizeof self->target.place, "%s",
+                   realpath(options->path, path) == NULL ? options->path : path);
     struct kw_api_options api = {.engine = self->folder.engine, .log = options->log};
     status = kw_api_new(&api, &self->api);
     if (status != KW_OK) {

@@ -314,6 +314,14 @@ static void set_up(struct http_target *self, const char *ca_file, bool loopback)
     }
 }
 
+static void name_place(struct http_target *self)
+{
+    struct kw_bytes key = kw_secret_expose(&self->key);
+    struct kw_bytes last = kw_bytes_skip(key, key.size < 4 ? key.size : key.size - 4);
+    snprintf(self->target.place, sizeof self->target.place, "%s …%.*s", self->url, (int)last.size,
+             (const char *)last.data);
+}
+
 enum kw_status kw_target_http_open(const struct kw_http_options *options, struct kw_target **target_out,
                                    struct kw_error *error_out)
 {
@@ -341,6 +349,7 @@ enum kw_status kw_target_http_open(const struct kw_http_options *options, struct
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
     }
     set_up(self, options->ca_file, loopback);
+    name_place(self);
     *target_out = &self->target;
     return KW_OK;
 }

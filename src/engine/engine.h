@@ -167,14 +167,15 @@ struct kw_op {
     const struct kw_digest_method *method;
     struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
                                    asks and must not be exceeded; empty: the operator, who may do anything */
-    const struct kw_once *once; /* create, rotate: a request that is to be done once however often it comes
-                                   (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
+    const struct kw_once *once; /* create, update, revoke, rotate: a request that is to be done once however
+                                   often it comes (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
 
     /*
      * together: operations of their own, of the kinds from create to erase, at most KW_TOGETHER_MAX. Each is done as if
      * it had come alone, in their order, a later one on what an earlier one left; `atomic`: all of them or none, and
-     * those that could have been done are NOT_DONE then. Each part says how it ended; the operation itself fails only
-     * where nothing was looked at. `done` of a part is not called.
+     * those that could have been done are NOT_DONE then, as are those beside parts that were done before (`once`). Each
+     * part says how it ended; the operation itself fails only where nothing was looked at. `done` of a part is not
+     * called.
      */
     struct kw_op *parts;
     size_t part_count;

@@ -127,11 +127,19 @@ static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw
     if (puts == NULL || audits == NULL || events == NULL) {
         return false;
     }
-    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events};
+    struct kw_store_request *requests = kw_arena_take_array(arena, unit->count, sizeof *requests);
+    if (requests == NULL) {
+        return false;
+    }
+    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events, .requests = requests};
     for (size_t i = 0; i < unit->count; i++) {
-        const struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
         if (work->put_count == 0) {
             continue;
+        }
+        if (work->op->once != NULL) {
+            kw__once_fill(work);
+            requests[batch->request_count++] = work->request;
         }
         memcpy(puts + batch->put_count, work->puts, work->put_count * sizeof *puts);
         batch->put_count += work->put_count;
@@ -141,11 +149,54 @@ static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw
     return true;
 }
 
+static bool is_named_before(const struct kw_work *works, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct kw_once *once = works[i].op->once;
+        if (once != NULL && memcmp(once->name, works[index].op->once->name, sizeof once->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The same for parts that are all done or none. Those of them that were done before were so in another batch, or in
+ * this one when it came before: only then all of them were.
+ */
+static bool may_begin_together(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_work *works = kw__unit_works(engine, unit);
+    size_t ended = 0;
+    for (size_t i = 0; i < unit->count; i++) {
+        if (works[i].op->once == NULL) {
+            continue;
+        }
+        if (is_named_before(works, i)) {
+            enum kw_status status = kw_refuse(&works[i].op->error, KW_CODE_IDEMPOTENCY_KEY_REUSED, NULL,
+                                              "the idempotency key is that of another item: use one for each");
+            kw__work_finish(&works[i], status);
+            ended++;
+            continue;
+        }
+        enum kw_once_way way = kw__once_begin(engine, unit->first + i);
+        if (way == KW_ONCE_WAIT) {
+            return false;
+        }
+        works[i].settled = way == KW_ONCE_ENDED;
+        ended += works[i].settled;
+    }
+    if (ended > 0) {
+        kw__unit_fail(engine, unit, explain_not_done, KW_E_CONFLICT);
+    }
+    return ended == 0;
+}
+
 /* False when the change was done before, which settles it, or when the same one stands earlier in the group. */
 static bool may_begin(struct kw_engine *engine, struct kw_unit *unit)
 {
     if (unit->op->kind == KW_OP_TOGETHER) {
-        return true;
+        return may_begin_together(engine, unit);
     }
     enum kw_once_way way = kw__once_begin(engine, unit->first);
     if (way == KW_ONCE_ENDED) {

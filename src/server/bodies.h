@@ -5,6 +5,7 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
+#include "core/once.h"
 #include <keyward/document.h>
 
 #define KW_BATCH_MAX 1000                               /* items of one request */
@@ -20,6 +21,7 @@ struct kw_key_body {
     struct kw_bytes id;
     int64_t if_version; /* 0: any */
     struct kw_bytes reason;
+    struct kw_bytes once; /* its idempotency key; empty: none */
 };
 
 struct kw_key_many_body {
