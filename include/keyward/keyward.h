@@ -168,7 +168,8 @@ struct kw_change_request {
     struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
-    bool no_cascade;             /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool no_cascade;             /* revoke, disable: HAS_CHILDREN, naming one, as long as a child of the key is not
+                                    revoked (or, to disable it, is enabled) */
     struct kw_bytes template_name; /* create: a template of the project, whose fields `params` overrides */
     struct kw_bytes preset;        /* create: scopes under a name, beside those in `params` */
     uint64_t if_version;           /* only if the record still has this version; 0: whatever it has */
@@ -245,6 +246,8 @@ struct kw_where_request {
     size_t id_count;                    /* at most KW_BULK_MAX */
     struct kw_bytes actor;              /* as in struct kw_change_request, and so is `reason` */
     struct kw_bytes reason;
+    bool no_cascade; /* revoke, disable: HAS_CHILDREN where a child would stop with its parent that is not meant itself
+                      */
 };
 
 struct kw_where_result {

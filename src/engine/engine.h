@@ -145,7 +145,8 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
-    bool spares_children; /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool spares_children; /* revoke, disable, where: HAS_CHILDREN where a child would stop with its parent that is not
+                             revoked (or disabled) itself, before or by the same action on a filter */
     bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;

@@ -103,7 +103,12 @@ static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
             kw__unit_works(engine, unit)[i].put_count = 0;
         }
     }
-    return true;
+    enum kw_status status = kw__refuse_orphans_where(engine, unit);
+    if (status != KW_OK) {
+        unit->op->error = *error;
+        kw__unit_finish(unit, status);
+    }
+    return status == KW_OK;
 }
 
 /* What the works write, as one batch. False when there is no memory. */

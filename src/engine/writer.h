@@ -79,8 +79,10 @@ const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct 
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);
 
-/* HAS_CHILDREN where a revocation that is to spare children would end one (family.c). */
+/* HAS_CHILDREN where a revocation or disabling that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
+/* The same for an action on a filter, all of whose works are prepared: what it ends itself is no orphan. */
+KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit);
 
 /* What was seen to have passed counts, though the record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);

@@ -242,20 +242,10 @@ void kw__keys_rotate(struct kw_request *request)
     }
 }
 
-static void submit_with_reason(struct kw_request *request, enum kw_op_kind kind)
+static void submit_stop(struct kw_request *request, enum kw_op_kind kind)
 {
-    const struct kw_reason_body *body = request->body;
+    const struct kw_stop_body *body = request->body;
     struct kw_op *op = begin_on_key(request, kind, kw__answer_record);
-    if (op != NULL) {
-        op->reason = body->reason;
-        submit(request, op);
-    }
-}
-
-void kw__keys_revoke(struct kw_request *request)
-{
-    const struct kw_revoke_body *body = request->body;
-    struct kw_op *op = begin_on_key(request, KW_OP_REVOKE, kw__answer_record);
     if (op != NULL) {
         op->reason = body->reason;
         op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
@@ -263,9 +253,14 @@ void kw__keys_revoke(struct kw_request *request)
     }
 }
 
+void kw__keys_revoke(struct kw_request *request)
+{
+    submit_stop(request, KW_OP_REVOKE);
+}
+
 void kw__keys_disable(struct kw_request *request)
 {
-    submit_with_reason(request, KW_OP_DISABLE);
+    submit_stop(request, KW_OP_DISABLE);
 }
 
 void kw__keys_enable(struct kw_request *request)

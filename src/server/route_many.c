@@ -104,6 +104,7 @@ static void fill_part(struct kw_request *request, const struct kw_key_body *item
     part->template_name = item->template_name;
     part->preset = item->preset;
     part->reason = item->reason;
+    part->spares_children = (item->given & KW_GIVEN_CASCADE) != 0 && !item->cascade;
     part->if_version = (uint64_t)item->if_version;
     /* What is no id is that of no key, and is answered like it. */
     if (kind != KW_OP_CREATE && !kw_id_parse(item->id, &part->id)) {
@@ -200,6 +201,7 @@ static void submit_where(struct kw_request *request, enum kw_op_kind then)
         op->then = then;
         op->where = where;
         op->reason = body->reason;
+        op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
         kw_engine_submit(request->api->options.engine, op);
     }
 }

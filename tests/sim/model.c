@@ -250,11 +250,21 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     return KW_CODE_NONE;
 }
 
-static bool has_living_child(const struct model *model, const struct model_key *key)
+/* Whether such a change would stop the key, or the key with a parent that it is made to. */
+static bool would_suffer(const struct model *model, const struct model_key *key, enum kw_change_kind kind)
 {
-    for (int i = 0; i < model->count; i++) {
+    return !key->erased && model_status(key, model->now) != KW_KEY_REVOKED &&
+           (kind == KW_CHANGE_REVOKE || (kind == KW_CHANGE_DISABLE && key->enabled));
+}
+
+/* `where`: what else is meant; NULL: nothing. */
+static bool leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
+                          const struct model_where *where)
+{
+    for (int i = 0; i < model->count && key->rotated_to < 0 && would_suffer(model, key, kind); i++) {
         const struct model_key *child = &model->keys[i];
-        if (!child->erased && child->parent == key->line && model_status(child, model->now) != KW_KEY_REVOKED) {
+        if (child->parent == key->line && would_suffer(model, child, kind) &&
+            (where == NULL || !model_matches(child, where))) {
             return true;
         }
     }
@@ -302,8 +312,7 @@ static enum kw_code apply(struct model *model, const struct model_command *comma
     if (key->erased) {
         return KW_CODE_KEY_NOT_FOUND;
     }
-    if (command->kind == KW_CHANGE_REVOKE && command->no_cascade && key->rotated_to < 0 &&
-        has_living_child(model, key)) {
+    if (command->no_cascade && leaves_orphan(model, key, command->kind, NULL)) {
         return KW_CODE_HAS_CHILDREN;
     }
     if (command->if_version != 0 && command->if_version != key->version) {
@@ -351,10 +360,16 @@ bool model_matches(const struct model_key *key, const struct model_where *where)
            (where->tag < 0 || (key->tags >> where->tag & 1) != 0);
 }
 
-void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed)
+enum kw_code model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched,
+                               uint64_t *changed)
 {
     *matched = *changed = 0;
     begin(model);
+    for (int i = 0; i < model->count && where->no_cascade; i++) {
+        if (model_matches(&model->keys[i], where) && leaves_orphan(model, &model->keys[i], where->kind, where)) {
+            return KW_CODE_HAS_CHILDREN;
+        }
+    }
     for (int i = 0; i < model->count; i++) {
         if (model_matches(&model->keys[i], where)) {
             struct model_command command = {
@@ -364,6 +379,7 @@ void model_apply_where(struct model *model, const struct model_where *where, uin
             *changed += change(model, &command, &made) == KW_CODE_NONE;
         }
     }
+    return KW_CODE_NONE;
 }
 
 /* --- verdicts --- */

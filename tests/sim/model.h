@@ -85,8 +85,11 @@ struct model_where {
     int tag;
     enum kw_change_kind kind;
     const char *actor, *reason;
+    bool no_cascade;
 };
-void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed);
+/* KW_CODE_NONE, or HAS_CHILDREN: then nothing is changed. */
+enum kw_code model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched,
+                               uint64_t *changed);
 bool model_matches(const struct model_key *key, const struct model_where *where);
 
 enum model_require { REQUIRE_NOTHING, REQUIRE_BOTH, REQUIRE_EITHER, REQUIRE_NESTED };

@@ -286,7 +286,8 @@ void sim_where(struct sim *sim, const struct model_where *where)
                                        .org_id = kw_text(where->org),
                                        .tag = kw_text(where->tag < 0 ? NULL : model_tags[where->tag]),
                                        .actor = kw_text(where->actor),
-                                       .reason = kw_text(where->reason)};
+                                       .reason = kw_text(where->reason),
+                                       .no_cascade = where->no_cascade};
     struct kw_where_result result = {0};
     struct kw_error error = {0};
     uint64_t matched;
@@ -298,7 +299,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
                                 ? kw_enable_where(sim->keyward, &request, &result, &error)
                                 : kw_disable_where(sim->keyward, &request, &result, &error);
     disarm(sim);
-    model_apply_where(&sim->model, where, &matched, &changed);
+    enum kw_code code = model_apply_where(&sim->model, where, &matched, &changed);
     if (is_fault(sim, code_of(status, &error))) {
         struct model_command first = {.kind = where->kind, .key = -1};
         for (int i = 0; i < sim->model.count; i++) {
@@ -308,7 +309,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
             sim->model = before;
         }
     } else {
-        CHECK_STATUS(sim->t, status, KW_OK);
+        check_code(sim, code_of(status, &error), code);
         CHECK_I64(sim->t, result.matched, matched);
         CHECK_I64(sim->t, result.changed, changed);
     }
