@@ -26,6 +26,7 @@
 #include <keyward/codes.h>
 #include <keyward/document.h>
 #include <keyward/record.h>
+#include <keyward/resources.h>
 #include <keyward/store.h>
 #include <string.h>
 
