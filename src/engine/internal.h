@@ -159,4 +159,11 @@ KW_MUST_USE enum kw_status kw__settings_open(struct kw_engine *engine, const str
 /* The digest of a key under the scheme of new keys. */
 void kw__digest_new_key(const struct kw_engine *engine, struct kw_bytes key, struct kw_digest *digest_out);
 
+/*
+ * Leaves word where an expiry or a grace period of this record has passed and nothing says so yet, as a verification
+ * does (verify.c).
+ */
+void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
+                     const struct kw_record *record, int64_t now_ms);
+
 #endif

@@ -302,7 +302,7 @@ static enum kw_code change(struct model *model, const struct model_command *comm
     return KW_CODE_NONE;
 }
 
-static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
+static enum kw_code judge(struct model *model, const struct model_command *command, int *made)
 {
     *made = -1;
     if (command->kind == KW_CHANGE_CREATE) {
@@ -321,10 +321,42 @@ static enum kw_code apply(struct model *model, const struct model_command *comma
     return change(model, command, made);
 }
 
+/* A refusal sees what a verification would see of the key, or of the parent that a child was to have. */
+static void note(struct model *model, int index)
+{
+    struct model_key *key = &model->keys[index];
+    bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
+    if (!key->erased && key->revoked_at == 0 && (has_ended || (key->lapsed_at == 0 && has_expired(model, key)))) {
+        key->noted_version = key->version;
+    }
+}
+
+static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
+{
+    enum kw_code code = judge(model, command, made);
+    int seen = command->key;
+    if (command->kind == KW_CHANGE_CREATE) {
+        seen = -1;
+        bool names_parent = (command->params.given & KW_GIVEN_PARENT) != 0;
+        for (int at = names_parent ? command->params.parent : -1; at >= 0; at = model->keys[at].rotated_to) {
+            seen = at;
+            if (model->keys[at].erased) {
+                seen = -1;
+                break;
+            }
+        }
+    }
+    if (code != KW_CODE_NONE && seen >= 0) {
+        note(model, seen);
+    }
+    return code;
+}
+
 static void begin(struct model *model)
 {
     for (int i = 0; i < model->count; i++) {
         model->keys[i].touched = false;
+        model->keys[i].noted_version = 0;
     }
 }
 
@@ -346,6 +378,9 @@ void model_apply_many(struct model *model, const struct model_command *commands,
         failed = failed || codes_out[i] != KW_CODE_NONE;
     }
     if (atomic && failed) {
+        for (int i = 0; i < before.count; i++) {
+            before.keys[i].noted_version = model->keys[i].noted_version;
+        }
         *model = before;
         for (int i = 0; i < count; i++) {
             codes_out[i] = codes_out[i] == KW_CODE_NONE ? KW_CODE_NOT_DONE : codes_out[i];
@@ -365,6 +400,13 @@ enum kw_code model_apply_where(struct model *model, const struct model_where *wh
 {
     *matched = *changed = 0;
     begin(model);
+    for (int i = 0; i < model->count; i++) {
+        const struct model_key *key = &model->keys[i];
+        bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
+        if (model_matches(key, where) && !is_so && model_status(key, model->now) == KW_KEY_REVOKED) {
+            note(model, i); /* one that is so already is not even looked at */
+        }
+    }
     for (int i = 0; i < model->count && where->no_cascade; i++) {
         if (model_matches(&model->keys[i], where) && leaves_orphan(model, &model->keys[i], where->kind, where)) {
             return KW_CODE_HAS_CHILDREN;
@@ -406,6 +448,18 @@ static void see_passed(struct model *model, struct model_key *key, enum kw_key_s
     } else if (status == KW_KEY_EXPIRED && key->lapsed_at == 0) {
         touch(model, key);
         key->lapsed_at = key->expires_at;
+    }
+}
+
+void model_write_noted(struct model *model)
+{
+    for (int i = 0; i < model->count; i++) {
+        struct model_key *key = &model->keys[i];
+        if (key->noted_version != 0 && key->noted_version == key->version && !key->erased) {
+            bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
+            see_passed(model, key, has_ended ? KW_KEY_REVOKED : KW_KEY_EXPIRED);
+        }
+        key->noted_version = 0;
     }
 }
 

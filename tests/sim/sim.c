@@ -130,6 +130,20 @@ static void check_touched(struct sim *sim)
     }
 }
 
+/* What refusals have met is written down by now; where calls fail, it is when it was met once more. */
+static void take_notes(struct sim *sim)
+{
+    for (int i = 0; i < sim->model.count && sim->fault != NULL; i++) {
+        const struct kw_key_params other = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:9")};
+        const struct kw_change_request request = {.id = sim->model.keys[i].id, .params = &other};
+        if (sim->model.keys[i].noted_version != 0) {
+            CHECK(sim->t, kw_update(sim->keyward, &request, NULL, NULL) != KW_OK);
+        }
+    }
+    settle(sim);
+    model_write_noted(&sim->model);
+}
+
 static void take_key(struct sim *sim, int made, const struct kw_new_key *key)
 {
     sim->model.keys[made].id = key->held.record.id;
@@ -248,6 +262,7 @@ void sim_command(struct sim *sim, const struct model_command *command)
             sim->model.keys[command->key].acknowledged_dead = true;
         }
     }
+    take_notes(sim);
     check_touched(sim);
     if (command->kind != KW_CHANGE_CREATE) {
         check_key(sim, command->key);
@@ -274,6 +289,7 @@ void sim_many(struct sim *sim, const struct model_command *commands, int count, 
             take_key(sim, made[i], &outcomes[i].made);
         }
     }
+    take_notes(sim);
     check_touched(sim);
     kw_outcomes_clear(outcomes, (size_t)count);
 }
@@ -317,6 +333,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
         struct model_key *key = &sim->model.keys[i];
         key->acknowledged_dead = key->acknowledged_dead || (revokes && status == KW_OK && model_matches(key, where));
     }
+    take_notes(sim);
     check_touched(sim);
 }
 
