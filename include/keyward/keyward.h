@@ -11,8 +11,8 @@
  *     kw_new_key_clear(&made);
  *
  *     struct kw_verdict verdict;
- *     if (kw_verify(kw, &(struct kw_verify_request){.key = sent}, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) {
- * … }
+ *     struct kw_verify_request request = {.key = kw_text(sent)};
+ *     if (kw_verify(kw, &request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) { … }
  *
  * Every function may be called from any thread, without registration. Changes block until they are durable. Verifying a
  * key that the index knows does no I/O, takes no lock and allocates nothing (a thread's first verification sets up its

@@ -3,11 +3,14 @@
  * forms, and need not be named all at once. Everything is held to the rules of a creation as it is added, so what is
  * built here is not refused later for its form.
  *
+ *     struct kw_error error;
+ *     struct kw_new_key made;
+ *     bool made_it = false;
  *     struct kw_resources *resources = kw_resources_new();
  *     struct kw_key_params params = {.given = KW_GIVEN_OWNER, .owner = kw_text("user:1")};
  *     if (kw_resources_add(resources, kw_text("website"), kw_text("123"), kw_text("read"), &error) == KW_OK) {
  *         kw_resources_build(resources, &params);
- *         … kw_create …
+ *         made_it = kw_create(kw, &(struct kw_change_request){.params = &params}, &made, &error) == KW_OK;
  *     }
  *     kw_resources_free(resources);
  *
