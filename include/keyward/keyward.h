@@ -354,8 +354,14 @@ KW_API KW_MUST_USE enum kw_status kw_document_get(struct keyward *keyward, const
 KW_API KW_MUST_USE enum kw_status kw_document_after(struct keyward *keyward, const struct kw_document_request *request,
                                                     struct kw_held_document *held_out, struct kw_error *error_out);
 
-/* What a record's status is at a time: an expired or revoked key stays in the store. */
+/* What a record's own status is at a time: an expired or revoked key stays in the store. */
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);
+/*
+ * What a verification goes by: the worst of a key's own status and those of its ancestors as they are now; one that was
+ * erased counts as revoked. False, and the output untouched, where an ancestor is not in memory yet (kw_wait_filled).
+ */
+KW_API KW_MUST_USE bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
+                                            enum kw_key_status *status_out);
 
 /* Waits until every key of the store is in memory. Verifying works before, by asking the store. */
 KW_API void kw_wait_filled(struct keyward *keyward);

@@ -59,6 +59,7 @@ struct kw_list {
  */
 KW_API bool kw_list_next(struct kw_bytes *rest, struct kw_bytes *item_out);
 
+/* From good to bad, which is the order in which they count. */
 enum kw_key_status { KW_KEY_ACTIVE, KW_KEY_DISABLED, KW_KEY_EXPIRED, KW_KEY_REVOKED };
 
 /* How a key's digest is made. Numbers are kept in records: they never change meaning. */

@@ -166,4 +166,7 @@ void kw__digest_new_key(const struct kw_engine *engine, struct kw_bytes key, str
 void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
                      const struct kw_record *record, int64_t now_ms);
 
+/* Fills in what is known of the ancestors of the record that the operation shows (family.c). */
+void kw__look_above(struct kw_engine *engine, struct kw_op *op);
+
 #endif

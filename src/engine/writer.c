@@ -95,7 +95,7 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
 }
 
 /* Hands out the records of what was done. False when there is no memory for it. */
-static bool tell(const struct kw_work *work)
+static bool tell(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
@@ -103,6 +103,7 @@ static bool tell(const struct kw_work *work)
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
+    kw__look_above(engine, op);
     return kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
 }
 
@@ -118,7 +119,7 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
         is_seen = is_seen && shown;
         op->changed += is_where && work->put_count > 0;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-        bool whole = shown && (is_where || tell(work));
+        bool whole = shown && (is_where || tell(engine, work));
         kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
     }
     if (is_where) {

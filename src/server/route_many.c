@@ -39,7 +39,7 @@ static enum kw_status write_done(struct kw_call *call, struct kw_json_writer *wr
         return KW_OK;
     }
     kw_json_name(writer, "record");
-    return kw__write_record(writer, encoding, part->now_ms);
+    return kw__write_shown(writer, part, encoding);
 }
 
 static enum kw_status write_part(struct kw_request *request, struct kw_json_writer *writer, const struct kw_op *part,

@@ -197,8 +197,13 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
     }
     /* Its entry was made from the record, so it can be decoded. */
     if (shows_record(verification) && kw_record_decode(kw_entry_record(verification->entry), &record) == KW_OK) {
+        enum kw_key_status above;
         kw_json_name(writer, "record");
-        kw_record_write_json(&record, now_ms, writer);
+        if (verification->entry->parent != NULL && kw_bound_status(verification->entry->parent, now_ms, &above)) {
+            kw_record_write_json_under(&record, above, now_ms, writer);
+        } else {
+            kw_record_write_json(&record, now_ms, writer);
+        }
     }
     if (verification->checks != NULL) {
         write_checks(writer, verification->checks);

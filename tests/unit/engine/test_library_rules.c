@@ -274,6 +274,50 @@ static void a_parents_time_that_a_refusal_has_met_stays_passed(struct test *t)
     library_end(&library);
 }
 
+static void check_effective(struct test *t, struct library *library, const struct kw_new_key *key,
+                            enum kw_key_status expected)
+{
+    struct kw_held_record held;
+    enum kw_key_status status = KW_KEY_ACTIVE;
+    REQUIRE_OK(t, kw_get(library->keyward, KW_BYTES(""), &key->held.record.id, &held, NULL));
+    CHECK(t, kw_effective_status(library->keyward, &held.record, library->now_ms, &status));
+    CHECK_I64(t, status, expected);
+    kw_held_record_clear(&held);
+}
+
+/* The worst of a line of three, whoever of them it is of. */
+static void what_a_family_comes_to(struct test *t)
+{
+    struct library library;
+    struct kw_new_key line[3];
+    char id[KW_ID_TEXT_SIZE + 1];
+    struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_IN, .owner = KW_BYTES("user:1"), .expires_in_ms = 60000};
+    REQUIRE(t, library_open(t, &library));
+    for (size_t i = 0; i < 3; i++) {
+        REQUIRE(t, library_create_as(t, &library, &params, &line[i]));
+        check_effective(t, &library, &line[i], KW_KEY_ACTIVE);
+        kw_id_to_text(&line[i].held.record.id, id);
+        params = (struct kw_key_params){.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    }
+    struct kw_change_request middle = {.id = line[1].held.record.id};
+    REQUIRE_OK(t, kw_disable(library.keyward, &middle, NULL, NULL));
+    check_effective(t, &library, &line[0], KW_KEY_ACTIVE);
+    check_effective(t, &library, &line[2], KW_KEY_DISABLED);
+    library_set_clock(&library, LIBRARY_NOW_MS + 60000);
+    check_effective(t, &library, &line[2], KW_KEY_EXPIRED);
+    REQUIRE_OK(t, kw_revoke(library.keyward, &middle, NULL, NULL));
+    check_effective(t, &library, &line[0], KW_KEY_EXPIRED);
+    check_effective(t, &library, &line[1], KW_KEY_REVOKED);
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    REQUIRE_OK(t, kw_erase(library.keyward, &middle, NULL));
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    for (size_t i = 0; i < 3; i++) {
+        kw_new_key_clear(&line[i]);
+    }
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -283,6 +327,7 @@ int main(int argc, char **argv)
         TEST_CASE(ranges_as_text),
         TEST_CASE(nothing_is_born_under_an_erased_grandparent),
         TEST_CASE(a_time_that_a_refusal_has_met_stays_passed),
+        TEST_CASE(what_a_family_comes_to),
         TEST_CASE(a_parents_time_that_a_refusal_has_met_stays_passed),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
