@@ -73,10 +73,9 @@ void kw__look_above(struct kw_engine *engine, struct kw_op *op)
         return;
     }
     int64_t now_ms = kw_engine_now_ms(engine);
-    op->is_child =
-        kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above) ||
-        (!kw_index_complete(engine->index) && kw__load_family(engine, &record.parent_id, &generation) == KW_OK &&
-         kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above));
+    op->is_child = kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above) ||
+                   (kw__load_family(engine, &record.parent_id, &generation) == KW_OK &&
+                    kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above));
 }
 
 /* --- the parents of what the writer is to change --- */

@@ -312,6 +312,9 @@ static void what_a_family_comes_to(struct test *t)
     check_effective(t, &library, &line[2], KW_KEY_REVOKED);
     REQUIRE_OK(t, kw_erase(library.keyward, &middle, NULL));
     check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    REQUIRE(t, library_reopen(t, &library, 0)); /* nothing is known of an erased key's line then */
+    kw_wait_filled(library.keyward);
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
     for (size_t i = 0; i < 3; i++) {
         kw_new_key_clear(&line[i]);
     }
