@@ -67,20 +67,6 @@ static bool is_refusal(enum kw_status status)
            status == KW_E_LIMIT;
 }
 
-/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
-static void note_refused(struct kw_engine *engine, const struct kw_work *work)
-{
-    const struct kw_op *op = work->op;
-    if (op->kind == KW_OP_LAPSE || op->kind == KW_OP_END_GRACE) {
-        return;
-    }
-    if (work->has_before) {
-        kw__note_passed(engine, &work->before_digest, op->project, &work->before, op->now_ms);
-    } else if (work->has_parent) {
-        kw__note_passed(engine, &work->parent_digest, op->project, &work->parent, op->now_ms);
-    }
-}
-
 /* Decides on every change of the unit. False: not all can be done, and the unit is settled. */
 static bool decide(struct kw_engine *engine, struct kw_unit *unit)
 {
@@ -89,9 +75,7 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
-            if (is_refusal(status)) {
-                note_refused(engine, &kw__unit_works(engine, unit)[i]);
-            }
+            kw__unit_works(engine, unit)[i].is_refused = is_refusal(status);
             kw__work_finish(&kw__unit_works(engine, unit)[i], status);
             is_whole = false;
         }
@@ -117,7 +101,7 @@ static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
             return false;
         }
         if (status != KW_OK) {
-            note_refused(engine, &kw__unit_works(engine, unit)[i]);
+            kw__unit_works(engine, unit)[i].is_refused = true;
             kw__unit_works(engine, unit)[i].put_count = 0;
         }
     }

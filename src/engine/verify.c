@@ -70,17 +70,18 @@ void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, u
 {
     kw_index_read_begin();
     struct kw_entry *entry = kw_index_find(engine->index, digest);
-    bool is_shown = entry != NULL && entry->version == record->version;
-    enum kw_code code = is_shown ? passed_of(entry, now_ms) : KW_CODE_NONE;
+    bool is_here = entry != NULL;
+    enum kw_code code =
+        is_here && entry->version == record->version ? passed_of(entry, now_ms) : KW_CODE_NONE; /* else changed since */
     if (code != KW_CODE_NONE) {
         note_lapse(engine, entry, code, now_ms);
     }
     kw_index_read_end();
-    /* Another version than the index shows: the group's own, or the index is still filling. */
     int64_t passed_ms = record->grace_until_ms != 0 && now_ms >= record->grace_until_ms ? record->grace_until_ms
                         : record->lapsed_at_ms == 0                                     ? record->expires_at_ms
                                                                                         : 0;
-    if (!is_shown && record->revoked_at_ms == 0 && passed_ms != 0 && now_ms >= passed_ms) {
+    /* The index is still filling. */
+    if (!is_here && record->revoked_at_ms == 0 && passed_ms != 0 && now_ms >= passed_ms) {
         struct kw_lapse lapse = {
             .id = record->id, .digest = *digest, .project = project, .version = record->version, .noticed_ms = now_ms};
         (void)leave_word(&engine->lapses, &lapse);

@@ -231,6 +231,24 @@ static void hand_back(struct kw_op *op)
     op->done(op);
 }
 
+/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
+static void note_passed(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    for (size_t i = 0; i < writer->work_count; i++) {
+        const struct kw_work *work = &writer->works[i];
+        const struct kw_op *op = work->op;
+        if (!work->is_refused || op->kind == KW_OP_LAPSE || op->kind == KW_OP_END_GRACE) {
+            continue;
+        }
+        if (work->has_before) {
+            kw__note_passed(engine, &work->before_digest, op->project, &work->before, op->now_ms);
+        } else if (work->has_parent) {
+            kw__note_passed(engine, &work->parent_digest, op->project, &work->parent, op->now_ms);
+        }
+    }
+}
+
 static void write_group(struct kw_engine *engine, struct kw_op *chain)
 {
     struct kw_writer *writer = engine->writer_state;
@@ -243,6 +261,7 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
             open += !writer->units[i].settled;
         }
     }
+    note_passed(engine);
     for (struct kw_op *op = chain, *next; op != NULL; op = next) {
         next = op->next;
         hand_back(op);

@@ -38,6 +38,7 @@ struct kw_work {
     struct kw_store_request request; /* where op->once */
     uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
     bool settled;                    /* op->status says how it ended */
+    bool is_refused;                 /* for what it asks, not for want of a store */
 };
 
 struct kw_unit {
