@@ -327,7 +327,8 @@ static void note(struct model *model, int index)
     struct model_key *key = &model->keys[index];
     bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
     if (!key->erased && key->revoked_at == 0 && (has_ended || (key->lapsed_at == 0 && has_expired(model, key)))) {
-        key->noted_version = key->version;
+        key->noted_first = key->noted_first == 0 ? key->version : key->noted_first;
+        key->noted_last = key->version;
     }
 }
 
@@ -356,7 +357,15 @@ static void begin(struct model *model)
 {
     for (int i = 0; i < model->count; i++) {
         model->keys[i].touched = false;
-        model->keys[i].noted_version = 0;
+        model->keys[i].noted_first = model->keys[i].noted_last = 0;
+    }
+}
+
+void model_keep_notes(const struct model *model, struct model *before)
+{
+    for (int i = 0; i < before->count; i++) {
+        before->keys[i].noted_first = model->keys[i].noted_first;
+        before->keys[i].noted_last = model->keys[i].noted_last;
     }
 }
 
@@ -378,9 +387,7 @@ void model_apply_many(struct model *model, const struct model_command *commands,
         failed = failed || codes_out[i] != KW_CODE_NONE;
     }
     if (atomic && failed) {
-        for (int i = 0; i < before.count; i++) {
-            before.keys[i].noted_version = model->keys[i].noted_version;
-        }
+        model_keep_notes(model, &before);
         *model = before;
         for (int i = 0; i < count; i++) {
             codes_out[i] = codes_out[i] == KW_CODE_NONE ? KW_CODE_NOT_DONE : codes_out[i];
@@ -455,11 +462,12 @@ void model_write_noted(struct model *model)
 {
     for (int i = 0; i < model->count; i++) {
         struct model_key *key = &model->keys[i];
-        if (key->noted_version != 0 && key->noted_version == key->version && !key->erased) {
+        bool is_as_noted = key->noted_first == key->version || key->noted_last == key->version;
+        if (is_as_noted && !key->erased) {
             bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
             see_passed(model, key, has_ended ? KW_KEY_REVOKED : KW_KEY_EXPIRED);
         }
-        key->noted_version = 0;
+        key->noted_first = key->noted_last = 0;
     }
 }
 

@@ -43,7 +43,7 @@ struct model_key {
     bool first_use_told;                        /* and the grace period of the key before has ended with it */
     bool is_forgotten;                          /* erased, and nobody remembers whose parent it was since a restart */
     bool touched;                               /* by an earlier command of the same batch */
-    uint64_t noted_version; /* at which a refusal met a time that has passed; 0: none did */
+    uint64_t noted_first, noted_last;           /* versions at which refusals met a time that has passed; 0: none did */
     bool acknowledged_dead;                     /* somebody was told that it is revoked; kept by the simulation */
 };
 
@@ -78,6 +78,8 @@ enum kw_code model_apply(struct model *model, const struct model_command *comman
 
 /* Writes down what refusals have met, of keys that nothing has changed since. */
 void model_write_noted(struct model *model);
+/* Hands them on to what the model was before. */
+void model_keep_notes(const struct model *model, struct model *before);
 
 /* Applies them in order; with `atomic` all or none. Codes as struct kw_outcome says them. */
 void model_apply_many(struct model *model, const struct model_command *commands, int count, bool atomic,

@@ -136,7 +136,7 @@ static void take_notes(struct sim *sim)
     for (int i = 0; i < sim->model.count && sim->fault != NULL; i++) {
         const struct kw_key_params other = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:9")};
         const struct kw_change_request request = {.id = sim->model.keys[i].id, .params = &other};
-        if (sim->model.keys[i].noted_version != 0) {
+        if (sim->model.keys[i].noted_last != 0) {
             CHECK(sim->t, kw_update(sim->keyward, &request, NULL, NULL) != KW_OK);
         }
     }
@@ -322,6 +322,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
             first.key = sim->model.keys[i].touched ? i : first.key;
         }
         if (status != KW_E_UNCERTAIN || first.key < 0 || !has_happened(sim, &first, -1)) {
+            model_keep_notes(&sim->model, &before); /* keys that were left alone may have been seen for what they are */
             sim->model = before;
         }
     } else {
