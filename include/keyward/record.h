@@ -28,8 +28,8 @@ extern "C" {
 #define KW_RESOURCE_MAX 128 /* "website:123" */
 #define KW_RESOURCE_COUNT_MAX 64
 #define KW_RESOURCES_MAX 16384 /* a key's resources together: 6 and a name for each, 3 and a scope for each scope */
-#define KW_POLICY_MAX 64     /* a policy's name */
-#define KW_METADATA_MAX 8192 /* JSON text */
+#define KW_POLICY_MAX 64       /* a policy's name */
+#define KW_METADATA_MAX 8192   /* JSON text */
 #define KW_IP_TEXT_MAX 64
 #define KW_IP_COUNT_MAX 64      /* in a list of addresses and ranges */
 #define KW_REGION_MAX 6         /* "US-CA" */

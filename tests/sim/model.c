@@ -183,7 +183,7 @@ static const struct model_key *parent_of(const struct model *model, int key)
     return is_whole && count > 1 ? &model->keys[links[1]] : NULL;
 }
 
-static bool has_expired(const struct model *model, const struct model_key *key)
+bool model_has_expired(const struct model *model, const struct model_key *key)
 {
     return key->lapsed_at != 0 || (key->expires_at != 0 && model->now >= key->expires_at);
 }
@@ -199,7 +199,7 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if (params_are_bad(model, &command->params)) {
         return KW_CODE_INVALID_FIELD;
     }
-    if ((given & GIVEN_EXPIRY) != 0 && has_expired(model, key)) {
+    if ((given & GIVEN_EXPIRY) != 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
     struct model_key after = *key;
@@ -226,7 +226,7 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     if (params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
         return KW_CODE_INVALID_FIELD;
     }
-    if ((given & GIVEN_EXPIRY) == 0 && has_expired(model, key)) {
+    if ((given & GIVEN_EXPIRY) == 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
     struct model_key after = *key;
@@ -248,27 +248,6 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
         key->grace_until = model->now + command->grace;
     }
     return KW_CODE_NONE;
-}
-
-/* Whether such a change would stop the key, or the key with a parent that it is made to. */
-static bool would_suffer(const struct model *model, const struct model_key *key, enum kw_change_kind kind)
-{
-    return !key->erased && model_status(key, model->now) != KW_KEY_REVOKED &&
-           (kind == KW_CHANGE_REVOKE || (kind == KW_CHANGE_DISABLE && key->enabled));
-}
-
-/* `where`: what else is meant; NULL: nothing. */
-static bool leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
-                          const struct model_where *where)
-{
-    for (int i = 0; i < model->count && key->rotated_to < 0 && would_suffer(model, key, kind); i++) {
-        const struct model_key *child = &model->keys[i];
-        if (child->parent == key->line && would_suffer(model, child, kind) &&
-            (where == NULL || !model_matches(child, where))) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static enum kw_code change(struct model *model, const struct model_command *command, int *made)
@@ -312,7 +291,7 @@ static enum kw_code judge(struct model *model, const struct model_command *comma
     if (key->erased) {
         return KW_CODE_KEY_NOT_FOUND;
     }
-    if (command->no_cascade && leaves_orphan(model, key, command->kind, NULL)) {
+    if (command->no_cascade && model_leaves_orphan(model, key, command->kind, NULL)) {
         return KW_CODE_HAS_CHILDREN;
     }
     if (command->if_version != 0 && command->if_version != key->version) {
@@ -321,34 +300,11 @@ static enum kw_code judge(struct model *model, const struct model_command *comma
     return change(model, command, made);
 }
 
-/* A refusal sees what a verification would see of the key, or of the parent that a child was to have. */
-static void note(struct model *model, int index)
-{
-    struct model_key *key = &model->keys[index];
-    bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
-    if (!key->erased && key->revoked_at == 0 && (has_ended || (key->lapsed_at == 0 && has_expired(model, key)))) {
-        key->noted_first = key->noted_first == 0 ? key->version : key->noted_first;
-        key->noted_last = key->version;
-    }
-}
-
 static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
 {
     enum kw_code code = judge(model, command, made);
-    int seen = command->key;
-    if (command->kind == KW_CHANGE_CREATE) {
-        seen = -1;
-        bool names_parent = (command->params.given & KW_GIVEN_PARENT) != 0;
-        for (int at = names_parent ? command->params.parent : -1; at >= 0; at = model->keys[at].rotated_to) {
-            seen = at;
-            if (model->keys[at].erased) {
-                seen = -1;
-                break;
-            }
-        }
-    }
-    if (code != KW_CODE_NONE && seen >= 0) {
-        note(model, seen);
+    if (code != KW_CODE_NONE) {
+        model_note_refusal(model, command);
     }
     return code;
 }
@@ -358,14 +314,6 @@ static void begin(struct model *model)
     for (int i = 0; i < model->count; i++) {
         model->keys[i].touched = false;
         model->keys[i].noted_first = model->keys[i].noted_last = 0;
-    }
-}
-
-void model_keep_notes(const struct model *model, struct model *before)
-{
-    for (int i = 0; i < before->count; i++) {
-        before->keys[i].noted_first = model->keys[i].noted_first;
-        before->keys[i].noted_last = model->keys[i].noted_last;
     }
 }
 
@@ -411,11 +359,11 @@ enum kw_code model_apply_where(struct model *model, const struct model_where *wh
         const struct model_key *key = &model->keys[i];
         bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
         if (model_matches(key, where) && !is_so && model_status(key, model->now) == KW_KEY_REVOKED) {
-            note(model, i); /* one that is so already is not even looked at */
+            model_note(model, i); /* one that is so already is not even looked at */
         }
     }
     for (int i = 0; i < model->count && where->no_cascade; i++) {
-        if (model_matches(&model->keys[i], where) && leaves_orphan(model, &model->keys[i], where->kind, where)) {
+        if (model_matches(&model->keys[i], where) && model_leaves_orphan(model, &model->keys[i], where->kind, where)) {
             return KW_CODE_HAS_CHILDREN;
         }
     }
@@ -439,7 +387,7 @@ static int first_that(const struct model *model, const int *links, int count, en
     for (int i = 0; i < count; i++) {
         const struct model_key *key = &model->keys[links[i]];
         bool is_so = status == KW_KEY_REVOKED   ? model_status(key, model->now) == KW_KEY_REVOKED
-                     : status == KW_KEY_EXPIRED ? has_expired(model, key)
+                     : status == KW_KEY_EXPIRED ? model_has_expired(model, key)
                                                 : !key->enabled;
         if (is_so) {
             return i;
@@ -448,26 +396,13 @@ static int first_that(const struct model *model, const int *links, int count, en
     return -1;
 }
 
-static void see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
+void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
 {
     if (status == KW_KEY_REVOKED && key->revoked_at == 0) {
         end(model, key, key->grace_until, "system", "rotated");
     } else if (status == KW_KEY_EXPIRED && key->lapsed_at == 0) {
         touch(model, key);
         key->lapsed_at = key->expires_at;
-    }
-}
-
-void model_write_noted(struct model *model)
-{
-    for (int i = 0; i < model->count; i++) {
-        struct model_key *key = &model->keys[i];
-        bool is_as_noted = key->noted_first == key->version || key->noted_last == key->version;
-        if (is_as_noted && !key->erased) {
-            bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
-            see_passed(model, key, has_ended ? KW_KEY_REVOKED : KW_KEY_EXPIRED);
-        }
-        key->noted_first = key->noted_last = 0;
     }
 }
 
@@ -530,14 +465,14 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
         const struct model_key *gone = &model->keys[last_of(model, model->keys[links[count - 1]].parent)];
         link = first_that(model, links, count, KW_KEY_REVOKED);
         if (link >= 0 && !gone->is_forgotten) {
-            see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
+            model_see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
         }
         return KW_CODE_REVOKED;
     }
     for (int i = 0; i < 3; i++) {
         link = first_that(model, links, count, statuses[i]);
         if (link >= 0) {
-            see_passed(model, &model->keys[links[link]], statuses[i]);
+            model_see_passed(model, &model->keys[links[link]], statuses[i]);
             *refused_by_out = link == 0 ? -1 : links[link];
             return codes[i];
         }

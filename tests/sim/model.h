@@ -120,4 +120,16 @@ enum kw_key_status model_status(const struct model_key *key, int64_t now);
 /* The key that stands for a line: its last; -1 when that was erased. */
 int model_newest(const struct model *model, int line);
 
+/* --- what the files of the model share --- */
+
+bool model_has_expired(const struct model *model, const struct model_key *key);
+/* Writes down that a grace period (REVOKED) or an expiry has passed. */
+void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status);
+/* Whether it would stop a child that it does not mean. `where`: what else is meant; NULL: nothing. */
+bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
+                         const struct model_where *where);
+/* A refusal sees what a verification would see of the key, or of the parent that a child was to have. */
+void model_note_refusal(struct model *model, const struct model_command *command);
+void model_note(struct model *model, int index);
+
 #endif
