@@ -115,7 +115,9 @@ static void drop_grant(struct kw_resources *resources, size_t at)
     free_text(grant->resource);
     kw_free(grant);
     resources->count--;
-    memmove(&resources->grants[at], &resources->grants[at + 1], (resources->count - at) * sizeof *resources->grants);
+    for (size_t i = at; i < resources->count; i++) {
+        resources->grants[i] = resources->grants[i + 1];
+    }
 }
 
 static struct grant *new_grant(struct kw_resources *resources, struct kw_bytes resource)
@@ -194,7 +196,10 @@ static enum kw_status add_scopes(struct kw_resources *resources, struct grant *g
 static enum kw_status add(struct kw_resources *resources, const struct kw_resource_scopes *added,
                           struct kw_error *error_out)
 {
-    enum kw_status status = resources == NULL ? no_memory(error_out) : check_form(added, error_out);
+    if (resources == NULL) {
+        return no_memory(error_out);
+    }
+    enum kw_status status = check_form(added, error_out);
     if (status != KW_OK) {
         return status;
     }
@@ -244,8 +249,12 @@ static void take_over(struct kw_resources *resources, struct kw_resources *other
 static enum kw_status add_all(struct kw_resources *resources, const struct kw_resource_scopes *added, size_t count,
                               struct kw_error *error_out)
 {
-    struct kw_resources *copy = resources == NULL ? NULL : kw_resources_new();
-    enum kw_status status = copy == NULL ? no_memory(error_out) : KW_OK;
+    struct kw_resources *copy = kw_resources_new();
+    if (resources == NULL || copy == NULL) {
+        kw_resources_free(copy);
+        return no_memory(error_out);
+    }
+    enum kw_status status = KW_OK;
     for (size_t i = 0; status == KW_OK && i < resources->count; i++) {
         const struct grant *grant = resources->grants[i];
         const struct kw_resource_scopes held = {grant->resource, grant->scopes, grant->scope_count};
