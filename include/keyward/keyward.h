@@ -11,8 +11,8 @@
  *     kw_new_key_clear(&made);
  *
  *     struct kw_verdict verdict;
- *     if (kw_verify(kw, &(struct kw_verify_request){.key = sent}, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) {
- * … }
+ *     struct kw_verify_request request = {.key = kw_text(sent)};
+ *     if (kw_verify(kw, &request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) { … }
  *
  * Every function may be called from any thread, without registration. Changes block until they are durable. Verifying a
  * key that the index knows does no I/O, takes no lock and allocates nothing (a thread's first verification sets up its
@@ -26,6 +26,7 @@
 #include <keyward/codes.h>
 #include <keyward/document.h>
 #include <keyward/record.h>
+#include <keyward/resources.h>
 #include <keyward/store.h>
 #include <string.h>
 
@@ -171,7 +172,8 @@ struct kw_change_request {
     struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
-    bool no_cascade;             /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool no_cascade;             /* revoke, disable: HAS_CHILDREN, naming one, as long as a child of the key is not
+                                    revoked (or, to disable it, is enabled) */
     struct kw_bytes template_name; /* create: a template of the project, whose fields `params` overrides */
     struct kw_bytes preset;        /* create: scopes under a name, beside those in `params` */
     uint64_t if_version;           /* only if the record still has this version; 0: whatever it has */
@@ -249,6 +251,8 @@ struct kw_where_request {
     size_t id_count;                    /* at most KW_BULK_MAX */
     struct kw_bytes actor;              /* as in struct kw_change_request, and so is `reason` */
     struct kw_bytes reason;
+    bool no_cascade; /* revoke, disable: HAS_CHILDREN where a child would stop with its parent that is not meant itself
+                      */
 };
 
 struct kw_where_result {
@@ -389,8 +393,14 @@ KW_API KW_MUST_USE enum kw_status kw_document_get(struct keyward *keyward, const
 KW_API KW_MUST_USE enum kw_status kw_document_after(struct keyward *keyward, const struct kw_document_request *request,
                                                     struct kw_held_document *held_out, struct kw_error *error_out);
 
-/* What a record's status is at a time: an expired or revoked key stays in the store. */
+/* What a record's own status is at a time: an expired or revoked key stays in the store. */
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);
+/*
+ * What a verification goes by: the worst of a key's own status and those of its ancestors as they are now; one that was
+ * erased counts as revoked. False, and the output untouched, where an ancestor is not in memory yet (kw_wait_filled).
+ */
+KW_API KW_MUST_USE bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
+                                            enum kw_key_status *status_out);
 
 /* Waits until every key of the store is in memory. Verifying works before, by asking the store. */
 KW_API void kw_wait_filled(struct keyward *keyward);

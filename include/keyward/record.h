@@ -27,8 +27,9 @@ extern "C" {
 #define KW_SCOPE_COUNT_MAX 128
 #define KW_RESOURCE_MAX 128 /* "website:123" */
 #define KW_RESOURCE_COUNT_MAX 64
-#define KW_POLICY_MAX 64     /* a policy's name */
-#define KW_METADATA_MAX 8192 /* JSON text */
+#define KW_RESOURCES_MAX 16384 /* a key's resources together: 6 and a name for each, 3 and a scope for each scope */
+#define KW_POLICY_MAX 64       /* a policy's name */
+#define KW_METADATA_MAX 8192   /* JSON text */
 #define KW_IP_TEXT_MAX 64
 #define KW_IP_COUNT_MAX 64      /* in a list of addresses and ranges */
 #define KW_REGION_MAX 6         /* "US-CA" */
@@ -58,6 +59,7 @@ struct kw_list {
  */
 KW_API bool kw_list_next(struct kw_bytes *rest, struct kw_bytes *item_out);
 
+/* From good to bad, which is the order in which they count. */
 enum kw_key_status { KW_KEY_ACTIVE, KW_KEY_DISABLED, KW_KEY_EXPIRED, KW_KEY_REVOKED };
 
 /* How a key's digest is made. Numbers are kept in records: they never change meaning. */

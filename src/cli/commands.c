@@ -95,11 +95,11 @@ static const struct kw_option rotate_options[] = {
     OPTION_ONCE,
 };
 
-static const struct kw_option reason_options[] = {OPTION_REASON, OPTION_IF_VERSION};
-static const struct kw_option revoke_options[] = {
+static const struct kw_option stop_options[] = {
     OPTION_REASON,
     OPTION_IF_VERSION,
-    {.name = "no-cascade", .help = "only if no child of it is alive", .place = KW_PLACE_FALSE, .field = "cascade"},
+    {.name = "no-cascade", .help = "only if no other key stops with it, as a child of it", .place = KW_PLACE_FALSE,
+     .field = "cascade"},
 };
 static const struct kw_option version_options[] = {OPTION_IF_VERSION};
 
@@ -238,8 +238,7 @@ static const struct kw_option limit_options[] = {
 static const struct kw_option_group create_group = GROUP("The key", create_options);
 static const struct kw_option_group update_group = GROUP("What changes; lists are replaced", update_options);
 static const struct kw_option_group rotate_group = GROUP("The new key; what is not given stays as it was", rotate_options);
-static const struct kw_option_group reason_group = GROUP("Options", reason_options);
-static const struct kw_option_group revoke_group = GROUP("Options", revoke_options);
+static const struct kw_option_group stop_group = GROUP("Options", stop_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
@@ -338,10 +337,10 @@ static const struct kw_cli_command commands[] = {
      .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},
     {.name = "disable", .summary = "Stops keys for the time being.", .run = kw_cmd_change, .key_call = &disable_call,
-     IDS, .about = ABOUT_MANY, .groups = {&reason_group, &filter_group, &where_group, &output_group},
+     IDS, .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
      .example = "keyward disable " EXAMPLE_ID " --reason 'the contract is being renewed'"},
     {.name = "revoke", .summary = "Stops keys for ever.", .run = kw_cmd_change, .key_call = &revoke_call, IDS,
-     .about = ABOUT_MANY, .groups = {&revoke_group, &filter_group, &where_group, &output_group},
+     .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
      .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},

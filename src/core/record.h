@@ -43,6 +43,9 @@ KW_MUST_USE bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status 
  * by a past grace reads as such.
  */
 void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer);
+/* The same of a child, with `effectiveStatus`: the worse of its own status and `above`, the worst of its ancestors'. */
+void kw_record_write_json_under(const struct kw_record *record, enum kw_key_status above, int64_t now_ms,
+                                struct kw_json_writer *writer);
 
 /* {"lapsedAt":"…","hasChildren":true}: what is kept and not shown, as far as it is there. For exports:
  * but for the digest's method, whose number means something in its own store only. */

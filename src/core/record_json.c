@@ -188,7 +188,8 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     }
 }
 
-void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer)
+static void write_record(const struct kw_record *record, const enum kw_key_status *above, int64_t now_ms,
+                         struct kw_json_writer *writer)
 {
     enum kw_key_status status = kw_record_status(record, now_ms);
     struct kw_record lapsed;
@@ -205,6 +206,10 @@ void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct
             write_value(record, field, status, writer);
         }
     }
+    if (above != NULL) {
+        kw_json_name(writer, "effectiveStatus");
+        kw_json_text(writer, kw_key_status_name(*above > status ? *above : status));
+    }
     kw_json_end_object(writer);
 }
 
@@ -220,6 +225,17 @@ void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer 
         }
     }
     kw_json_end_object(writer);
+}
+
+void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer)
+{
+    write_record(record, NULL, now_ms, writer);
+}
+
+void kw_record_write_json_under(const struct kw_record *record, enum kw_key_status above, int64_t now_ms,
+                                struct kw_json_writer *writer)
+{
+    write_record(record, &above, now_ms, writer);
 }
 
 static bool is_equal(const struct kw_record *a, const struct kw_record *b, const struct kw__field *field)

@@ -155,7 +155,8 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
-    bool spares_children; /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool spares_children; /* revoke, disable, where: HAS_CHILDREN where a child would stop with its parent that is not
+                             revoked (or disabled) itself, before or by the same action on a filter */
     bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
@@ -209,6 +210,8 @@ struct kw_op {
                                   document's   JSON; list: see kw_op_next */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
                                   it narrows, as JSON (narrowed.h) */
+    bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */
+    enum kw_key_status above;  /* the worst of their statuses */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     bool has_more;             /* list: `cursor` is where to go on */
     struct kw_position cursor;
@@ -231,6 +234,11 @@ enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
 
 /* The next encoded record of a list's result: start with `rest` = its bytes. */
 bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
+
+/* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
+ * where one of them is not in memory yet. */
+KW_MUST_USE bool kw_engine_family_status(struct kw_engine *engine, const struct kw_id *lineage, int64_t now_ms,
+                                         enum kw_key_status *status_out);
 
 /* --- the root key --- */
 

@@ -426,6 +426,20 @@ bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size
     return is_known;
 }
 
+bool kw_index_family_status(struct kw_index *index, const struct kw_id *lineage, int64_t now_ms,
+                            enum kw_key_status *status_out)
+{
+    bool is_complete = kw_index_complete(index); /* asked first: what is not here after it is gone */
+    pthread_mutex_lock(&index->lock);
+    const struct kw_bound *bound = kw_bounds_find(&index->bounds, lineage);
+    bool is_known = bound != NULL && kw_bound_status(bound, now_ms, status_out);
+    pthread_mutex_unlock(&index->lock);
+    if (!is_known && is_complete) {
+        *status_out = KW_KEY_REVOKED;
+    }
+    return is_known || is_complete;
+}
+
 enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *lineage, struct kw_arena *arena,
                                     struct kw_bytes *encoding_out)
 {

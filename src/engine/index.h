@@ -63,6 +63,11 @@ bool kw_index_has_imported(const struct kw_index *index, uint16_t project);
 KW_MUST_USE bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
                                    struct kw_id *unknown_out);
 
+/* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
+ * where one of them is not here yet. */
+KW_MUST_USE bool kw_index_family_status(struct kw_index *index, const struct kw_id *lineage, int64_t now_ms,
+                                        enum kw_key_status *status_out);
+
 /*
  * A copy of the newest record of a line that others stand under. KW_E_NOT_FOUND when it is not here, or erased;
  * KW_E_MEMORY, KW_E_LIMIT.

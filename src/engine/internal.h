@@ -182,4 +182,14 @@ void kw__note_first_use(struct kw_engine *engine, struct kw_entry *entry, int64_
 void kw__note_move(struct kw_engine *engine, struct kw_entry *entry, const struct kw__method *own,
                    const struct kw_digest *moved, int64_t now_ms);
 
+/*
+ * Leaves word where an expiry or a grace period of this record has passed and nothing says so yet, as a verification
+ * does (verify.c).
+ */
+void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
+                     const struct kw_record *record, int64_t now_ms);
+
+/* Fills in what is known of the ancestors of the record that the operation shows (family.c). */
+void kw__look_above(struct kw_engine *engine, struct kw_op *op);
+
 #endif

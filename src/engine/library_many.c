@@ -143,6 +143,7 @@ static enum kw_status change_where(struct keyward *keyward, const struct kw_wher
     op.where = &where;
     op.actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op.reason = request->reason;
+    op.spares_children = request->no_cascade;
     status = kw_engine_run(keyward->engine, &op);
     if (status == KW_OK) {
         *result_out = (struct kw_where_result){.matched = op.matched, .changed = op.changed};

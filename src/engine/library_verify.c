@@ -220,3 +220,16 @@ enum kw_status kw_verify_many(struct keyward *keyward, const struct kw_verify_re
     }
     return status;
 }
+
+bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
+                         enum kw_key_status *status_out)
+{
+    enum kw_key_status own = kw_record_status(record, now_ms);
+    enum kw_key_status above = KW_KEY_ACTIVE;
+    bool is_child = memcmp(&record->parent_id, &(struct kw_id){{0}}, sizeof record->parent_id) != 0;
+    if (is_child && !kw_engine_family_status(keyward->engine, &record->parent_id, now_ms, &above)) {
+        return false;
+    }
+    *status_out = above > own ? above : own;
+    return true;
+}

@@ -40,6 +40,48 @@ void kw__note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_co
     }
 }
 
+/* What has passed of an entry that nothing says so of yet: REVOKED for a grace period, EXPIRED, or KW_CODE_NONE. */
+static enum kw_code passed_of(const struct kw_entry *entry, int64_t now_ms)
+{
+    unsigned flags = kw_entry_flags(entry);
+    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_NOTED)) != 0) {
+        return KW_CODE_NONE;
+    }
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 || now_ms >= entry->grace_until_ms) {
+        return KW_CODE_REVOKED;
+    }
+    bool is_news = (flags & KW_ENTRY_LAPSED) == 0;
+    return is_news && ((flags & KW_ENTRY_SEEN_LAPSED) != 0 || now_ms >= entry->expires_at_ms) ? KW_CODE_EXPIRED
+                                                                                              : KW_CODE_NONE;
+}
+
+void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
+                     const struct kw_record *record, int64_t now_ms)
+{
+    kw_index_read_begin();
+    struct kw_entry *entry = kw_index_find(engine->index, digest);
+    bool is_here = entry != NULL;
+    enum kw_code code =
+        is_here && entry->version == record->version ? passed_of(entry, now_ms) : KW_CODE_NONE; /* else changed since */
+    if (code != KW_CODE_NONE) {
+        kw__note_lapse(engine, entry, code, now_ms);
+    }
+    kw_index_read_end();
+    int64_t passed_ms = record->grace_until_ms != 0 && now_ms >= record->grace_until_ms ? record->grace_until_ms
+                        : record->lapsed_at_ms == 0                                     ? record->expires_at_ms
+                                                                                        : 0;
+    /* The index is still filling. */
+    if (!is_here && record->revoked_at_ms == 0 && passed_ms != 0 && now_ms >= passed_ms) {
+        struct kw_lapse lapse = {.id = record->id,
+                                 .kind = KW_OP_LAPSE,
+                                 .digest = *digest,
+                                 .project = project,
+                                 .version = record->version,
+                                 .noticed_ms = now_ms};
+        (void)leave_word(&engine->lapses, &lapse);
+    }
+}
+
 /*
  * The first use of a key that ends the grace period of the one before it. Told once: whoever takes the flag away leaves
  * word, and puts it back where that was not possible. A key may be used once only, so it is tried more than once.

@@ -73,7 +73,11 @@ static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
 {
     struct get get = {.engine = engine, .op = op};
     enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
-    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+    if (status != KW_OK) {
+        return kw__store_failed(&op->error, status);
+    }
+    kw__look_above(engine, op);
+    return KW_OK;
 }
 
 /* The digests that a key may have in a project (in any, for none), its own method's first. */
@@ -130,7 +134,11 @@ static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
     enum kw_status status = op->digest.size > 0
                                 ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, &get)
                                 : find_by_key(engine, op, get_sink, &get);
-    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+    if (status != KW_OK) {
+        return kw__store_failed(&op->error, status);
+    }
+    kw__look_above(engine, op);
+    return KW_OK;
 }
 
 struct listing {

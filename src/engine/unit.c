@@ -75,6 +75,7 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
+            kw__unit_works(engine, unit)[i].is_refused = is_refusal(status);
             kw__work_finish(&kw__unit_works(engine, unit)[i], status);
             is_whole = false;
         }
@@ -100,10 +101,16 @@ static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
             return false;
         }
         if (status != KW_OK) {
+            kw__unit_works(engine, unit)[i].is_refused = true;
             kw__unit_works(engine, unit)[i].put_count = 0;
         }
     }
-    return true;
+    enum kw_status status = kw__refuse_orphans_where(engine, unit);
+    if (status != KW_OK) {
+        unit->op->error = *error;
+        kw__unit_finish(unit, status);
+    }
+    return status == KW_OK;
 }
 
 /* What the works write, as one batch. False when there is no memory. */

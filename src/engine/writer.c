@@ -123,7 +123,7 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
 }
 
 /* Hands out the records of what was done. False when there is no memory for it. */
-static bool tell(const struct kw_work *work)
+static bool tell(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
@@ -131,6 +131,7 @@ static bool tell(const struct kw_work *work)
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
+    kw__look_above(engine, op);
     return kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
 }
 
@@ -146,7 +147,7 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
         is_seen = is_seen && shown;
         op->changed += is_where && work->put_count > 0;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-        bool whole = shown && (is_where || tell(work));
+        bool whole = shown && (is_where || tell(engine, work));
         kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
     }
     if (is_where) {
@@ -258,6 +259,24 @@ static void hand_back(struct kw_op *op)
     op->done(op);
 }
 
+/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
+static void note_passed(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    for (size_t i = 0; i < writer->work_count; i++) {
+        const struct kw_work *work = &writer->works[i];
+        const struct kw_op *op = work->op;
+        if (!work->is_refused || op->kind == KW_OP_LAPSE || op->kind == KW_OP_END_GRACE) {
+            continue;
+        }
+        if (work->has_before) {
+            kw__note_passed(engine, &work->before_digest, op->project, &work->before, op->now_ms);
+        } else if (work->has_parent) {
+            kw__note_passed(engine, &work->parent_digest, op->project, &work->parent, op->now_ms);
+        }
+    }
+}
+
 static void write_group(struct kw_engine *engine, struct kw_op *chain)
 {
     struct kw_writer *writer = engine->writer_state;
@@ -270,6 +289,7 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
             open += !writer->units[i].settled;
         }
     }
+    note_passed(engine);
     for (struct kw_op *op = chain, *next; op != NULL; op = next) {
         next = op->next;
         hand_back(op);

@@ -38,6 +38,7 @@ struct kw_work {
     struct kw_store_request request; /* where op->once */
     uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
     bool settled;                    /* op->status says how it ended */
+    bool is_refused;                 /* for what it asks, not for want of a store */
 };
 
 struct kw_unit {
@@ -87,8 +88,10 @@ struct kw_digest kw__moved_digest(const struct kw_op *op);
  */
 KW_MUST_USE enum kw_status kw__admit_move(struct kw_engine *engine, struct kw_work *work);
 
-/* HAS_CHILDREN where a revocation that is to spare children would end one (family.c). */
+/* HAS_CHILDREN where a revocation or disabling that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
+/* The same for an action on a filter, all of whose works are prepared: what it ends itself is no orphan. */
+KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit);
 
 /* What was seen to have passed counts, though the record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);

@@ -22,6 +22,8 @@ struct kw_key_body {
     int64_t if_version; /* 0: any */
     struct kw_bytes reason;
     struct kw_bytes once; /* its idempotency key; empty: none */
+    uint32_t given;       /* of revocations: whether there is a cascade */
+    bool cascade;
 };
 
 struct kw_key_many_body {
@@ -36,6 +38,8 @@ struct kw_where_body {
     size_t id_count;
     struct kw_bytes owner, org_id, tag;
     struct kw_bytes reason;
+    uint32_t given; /* revoke, disable: whether there is a cascade */
+    bool cascade;
 };
 
 /* Of projects, policies and templates: the core reads it (core/document.h). */
@@ -48,14 +52,10 @@ struct kw_document_list_params {
     int64_t limit;
 };
 
-/* Of revocations and disablings. */
-struct kw_reason_body {
-    struct kw_bytes reason;
-};
-
 enum { KW_GIVEN_CASCADE = 1 };
 
-struct kw_revoke_body {
+/* Of revocations and disablings. */
+struct kw_stop_body {
     uint32_t given;
     struct kw_bytes reason;
     bool cascade; /* where it is given */

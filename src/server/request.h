@@ -76,6 +76,9 @@ enum kw_code kw__code_of(const struct kw_error *error);
 void kw__log_failure(const struct kw_request *request, const struct kw_error *error);
 /* Ends a call whose change is made; where it cannot be shown (`status`, or no room) that is said. */
 void kw__finish_change(struct kw_request *request, enum kw_status status);
+/* Writes a record that an operation shows as JSON, with what is known of its ancestors. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op,
+                                           struct kw_bytes encoding);
 /* Writes a record as JSON. KW_E_CORRUPT, KW_E_NEWER. */
 KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
 /* The members of an item that was refused: status, code, field and detail (problem.c). */

@@ -57,7 +57,7 @@ static enum kw_status write_done(struct kw_call *call, struct kw_json_writer *wr
         return KW_OK;
     }
     kw_json_name(writer, "record");
-    return kw__write_record(writer, encoding, part->now_ms);
+    return kw__write_shown(writer, part, encoding);
 }
 
 static enum kw_status write_part(struct kw_request *request, struct kw_json_writer *writer, const struct kw_op *part,
@@ -122,6 +122,7 @@ static void fill_part(struct kw_request *request, const struct kw_key_body *item
     part->template_name = item->template_name;
     part->preset = item->preset;
     part->reason = item->reason;
+    part->spares_children = (item->given & KW_GIVEN_CASCADE) != 0 && !item->cascade;
     part->if_version = (uint64_t)item->if_version;
     /* What is no id is that of no key, and is answered like it. */
     if (kind != KW_OP_CREATE && !kw_id_parse(item->id, &part->id)) {
@@ -300,6 +301,7 @@ static void submit_where(struct kw_request *request, enum kw_op_kind then)
         op->then = then;
         op->where = where;
         op->reason = body->reason;
+        op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
         kw_engine_submit(request->api->options.engine, op);
     }
 }
