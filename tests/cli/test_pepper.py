@@ -125,7 +125,7 @@ def test_peppers_for_another_installation(folder):
     run('pepper', 'import', path, '--data', there, code=0)
     check_equal(lines(there + '/pepper'), own + lines(path), 'its own stays the current one')
     again = run('pepper', 'import', path, '--data', there, '--json', code=0)
-    check_equal((json.loads(again.out)['added'], lines(there + '/pepper')), ('0', own + lines(path)))
+    check_equal((json.loads(again.out)['added'], lines(there + '/pepper')), (0, own + lines(path)))
     check_equal(verify(there, key), 0)
     os.chmod(path, 0o644)
     check_in('chmod', run('pepper', 'import', path, '--data', there, code=2).err)
