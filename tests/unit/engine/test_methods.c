@@ -304,6 +304,30 @@ static void foreign_forms_are_looked_up_while_there_are_imported_keys(struct tes
     house_end(&house);
 }
 
+static void only_what_is_valid_moves(struct test *t)
+{
+    struct house house;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_record record;
+    REQUIRE(t, house_begin(t, &house, false));
+    REQUIRE_OK(t, house_open(&house, "a"));
+    REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &id, &key));
+    REQUIRE_OK(t, house_change_project(&house, "{\"digest\":\"sha256\"}"));
+    REQUIRE_OK(t, test_engine_do(&house.fixture, KW_OP_DISABLE, &id, NULL));
+    CHECK_I64(t, house_verify(&house, kw_secret_expose(&key)), KW_CODE_DISABLED);
+    house_settle(&house);
+    REQUIRE(t, house_record(&house, &id, &record));
+    CHECK_I64(t, record.version, 2);
+    CHECK_I64(t, record.digest_scheme, KW_DIGEST_HMAC_SHA256);
+    REQUIRE_OK(t, test_engine_do(&house.fixture, KW_OP_ENABLE, &id, NULL));
+    CHECK_I64(t, house_verify(&house, kw_secret_expose(&key)), KW_CODE_NONE);
+    house_settle(&house);
+    REQUIRE(t, house_record(&house, &id, &record));
+    CHECK_I64(t, record.digest_scheme, KW_DIGEST_SHA256);
+    house_end(&house);
+}
+
 /* Another record has the digest that the key would get: the key works on under its own. */
 static void a_digest_that_is_taken_is_no_outage(struct test *t)
 {
@@ -337,6 +361,7 @@ int main(int argc, char **argv)
         TEST_CASE(imported_keys_are_found_under_their_method_and_move),
         TEST_CASE(what_has_ended_does_not_come_back_under_another_method),
         TEST_CASE(foreign_forms_are_looked_up_while_there_are_imported_keys),
+        TEST_CASE(only_what_is_valid_moves),
         TEST_CASE(a_digest_that_is_taken_is_no_outage),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);

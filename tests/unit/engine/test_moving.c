@@ -187,6 +187,54 @@ static void end_for_good(struct test *t, struct test_engine *fixture, const stru
     }
 }
 
+/* A move that happened, whose answer got lost, on a store that does not say so yet. */
+static bool move_in_doubt(struct test *t, struct house *house, struct kw_id *id_out, struct kw_secret *key_out)
+{
+    if (!house_begin(t, house, false) || house_open(house, "a") != KW_OK ||
+        !test_engine_create(t, &house->fixture, NULL, id_out, key_out)) {
+        return false;
+    }
+    CHECK_STATUS(t, house_change_project(house, digests[0]), KW_OK);
+    shelf_doubt_next_change();
+    CHECK_I64(t, test_engine_verify(&house->fixture, key_out), KW_CODE_NONE);
+    nudge(&house->fixture);
+    CHECK_I64(t, test_engine_verify(&house->fixture, key_out), KW_CODE_NONE);
+    CHECK_STATUS(t, house_change_project(house, digests[1]), KW_OK); /* its former digest comes first */
+    CHECK_I64(t, test_engine_verify(&house->fixture, key_out), KW_CODE_NONE);
+    struct kw_record record;
+    bool is_there = house_record(house, id_out, &record);
+    CHECK(t, is_there && record.version == 2 && record.digest_scheme == KW_DIGEST_SHA256);
+    return is_there;
+}
+
+static void a_revocation_holds_while_a_move_is_in_doubt(struct test *t)
+{
+    struct house house;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, move_in_doubt(t, &house, &id, &key));
+    CHECK_STATUS(t, test_engine_do(&house.fixture, KW_OP_REVOKE, &id, NULL), KW_OK);
+    CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_REVOKED);
+    shelf_end_doubt();
+    end_for_good(t, &house.fixture, &id, &key);
+    house_end(&house);
+}
+
+static void a_revocation_holds_after_a_move_was_in_doubt(struct test *t)
+{
+    struct house house;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, move_in_doubt(t, &house, &id, &key));
+    shelf_end_doubt();
+    nudge(&house.fixture);
+    CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_NONE);
+    CHECK_STATUS(t, test_engine_do(&house.fixture, KW_OP_REVOKE, &id, NULL), KW_OK);
+    CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_REVOKED);
+    end_for_good(t, &house.fixture, &id, &key);
+    house_end(&house);
+}
+
 /* False when the fault did not come to pass any more. */
 static bool live(struct test *t, enum kw_fault_kind kind, uint64_t nth)
 {
@@ -249,6 +297,8 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(nobody_misses_a_key_that_moves),
         TEST_CASE(a_change_that_was_quicker_is_kept),
+        TEST_CASE(a_revocation_holds_while_a_move_is_in_doubt),
+        TEST_CASE(a_revocation_holds_after_a_move_was_in_doubt),
         TEST_CASE(a_store_out_of_reach_leaves_the_key_where_it_was),
         TEST_CASE(a_move_of_unknown_outcome_is_found_out),
     };
