@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #define FINGERPRINT_TEXT ((size_t)2 * KW_PEPPER_FINGERPRINT_SIZE)
@@ -167,6 +166,16 @@ static enum kw_status retire(struct work *work)
     return status;
 }
 
+static void say_added(struct work *work, size_t added)
+{
+    struct kw_buffer *text = &work->cli->out.text;
+    if (work->as_json) {
+        kw_buffer_add_format(text, "{\"added\":%zu}\n", added);
+        return;
+    }
+    kw_buffer_add_format(text, "%zu peppers added. Records that were made with them can be imported now.\n", added);
+}
+
 static enum kw_status import(struct work *work)
 {
     struct kw_peppers more KW_PEPPERS_WIPED = {.count = 0};
@@ -181,9 +190,7 @@ static enum kw_status import(struct work *work)
     status = status != KW_OK ? status : kw_peppers_join(&work->peppers, &more, &added, &work->error);
     status = status != KW_OK || added == 0 ? status : keep(work);
     if (status == KW_OK) {
-        char count[8];
-        snprintf(count, sizeof count, "%zu", added);
-        say(work, "Peppers added:", "added", count, "Records that were made with them can be imported now.");
+        say_added(work, added);
     }
     return status;
 }

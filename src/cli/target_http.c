@@ -172,7 +172,7 @@ static enum kw_status explain(const struct http_target *self, const struct kw_re
     default:
         break;
     }
-    if (code == CURLE_PARTIAL_FILE || (request->take != NULL && code == CURLE_RECV_ERROR)) {
+    if (request->take != NULL && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)) {
         return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
                        "the answer of %s broke off, and what came of it is not whole (%s): try again", self->url,
                        reason);

@@ -36,7 +36,7 @@ bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods
 static const struct kw_secret *pepper_of(const struct kw__method_memory *memory, const uint8_t *fingerprint)
 {
     for (size_t i = 0; i < memory->pepper_count; i++) {
-        if (memcmp(memory->fingerprints[i], fingerprint, KW_PEPPER_FINGERPRINT_SIZE) == 0) {
+        if (kw_fingerprint_equal(memory->fingerprints[i], fingerprint)) {
             return &memory->peppers[i];
         }
     }
@@ -246,7 +246,7 @@ size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *u
         for (size_t j = 0; j < methods->count; j++) {
             const struct kw_digest_method *method = &methods->by_number[methods->numbers[j]]->is;
             if (method->scheme == KW_DIGEST_HMAC_SHA256 &&
-                memcmp(method->fingerprint, use->fingerprint, sizeof use->fingerprint) == 0) {
+                kw_fingerprint_equal(method->fingerprint, use->fingerprint)) {
                 use->keys += kw_index_method_keys(engine->index, method->number);
                 use->erased += kw_index_method_erased(engine->index, method->number);
             }

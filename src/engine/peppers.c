@@ -37,7 +37,7 @@ static size_t place_of(const struct kw_peppers *peppers, const uint8_t fingerpri
     for (; at < peppers->count; at++) {
         uint8_t here[KW_PEPPER_FINGERPRINT_SIZE];
         fingerprint_of(peppers, at, here);
-        if (memcmp(here, fingerprint, sizeof here) == 0) {
+        if (kw_fingerprint_equal(here, fingerprint)) {
             break;
         }
     }

@@ -8,6 +8,14 @@
 #include "base/clock.h"
 #include "core/digest.h"
 
+/* Whether two fingerprints, which are no secret, are of one pepper. */
+static inline bool kw_fingerprint_equal(const uint8_t *a, const uint8_t *b)
+{
+    struct kw_bytes left = {a, KW_PEPPER_FINGERPRINT_SIZE};
+    struct kw_bytes right = {b, KW_PEPPER_FINGERPRINT_SIZE};
+    return kw_constant_time_equal(left, right);
+}
+
 #define KW_PEPPERS_MAX 16
 #define KW_PEPPERS_TEXT_MAX ((size_t)KW_PEPPERS_MAX * (2 * KW_PEPPER_SIZE + 1))
 

@@ -315,6 +315,8 @@ static void collect_left(struct kw__exchange *exchange)
         return;
     }
     if (call->stream != KW_STREAM_NONE) {
+        call->is_left = true;
+        call->stream = KW_STREAM_CUT; /* also where the last piece came too late for its client */
         note_end(exchange);
     }
     kw__exchange_give_back(exchange);

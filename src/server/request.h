@@ -17,6 +17,7 @@ struct kw_api {
     struct kw_api_options options;
     struct kw_failures *failures;
     struct kw_counters *counters;
+    unsigned export_count; /* under way; atomic */
 };
 
 /* A project beyond the read section in which it was found. */

@@ -1,6 +1,8 @@
 #include "engine/export.h"
 #include "server/request.h"
 
+#define EXPORTS_MAX 32 /* at once: a slow client holds a megabyte or two */
+
 /* What an export keeps between two pieces, in the call's arena. */
 struct export_answer {
     struct kw_export export;
@@ -28,12 +30,29 @@ static void submit(struct kw_op *op, void (*done)(struct kw_op *op))
     kw_engine_submit(kw__op_request(op)->api->options.engine, op);
 }
 
+/* False when there are too many exports already. */
+static bool enter(struct kw_api *api)
+{
+    if (__atomic_add_fetch(&api->export_count, 1, __ATOMIC_RELAXED) <= EXPORTS_MAX) {
+        return true;
+    }
+    __atomic_sub_fetch(&api->export_count, 1, __ATOMIC_RELAXED);
+    return false;
+}
+
+/* Gives the operation back: the export is over. */
+static void leave(struct kw_op *op)
+{
+    __atomic_sub_fetch(&kw__op_request(op)->api->export_count, 1, __ATOMIC_RELAXED);
+    kw_op_deinit(op);
+}
+
 /* --- after the head was sent --- */
 
 static void end(struct kw_op *op, enum kw_stream stream)
 {
     struct kw_call *call = kw__op_request(op)->call;
-    kw_op_deinit(op);
+    leave(op);
     call->stream = stream;
     call->done(call);
 }
@@ -84,7 +103,7 @@ static void refuse(struct kw_op *op)
 {
     struct kw_error error = answer_of(op)->error;
     struct kw_request *request = kw__op_request(op);
-    kw_op_deinit(op);
+    leave(op);
     kw__finish_error(request, &error);
 }
 
@@ -114,9 +133,12 @@ static void first_made(struct kw_op *op)
 
 static void begun(struct kw_op *op)
 {
-    if (!kw__op_failed(op)) {
+    if (op->status == KW_OK) {
         submit(op, first_made);
+        return;
     }
+    answer_of(op)->error = op->error;
+    refuse(op);
 }
 
 static void left_alone(struct kw_call *call)
@@ -146,8 +168,14 @@ void kw__keys_export(struct kw_request *request)
         return;
     }
     struct kw_op *op = kw__op_begin(request, KW_OP_EXPORT, begun);
-    if (op != NULL) {
-        op->export = &answer->export;
-        kw_engine_submit(request->api->options.engine, op);
+    if (op == NULL) {
+        return;
     }
+    op->export = &answer->export;
+    if (enter(request->api)) {
+        kw_engine_submit(request->api->options.engine, op);
+        return;
+    }
+    kw_op_deinit(op);
+    kw__finish_code(request, KW_CODE_TOO_BUSY, "Too many exports are under way: try again when one has ended.");
 }

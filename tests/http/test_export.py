@@ -233,6 +233,20 @@ def a_client_that_leaves(server):
     check(0 < body['keys'] < 50000, f'{body["keys"]} keys')
 
 
+def too_many_at_once(server):
+    headers = {'Keyward-Project': 'many'}
+    before = len(audits(server, 'export.ended'))
+    sockets = [begin(server, headers, '?tag=many') for _ in range(32)]
+    for sock in sockets:
+        check(sock.recv(1000).startswith(b'HTTP/1.1 200'), 'it begins')
+    server.refuse('TOO_BUSY', 'GET', '/v1/export', headers=headers)
+    server.expect(200, 'HEAD', '/v1/export', headers=headers)
+    for sock in sockets:
+        sock.close()
+    wait_until(lambda: len(audits(server, 'export.ended')) == before + len(sockets), 'they end')
+    wait_until(lambda: server.call('GET', '/v1/export?ownerId=nobody', headers=headers).status == 200, 'there is room again')
+
+
 def a_stop_in_the_middle(server):
     headers = {'Keyward-Project': 'many'}
     sock = begin(server, headers)
@@ -273,5 +287,5 @@ if __name__ == '__main__':
     # Memory that was given back counts as given back under the sanitizer too.
     os.environ['ASAN_OPTIONS'] = ':'.join(filter(None, [os.environ.get('ASAN_OPTIONS'), 'quarantine_size_mb=1']))
     sys.exit(main([every_field_of_every_key, an_expiry_that_was_seen, one_json_document, nothing_to_export, filters,
-                   what_is_refused, who_took_what, many_keys_to_a_slow_reader, a_client_that_leaves, a_stop_in_the_middle,
+                   what_is_refused, who_took_what, many_keys_to_a_slow_reader, a_client_that_leaves, too_many_at_once, a_stop_in_the_middle,
                    keys_made_meanwhile, the_projects_own_alone], ('--drain-timeout', '10m')))
