@@ -106,8 +106,8 @@ static void choose_own(const struct kw__method_memory *memory, struct kw__method
 {
     struct kw_digest_method current = {.scheme = KW_DIGEST_HMAC_SHA256};
     memcpy(current.fingerprint, memory->fingerprints[0], sizeof current.fingerprint);
-    for (uint8_t scheme = KW_DIGEST_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
-        methods->own_of[scheme] = scheme;
+    for (unsigned scheme = KW_DIGEST_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
+        methods->own_of[scheme] = (uint8_t)scheme;
     }
     methods->own_of[KW_DIGEST_HMAC_SHA256] = kw__method_find(memory, &current);
     methods->own_of[0] = methods->own_of[memory->default_scheme];

@@ -127,10 +127,10 @@ static enum kw_status choose_salt(struct settings *settings)
 /* The methods that need no taking: one for each scheme. */
 static void add_built_in(struct settings *settings)
 {
-    for (uint8_t scheme = KW_DIGEST_HMAC_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
+    for (unsigned scheme = KW_DIGEST_HMAC_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
         struct kw__method *method = &settings->memory->methods[scheme];
         bool is_retired = method->is_retired;
-        *method = (struct kw__method){.is = {.number = scheme, .scheme = (enum kw_digest_scheme)scheme},
+        *method = (struct kw__method){.is = {.number = (uint8_t)scheme, .scheme = (enum kw_digest_scheme)scheme},
                                       .is_retired = is_retired};
         if (kw_digest_scheme_is_salted(method->is.scheme)) {
             memcpy(method->is.salt, settings->salt, sizeof settings->salt);
