@@ -67,7 +67,7 @@ enum kw_digest_scheme {
     KW_DIGEST_HMAC_SHA256 = 1, /* under the pepper: the default */
     KW_DIGEST_SHA256 = 2,
     KW_DIGEST_SHA512 = 3,
-    KW_DIGEST_SHA256_SALTED = 4, /* over the project's salt, then the key */
+    KW_DIGEST_SHA256_SALTED = 4, /* over a salt and the key: the store's own salt stands before it */
     KW_DIGEST_SHA512_SALTED = 5,
 };
 

@@ -118,32 +118,32 @@ static enum kw_status rotate(struct work *work)
     return status;
 }
 
-/* The one pepper whose fingerprint begins so. */
-static enum kw_status find_use(struct work *work, const struct kw_pepper_use **use_out)
+/* The one pepper whose fingerprint begins so; else NULL. */
+static const struct kw_pepper_use *find_use(struct work *work)
 {
+    const struct kw_pepper_use *found = NULL;
     struct kw_bytes wanted = kw_bytes_of_text(operand(work));
     size_t count = 0;
     for (size_t i = 0; i < work->use_count; i++) {
         char fingerprint[FINGERPRINT_TEXT + 1];
         write_fingerprint(&work->uses[i], fingerprint);
         if (wanted.size >= FINGERPRINT_TEXT_MIN && kw_bytes_starts_with(kw_bytes_of_text(fingerprint), wanted)) {
-            *use_out = &work->uses[i];
+            found = &work->uses[i];
             count++;
         }
     }
-    return count == 1 ? KW_OK
-                      : kw_refuse(&work->error, KW_CODE_INVALID_FIELD, "FINGERPRINT",
-                                  "must be that of one pepper, or its first %d characters at least: "
-                                  "'keyward pepper list' shows them",
-                                  FINGERPRINT_TEXT_MIN);
+    return count == 1 ? found : NULL;
 }
 
 static enum kw_status retire(struct work *work)
 {
-    const struct kw_pepper_use *use = NULL;
-    enum kw_status status = find_use(work, &use);
-    if (status != KW_OK) {
-        return status;
+    const struct kw_pepper_use *use = find_use(work);
+    enum kw_status status = KW_OK;
+    if (use == NULL) {
+        return kw_refuse(&work->error, KW_CODE_INVALID_FIELD, "FINGERPRINT",
+                         "must be that of one pepper, or its first %d characters at least: 'keyward pepper list' "
+                         "shows them",
+                         FINGERPRINT_TEXT_MIN);
     }
     char fingerprint[FINGERPRINT_TEXT + 1];
     write_fingerprint(use, fingerprint);

@@ -13,7 +13,7 @@
 
 struct kw__method {
     struct kw_digest_method is;
-    struct kw_digester *digester; /* NULL: its pepper is not here */
+    struct kw_digester *digester; /* NULL: its pepper is not here; hmac-sha256: the pepper's, borrowed */
     bool is_retired;              /* no record needed it when its pepper was first missing */
     bool is_fresh;                /* taken since the start: it counts as in use, though it has no records yet */
 };
@@ -40,7 +40,9 @@ struct kw__methods {
 /* What the engine keeps beside the table. The writer's, once there are threads. */
 struct kw__method_memory {
     struct kw__method methods[KW_METHODS_MAX]; /* by number; one of scheme 0 is none */
-    struct kw_secret peppers[KW_PEPPERS_MAX];  /* the first is that of new keys */
+    /* What is kept of the peppers: the states that they lead to, which methods borrow. The first is that of new keys.
+     */
+    struct kw_digester *pepper_digesters[KW_PEPPERS_MAX];
     uint8_t fingerprints[KW_PEPPERS_MAX][KW_PEPPER_FINGERPRINT_SIZE];
     size_t pepper_count;
     enum kw_digest_scheme default_scheme;
@@ -78,6 +80,8 @@ KW_MUST_USE enum kw_status kw__method_ready(struct kw__method_memory *memory, st
 uint8_t kw__method_find(const struct kw__method_memory *memory, const struct kw_digest_method *wanted);
 /* The lowest number that is free; 0: none is. */
 uint8_t kw__method_free_number(const struct kw__method_memory *memory);
+/* Lets go of the digester of a method that did not come about. */
+void kw__method_clear(struct kw__method *method);
 void kw__method_memory_deinit(struct kw__method_memory *memory);
 
 /* The setting "digest.methods": all methods but those that are there from the start. */

@@ -101,8 +101,7 @@ static enum kw_status add_method(struct kw_engine *engine, const struct kw_diges
         kw__methods_publish(engine, next);
     } else {
         kw__methods_free(next);
-        kw_digester_free(method->digester);
-        *method = (struct kw__method){.is = {.number = 0}};
+        kw__method_clear(method);
     }
     kw_buffer_deinit(&encoding);
     return status;

@@ -33,11 +33,11 @@ bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods
 
 /* --- what is in memory --- */
 
-static const struct kw_secret *pepper_of(const struct kw__method_memory *memory, const uint8_t *fingerprint)
+static struct kw_digester *pepper_digester_of(const struct kw__method_memory *memory, const uint8_t *fingerprint)
 {
     for (size_t i = 0; i < memory->pepper_count; i++) {
         if (kw_fingerprint_equal(memory->fingerprints[i], fingerprint)) {
-            return &memory->peppers[i];
+            return memory->pepper_digesters[i];
         }
     }
     return NULL;
@@ -56,8 +56,8 @@ enum kw_status kw__method_ready(struct kw__method_memory *memory, struct kw__met
     if (method->is.scheme != KW_DIGEST_HMAC_SHA256) {
         return kw_digester_new(method->is.scheme, NULL, none, &method->digester);
     }
-    const struct kw_secret *pepper = pepper_of(memory, method->is.fingerprint);
-    return pepper == NULL ? KW_OK : kw_digester_new(method->is.scheme, pepper, none, &method->digester);
+    method->digester = pepper_digester_of(memory, method->is.fingerprint);
+    return KW_OK;
 }
 
 static bool is_equal(const struct kw_digest_method *a, const struct kw_digest_method *b)
@@ -89,13 +89,21 @@ uint8_t kw__method_free_number(const struct kw__method_memory *memory)
     return number < KW_METHODS_MAX ? (uint8_t)number : 0;
 }
 
+void kw__method_clear(struct kw__method *method)
+{
+    if (method->is.scheme != KW_DIGEST_HMAC_SHA256) {
+        kw_digester_free(method->digester);
+    }
+    *method = (struct kw__method){.digester = NULL};
+}
+
 void kw__method_memory_deinit(struct kw__method_memory *memory)
 {
     for (size_t number = 0; number < KW_METHODS_MAX; number++) {
-        kw_digester_free(memory->methods[number].digester);
+        kw__method_clear(&memory->methods[number]);
     }
     for (size_t i = 0; i < KW_PEPPERS_MAX; i++) {
-        kw_secret_wipe(&memory->peppers[i]);
+        kw_digester_free(memory->pepper_digesters[i]);
     }
 }
 
@@ -106,8 +114,8 @@ static void choose_own(const struct kw__method_memory *memory, struct kw__method
 {
     struct kw_digest_method current = {.scheme = KW_DIGEST_HMAC_SHA256};
     memcpy(current.fingerprint, memory->fingerprints[0], sizeof current.fingerprint);
-    for (uint8_t scheme = KW_DIGEST_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
-        methods->own_of[scheme] = scheme;
+    for (unsigned scheme = KW_DIGEST_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
+        methods->own_of[scheme] = (uint8_t)scheme;
     }
     methods->own_of[KW_DIGEST_HMAC_SHA256] = kw__method_find(memory, &current);
     methods->own_of[0] = methods->own_of[memory->default_scheme];

@@ -48,7 +48,7 @@ static void change(struct settings *settings, const char *name, struct kw_bytes 
     settings->changed[settings->changed_count++] = (struct kw_store_setting){kw_bytes_of_text(name), value};
 }
 
-static enum kw_status copy_peppers(struct settings *settings, const struct kw_engine_options *options)
+static enum kw_status digest_peppers(struct settings *settings, const struct kw_engine_options *options)
 {
     struct kw__method_memory *memory = settings->memory;
     size_t count = options->pepper_count == 0 ? 1 : options->pepper_count;
@@ -56,11 +56,16 @@ static enum kw_status copy_peppers(struct settings *settings, const struct kw_en
         return kw_refuse(settings->error, KW_CODE_PEPPER_MISMATCH, NULL, "there are more than %d peppers: retire some",
                          KW_PEPPERS_MAX);
     }
-    for (size_t i = 0; i < count; i++) {
-        memory->peppers[i] = options->pepper[i];
-        kw_pepper_fingerprint(&memory->peppers[i], memory->fingerprints[i]);
-    }
+    struct kw_bytes none = {NULL, 0};
     memory->pepper_count = count;
+    for (size_t i = 0; i < count; i++) {
+        kw_pepper_fingerprint(&options->pepper[i], memory->fingerprints[i]);
+        enum kw_status status =
+            kw_digester_new(KW_DIGEST_HMAC_SHA256, &options->pepper[i], none, &memory->pepper_digesters[i]);
+        if (status != KW_OK) {
+            return kw__store_failed(settings->error, status);
+        }
+    }
     return KW_OK;
 }
 
@@ -127,10 +132,10 @@ static enum kw_status choose_salt(struct settings *settings)
 /* The methods that need no taking: one for each scheme. */
 static void add_built_in(struct settings *settings)
 {
-    for (uint8_t scheme = KW_DIGEST_HMAC_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
+    for (unsigned scheme = KW_DIGEST_HMAC_SHA256; scheme <= KW_DIGEST_SHA512_SALTED; scheme++) {
         struct kw__method *method = &settings->memory->methods[scheme];
         bool is_retired = method->is_retired;
-        *method = (struct kw__method){.is = {.number = scheme, .scheme = (enum kw_digest_scheme)scheme},
+        *method = (struct kw__method){.is = {.number = (uint8_t)scheme, .scheme = (enum kw_digest_scheme)scheme},
                                       .is_retired = is_retired};
         if (kw_digest_scheme_is_salted(method->is.scheme)) {
             memcpy(method->is.salt, settings->salt, sizeof settings->salt);
@@ -267,7 +272,7 @@ enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engin
 {
     struct settings settings = {.engine = engine, .memory = &engine->method_memory, .error = error_out};
     kw_buffer_init(&settings.methods, KW_METHODS_SETTING_MAX);
-    enum kw_status status = copy_peppers(&settings, options);
+    enum kw_status status = digest_peppers(&settings, options);
     status = status != KW_OK ? status : choose_first_pepper(&settings);
     status = status != KW_OK ? status : choose_scheme(&settings, options->digest_scheme);
     status = status != KW_OK ? status : choose_salt(&settings);
