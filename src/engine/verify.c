@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 
+#define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
 
 void kw_engine_read_begin(void)
@@ -195,6 +196,9 @@ static void verify_together(struct kw_engine *engine, struct kw_verification *ve
         kw_index_prefetch_entry(engine->index, &digests[i]);
     }
     for (size_t i = 0; i < admitted_count; i++) {
+        if (i + AHEAD < admitted_count) {
+            kw_index_prefetch_parent(engine->index, &digests[i + AHEAD]);
+        }
         admitted[i]->digest = digests[i];
         decide(engine, admitted[i], now_ms);
     }
