@@ -91,17 +91,31 @@ void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_dige
     __builtin_prefetch(&table->buckets[kw_table_hash(digest->bytes) & table->mask]);
 }
 
-void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest)
+/* What may be the entry of that digest: a hint, not compared. NULL: nothing is. */
+static inline struct kw_entry *likely_entry(const struct kw_index *index, const struct kw_digest *digest)
 {
     const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
     uint64_t hash = kw_table_hash(digest->bytes);
     uint64_t *slots = table->buckets[hash & table->mask].slots;
     for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
-        uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
-        if ((slot ^ hash) >> 48 == 0) {
-            kw_table_prefetch(kw_table_entry(slot));
-            return;
+        uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
+        if (slot != 0 && (slot ^ hash) >> 48 == 0) {
+            return kw_table_entry(slot);
         }
+    }
+    return NULL;
+}
+
+void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest)
+{
+    kw_table_prefetch(likely_entry(index, digest));
+}
+
+void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest)
+{
+    const struct kw_entry *entry = likely_entry(index, digest);
+    if (entry != NULL) {
+        __builtin_prefetch(entry->parent);
     }
 }
 

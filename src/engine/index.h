@@ -26,6 +26,8 @@ struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_dig
 /* Asks the processor to fetch what a find will read first, and what it will read then. */
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
 void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest);
+/* And what it will read of a parent: waits for the entry, if that is not here yet. */
+void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest);
 
 /*
  * Puts a copy of a record's entry in, unless an entry of the same or a newer version is there. When it returns, every

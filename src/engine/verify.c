@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 
+#define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
 
 void kw_engine_read_begin(void)
@@ -228,6 +229,9 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
         kw_index_prefetch_entry(engine->index, &digests[i]);
     }
     for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count) {
+            kw_index_prefetch_parent(engine->index, &digests[i + AHEAD]);
+        }
         picked[i]->digest = digests[i];
         decide(engine, methods, own, picked[i], now_ms);
     }
