@@ -1,0 +1,111 @@
+/*
+ * Imports, the pure part: a text is parted into items, an item is read into what is to be put (a record and its digest,
+ * or a plain key that is still to be digested), and what is to be put is held against what is here. Which method a
+ * digest has, where keys stand and when, the engine knows.
+ */
+#ifndef KW_CORE_IMPORT_H
+#define KW_CORE_IMPORT_H
+
+#include "base/memory.h"
+#include "core/digest.h"
+#include "core/transition.h"
+#include <keyward/import.h>
+
+/* --- parting a text into items --- */
+
+/* A text that comes in pieces. Zeroed but for `format` it stands at the start. */
+struct kw_import_split {
+    enum kw_import_format format;
+    uint64_t line; /* of the last item; of JSON: its number */
+    uint64_t newlines;
+    uint8_t state;
+    bool is_cut;  /* JSON: it ended before its array did */
+    bool is_past; /* JSON: the array has ended */
+};
+
+enum kw_import_part {
+    KW_IMPORT_PART_ITEM, /* `item_out` */
+    KW_IMPORT_PART_MORE, /* what is there holds no whole item: call again with more behind it */
+    KW_IMPORT_PART_END,
+};
+
+/*
+ * The next item in `text`, which goes on from where the last call stopped; `used_out` is how many bytes of it are done
+ * with. `is_last`: nothing comes behind it. Empty lines are passed over. KW_E_INVALID (INVALID_JSON) where the text as
+ * a whole is not of its format, KW_E_LIMIT (INVALID_FIELD) for an item beyond KW_IMPORT_ITEM_MAX: both end it.
+ */
+KW_MUST_USE enum kw_status kw_import_next(struct kw_import_split *split, struct kw_bytes text, bool is_last,
+                                          enum kw_import_part *part_out, struct kw_bytes *item_out, size_t *used_out,
+                                          struct kw_error *error_out);
+
+/* --- CSV --- */
+
+/* What a column means. */
+struct kw_import_column {
+    struct kw_bytes name;
+    struct kw_bytes field; /* empty: the column is left out */
+    bool is_metadata;      /* a member of metadata */
+};
+
+struct kw_import_columns {
+    struct kw_import_column columns[KW_IMPORT_COLUMNS_MAX];
+    size_t count;
+};
+
+/*
+ * Reads the header line. What it gives lies in `arena`. INVALID_FIELD names the column that is not known ("map" for
+ * a mapping that names none), stands twice, or is one too many.
+ */
+KW_MUST_USE enum kw_status kw_import_header(struct kw_bytes row, const struct kw_import_options *options,
+                                            struct kw_arena *arena, struct kw_import_columns *columns_out,
+                                            struct kw_error *error_out);
+/* A row as the JSON of an item, appended. Empty cells are not given. INVALID_FIELD names the column. */
+KW_MUST_USE enum kw_status kw_import_row(struct kw_bytes row, const struct kw_import_columns *columns,
+                                         struct kw_arena *arena, struct kw_buffer *json, struct kw_error *error_out);
+
+/* --- reading an item --- */
+
+enum kw_import_kind {
+    KW_IMPORT_KEY,  /* an item */
+    KW_IMPORT_HEAD, /* the first line of an export */
+    KW_IMPORT_TAIL, /* its last line: `tail_count` keys stand before it */
+};
+
+/* What is to be put. All bytes lie in the item's text or in the arena. */
+struct kw_import_item {
+    enum kw_import_kind kind;
+    uint64_t tail_count;
+    bool is_own; /* a line of Keyward's own export */
+    /* Without project, digest method and version; id, env, prefix and times as far as they are given. */
+    struct kw_record record;
+    struct kw_bytes foreign_id; /* an id that is none of Keyward's; `record.id` is then made of it */
+    struct kw_bytes key;        /* the key itself: to be digested, and wiped; empty: `digest` */
+    struct kw_digest digest;
+    enum kw_digest_scheme scheme;                    /* of `digest`, with what belongs to it: */
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE]; /* hmac-sha256 */
+    uint8_t salt[KW_IMPORT_SALT_MAX];                /* salted schemes */
+    uint8_t salt_size;
+    bool salt_before;
+};
+
+/*
+ * Reads one item. Fails with INVALID_JSON, or INVALID_FIELD, UNKNOWN_FIELD, DUPLICATE_FIELD, MISSING_FIELD, which name
+ * the field; STORE_NEWER for an export of a newer form; KW_E_MEMORY. No message holds what stands in `key`.
+ */
+KW_MUST_USE enum kw_status kw_import_read(struct kw_bytes json, const struct kw_import_options *options,
+                                          struct kw_arena *arena, struct kw_import_item *item_out,
+                                          struct kw_error *error_out);
+
+/* Checks options as a whole: owner, env, prefix, salt, algorithm. INVALID_FIELD. */
+KW_MUST_USE enum kw_status kw_import_options_check(const struct kw_import_options *options, struct kw_error *error_out);
+
+/* --- what becomes of the key that is here --- */
+
+/*
+ * The record that is here as an import leaves it: nothing that has ended comes back, what may never change stays, links
+ * to other keys are added and never taken. CANNOT_MODIFY_REVOKED, ALREADY_EXPIRED, CANNOT_CHANGE_FIELD.
+ */
+KW_MUST_USE enum kw_status kw_import_over(const struct kw_record *before, const struct kw_record *imported,
+                                          int64_t now_ms, struct kw_record *after_out, struct kw_error *error_out);
+
+#endif

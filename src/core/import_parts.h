@@ -1,0 +1,53 @@
+/*
+ * What the files that read an item of an import share: the fields that a source may give, and where they go. Nobody
+ * else includes this.
+ */
+#ifndef KW_CORE_IMPORT_PARTS_H
+#define KW_CORE_IMPORT_PARTS_H
+
+#include "base/json.h"
+#include "core/import.h"
+
+/* Where a field may stand. */
+enum {
+    KW__IN_RECORD = 1 << 0,  /* `record` of Keyward's own export */
+    KW__IN_KEPT = 1 << 1,    /* its `kept` */
+    KW__IN_FOREIGN = 1 << 2, /* an item of another form, and its metadata */
+};
+
+/* An item on its way. */
+struct kw__draft {
+    struct kw_json_reader reader;
+    struct kw_arena *arena;
+    struct kw_error *error;
+    const struct kw_import_options *options;
+    struct kw_import_item *item;
+    struct kw_key_params params; /* what is checked and packed as that of a key that is created */
+    uint64_t seen;               /* fields, by their place in the table */
+    uint8_t name_room[KW_OWNER_MAX];
+};
+
+KW_MUST_USE enum kw_status kw__draft_next(struct kw__draft *draft, struct kw_json_token *token_out);
+
+/* INVALID_FIELD. */
+enum kw_status kw__draft_refuse(struct kw__draft *draft, const char *field, const char *why);
+
+/*
+ * Takes the value of the member `name`, whose first token is read, if it is a field that may stand there
+ * (`where`: one of the above); else `is_known_out` is false and nothing is read. A null is as if it were not given.
+ */
+KW_MUST_USE enum kw_status kw__draft_field(struct kw__draft *draft, struct kw_bytes name, unsigned where,
+                                           const struct kw_json_token *token, bool *is_known_out);
+
+/* Whether a field of that name was taken. */
+KW_MUST_USE bool kw__draft_has(const struct kw__draft *draft, const char *name);
+
+/* Whether `name` is a field that may stand in `where`. For columns of CSV also: how its cells read. */
+enum kw__cell_kind { KW__CELL_NONE, KW__CELL_TEXT, KW__CELL_LIST, KW__CELL_BOOL, KW__CELL_JSON };
+enum kw__cell_kind kw__field_cell(struct kw_bytes name);
+
+/* A text with a bound; names `field` when it is none. */
+KW_MUST_USE enum kw_status kw__draft_text(struct kw__draft *draft, const char *field, const struct kw_json_token *token,
+                                          size_t size_max, struct kw_bytes *text_out);
+
+#endif
