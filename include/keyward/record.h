@@ -83,6 +83,7 @@ struct kw_record {
     bool is_public;
     bool enabled;
     enum kw_digest_scheme digest_scheme;
+    uint8_t digest_method; /* of the store's table of methods: pepper or salt; 0: that of the scheme's own number */
     struct kw_bytes owner; /* "user:1", "team:9", "service:ci" */
     struct kw_bytes org_id;
     struct kw_bytes name;
@@ -115,6 +116,7 @@ struct kw_record {
     struct kw_id parent_id; /* the lineage of the key that bounds this one */
     bool has_children;      /* or had */
     bool ends_grace;        /* its first use ends the grace period of the key that it was rotated from */
+    bool imported;          /* it came from elsewhere: that it is revoked here under another digest counts */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

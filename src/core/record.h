@@ -13,7 +13,12 @@
 
 #define KW_RECORD_ENCODING_VERSION 1
 #define KW_RECORD_ID_AT 2 /* every encoding: its version, the tag of the id, the id's 16 bytes */
-#define KW_RECORD_ID_AT 2 /* where an encoding has the record's id: after the version and the first tag */
+
+/* The number that a store keeps beside the digest (engine/methods.h). */
+static inline uint8_t kw_record_digest_method(const struct kw_record *record)
+{
+    return record->digest_method != 0 ? record->digest_method : (uint8_t)record->digest_scheme;
+}
 
 /* Appends. Equal records give equal bytes. Fails only as the buffer does. */
 KW_MUST_USE enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer);

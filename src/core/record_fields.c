@@ -60,6 +60,8 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [38] = {FIELD(ID, "parentId", parent_id)},
     [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
     [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
+    [41] = {FIELD(METHOD, "digestMethod", digest_method), .flags = KW__FIELD_HIDDEN},
+    [42] = {FIELD(SET, "imported", imported), .flags = KW__FIELD_RARE},
 };
 /* clang-format on */
 

@@ -120,6 +120,8 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
         return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
     case KW__FIELD_CLEARED:
     case KW__FIELD_RESOURCES:
+    case KW__FIELD_METHOD:
+        return kw_record_digest_method(record) != (uint8_t)record->digest_scheme;
     case KW__FIELD_SCHEME:
     case KW__FIELD_VERSION:
     case KW__FIELD_STATUS:
@@ -167,6 +169,9 @@ static void write_value(const struct kw_record *record, const struct kw__field *
         return;
     case KW__FIELD_SCHEME:
         kw_json_text(writer, kw_digest_scheme_name(record->digest_scheme));
+        return;
+    case KW__FIELD_METHOD:
+        kw_json_i64(writer, kw_record_digest_method(record));
         return;
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
@@ -226,6 +231,8 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
         return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
     case KW__FIELD_SCHEME:
         return a->digest_scheme == b->digest_scheme;
+    case KW__FIELD_METHOD:
+        return kw_record_digest_method(a) == kw_record_digest_method(b);
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
         return *(const int64_t *)left == *(const int64_t *)right;
