@@ -15,6 +15,7 @@ extern "C" {
 #define KW_IMPORT_ITEM_MAX ((size_t)65536)   /* bytes of one line or item */
 #define KW_IMPORT_COLUMNS_MAX 64             /* of CSV */
 #define KW_IMPORT_SALT_MAX 64                /* bytes of a salt */
+#define KW_IMPORT_MAP_MAX 4096               /* bytes of all mappings of columns */
 #define KW_IMPORT_FOREIGN_ID_MAX 256         /* bytes of an id that is not Keyward's */
 #define KW_IMPORT_FOREIGN_ID_NAME "importId" /* where metadata keeps such an id */
 

@@ -6,6 +6,7 @@
 #ifndef KW_CORE_IMPORT_H
 #define KW_CORE_IMPORT_H
 
+#include "base/csv.h"
 #include "base/memory.h"
 #include "core/digest.h"
 #include "core/transition.h"
@@ -13,55 +14,49 @@
 
 /* --- parting a text into items --- */
 
-/* A text that comes in pieces. Zeroed but for `format` it stands at the start. */
-struct kw_import_split {
-    enum kw_import_format format;
-    uint64_t line; /* of the last item; of JSON: its number */
-    uint64_t newlines;
-    uint8_t state;
-    bool is_cut;  /* JSON: it ended before its array did */
-    bool is_past; /* JSON: the array has ended */
-};
-
-enum kw_import_part {
-    KW_IMPORT_PART_ITEM, /* `item_out` */
-    KW_IMPORT_PART_MORE, /* what is there holds no whole item: call again with more behind it */
-    KW_IMPORT_PART_END,
-};
-
-/*
- * The next item in `text`, which goes on from where the last call stopped; `used_out` is how many bytes of it are done
- * with. `is_last`: nothing comes behind it. Empty lines are passed over. KW_E_INVALID (INVALID_JSON) where the text as
- * a whole is not of its format, KW_E_LIMIT (INVALID_FIELD) for an item beyond KW_IMPORT_ITEM_MAX: both end it.
- */
-KW_MUST_USE enum kw_status kw_import_next(struct kw_import_split *split, struct kw_bytes text, bool is_last,
-                                          enum kw_import_part *part_out, struct kw_bytes *item_out, size_t *used_out,
-                                          struct kw_error *error_out);
-
-/* --- CSV --- */
-
-/* What a column means. */
+/* What a column of CSV means. */
 struct kw_import_column {
     struct kw_bytes name;
     struct kw_bytes field; /* empty: the column is left out */
     bool is_metadata;      /* a member of metadata */
 };
 
-struct kw_import_columns {
+/* A text that comes in pieces. */
+struct kw_import_source {
+    const struct kw_import_options *options; /* borrowed */
+    uint64_t line;                           /* of the last item; of JSON: its number */
+    bool is_cut;                             /* JSON: it ended before its array did */
+    /* The source's own. */
+    uint8_t state;
+    uint64_t lines_read;
+    struct kw_csv *csv;
+    struct kw_buffer row; /* as JSON; wiped */
+    struct kw_arena names;
     struct kw_import_column columns[KW_IMPORT_COLUMNS_MAX];
-    size_t count;
+    size_t column_count;
 };
 
+enum kw_import_part {
+    KW_IMPORT_PART_ITEM, /* `item_out` is JSON, good until the next call */
+    KW_IMPORT_PART_BAD,  /* a line that is none, as `error_out` says; the next call goes on behind it */
+    KW_IMPORT_PART_MORE, /* what is there holds no whole item: call again with more behind it */
+    KW_IMPORT_PART_END,
+};
+
+/* KW_E_MEMORY. Free with kw_import_source_deinit, also on failure. */
+KW_MUST_USE enum kw_status kw_import_source_init(struct kw_import_source *source,
+                                                 const struct kw_import_options *options, struct kw_error *error_out);
+void kw_import_source_deinit(struct kw_import_source *source);
+
 /*
- * Reads the header line. What it gives lies in `arena`. INVALID_FIELD names the column that is not known ("map" for
- * a mapping that names none), stands twice, or is one too many.
+ * The next item of `text`, which goes on from where the last call stopped, and from which is cut off what was read.
+ * `is_last`: nothing comes behind it. Empty lines are passed over. Fails where the text as a whole is not of its
+ * format: INVALID_JSON; INVALID_FIELD for a CSV header with a column that nobody knows, that stands twice or is one too
+ * many; KW_E_MEMORY.
  */
-KW_MUST_USE enum kw_status kw_import_header(struct kw_bytes row, const struct kw_import_options *options,
-                                            struct kw_arena *arena, struct kw_import_columns *columns_out,
-                                            struct kw_error *error_out);
-/* A row as the JSON of an item, appended. Empty cells are not given. INVALID_FIELD names the column. */
-KW_MUST_USE enum kw_status kw_import_row(struct kw_bytes row, const struct kw_import_columns *columns,
-                                         struct kw_arena *arena, struct kw_buffer *json, struct kw_error *error_out);
+KW_MUST_USE enum kw_status kw_import_source_next(struct kw_import_source *source, struct kw_bytes *text, bool is_last,
+                                                 enum kw_import_part *part_out, struct kw_bytes *item_out,
+                                                 struct kw_error *error_out);
 
 /* --- reading an item --- */
 

@@ -33,17 +33,28 @@ struct field {
 };
 
 #define PARAM(kind_, name_, member_, given_) \
-    {.name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
-     .offset = offsetof(struct kw_key_params, member_)}
+    { \
+        .name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
+        .offset = offsetof(struct kw_key_params, member_) \
+    }
 #define PARAMS(kind_, name_, member_, count_, given_) \
-    {.name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
-     .offset = offsetof(struct kw_key_params, member_), .count_at = offsetof(struct kw_key_params, count_)}
+    { \
+        .name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
+        .offset = offsetof(struct kw_key_params, member_), .count_at = offsetof(struct kw_key_params, count_) \
+    }
 #define MEMBER(kind_, name_, member_, where_) \
-    {.name = (name_), .kind = (kind_), .where = (where_), .offset = offsetof(struct kw_record, member_)}
+    { \
+        .name = (name_), .kind = (kind_), .where = (where_), .offset = offsetof(struct kw_record, member_) \
+    }
 #define MEMBER_TEXT(name_, member_, max_, where_) \
-    {.name = (name_), .kind = TEXT, .where = (where_), .offset = offsetof(struct kw_record, member_), \
-     .size_max = (max_)}
-#define SHOWN(name_) {.name = (name_), .kind = IGNORED, .where = KW__IN_RECORD}
+    { \
+        .name = (name_), .kind = TEXT, .where = (where_), .offset = offsetof(struct kw_record, member_), \
+        .size_max = (max_) \
+    }
+#define SHOWN(name_) \
+    { \
+        .name = (name_), .kind = IGNORED, .where = KW__IN_RECORD \
+    }
 #define ANYWHERE (KW__IN_RECORD | KW__IN_FOREIGN)
 
 /* clang-format off */
@@ -114,9 +125,9 @@ bool kw__draft_has(const struct kw__draft *draft, const char *name)
 enum kw__cell_kind kw__field_cell(struct kw_bytes name)
 {
     static const enum kw__cell_kind by_kind[] = {
-        [TEXT] = KW__CELL_TEXT,   [USER] = KW__CELL_TEXT, [TEXTS] = KW__CELL_LIST,     [RESOURCES] = KW__CELL_JSON,
-        [OBJECT] = KW__CELL_JSON, [BOOL] = KW__CELL_BOOL, [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,
-        [IGNORED] = KW__CELL_NONE,                        [LAST_FOUR] = KW__CELL_TEXT,
+        [TEXT] = KW__CELL_TEXT,    [USER] = KW__CELL_TEXT,      [TEXTS] = KW__CELL_LIST, [RESOURCES] = KW__CELL_JSON,
+        [OBJECT] = KW__CELL_JSON,  [BOOL] = KW__CELL_BOOL,      [TIME] = KW__CELL_TEXT,  [ID] = KW__CELL_TEXT,
+        [IGNORED] = KW__CELL_NONE, [LAST_FOUR] = KW__CELL_TEXT,
     };
     size_t index = find(name);
     bool is_field = index < KW_COUNT_OF(fields) && (fields[index].where & KW__IN_FOREIGN) != 0;

@@ -46,6 +46,11 @@ KW_MUST_USE bool kw__draft_has(const struct kw__draft *draft, const char *name);
 enum kw__cell_kind { KW__CELL_NONE, KW__CELL_TEXT, KW__CELL_LIST, KW__CELL_BOOL, KW__CELL_JSON };
 enum kw__cell_kind kw__field_cell(struct kw_bytes name);
 
+/* kw_import_source_next for CSV (import_csv.c). */
+KW_MUST_USE enum kw_status kw__import_next_row(struct kw_import_source *source, struct kw_bytes *text, bool is_last,
+                                               enum kw_import_part *part_out, struct kw_bytes *item_out,
+                                               struct kw_error *error_out);
+
 /* A text with a bound; names `field` when it is none. */
 KW_MUST_USE enum kw_status kw__draft_text(struct kw__draft *draft, const char *field, const struct kw_json_token *token,
                                           size_t size_max, struct kw_bytes *text_out);

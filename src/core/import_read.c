@@ -126,8 +126,7 @@ static enum kw_status take_own_digest(struct kw__draft *draft, const struct own_
     }
     bool is_long = item->scheme == KW_DIGEST_SHA512 || item->scheme == KW_DIGEST_SHA512_SALTED;
     item->digest.size = is_long ? SHA512_HEX / 2 : SHA256_HEX / 2;
-    enum kw_status status =
-        decode_hex(draft, "digest.value", digest->value, item->digest.bytes, item->digest.size);
+    enum kw_status status = decode_hex(draft, "digest.value", digest->value, item->digest.bytes, item->digest.size);
     if (status == KW_OK && item->scheme == KW_DIGEST_HMAC_SHA256) {
         status = decode_hex(draft, "digest.pepper", digest->pepper, item->fingerprint, sizeof item->fingerprint);
     }
@@ -163,8 +162,7 @@ static enum kw_status read_own_digest(struct kw__draft *draft, const struct kw_j
             return kw__schema_under(refuse_name(draft, name.text, "is not known here"), "digest", draft->error);
         }
         status = kw__draft_next(draft, &token);
-        status = status != KW_OK ? status
-                                 : kw__draft_text(draft, members[i].name, &token, SHA512_HEX, members[i].text);
+        status = status != KW_OK ? status : kw__draft_text(draft, members[i].name, &token, SHA512_HEX, members[i].text);
         if (status != KW_OK) {
             return kw__schema_under(status, "digest", draft->error);
         }
@@ -300,8 +298,7 @@ static enum kw_status read_foreign_member(struct kw__draft *draft, struct kw_byt
         return read_id(draft, token);
     }
     if (kw_bytes_equal(name, KW_BYTES("keyHash"))) {
-        return token->type == KW_JSON_NULL ? KW_OK
-                                           : kw__draft_text(draft, "keyHash", token, SHA512_HEX, &hash->text);
+        return token->type == KW_JSON_NULL ? KW_OK : kw__draft_text(draft, "keyHash", token, SHA512_HEX, &hash->text);
     }
     if (kw_bytes_equal(name, KW_BYTES("key"))) {
         return read_key(draft, token);
@@ -332,7 +329,8 @@ static enum kw_status take_hash(struct kw__draft *draft, const struct hash *hash
     }
     bool is_long = algorithm == KW_DIGEST_SHA512;
     item->digest.size = is_long ? SHA512_HEX / 2 : SHA256_HEX / 2;
-    if (hash->text.size != 2U * item->digest.size || !kw_hex_decode(hash->text, item->digest.bytes, item->digest.size)) {
+    if (hash->text.size != 2U * item->digest.size ||
+        !kw_hex_decode(hash->text, item->digest.bytes, item->digest.size)) {
         return kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "keyHash",
                          "must be %d hexadecimal characters: that is what %s makes", 2 * item->digest.size,
                          is_long ? "sha512" : "sha256");

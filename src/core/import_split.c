@@ -1,5 +1,9 @@
 #include "base/bytes.h"
-#include "core/import.h"
+#include "core/import_parts.h"
+#include "core/internal.h"
+
+#define NAMES_MAX ((size_t)64 * 1024)                /* of columns */
+#define ROW_JSON_MAX (6 * KW_IMPORT_ITEM_MAX + 8192) /* every byte escaped, and the names */
 
 /* Where a text of JSON stands. */
 enum {
@@ -9,10 +13,13 @@ enum {
     IN_END,
 };
 
-static enum kw_status refuse_long(const struct kw_import_split *split, struct kw_error *error_out)
+static const struct kw_bytes mark = {(const uint8_t *)"\xef\xbb\xbf", 3}; /* of byte order, which some programs write */
+
+static enum kw_status refuse_long(const struct kw_import_source *source, uint64_t line, struct kw_error *error_out)
 {
-    return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "item %llu is too long: at most %zu bytes",
-                     (unsigned long long)split->line + 1, KW_IMPORT_ITEM_MAX);
+    const char *noun = source->options->format == KW_IMPORT_JSON ? "item" : "line";
+    return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "%s %llu is too long: at most %zu bytes", noun,
+                     (unsigned long long)line, KW_IMPORT_ITEM_MAX);
 }
 
 static bool is_space(uint8_t byte)
@@ -33,68 +40,35 @@ static struct kw_bytes trim(struct kw_bytes text)
 
 /* --- lines --- */
 
-/* The end of the line or row that `text` begins with; text.size where it is not there. Of CSV: outside of quotes. */
-static size_t end_of_line(struct kw_bytes text, bool is_csv)
+static enum kw_status next_line(struct kw_import_source *source, struct kw_bytes *text, bool is_last,
+                                enum kw_import_part *part_out, struct kw_bytes *item_out, struct kw_error *error_out)
 {
-    const uint8_t *end = memchr(text.data, '\n', text.size);
-    if (!is_csv || end == NULL || memchr(text.data, '"', (size_t)(end - text.data)) == NULL) {
-        return end == NULL && !is_csv ? text.size : end == NULL ? text.size : (size_t)(end - text.data);
-    }
-    bool in_quotes = false;
-    for (size_t i = 0; i < text.size; i++) {
-        in_quotes = in_quotes != (text.data[i] == '"');
-        if (text.data[i] == '\n' && !in_quotes) {
-            return i;
+    while (text->size > 0) {
+        const uint8_t *end = memchr(text->data, '\n', text->size);
+        size_t size = end == NULL ? text->size : (size_t)(end - text->data);
+        if (size > KW_IMPORT_ITEM_MAX) {
+            return refuse_long(source, source->lines_read + 1, error_out);
         }
-    }
-    return text.size;
-}
-
-static uint64_t newlines_in(struct kw_bytes text)
-{
-    uint64_t count = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        count += text.data[i] == '\n';
-    }
-    return count;
-}
-
-static enum kw_status next_line(struct kw_import_split *split, struct kw_bytes text, bool is_last,
-                                enum kw_import_part *part_out, struct kw_bytes *item_out, size_t *used_out,
-                                struct kw_error *error_out)
-{
-    bool is_csv = split->format == KW_IMPORT_CSV;
-    size_t used = 0;
-    for (;;) {
-        struct kw_bytes rest = kw_bytes_skip(text, used);
-        size_t end = rest.size == 0 ? 0 : end_of_line(rest, is_csv);
-        if (end > KW_IMPORT_ITEM_MAX) {
-            return refuse_long(split, error_out);
-        }
-        *used_out = used;
-        if (end == rest.size && (!is_last || rest.size == 0)) {
-            *part_out = is_last ? KW_IMPORT_PART_END : KW_IMPORT_PART_MORE;
+        if (end == NULL && !is_last) {
+            *part_out = KW_IMPORT_PART_MORE;
             return KW_OK;
         }
-        struct kw_bytes line = kw_bytes_of(rest.data, end);
-        uint64_t first = split->newlines + 1;
-        split->newlines += end < rest.size ? 1 : 0;
-        split->newlines += is_csv ? newlines_in(line) : 0;
-        used += end < rest.size ? end + 1 : end;
-        if (first == 1 && kw_bytes_starts_with(line, KW_BYTES("\xef\xbb\xbf"))) {
-            line = kw_bytes_skip(line, 3);
+        struct kw_bytes line = kw_bytes_of(text->data, size);
+        *text = kw_bytes_skip(*text, end == NULL ? size : size + 1);
+        source->lines_read++;
+        if (source->lines_read == 1 && kw_bytes_starts_with(line, mark)) {
+            line = kw_bytes_skip(line, mark.size);
         }
-        if (trim(line).size > 0) {
-            if (line.data[line.size - 1] == '\r') {
-                line.size--;
-            }
-            *used_out = used;
-            *item_out = is_csv ? line : trim(line);
-            split->line = first;
+        line = trim(line);
+        if (line.size > 0) {
+            *item_out = line;
+            source->line = source->lines_read;
             *part_out = KW_IMPORT_PART_ITEM;
             return KW_OK;
         }
     }
+    *part_out = is_last ? KW_IMPORT_PART_END : KW_IMPORT_PART_MORE;
+    return KW_OK;
 }
 
 /* --- JSON --- */
@@ -135,17 +109,17 @@ static enum kw_status refuse_json(struct kw_error *error_out)
 }
 
 /* One step through what is no item: `at` goes on, or the state changes. False: more bytes are needed. */
-static bool step_json(struct kw_import_split *split, struct kw_bytes text, size_t *at, bool *is_wrong)
+static bool step_json(struct kw_import_source *source, struct kw_bytes text, size_t *at, bool *is_wrong)
 {
     struct kw_bytes rest = kw_bytes_skip(text, *at);
     uint8_t byte = rest.data[0];
-    if (is_space(byte) || (byte == ',' && split->state != AT_START)) {
+    if (is_space(byte) || (byte == ',' && source->state != AT_START)) {
         (*at)++;
         return true;
     }
-    if (split->state == AT_START) {
+    if (source->state == AT_START) {
         *is_wrong = byte != '[' && byte != '{';
-        split->state = byte == '[' ? IN_ARRAY : IN_HEAD;
+        source->state = byte == '[' ? IN_ARRAY : IN_HEAD;
         (*at)++;
         return true;
     }
@@ -164,7 +138,7 @@ static bool step_json(struct kw_import_split *split, struct kw_bytes text, size_
     }
     if (kw_bytes_equal(kw_bytes_of(rest.data, name_end), KW_BYTES("\"keys\""))) {
         *is_wrong = rest.data[value] != '[';
-        split->state = IN_ARRAY;
+        source->state = IN_ARRAY;
         *at += value + 1;
         return true;
     }
@@ -173,54 +147,95 @@ static bool step_json(struct kw_import_split *split, struct kw_bytes text, size_
     return value_end != 0;
 }
 
-static enum kw_status next_json(struct kw_import_split *split, struct kw_bytes text, bool is_last,
-                                enum kw_import_part *part_out, struct kw_bytes *item_out, size_t *used_out,
-                                struct kw_error *error_out)
+/* The item that begins at `at`, where all of it is there. */
+static enum kw_status take_item(struct kw_import_source *source, struct kw_bytes *text, size_t at,
+                                enum kw_import_part *part_out, struct kw_bytes *item_out, struct kw_error *error_out)
 {
-    size_t at = 0;
-    bool goes_on = true;
-    *part_out = KW_IMPORT_PART_MORE;
-    if (split->state == AT_START && kw_bytes_starts_with(text, KW_BYTES("\xef\xbb\xbf"))) {
-        at = 3;
+    size_t size = end_of_value(kw_bytes_skip(*text, at));
+    if (size > KW_IMPORT_ITEM_MAX || (size == 0 && text->size - at > KW_IMPORT_ITEM_MAX)) {
+        return refuse_long(source, source->line + 1, error_out);
     }
-    while (goes_on && at < text.size && split->state != IN_END) {
-        uint8_t byte = text.data[at];
+    *part_out = KW_IMPORT_PART_MORE;
+    if (size > 0) {
+        *item_out = kw_bytes_of(text->data + at, size);
+        *part_out = KW_IMPORT_PART_ITEM;
+        source->line++;
+    }
+    *text = kw_bytes_skip(*text, at + size);
+    return KW_OK;
+}
+
+static enum kw_status next_json(struct kw_import_source *source, struct kw_bytes *text, bool is_last,
+                                enum kw_import_part *part_out, struct kw_bytes *item_out, struct kw_error *error_out)
+{
+    size_t at = source->state == AT_START && kw_bytes_starts_with(*text, mark) ? mark.size : 0;
+    bool goes_on = true;
+    while (goes_on && at < text->size && source->state != IN_END) {
+        uint8_t byte = text->data[at];
         bool is_wrong = false;
-        if (split->state == IN_ARRAY && byte == ']') {
-            split->state = IN_END;
-            split->is_past = true;
-        } else if (split->state == IN_ARRAY && !is_space(byte) && byte != ',') {
-            size_t size = end_of_value(kw_bytes_skip(text, at));
-            if (size > KW_IMPORT_ITEM_MAX || (size == 0 && text.size - at > KW_IMPORT_ITEM_MAX)) {
-                return refuse_long(split, error_out);
+        if (source->state == IN_ARRAY && byte == ']') {
+            source->state = IN_END;
+        } else if (source->state == IN_ARRAY && !is_space(byte) && byte != ',') {
+            enum kw_status status = take_item(source, text, at, part_out, item_out, error_out);
+            if (status != KW_OK || *part_out == KW_IMPORT_PART_ITEM) {
+                return status;
             }
-            if (size > 0) {
-                *item_out = kw_bytes_of(text.data + at, size);
-                *used_out = at + size;
-                *part_out = KW_IMPORT_PART_ITEM;
-                split->line++;
-                return KW_OK;
-            }
+            at = 0;
             goes_on = false;
         } else {
-            goes_on = step_json(split, text, &at, &is_wrong);
+            goes_on = step_json(source, *text, &at, &is_wrong);
         }
-        if (is_wrong || (!goes_on && text.size - at > KW_IMPORT_ITEM_MAX)) {
+        if (is_wrong || (!goes_on && text->size - at > KW_IMPORT_ITEM_MAX)) {
             return refuse_json(error_out);
         }
     }
-    *used_out = split->state == IN_END ? text.size : at;
-    if (is_last) {
-        split->is_cut = split->state != IN_END;
-        *part_out = KW_IMPORT_PART_END;
-    }
-    return is_last && split->state == AT_START ? refuse_json(error_out) : KW_OK;
+    *text = source->state == IN_END ? (struct kw_bytes){NULL, 0} : kw_bytes_skip(*text, at);
+    *part_out = is_last ? KW_IMPORT_PART_END : KW_IMPORT_PART_MORE;
+    source->is_cut = is_last && source->state != IN_END;
+    return is_last && source->state == AT_START ? refuse_json(error_out) : KW_OK;
 }
 
-enum kw_status kw_import_next(struct kw_import_split *split, struct kw_bytes text, bool is_last,
-                              enum kw_import_part *part_out, struct kw_bytes *item_out, size_t *used_out,
-                              struct kw_error *error_out)
+/* --- all forms --- */
+
+enum kw_status kw_import_source_init(struct kw_import_source *source, const struct kw_import_options *options,
+                                     struct kw_error *error_out)
 {
-    return split->format == KW_IMPORT_JSON ? next_json(split, text, is_last, part_out, item_out, used_out, error_out)
-                                           : next_line(split, text, is_last, part_out, item_out, used_out, error_out);
+    *source = (struct kw_import_source){.options = options};
+    kw_arena_init(&source->names, NULL, 0, NAMES_MAX);
+    kw_buffer_init_secret(&source->row, ROW_JSON_MAX);
+    if (options->format != KW_IMPORT_CSV) {
+        return KW_OK;
+    }
+    source->csv = kw_alloc(1, sizeof *source->csv);
+    if (source->csv == NULL) {
+        return kw__no_memory(error_out);
+    }
+    kw_csv_init(source->csv, KW_IMPORT_ITEM_MAX);
+    return KW_OK;
+}
+
+void kw_import_source_deinit(struct kw_import_source *source)
+{
+    if (source->csv != NULL) {
+        kw_csv_deinit(source->csv);
+        kw_free(source->csv);
+        source->csv = NULL;
+    }
+    kw_buffer_deinit(&source->row);
+    kw_arena_reset(&source->names);
+}
+
+enum kw_status kw_import_source_next(struct kw_import_source *source, struct kw_bytes *text, bool is_last,
+                                     enum kw_import_part *part_out, struct kw_bytes *item_out,
+                                     struct kw_error *error_out)
+{
+    switch (source->options->format) {
+    case KW_IMPORT_NDJSON:
+        return next_line(source, text, is_last, part_out, item_out, error_out);
+    case KW_IMPORT_JSON:
+        return next_json(source, text, is_last, part_out, item_out, error_out);
+    case KW_IMPORT_CSV:
+        break;
+    }
+    return kw__import_next_row(source, text, is_last, part_out, item_out, error_out);
 }

@@ -21,6 +21,8 @@
 #include <keyward/store.h>
 
 struct kw_engine;
+struct kw_import_job;
+struct kw_import_one;
 struct kw_index;
 
 #define KW_ENGINE_READERS_MAX 16
@@ -93,6 +95,7 @@ enum kw_op_kind {
     KW_OP_ERASE,
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
+    KW_OP_IMPORT_ONE,      /* an item of an import: `import_one`; made by KW_OP_IMPORT alone */
     KW_OP_TOGETHER,        /* many changes in one: `parts` */
     KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
     KW_OP_DOCUMENT_CREATE, /* a project, policy or template: `document` */
@@ -102,7 +105,8 @@ enum kw_op_kind {
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_LOAD,   /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -173,6 +177,9 @@ struct kw_op {
      */
     enum kw_op_kind then;
     const struct kw_where *where;
+
+    struct kw_import_job *import;     /* import */
+    struct kw_import_one *import_one; /* import_one */
 
     struct kw_bytes template_name; /* create: may be empty, as may be the next */
     struct kw_bytes preset;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "core/management.h"
+#include "engine/import.h"
 
 static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
 {
@@ -177,6 +178,16 @@ static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint
     return id;
 }
 
+enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms, struct kw_id *id_out)
+{
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    if (status == KW_OK) {
+        *id_out = next_id(engine, now_ms, random);
+    }
+    return status;
+}
+
 static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
 {
     struct kw_op *op = work->op;
@@ -217,7 +228,8 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
         return KW_OK;
     }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
-    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
+    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE ||
+                  op->kind == KW_OP_IMPORT_ONE;
     enum kw_status status = shapes ? kw_management_check(made, kw__catalog(engine), &op->error) : KW_OK;
     if (status != KW_OK || op->authority.size == 0) {
         return status;
@@ -354,6 +366,10 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
     bool bears = op->kind == KW_OP_CREATE || op->kind == KW_OP_ROTATE;
+    if (op->kind == KW_OP_IMPORT_ONE) {
+        enum kw_status status = kw__import_decide(engine, work);
+        return status == KW_OK ? check_management(engine, work) : status;
+    }
     struct kw_birth *birth = kw_arena_take(&engine->writer_state->arena, sizeof *birth);
     if (birth == NULL) {
         return kw__store_failed(&op->error, KW_E_MEMORY);
@@ -407,7 +423,10 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (work->project == NULL) {
         return kw__project_gone(&op->error);
     }
-    enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    bool is_import = op->kind == KW_OP_IMPORT_ONE;
+    enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK
+                            : is_import              ? kw__import_find(engine, index)
+                                                     : load(engine, index);
     status = status != KW_OK ? status : kw__choose_params(engine, work);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
     status = status != KW_OK ? status : kw__leave_expiry_to_parent(engine, work);
@@ -420,18 +439,24 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (op->kind == KW_OP_CREATE || work->change.has_successor) {
         kw__digest_new_key(engine, kw_secret_expose(&op->secret), &born);
     }
+    if (is_import) {
+        born = op->import_one->digests[0];
+    }
     const struct kw_digest *digest = work->has_before ? &work->before_digest : &born;
     status = add_put(engine, work, &work->change.after, digest, work->change.erased,
                      work->has_before ? work->before.version : 0);
     if (status == KW_OK && work->change.has_successor) {
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
     }
-    if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
+    if (status == KW_OK && (op->kind == KW_OP_CREATE || is_import) && work->has_parent) {
         status = mark_parent(engine, index);
     }
     status = status != KW_OK ? status : add_account(engine, work);
     if (status == KW_OK) {
         touch(engine->writer_state, index);
+    }
+    if (status == KW_OK && is_import) {
+        kw__import_note(engine->writer_state, index);
     }
     return status;
 }

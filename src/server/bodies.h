@@ -6,6 +6,7 @@
 #define KW_SERVER_BODIES_H
 
 #include <keyward/document.h>
+#include <keyward/import.h>
 
 #define KW_BATCH_MAX 1000                               /* items of one request */
 #define KW_VERSION_STATED_MAX INT64_C(9007199254740991) /* a whole number that every JSON reader keeps */
@@ -103,6 +104,14 @@ struct kw_list_params {
     struct kw_bytes sort, cursor;
     int64_t created_after_ms, created_before_ms, expires_before_ms;
     int64_t limit;
+};
+
+/* Of imports; all of them texts, empty where they are not given. */
+struct kw_import_params {
+    struct kw_bytes format, on_conflict, dry_run;
+    struct kw_bytes owner, env, prefix;
+    struct kw_bytes algorithm, salt, salt_place;
+    struct kw_bytes map; /* "column=field", with commas between them */
 };
 
 /* One of the two. */
