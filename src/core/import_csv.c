@@ -34,8 +34,9 @@ static enum kw_status refuse_map(struct kw_error *error_out)
 static bool look_up(const struct kw_import_options *options, struct kw_bytes name, struct kw_bytes *means_out)
 {
     for (size_t i = 0; i < options->map_count; i++) {
-        struct kw_bytes column;
-        if (kw_bytes_split(options->map[i], '=', &column, means_out) && kw_bytes_equal(column, name)) {
+        struct kw_bytes column, means;
+        if (kw_bytes_split(options->map[i], '=', &column, &means) && kw_bytes_equal(column, name)) {
+            *means_out = means;
             return true;
         }
     }

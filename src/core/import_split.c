@@ -191,7 +191,7 @@ static enum kw_status next_json(struct kw_import_source *source, struct kw_bytes
     }
     *text = source->state == IN_END ? (struct kw_bytes){NULL, 0} : kw_bytes_skip(*text, at);
     *part_out = is_last ? KW_IMPORT_PART_END : KW_IMPORT_PART_MORE;
-    source->is_cut = is_last && source->state != IN_END;
+    source->is_cut = is_last && source->state != IN_END && source->state != AT_START;
     return is_last && source->state == AT_START ? refuse_json(error_out) : KW_OK;
 }
 
