@@ -1,6 +1,7 @@
 #include "core/document_form.h"
 
 #include "base/error.h"
+#include "core/digest.h"
 #include "core/internal.h"
 #include "core/schema_parts.h"
 
@@ -20,6 +21,7 @@ struct project_body {
     const struct kw_bytes *key_headers;
     size_t key_header_count;
     struct kw_bytes allow_key_in_query;
+    struct kw_bytes digest;
 };
 
 struct parameter_body {
@@ -76,6 +78,9 @@ static const struct kw_schema parameter_schema = {.name = "allowKeyInQuery",
                                                   .fields = parameter_fields,
                                                   .field_count = KW_COUNT_OF(parameter_fields)};
 
+static const struct kw_bytes digests[] = {KW__NAME("hmac-sha256"), KW__NAME("sha256"), KW__NAME("sha512"),
+                                          KW__NAME("sha256-salted"), KW__NAME("sha512-salted")};
+
 static const struct kw_field project_fields[] = {
     KW__ENVELOPE_FIELDS(project_body, KW_PROJECT_MAX),
     KW__DESCRIPTION_FIELD(project_body),
@@ -107,6 +112,11 @@ static const struct kw_field project_fields[] = {
      .kind = KW_FIELD_VALUE,
      KW__AT(project_body, allow_key_in_query),
      .size_max = 1024},
+    {.name = KW__NAME("digest"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(project_body, digest),
+     .choices = digests,
+     .choice_count = KW_COUNT_OF(digests)},
 };
 
 static const char environments_otherwise[] =
@@ -364,6 +374,9 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .preset_count = body->preset_count};
     if (document->is_deleted) {
         return KW_OK;
+    }
+    if (body->digest.size > 0 && !kw_digest_scheme_of_name(body->digest, &project->digest_scheme)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "digest", "there is no such digest scheme");
     }
     if (body->max_expires_in_ms != 0 && body->default_expires_in_ms > body->max_expires_in_ms) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");

@@ -118,10 +118,10 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_LIST:
     case KW__FIELD_RANGES:
         return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
-    case KW__FIELD_CLEARED:
-    case KW__FIELD_RESOURCES:
     case KW__FIELD_METHOD:
         return kw_record_digest_method(record) != (uint8_t)record->digest_scheme;
+    case KW__FIELD_CLEARED:
+    case KW__FIELD_RESOURCES:
     case KW__FIELD_SCHEME:
     case KW__FIELD_VERSION:
     case KW__FIELD_STATUS:

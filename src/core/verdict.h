@@ -28,6 +28,14 @@ enum {
     KW_ENTRY_NOTED = 1 << 7,      /* and the command that will say so is on its way */
 };
 
+/* What is not asked of every key. */
+enum {
+    KW_ENTRY_IMPORTED = 1 << 0,
+    /* Set in place, as long as the process lives: */
+    KW_ENTRY_CHECKED = 1 << 1, /* of an imported key: the store was asked for it under all methods */
+    KW_ENTRY_MOVING = 1 << 2,  /* the command that moves it to its project's own method is on its way */
+};
+
 struct kw_entry;
 
 #define KW_FAMILY_DEPTH_MAX 8 /* generations below the first parent */
@@ -56,7 +64,8 @@ struct kw_entry {
     uint16_t resources_at, resources_size;
     uint16_t record_size;
     uint8_t scope_count, resource_count;
-    uint8_t scheme;
+    uint8_t method; /* of its digest */
+    uint8_t marks;
     uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
     const struct kw_bound *parent; /* NULL: none */
     const struct kw_bound *policy; /* NULL: none */
@@ -87,6 +96,11 @@ static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 static inline unsigned kw_entry_flags(const struct kw_entry *entry)
 {
     return __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
+}
+
+static inline unsigned kw_entry_marks(const struct kw_entry *entry)
+{
+    return __atomic_load_n(&entry->marks, __ATOMIC_RELAXED);
 }
 
 /* The key's id: the first field of every encoding. */

@@ -39,9 +39,8 @@ void kw_engine_close(struct kw_engine *engine)
     kw__writer_free(engine);
     kw_index_free(engine->index);
     kw_catalog_free(engine->catalog);
-    for (size_t i = 0; i < engine->digester_count; i++) {
-        kw_digester_free(engine->digesters[i]);
-    }
+    kw__methods_free(engine->methods);
+    kw__method_memory_deinit(&engine->method_memory);
     engine->store->ops->close(engine->store);
     kw__queue_deinit(&engine->writes);
     kw__queue_deinit(&engine->reads);
@@ -102,6 +101,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     readers = readers > KW_ENGINE_READERS_MAX ? KW_ENGINE_READERS_MAX : readers;
     enum kw_status status = kw__settings_open(engine, options, error_out);
     status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
+    status = status != KW_OK ? status : kw__methods_load(engine, error_out);
     if (status == KW_OK) {
         status = kw_index_new(&engine->index);
         status = status != KW_OK ? status : kw__writer_new(engine);

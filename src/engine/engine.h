@@ -29,9 +29,13 @@ struct kw_index;
 #define KW_ENGINE_QUEUE_MAX 65536 /* operations waiting; one more answers TOO_BUSY */
 #define KW_ENGINE_GROUP_MAX 256   /* operations committed with one sync */
 
+struct kw_digest_method;
+
 struct kw_engine_options {
-    const struct kw_secret *pepper;      /* copied */
-    enum kw_digest_scheme digest_scheme; /* of new keys; 0: hmac-sha256 */
+    const struct kw_secret *pepper; /* copied; that of new keys, and behind it those of older ones */
+    size_t pepper_count;            /* 0: 1 */
+    enum kw_digest_scheme
+        digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
@@ -39,7 +43,7 @@ struct kw_engine_options {
 };
 
 /*
- * Takes over the store, also on failure. Checks the pepper against the store's fingerprint (PEPPER_MISMATCH), starts
+ * Takes over the store, also on failure. A pepper that records were made with must be there (PEPPER_MISMATCH); starts
  * the workers and begins to fill the index in the background: it returns before that is done.
  */
 KW_MUST_USE enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw_store *store_take,
@@ -59,12 +63,12 @@ struct kw_verification {
     struct kw_check *checks;     /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
-    bool needs_store; /* out: not decided: the index is still filling and does not know the key (KW_OP_LOAD, then again)
-                       */
+    bool needs_store;  /* out: not decided: the index does not know the key, or not all that an imported one is to be
+                          held against (KW_OP_LOAD, then again) */
     struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE */
     const struct kw_entry *bound; /* out: the ancestor or policy that refuses; NULL: the key itself. Until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
-    struct kw_digest digest; /* the engine's own */
+    struct kw_digest digest; /* the engine's own: under the method of the project's new keys */
 };
 
 /* What a verification hands out is valid between these two. They nest. Do not block in between. */
@@ -96,17 +100,19 @@ enum kw_op_kind {
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
     KW_OP_IMPORT_ONE,      /* an item of an import: `import_one`; made by KW_OP_IMPORT alone */
+    KW_OP_MOVE,            /* the engine's own, as the two before: a key gets a digest of its project's method */
     KW_OP_TOGETHER,        /* many changes in one: `parts` */
     KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
     KW_OP_DOCUMENT_CREATE, /* a project, policy or template: `document` */
     KW_OP_DOCUMENT_UPDATE,
     KW_OP_DOCUMENT_DELETE,
+    KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
+    KW_OP_FOREIGN_ADD,
     KW_OP_GET,  /* from here on they only read */
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_LOAD,   /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
-    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
+    KW_OP_LOAD, /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -156,11 +162,13 @@ struct kw_op {
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
-    struct kw_bytes digest;             /* find: instead of a key */
-    struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
-                                           asks and must not be exceeded; empty: the operator, who may do anything */
-    const struct kw_once *once;         /* create, rotate: a request that is to be done once however often it comes
-                                           (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
+    struct kw_bytes digest;             /* find: instead of a key; move: the new one */
+    uint8_t method_number;              /* move: how that is made; taking a method: out */
+    const struct kw_digest_method *method;
+    struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
+                                   asks and must not be exceeded; empty: the operator, who may do anything */
+    const struct kw_once *once; /* create, rotate: a request that is to be done once however often it comes
+                                   (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
 
     /*
      * together: operations of their own, of the kinds from create to erase, at most KW_TOGETHER_MAX. Each is done as if

@@ -373,7 +373,7 @@ static enum kw_status complete(struct kw_engine *engine, struct kw_work *work, s
     }
     record->env = environment->name;
     record->digest_scheme = method.scheme;
-    record->digest_method = one->method;
+    record->digest_method = one->method == (uint8_t)method.scheme ? 0 : one->method;
     record->imported = true;
     record->version = 1;
     record->created_at_ms = record->created_at_ms == 0 ? op->now_ms : record->created_at_ms;

@@ -111,11 +111,11 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     return KW_OK;
 }
 
-/* The index is still filling and does not know the key: a worker asks the store. */
-static enum kw_status load(struct keyward *keyward, struct kw_bytes key)
+/* The index does not know all of the key: a worker asks the store. */
+static enum kw_status load(struct keyward *keyward, uint16_t project, struct kw_bytes key)
 {
     struct kw_op op;
-    kw_op_init(&op, KW_OP_LOAD, KW_PROJECT_NONE);
+    kw_op_init(&op, KW_OP_LOAD, project);
     op.key = key;
     enum kw_status status = kw_engine_run(keyward->engine, &op);
     kw_op_deinit(&op);
@@ -125,7 +125,7 @@ static enum kw_status load(struct keyward *keyward, struct kw_bytes key)
 static enum kw_status verify_after_load(struct keyward *keyward, const struct kw_verify_request *request,
                                         struct kw_verification *v, struct kw_verdict *verdict_out)
 {
-    enum kw_status status = load(keyward, request->key);
+    enum kw_status status = load(keyward, v->question.project, request->key);
     if (status != KW_OK && status != KW_E_NOT_FOUND) {
         return status;
     }

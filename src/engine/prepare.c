@@ -188,6 +188,12 @@ enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms, struct kw_i
     return status;
 }
 
+/* What a record says of its method beside the scheme. */
+static uint8_t beyond_scheme(const struct kw_digest_method *method)
+{
+    return method->number == (uint8_t)method->scheme ? 0 : method->number;
+}
+
 static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
 {
     struct kw_op *op = work->op;
@@ -212,10 +218,12 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
         return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the system gave no random bytes");
     }
     struct kw_bytes key = kw_secret_expose(&op->secret);
+    const struct kw_digest_method *own = &kw__own_method(kw__methods(engine), work->project)->is;
     *birth_out = (struct kw_birth){.id = next_id(engine, op->now_ms, random),
                                    .env = environment->name,
                                    .prefix = format->prefix,
-                                   .digest_scheme = kw_digester_scheme(engine->digesters[0])};
+                                   .digest_scheme = own->scheme,
+                                   .digest_method = beyond_scheme(own)};
     memcpy(birth_out->last_four, key.data + key.size - sizeof birth_out->last_four, sizeof birth_out->last_four);
     return KW_OK;
 }
@@ -265,7 +273,7 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
     work->puts[work->put_count++] = (struct kw_store_put){
         .row = {.id = record->id,
                 .digest = kw_bytes_of(kept->bytes, kept->size),
-                .digest_scheme = (uint8_t)record->digest_scheme,
+                .digest_scheme = kw_record_digest_method(record),
                 .project = record->project,
                 .env = record->env,
                 .owner = record->owner,
@@ -360,6 +368,7 @@ static const enum kw_command_kind command_of[] = {
     [KW_OP_CREATE] = KW_COMMAND_CREATE,   [KW_OP_UPDATE] = KW_COMMAND_UPDATE, [KW_OP_ENABLE] = KW_COMMAND_ENABLE,
     [KW_OP_DISABLE] = KW_COMMAND_DISABLE, [KW_OP_REVOKE] = KW_COMMAND_REVOKE, [KW_OP_ROTATE] = KW_COMMAND_ROTATE,
     [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,   [KW_OP_END_GRACE] = KW_COMMAND_END_GRACE,
+    [KW_OP_MOVE] = KW_COMMAND_MOVE,
 };
 
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
@@ -389,6 +398,15 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .grace_ms = op->grace_ms,
                                  .ends_grace = op->ends_grace,
                                  .if_version = op->if_version};
+    if (op->kind == KW_OP_MOVE) {
+        const struct kw__method *method = kw__methods(engine)->by_number[op->method_number];
+        status = method == NULL ? KW_E_CONFLICT : kw__admit_move(engine, work);
+        if (status != KW_OK) {
+            return status;
+        }
+        command.moved_scheme = method->is.scheme;
+        command.moved_method = beyond_scheme(&method->is);
+    }
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
     status = status != KW_OK ? status : kw__check_policy(engine, work);
@@ -437,12 +455,15 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     }
     struct kw_digest born;
     if (op->kind == KW_OP_CREATE || work->change.has_successor) {
-        kw__digest_new_key(engine, kw_secret_expose(&op->secret), &born);
+        kw__digest_new_key(engine, work->project, kw_secret_expose(&op->secret), &born);
+    } else if (op->kind == KW_OP_MOVE) {
+        born = kw__moved_digest(op);
     }
     if (is_import) {
         born = op->import_one->digests[0];
     }
-    const struct kw_digest *digest = work->has_before ? &work->before_digest : &born;
+    bool has_own_digest = work->has_before && op->kind != KW_OP_MOVE;
+    const struct kw_digest *digest = has_own_digest ? &work->before_digest : &born;
     status = add_put(engine, work, &work->change.after, digest, work->change.erased,
                      work->has_before ? work->before.version : 0);
     if (status == KW_OK && work->change.has_successor) {

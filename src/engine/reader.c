@@ -75,16 +75,51 @@ static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
-/* Under every pepper that a key may have been digested with. */
-static enum kw_status find_by_key(struct kw_engine *engine, struct kw_bytes key, kw_store_row_sink *sink, void *context)
+/* The digests that a key may have in a project (in any, for none), its own method's first. */
+struct digests {
+    struct kw_digest of[KW_METHODS_MAX];
+    size_t count;
+};
+
+static enum kw_status digest_all(struct kw_engine *engine, uint16_t project, struct kw_bytes key,
+                                 struct digests **digests_out)
 {
-    enum kw_status status = KW_E_NOT_FOUND;
-    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
-        struct kw_digest digest;
-        kw_digest_key(engine->digesters[i], key, &digest);
-        status =
-            engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size), sink, context);
+    struct digests *digests = key.size > KW_KEY_SIZE_MAX ? NULL : kw_alloc(1, sizeof *digests);
+    if (digests == NULL) {
+        return key.size > KW_KEY_SIZE_MAX ? KW_E_NOT_FOUND : KW_E_MEMORY;
     }
+    kw_index_read_begin();
+    const struct kw__methods *methods = kw__methods(engine);
+    const struct kw_project *known = kw_project_by_number(kw__catalog(engine), project);
+    const struct kw__method *own =
+        known == NULL ? methods->by_number[methods->own_of[0]] : kw__own_method(methods, known);
+    kw_digest_key(own->digester, key, &digests->of[digests->count++]);
+    for (size_t i = 0; i < methods->count; i++) {
+        const struct kw__method *method = methods->by_number[methods->numbers[i]];
+        if (method != own && (project == KW_PROJECT_NONE || kw__method_serves(method, project))) {
+            kw_digest_key(method->digester, key, &digests->of[digests->count++]);
+        }
+    }
+    kw_index_read_end();
+    *digests_out = digests;
+    return KW_OK;
+}
+
+/* The first that the sink takes. */
+static enum kw_status find_by_key(struct kw_engine *engine, const struct kw_op *op, kw_store_row_sink *sink,
+                                  void *context)
+{
+    struct digests *digests = NULL;
+    enum kw_status status = digest_all(engine, op->project, op->key, &digests);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = KW_E_NOT_FOUND;
+    for (size_t i = 0; i < digests->count && status == KW_E_NOT_FOUND; i++) {
+        struct kw_bytes digest = kw_bytes_of(digests->of[i].bytes, digests->of[i].size);
+        status = engine->store->ops->find_by_digest(engine->store, digest, sink, context);
+    }
+    kw_free(digests);
     return status;
 }
 
@@ -93,7 +128,7 @@ static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
     struct get get = {.engine = engine, .op = op};
     enum kw_status status = op->digest.size > 0
                                 ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, &get)
-                                : find_by_key(engine, op->key, get_sink, &get);
+                                : find_by_key(engine, op, get_sink, &get);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
@@ -249,16 +284,49 @@ static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
-static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
+/* Brings what the store has under one digest into the index. */
+static enum kw_status load_digest(struct kw_engine *engine, const struct kw_digest *digest)
 {
     uint8_t memory[2048];
     struct kw_arena arena;
     kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
     struct kw_found found = {.arena = &arena};
-    enum kw_status status = find_by_key(engine, op->key, kw__found_sink, &found);
+    enum kw_status status = engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest->bytes, digest->size),
+                                                               kw__found_sink, &found);
     status = status == KW_OK ? kw__index_row(engine, &found.row) : status;
-    status = status == KW_OK ? load_parents(engine, found.row.record) : status;
+    status = status == KW_OK && !found.row.erased ? load_parents(engine, found.row.record) : status;
     kw_arena_reset(&arena);
+    return status;
+}
+
+/* All methods were asked: imported keys that were found need not be looked for in the store again. */
+static void mark_checked(struct kw_engine *engine, const struct digests *digests)
+{
+    kw_index_read_begin();
+    for (size_t i = 0; i < digests->count; i++) {
+        struct kw_entry *entry = kw_index_find(engine->index, &digests->of[i]);
+        if (entry != NULL) {
+            __atomic_fetch_or(&entry->marks, KW_ENTRY_CHECKED, __ATOMIC_RELAXED);
+        }
+    }
+    kw_index_read_end();
+}
+
+static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
+{
+    struct digests *digests = NULL;
+    enum kw_status status = digest_all(engine, op->project, op->key, &digests);
+    size_t found_count = 0;
+    for (size_t i = 0; status == KW_OK && i < digests->count; i++) {
+        status = load_digest(engine, &digests->of[i]);
+        found_count += status == KW_OK;
+        status = status == KW_E_NOT_FOUND ? KW_OK : status;
+    }
+    if (status == KW_OK) {
+        mark_checked(engine, digests);
+        status = found_count == 0 ? KW_E_NOT_FOUND : KW_OK;
+    }
+    kw_free(digests);
     __atomic_fetch_add(&engine->store_loads, 1, __ATOMIC_RELAXED);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }

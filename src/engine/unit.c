@@ -242,7 +242,7 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
  */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || kw__op_is_document(op) || kw__is_rehearsal(op);
+    return op->kind == KW_OP_WHERE || kw__op_is_document(op) || kw__op_is_method(op) || kw__is_rehearsal(op);
 }
 
 struct kw_op *kw__group_cut(struct kw_op *chain)

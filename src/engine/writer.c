@@ -53,29 +53,52 @@ static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
     kw_index_read_end();
 }
 
-static bool is_doubted(const struct kw_engine *engine, const struct kw_digest *digest)
+static struct kw_doubt *find_doubt(const struct kw_engine *engine, const struct kw_digest *digest)
 {
-    for (const struct kw_doubt *doubt = engine->doubts; doubt != NULL; doubt = doubt->next) {
-        if (memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) == 0) {
-            return true;
-        }
+    struct kw_doubt *doubt = engine->doubts;
+    while (doubt != NULL && memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) != 0) {
+        doubt = doubt->next;
     }
-    return false;
+    return doubt;
 }
 
-static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest)
+/* `before`: the digest that the key had until then, if it is a move; else NULL. */
+static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest, const struct kw_digest *before)
 {
-    if (is_doubted(engine, digest)) {
+    struct kw_doubt *known = find_doubt(engine, digest);
+    if (known != NULL) {
+        known->before = before != NULL ? *before : known->before;
+        known->is_move = known->is_move || before != NULL;
         return;
     }
     struct kw_doubt *doubt = engine->doubt_count < KW_DOUBTS_MAX ? kw_alloc(1, sizeof *doubt) : NULL;
     if (doubt == NULL) {
-        condemn(engine, digest);
+        condemn(engine, before != NULL ? before : digest);
         return;
     }
-    *doubt = (struct kw_doubt){.digest = *digest, .next = engine->doubts};
+    *doubt = (struct kw_doubt){.digest = *digest, .is_move = before != NULL, .next = engine->doubts};
+    if (before != NULL) {
+        doubt->before = *before;
+    }
     engine->doubts = doubt;
     engine->doubt_count++;
+}
+
+/* The digest under which the index may know the key still: that before a move, this one or one that is in doubt. */
+static const struct kw_digest *former_digest(const struct kw_engine *engine, const struct kw_work *work, size_t put)
+{
+    if (work->op->kind == KW_OP_MOVE) {
+        return &work->before_digest;
+    }
+    const struct kw_doubt *doubt = engine->doubts == NULL ? NULL : find_doubt(engine, &work->digests[put]);
+    return doubt != NULL && doubt->is_move ? &doubt->before : NULL;
+}
+
+static enum kw_status show_row(struct kw_engine *engine, uint16_t project, const struct kw_store_row *row,
+                               const struct kw_digest *digest, const struct kw_digest *former)
+{
+    return former == NULL ? kw_index_put(engine->index, digest, project, row->erased, row->record)
+                          : kw_index_move(engine->index, former, digest, project, row->erased, row->record);
 }
 
 /* Puts what was committed into the index. False when it could not be put there. */
@@ -85,9 +108,13 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
     /* A successor before the key that it follows: children of their line are never without a parent. */
     for (size_t i = work->put_count; i-- > 0;) {
         const struct kw_store_row *row = &work->puts[i].row;
-        if (kw_index_put(engine->index, &work->digests[i], work->op->project, row->erased, row->record) != KW_OK) {
-            condemn(engine, &work->digests[i]);
-            remember_doubt(engine, &work->digests[i]);
+        const struct kw_digest *former = former_digest(engine, work, i);
+        if (show_row(engine, work->op->project, row, &work->digests[i], former) != KW_OK) {
+            /* A key that did not get to its new digest is still what it was under the old one. */
+            if (work->op->kind != KW_OP_MOVE) {
+                condemn(engine, &work->digests[i]);
+            }
+            remember_doubt(engine, &work->digests[i], former);
             is_seen = false;
         }
     }
@@ -151,7 +178,7 @@ static void settle_uncertain(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count; i++) {
         const struct kw_work *work = &kw__unit_works(engine, unit)[i];
         for (size_t j = 0; j < work->put_count; j++) {
-            remember_doubt(engine, &work->digests[j]);
+            remember_doubt(engine, &work->digests[j], work->op->kind == KW_OP_MOVE ? &work->before_digest : NULL);
         }
     }
     kw__unit_fail(engine, unit, kw__store_failed, KW_E_UNCERTAIN);
@@ -268,15 +295,17 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
-/* A lapse, or a first use, that could not be written is noticed again at the next verification. */
+/* A lapse, a first use or a move that could not be written is noticed again at the next verification. */
 static void end_lapse(struct kw_op *op)
 {
     const struct kw_lapse *lapse = op->context;
     if (op->status != KW_OK && op->status != KW_E_CONFLICT && op->status != KW_E_NOT_FOUND) {
         kw_index_read_begin();
         struct kw_entry *entry = kw_index_find(lapse->index, &lapse->digest);
-        if (entry != NULL && lapse->is_first_use) {
+        if (entry != NULL && lapse->kind == KW_OP_END_GRACE) {
             __atomic_fetch_or(&entry->flags, KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
+        } else if (entry != NULL && lapse->kind == KW_OP_MOVE) {
+            __atomic_fetch_and(&entry->marks, (uint8_t)~KW_ENTRY_MOVING, __ATOMIC_RELAXED);
         } else if (entry != NULL) {
             __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_NOTED, __ATOMIC_RELAXED);
         }
@@ -309,10 +338,12 @@ static void write_lapses(struct kw_engine *engine)
     while (take_lapses(engine, &count)) {
         for (size_t i = 0; i < count; i++) {
             struct kw_op *op = &writer->lapse_ops[i];
-            bool is_first_use = writer->lapses[i].is_first_use;
+            const struct kw_lapse *lapse = &writer->lapses[i];
             writer->lapses[i].index = engine->index;
-            kw_op_init(op, is_first_use ? KW_OP_END_GRACE : KW_OP_LAPSE, writer->lapses[i].project);
-            op->reason = is_first_use ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
+            kw_op_init(op, lapse->kind, lapse->project);
+            op->reason = lapse->kind == KW_OP_END_GRACE ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
+            op->digest = kw_bytes_of(lapse->moved.bytes, lapse->moved.size);
+            op->method_number = lapse->method;
             op->id = writer->lapses[i].id;
             op->if_version = writer->lapses[i].version;
             op->now_ms = writer->lapses[i].noticed_ms; /* the time that had passed then has passed for good */
@@ -323,6 +354,15 @@ static void write_lapses(struct kw_engine *engine)
         }
         write_group(engine, writer->lapse_ops);
     }
+}
+
+static enum kw_status resolve(struct kw_engine *engine, const struct kw_doubt *doubt, const struct kw_store_row *row)
+{
+    if (!doubt->is_move) {
+        return kw__index_row(engine, row);
+    }
+    uint16_t project = kw_project_number(kw__catalog(engine), row->project);
+    return kw_index_move(engine->index, &doubt->before, &doubt->digest, project, row->erased, row->record);
 }
 
 /* Brings the index to what the store says of keys whose last write had no known outcome. */
@@ -336,7 +376,7 @@ static void resolve_doubts(struct kw_engine *engine)
         struct kw_bytes digest = kw_bytes_of(doubt->digest.bytes, doubt->digest.size);
         status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
         if (status == KW_OK) {
-            status = kw__index_row(engine, &found.row);
+            status = resolve(engine, doubt, &found.row);
         }
         if (status != KW_OK && status != KW_E_NOT_FOUND && status != KW_E_CORRUPT) {
             place = &doubt->next;
@@ -359,6 +399,8 @@ void *kw__writer_main(void *context)
             struct kw_op *rest = kw__group_cut(chain);
             if (kw__op_is_document(chain)) {
                 kw__document_write(engine, chain);
+            } else if (kw__op_is_method(chain)) {
+                kw__method_write(engine, chain);
             } else {
                 write_group(engine, chain);
             }
@@ -366,6 +408,9 @@ void *kw__writer_main(void *context)
         }
         if (engine->catalog_doubted) {
             engine->catalog_doubted = kw__catalog_load(engine, NULL) != KW_OK;
+        }
+        if (engine->methods_doubted) {
+            engine->methods_doubted = kw__methods_load(engine, NULL) != KW_OK;
         }
         if (engine->doubts != NULL) {
             resolve_doubts(engine);

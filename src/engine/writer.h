@@ -82,6 +82,14 @@ const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct 
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);
 
+/* The digest that KW_OP_MOVE is to give its key (move.c). */
+struct kw_digest kw__moved_digest(const struct kw_op *op);
+/*
+ * A digest belongs to one record: where another has it, this is a KW_E_CONFLICT, and is logged; the key stays as it is,
+ * and works on. Fails with op->error set.
+ */
+KW_MUST_USE enum kw_status kw__admit_move(struct kw_engine *engine, struct kw_work *work);
+
 /* HAS_CHILDREN where a revocation that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
 

@@ -111,13 +111,13 @@ static void digests_of_one_bucket_are_kept_apart(struct test *t)
     for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
         digests[i] = (struct kw_digest){.size = 32};
         digests[i].bytes[31] = (uint8_t)(i + 1); /* the same hash, another digest */
-        REQUIRE_OK(t, kw_index_put(index, &digests[i], (uint16_t)i, false, kw_buffer_bytes(&encoding)));
+        REQUIRE_OK(t, kw_index_put(index, &digests[i], (uint16_t)(i + 1), false, kw_buffer_bytes(&encoding)));
     }
     kw_index_read_begin();
     for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
         const struct kw_entry *entry = kw_index_find(index, &digests[i]);
         REQUIRE(t, entry != NULL);
-        CHECK_I64(t, entry->project, i);
+        CHECK_I64(t, entry->project, i + 1);
     }
     kw_index_read_end();
     kw_index_free(index);
