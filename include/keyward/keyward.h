@@ -25,6 +25,7 @@
 
 #include <keyward/codes.h>
 #include <keyward/document.h>
+#include <keyward/import.h>
 #include <keyward/record.h>
 #include <keyward/store.h>
 #include <string.h>
@@ -311,6 +312,30 @@ KW_API KW_MUST_USE enum kw_status kw_list(struct keyward *keyward, const struct 
  */
 KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request,
                                            uint64_t *count_out, bool *exact_out, struct kw_error *error_out);
+
+/* --- imports --- */
+
+/* What to import. All borrowed for the call. */
+struct kw_import_request {
+    struct kw_bytes project;          /* "default" when empty */
+    struct kw_bytes text;             /* of the form that options.format says: an export, a foreign list, CSV */
+    struct kw_import_options options; /* import.h; docs/import.md says which forms are understood */
+    struct kw_bytes actor;            /* for records and audit log, at most KW_ACTOR_MAX; "library" when empty */
+};
+
+/*
+ * Imports keys, up to KW_IMPORT_TOGETHER_MAX with one wait for the disk, each with an outcome of its own: `sink` (which
+ * may be NULL) is called for every item in its order, from another thread, while this call waits. Nothing that is
+ * imported brings back what is revoked, expired or erased here. Larger texts can be handed in piece by piece, cut at
+ * the end of a line.
+ *
+ * Fails where the options or the text as a whole are wrong (INVALID_FIELD, INVALID_JSON), or the store is; then
+ * `counts_out`, which is filled in any case, says how far it came, and the same text can be imported again with
+ * KW_IMPORT_SKIP. The text may hold plain keys: wipe it.
+ */
+KW_API KW_MUST_USE enum kw_status kw_import_many(struct keyward *keyward, const struct kw_import_request *request,
+                                                 kw_import_sink *sink, void *context,
+                                                 struct kw_import_counts *counts_out, struct kw_error *error_out);
 
 /* --- projects, policies and templates --- */
 

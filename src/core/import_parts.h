@@ -8,6 +8,9 @@
 #include "base/json.h"
 #include "core/import.h"
 
+#define KW__SHA256_HEX 64 /* characters of a digest */
+#define KW__SHA512_HEX 128
+
 /* Where a field may stand. */
 enum {
     KW__IN_RECORD = 1 << 0,  /* `record` of Keyward's own export */
@@ -26,6 +29,27 @@ struct kw__draft {
     uint64_t seen;               /* fields, by their place in the table */
     uint8_t name_room[KW_OWNER_MAX];
 };
+
+/* What is said of an item's hash beside the options. */
+struct kw__hash {
+    struct kw_bytes text; /* hexadecimal */
+    enum kw_digest_scheme algorithm;
+    struct kw_bytes salt;
+    bool has_place, salt_before;
+};
+
+/* Members of an item's metadata that are no fields. */
+struct kw__rest {
+    struct kw_buffer json;
+    struct kw_json_writer writer;
+};
+
+/* Takes a member of an item of another form than Keyward's; then what follows of all of them. */
+KW_MUST_USE enum kw_status kw__foreign_member(struct kw__draft *draft, struct kw_bytes name,
+                                              const struct kw_json_token *token, struct kw__hash *hash,
+                                              struct kw__rest *rest);
+KW_MUST_USE enum kw_status kw__foreign_finish(struct kw__draft *draft, const struct kw__hash *hash,
+                                              struct kw__rest *rest);
 
 KW_MUST_USE enum kw_status kw__draft_next(struct kw__draft *draft, struct kw_json_token *token_out);
 

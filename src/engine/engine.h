@@ -112,7 +112,8 @@ enum kw_op_kind {
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_LOAD, /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */

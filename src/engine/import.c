@@ -147,7 +147,7 @@ static enum kw_status choose(struct kw_work *work, const struct here *by_id, con
     }
     *target_out = found != NULL ? found : by_id;
     if (one->on_conflict != KW_IMPORT_OVERWRITE) {
-        return in_the_way(work, *target_out, by_id->is_there ? "id" : "digest");
+        return in_the_way(work, *target_out, found != NULL ? "digest" : "id");
     }
     /* Under another method it may well be the same key; under the same one it is not. */
     if (found == NULL && kw_record_digest_method(&by_id->record) == one->method) {

@@ -1,6 +1,7 @@
 #include "engine/import.h"
 
 #include "base/bytes.h"
+#include "core/id.h"
 #include "core/key.h"
 #include "engine/writer.h"
 
@@ -140,7 +141,9 @@ static enum kw_status admit_prefix(struct import *import, struct kw_bytes prefix
                                 ? KW_OK
                                 : kw_engine_foreign_add(import->engine, import->op->project, prefix, error_out);
     if (status == KW_OK && import->prefix_count < KW_FOREIGN_COUNT_MAX) {
-        memcpy(import->prefixes[import->prefix_count], prefix.data, prefix.size);
+        if (prefix.size > 0) {
+            memcpy(import->prefixes[import->prefix_count], prefix.data, prefix.size);
+        }
         import->prefix_sizes[import->prefix_count++] = prefix.size;
     }
     return status;
@@ -208,12 +211,31 @@ static enum kw_status digest_key(struct import *import, struct kw_import_one *on
     return KW_OK;
 }
 
-static enum kw_status take_digest(struct import *import, struct kw_import_one *one, struct kw_error *error_out)
+/*
+ * An item without an id gets one of its digest, so that a second import finds the key though it was used in between and
+ * has another digest now. Under the pepper: ids are shown, and must not help to guess a weak key.
+ */
+static void take_id(struct import *import, struct kw_import_item *item)
 {
-    if (one->item->key.size > 0) {
+    char hex[2 * KW_DIGEST_MAX];
+    struct kw_digest secret;
+    if (!kw_id_is_none(&item->record.id)) {
+        return;
+    }
+    kw_hex_encode(kw_bytes_of(item->digest.bytes, item->digest.size), hex);
+    if (kw_engine_digest(import->engine, KW_DIGEST_HMAC_SHA256, kw_bytes_of(hex, 2U * item->digest.size), &secret)) {
+        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, secret.bytes);
+    }
+}
+
+static enum kw_status take_digest(struct import *import, struct kw_import_one *one, struct kw_import_item *item,
+                                  struct kw_error *error_out)
+{
+    if (item->key.size > 0) {
         return digest_key(import, one, error_out);
     }
-    one->digests[0] = one->item->digest;
+    take_id(import, item);
+    one->digests[0] = item->digest;
     one->digest_count = 1;
     return take_method(import, one->item, &one->method, error_out);
 }
@@ -364,7 +386,7 @@ static enum kw_status add_item(struct import *import, struct chunk *chunk, struc
     }
     import->item_count++;
     status = status == KW_OK ? take_form(import, chunk, item, &error) : status;
-    status = status == KW_OK ? take_digest(import, one, &error) : status;
+    status = status == KW_OK ? take_digest(import, one, item, &error) : status;
     struct slot *slot = &chunk->slots[chunk->slot_count++];
     *slot = (struct slot){.line = number};
     if (status != KW_OK) {
