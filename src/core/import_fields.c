@@ -24,6 +24,7 @@ enum kind {
 
 struct field {
     const char *name;
+    uint8_t name_size;
     uint8_t kind;
     uint8_t where;
     uint32_t given;  /* of enum kw_given: it goes into params, else into the record */
@@ -32,28 +33,30 @@ struct field {
     size_t size_max; /* of texts in the record */
 };
 
+#define NAMED(name_) .name = (name_), .name_size = sizeof(name_) - 1
 #define PARAM(kind_, name_, member_, given_) \
     { \
-        .name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
-        .offset = offsetof(struct kw_key_params, member_) \
+        NAMED(name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
+                      .offset = offsetof(struct kw_key_params, member_) \
     }
 #define PARAMS(kind_, name_, member_, count_, given_) \
     { \
-        .name = (name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
-        .offset = offsetof(struct kw_key_params, member_), .count_at = offsetof(struct kw_key_params, count_) \
+        NAMED(name_), .kind = (kind_), .where = KW__IN_RECORD | KW__IN_FOREIGN, .given = (given_), \
+                      .offset = offsetof(struct kw_key_params, member_), \
+                      .count_at = offsetof(struct kw_key_params, count_) \
     }
 #define MEMBER(kind_, name_, member_, where_) \
     { \
-        .name = (name_), .kind = (kind_), .where = (where_), .offset = offsetof(struct kw_record, member_) \
+        NAMED(name_), .kind = (kind_), .where = (where_), .offset = offsetof(struct kw_record, member_) \
     }
 #define MEMBER_TEXT(name_, member_, max_, where_) \
     { \
-        .name = (name_), .kind = TEXT, .where = (where_), .offset = offsetof(struct kw_record, member_), \
-        .size_max = (max_) \
+        NAMED(name_), .kind = TEXT, .where = (where_), .offset = offsetof(struct kw_record, member_), \
+                      .size_max = (max_) \
     }
 #define SHOWN(name_) \
     { \
-        .name = (name_), .kind = IGNORED, .where = KW__IN_RECORD \
+        NAMED(name_), .kind = IGNORED, .where = KW__IN_RECORD \
     }
 #define ANYWHERE (KW__IN_RECORD | KW__IN_FOREIGN)
 
@@ -73,7 +76,7 @@ static const struct field fields[] = {
     PARAM(TEXT, "name", name, KW_GIVEN_NAME),
     PARAM(TEXT, "description", description, KW_GIVEN_DESCRIPTION),
     PARAMS(TEXTS, "tags", tags, tag_count, KW_GIVEN_TAGS),
-    {.name = "metadata", .kind = OBJECT, .where = KW__IN_RECORD, .given = KW_GIVEN_METADATA,
+    {NAMED("metadata"), .kind = OBJECT, .where = KW__IN_RECORD, .given = KW_GIVEN_METADATA,
      .offset = offsetof(struct kw_key_params, metadata)},
     PARAMS(TEXTS, "scopes", scopes, scope_count, KW_GIVEN_SCOPES),
     PARAMS(RESOURCES, "resources", resources, resource_count, KW_GIVEN_RESOURCES),
@@ -110,7 +113,7 @@ _Static_assert(ITEMS_MAX > KW_SCOPE_COUNT_MAX && ITEMS_MAX > KW_REGION_COUNT_MAX
 static size_t find(struct kw_bytes name)
 {
     size_t i = 0;
-    while (i < KW_COUNT_OF(fields) && !kw_bytes_equal(kw_bytes_of_text(fields[i].name), name)) {
+    while (i < KW_COUNT_OF(fields) && !kw_bytes_equal(kw_bytes_of(fields[i].name, fields[i].name_size), name)) {
         i++;
     }
     return i;

@@ -83,9 +83,26 @@ static enum kw_status find_digest(struct kw_engine *engine, const struct kw_dige
     return status == KW_E_NOT_FOUND ? KW_OK : status;
 }
 
-static enum kw_status find_id(struct kw_engine *engine, const struct kw_id *id, struct here *here)
+/*
+ * A look-up costs a read transaction, and nearly all ids are new. So the store is asked only once it has refused to
+ * take the id, and where nothing would tell: in a rehearsal, and where the digest is another key's.
+ */
+static bool must_look_up(const struct kw_import_one *one, const struct here *by_digest)
 {
-    if (kw_id_is_none(id)) {
+    bool is_other = false;
+    for (size_t i = 0; i < one->digest_count; i++) {
+        is_other = is_other || (by_digest[i].is_there && !kw_id_equal(&by_digest[i].record.id, &one->item->record.id));
+    }
+    return is_other || one->dry_run || one->meets_conflict;
+}
+
+static enum kw_status find_id(struct kw_engine *engine, const struct kw_import_one *one, const struct here *by_digest,
+                              struct here *here)
+{
+    const struct kw_id *id = &one->item->record.id;
+    const struct kw_record *touched = NULL;
+    if (kw_id_is_none(id) ||
+        (kw__touched_before(engine->writer_state, id, &touched) == NULL && !must_look_up(one, by_digest))) {
         return KW_OK;
     }
     enum kw_status status = kw__load_key(engine, id, &here->record, &here->digest);
@@ -165,10 +182,11 @@ enum kw_status kw__import_find(struct kw_engine *engine, size_t index)
     struct here by_digest[KW_COUNT_OF(one->digests)] = {{.is_there = false}};
     one->outcome = KW_IMPORT_REFUSED;
     one->id = one->item->record.id;
-    enum kw_status status = find_id(engine, &one->item->record.id, &by_id);
+    enum kw_status status = KW_OK;
     for (size_t i = 0; i < one->digest_count && status == KW_OK; i++) {
         status = find_digest(engine, &one->digests[i], &by_digest[i]);
     }
+    status = status == KW_OK ? find_id(engine, one, by_digest, &by_id) : status;
     if (status != KW_OK) {
         return kw__store_failed(&op->error, status);
     }

@@ -23,7 +23,8 @@ struct kw_import_one {
     const struct kw_import_item *item;
     enum kw_import_conflict on_conflict;
     bool dry_run;
-    uint8_t method; /* of digests[0] */
+    bool meets_conflict; /* the store has its id or digest: the writer's */
+    uint8_t method;      /* of digests[0] */
     /* The first is what is kept. Of a plain key those under the project's other methods follow: it may be here so. */
     struct kw_digest digests[1 + KW_METHODS_OF_PROJECT_MAX];
     size_t digest_count;

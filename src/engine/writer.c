@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/import.h"
 #include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
@@ -198,6 +199,9 @@ static void settle(struct kw_engine *engine, struct kw_unit *unit)
         publish(engine, unit);
         break;
     case KW_E_CONFLICT:
+        if (unit->op->kind == KW_OP_IMPORT_ONE) {
+            unit->op->import_one->meets_conflict = true;
+        }
         if (++unit->attempts == KW_WRITE_ATTEMPTS) {
             bool is_import = unit->op->kind == KW_OP_IMPORT_ONE;
             kw__unit_fail(engine, unit, is_import ? kw__import_conflict : explain_conflict, KW_E_CONFLICT);
