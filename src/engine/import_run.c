@@ -319,9 +319,11 @@ static enum kw_status tell(struct import *import, const struct slot *slot)
         return slot->part->status;
     }
     if (slot->part != NULL) {
-        line.outcome = slot->part->import_one->outcome;
-        line.id = slot->part->import_one->id;
-        line.error = slot->part->status == KW_OK ? NULL : &slot->part->error;
+        const struct kw_import_one *one = slot->part->import_one;
+        bool is_put = slot->part->status == KW_OK;
+        line.outcome = is_put || one->outcome == KW_IMPORT_SKIPPED ? one->outcome : KW_IMPORT_REFUSED;
+        line.id = one->id;
+        line.error = is_put ? NULL : &slot->part->error;
     }
     job->counts.created += line.outcome == KW_IMPORT_CREATED;
     job->counts.overwritten += line.outcome == KW_IMPORT_OVERWRITTEN;
