@@ -313,6 +313,37 @@ KW_API KW_MUST_USE enum kw_status kw_list(struct keyward *keyward, const struct 
 KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request,
                                            uint64_t *count_out, bool *exact_out, struct kw_error *error_out);
 
+/* --- taking keys elsewhere --- */
+
+enum kw_export_format {
+    KW_EXPORT_NDJSON, /* a line for the export, a line for each key, a line for the end */
+    KW_EXPORT_JSON,   /* the same as one JSON document */
+};
+
+/* Which keys, and for whom. What is empty means any; all borrowed for the call. */
+struct kw_export_request {
+    struct kw_bytes project; /* "default" when empty */
+    struct kw_bytes owner, org_id, env;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
+    size_t tag_count;
+    bool all_tags; /* keys that have all of the tags; else any of them */
+    enum kw_export_format format;
+    struct kw_bytes actor; /* for the audit log, at most KW_ACTOR_MAX; "library" when empty */
+};
+
+/*
+ * Writes all that is kept of each key, its digest too, for `kw_import_many` or another system: never a key, never a
+ * pepper. Keys come in the order of their creation, so a parent stands before its children; revoked ones are among
+ * them, erased ones are not. A key that is made or changed meanwhile may be there as it was or as it is, and none is
+ * there twice. `sink` gets the text in pieces of any size; its first status but KW_OK ends the export and is returned.
+ * An export is whole when the call returns KW_OK, and its last line says so too. The audit log says before the first
+ * key who takes what ("export.started"), and afterwards how many it were ("export.ended"); where it cannot, the export
+ * fails. `count_out`, which may be NULL, is how many keys. Takes memory for one piece, however many there are.
+ */
+KW_API KW_MUST_USE enum kw_status kw_export(struct keyward *keyward, const struct kw_export_request *request,
+                                            enum kw_status (*sink)(void *context, struct kw_bytes piece), void *context,
+                                            uint64_t *count_out, struct kw_error *error_out);
+
 /* --- imports --- */
 
 /* What to import. All borrowed for the call. */

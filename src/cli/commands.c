@@ -164,6 +164,20 @@ static const struct kw_option list_options[] = {
     {.name = "count", .help = "only how many there are"},
 };
 
+static const struct kw_option export_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
+    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
+    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
+     .field = "tag", .repeats = true},
+    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
+     .place = KW_PLACE_QUERY, .field = "tagMode"},
+    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
+     .place = KW_PLACE_QUERY, .field = "format"},
+    {.name = "out", .argument = "FILE", .help = "write to this file, which is there only when it is whole"},
+    KW_OPTION_PROGRESS,
+};
+
 static const struct kw_option find_options[] = {
     {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
     {.name = "digest", .argument = "HEX", .help = "the key's digest, instead of a key", .place = KW_PLACE_TEXT,
@@ -200,6 +214,12 @@ static const struct kw_option generate_options[] = {
     {.name = "management", .help = "a management key, which KEYWARD_ROOT_KEY accepts"},
 };
 
+static const struct kw_option pepper_options[] = {
+    {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA "), which no server may hold"},
+    {.name = "pepper-file", .argument = "FILE", .help = "the peppers' file, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "reveal", .help = "export: onto standard output, if no file is named"},
+};
+
 static const struct kw_option serve_options[] = {
     {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA ", if it is not given)"},
     {.name = "listen", .argument = "ADDRESS:PORT", .help = "where to listen (" KW_CLI_DEFAULT_LISTEN ")"},
@@ -231,11 +251,13 @@ static const struct kw_option_group revoke_group = GROUP("Options", revoke_optio
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group export_group = GROUP("Which keys, and where to", export_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group import_group = GROUP("Options", import_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
+static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
 static const struct kw_option_group limit_group = GROUP("Limits", limit_options);
 
@@ -248,6 +270,7 @@ static const struct kw_key_call list_call = {
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
 static const struct kw_key_call find_call = {
     .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
+static const struct kw_key_call export_call = {.method = KW_GET, .path = "/v1/export"};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call verify_call = {
@@ -358,9 +381,25 @@ static const struct kw_cli_command commands[] = {
               "stay, and so does what it does not name at all. Exits with 1 if the answer was no.",
      .groups = {&apply_group, &where_group, &output_group},
      .example = "keyward apply keyward.json --dry-run"},
+    {.name = "export", .summary = "Writes keys with their digests, to take elsewhere.", .run = kw_cmd_export,
+     .key_call = &export_call,
+     .about = "All that is kept of each key, and its digest; never a key, and never a pepper. Without --out it goes to standard\n"
+              "output. The audit log says who took what. Exits with 0 only if everything is there: then the last line says\n"
+              "how many keys it were.",
+     .groups = {&export_group, &where_group, &output_group},
+     .example = "keyward export --org acme --out acme.ndjson"},
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
+    {.name = "pepper", .summary = "Shows, renews and moves the peppers of a data folder.", .run = kw_cmd_pepper,
+     .operands = "list|rotate|retire FINGERPRINT|export [FILE]|import FILE", .operands_min = 1, .operands_max = 2,
+     .about = "The pepper's file holds one or several, a line each: the first is that of new keys, the others are kept for\n"
+              "keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used, and\n"
+              "'retire' takes one out that no key needs any more. 'export' and 'import' bring peppers to another\n"
+              "installation, where records that were made with them are to be imported. A server that holds the folder\n"
+              "must be stopped first; it starts in milliseconds.",
+     .groups = {&pepper_group, &output_group},
+     .example = "keyward pepper rotate --data /var/lib/keyward"},
     {.name = "version", .summary = "Prints the version.", .run = kw_cmd_version, .example = "keyward version"},
     {.name = "help", .summary = "Shows this, or the page of a command.", .run = kw_cmd_help, .operands = "[COMMAND]",
      .operands_max = 1, .example = "keyward help create"},

@@ -16,6 +16,12 @@ struct kw_request {
     const char *project;    /* Keyward-Project; NULL: not sent */
     const char *if_version; /* If-Match; NULL: not sent */
     const char *once;       /* Idempotency-Key; NULL: not sent */
+    /*
+     * Takes the body of an answer that went well piece by piece, so that it may be of any size; NULL: all of it stands
+     * in the answer. Where it fails, with the error set, or the answer is cut, the call fails.
+     */
+    enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
+    void *take_context;
 };
 
 struct kw_answer {

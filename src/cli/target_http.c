@@ -84,21 +84,61 @@ static struct curl_slist *make_headers(const struct http_target *self, const str
 
 /* --- one call --- */
 
+/* The body of an answer on its way. */
+struct reception {
+    CURL *curl;
+    const struct kw_request *request;
+    struct kw_buffer *body;
+    enum kw_status status; /* why it was not taken on */
+    struct kw_error error;
+};
+
+/* Something else may listen there: only JSON is Keyward's. */
+static bool is_json(CURL *curl)
+{
+    static const char *const types[] = {"application/json", "application/problem+json", "application/x-ndjson"};
+    const char *type = NULL;
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    for (size_t i = 0; i < KW_COUNT_OF(types); i++) {
+        if (kw_bytes_starts_with(kw_bytes_of_text(type), kw_bytes_of_text(types[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static size_t take_piece(char *piece, size_t one, size_t size, void *context)
 {
-    struct kw_buffer *body = context;
-    kw_buffer_add(body, kw_bytes_of(piece, size));
-    return kw_buffer_status(body) == KW_OK ? one * size : 0;
+    struct reception *reception = context;
+    const struct kw_request *request = reception->request;
+    struct kw_bytes bytes = kw_bytes_of(piece, size);
+    long status = 0;
+    (void)curl_easy_getinfo(reception->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (request->take != NULL && status == 200 && is_json(reception->curl)) {
+        reception->status = request->take(request->take_context, bytes, &reception->error);
+        return reception->status == KW_OK ? one * size : 0;
+    }
+    kw_buffer_add(reception->body, bytes);
+    return kw_buffer_status(reception->body) == KW_OK ? one * size : 0;
+}
+
+/* An answer of any size may take any time, as long as something comes. */
+static void set_patience(CURL *curl, bool is_endless)
+{
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, is_endless ? 0L : ANSWER_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, is_endless ? 1L : 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, is_endless ? ANSWER_TIMEOUT_MS / 1000 : 0L);
 }
 
 static CURLcode perform(struct http_target *self, const struct kw_request *request, const char *url,
-                        struct curl_slist *headers, struct kw_buffer *body)
+                        struct curl_slist *headers, struct reception *reception)
 {
     CURL *curl = self->curl;
     self->failure[0] = '\0';
+    set_patience(curl, request->take != NULL);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     if (request->body.size > 0) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -132,22 +172,17 @@ static enum kw_status explain(const struct http_target *self, const struct kw_re
     default:
         break;
     }
+    if (request->take != NULL && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)) {
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
+                       "the answer of %s broke off, and what came of it is not whole (%s): try again", self->url,
+                       reason);
+    }
     if (request->method == KW_GET) {
         return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "no answer from %s: %s", self->url, reason);
     }
     return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                      "no answer from %s (%s): the change may or may not have happened; look before trying again",
                      self->url, reason);
-}
-
-/* Something else may listen there: only JSON is Keyward's. */
-static bool is_json(CURL *curl)
-{
-    const char *type = NULL;
-    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    struct kw_bytes text = kw_bytes_of_text(type);
-    return kw_bytes_starts_with(text, KW_BYTES("application/json")) ||
-           kw_bytes_starts_with(text, KW_BYTES("application/problem+json"));
 }
 
 static enum kw_status http_send(struct kw_target *target, const struct kw_request *request,
@@ -167,9 +202,14 @@ static enum kw_status http_send(struct kw_target *target, const struct kw_reques
         kw_buffer_deinit(&url);
         return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the request is too long");
     }
-    CURLcode code = perform(self, request, (const char *)url.data, headers, &answer_out->body);
+    struct reception reception = {.curl = self->curl, .request = request, .body = &answer_out->body};
+    CURLcode code = perform(self, request, (const char *)url.data, headers, &reception);
     free_headers(headers);
     kw_buffer_deinit(&url);
+    if (reception.status != KW_OK) {
+        *error_out = reception.error;
+        return reception.status;
+    }
     if (code != CURLE_OK) {
         return explain(self, request, code, error_out);
     }

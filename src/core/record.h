@@ -40,6 +40,10 @@ KW_MUST_USE bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status 
  */
 void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer);
 
+/* {"lapsedAt":"…","hasChildren":true}: what is kept and not shown, as far as it is there. For exports:
+ * but for the digest's method, whose number means something in its own store only. */
+void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer *writer);
+
 /* {"name":{"from":"a","to":"b"},…}: the fields that differ, without version and updatedAt. `before` NULL: all that are
  * set, from null. */
 void kw_record_write_changes(const struct kw_record *before, const struct kw_record *after,

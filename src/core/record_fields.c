@@ -59,7 +59,8 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [37] = {TEXT("template", template_name, KW_TEMPLATE_MAX)},
     [38] = {FIELD(ID, "parentId", parent_id)},
     [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
-    [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
+    [40] = {FIELD(SET, "hasChildren", has_children),
+            .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED | KW__FIELD_RARE},
     [41] = {FIELD(METHOD, "digestMethod", digest_method), .flags = KW__FIELD_HIDDEN},
     [42] = {FIELD(SET, "imported", imported), .flags = KW__FIELD_RARE},
 };

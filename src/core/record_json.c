@@ -208,6 +208,20 @@ void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct
     kw_json_end_object(writer);
 }
 
+void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer *writer)
+{
+    kw_json_begin_object(writer);
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        const struct kw__field *field = &kw__fields[tag];
+        bool is_kept = (field->flags & KW__FIELD_HIDDEN) != 0 && field->kind != KW__FIELD_METHOD;
+        if (is_kept && is_present(record, field)) {
+            write_label(writer, field);
+            write_value(record, field, KW_KEY_ACTIVE, writer);
+        }
+    }
+    kw_json_end_object(writer);
+}
+
 static bool is_equal(const struct kw_record *a, const struct kw_record *b, const struct kw__field *field)
 {
     const void *left = kw__field_of(a, field);

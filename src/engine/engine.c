@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/export.h"
 
 #include <semaphore.h>
 #include <unistd.h>
@@ -123,6 +124,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
+                                : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
     kw_buffer_init(&op->other, KW_RECORD_MAX);
@@ -143,7 +145,7 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
         op->done(op);
         return;
     }
-    bool reads = op->kind >= KW_OP_GET;
+    bool reads = op->kind == KW_OP_EXPORT ? !kw__export_writes(op->export) : op->kind >= KW_OP_GET;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;
     }

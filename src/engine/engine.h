@@ -21,6 +21,7 @@
 #include <keyward/store.h>
 
 struct kw_engine;
+struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
 struct kw_index;
@@ -113,6 +114,7 @@ enum kw_op_kind {
     KW_OP_LIST,
     KW_OP_COUNT,
     KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT, /* the next piece of `export` */
     KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
@@ -195,6 +197,8 @@ struct kw_op {
     enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
     struct kw_bytes name;           /* update, delete */
     struct kw_bytes json;           /* create, update: what the caller sends */
+
+    struct kw_export *export; /* export: how far it came (export.h) */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

@@ -106,6 +106,9 @@ KW_MUST_USE bool kw__project_name(const struct kw_engine *engine, uint16_t numbe
 /* PROJECT_NOT_FOUND: it was deleted since the caller asked. */
 enum kw_status kw__project_gone(struct kw_error *error_out);
 
+/* What a query asks of the store, a page of KW_STORE_LIST_MAX, but for its order and where it begins. */
+struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project);
+
 bool kw__op_is_document(const struct kw_op *op);
 static inline bool kw__op_is_method(const struct kw_op *op)
 {

@@ -6,10 +6,10 @@
 #define KW_ENGINE_METHOD_TABLE_H
 
 #include "engine/methods.h"
+#include "engine/peppers.h"
 
 #define KW_METHODS_MAX 256
 #define KW_METHOD_FIRST_OWN 6 /* below, a method has its scheme's number and is there from the start */
-#define KW_PEPPERS_MAX 16
 
 struct kw__method {
     struct kw_digest_method is;

@@ -42,7 +42,7 @@ static bool has_pepper(const struct kw__method_memory *memory, const struct kw_d
 {
     bool has = false;
     for (size_t i = 0; i < memory->pepper_count; i++) {
-        has = has || memcmp(memory->fingerprints[i], method->fingerprint, KW_PEPPER_FINGERPRINT_SIZE) == 0;
+        has = has || kw_fingerprint_equal(memory->fingerprints[i], method->fingerprint);
     }
     return has;
 }

@@ -36,7 +36,7 @@ bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods
 static const struct kw_secret *pepper_of(const struct kw__method_memory *memory, const uint8_t *fingerprint)
 {
     for (size_t i = 0; i < memory->pepper_count; i++) {
-        if (memcmp(memory->fingerprints[i], fingerprint, KW_PEPPER_FINGERPRINT_SIZE) == 0) {
+        if (kw_fingerprint_equal(memory->fingerprints[i], fingerprint)) {
             return &memory->peppers[i];
         }
     }
@@ -231,6 +231,29 @@ bool kw_engine_digest(const struct kw_engine *engine, uint8_t number, struct kw_
     }
     kw_index_read_end();
     return method != NULL;
+}
+
+size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *uses_out, size_t count)
+{
+    const struct kw__method_memory *memory = &engine->method_memory; /* peppers do not change after the start */
+    count = count < memory->pepper_count ? count : memory->pepper_count;
+    kw_index_read_begin();
+    const struct kw__methods *methods = kw__methods(engine);
+    for (size_t i = 0; i < count; i++) {
+        struct kw_pepper_use *use = &uses_out[i];
+        *use = (struct kw_pepper_use){.is_current = i == 0};
+        memcpy(use->fingerprint, memory->fingerprints[i], sizeof use->fingerprint);
+        for (size_t j = 0; j < methods->count; j++) {
+            const struct kw_digest_method *method = &methods->by_number[methods->numbers[j]]->is;
+            if (method->scheme == KW_DIGEST_HMAC_SHA256 &&
+                kw_fingerprint_equal(method->fingerprint, use->fingerprint)) {
+                use->keys += kw_index_method_keys(engine->index, method->number);
+                use->erased += kw_index_method_erased(engine->index, method->number);
+            }
+        }
+    }
+    kw_index_read_end();
+    return count;
 }
 
 bool kw_engine_digest_was_moved(const struct kw_engine *engine, const struct kw_digest *digest, const struct kw_id *id)

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/export.h"
 
 #define SCAN_MAX 20000 /* rows that one list looks through for a status or text; then it answers with a cursor */
 
@@ -174,9 +175,8 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
     return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
-static struct kw_store_filter filter_of(const struct kw_op *op, struct kw_bytes project)
+struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project)
 {
-    const struct kw_list_query *query = op->query;
     return (struct kw_store_filter){
         .project = project,
         .owner = query->owner,
@@ -233,7 +233,7 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
     }
     const struct kw_list_query *query = op->query;
     struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op, project);
+    struct kw_store_filter filter = kw__filter_of(op->query, project);
     bool ended = false;
     filter.order = query->order;
     filter.after = query->after;
@@ -273,7 +273,7 @@ static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
         return kw__project_gone(&op->error);
     }
     struct listing listing = {.op = op, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op, project);
+    struct kw_store_filter filter = kw__filter_of(op->query, project);
     enum kw_status status;
     if (op->query->has_status || op->query->text.size > 0) {
         status = scan(engine, &listing, &filter, count_sink, &op->is_exact);
@@ -349,6 +349,9 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_IMPORT:
         op->status = kw__import_run(engine, op);
+        break;
+    case KW_OP_EXPORT:
+        op->status = kw__export_read(engine, op);
         break;
     default:
         op->status = run_load(engine, op);

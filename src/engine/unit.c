@@ -238,11 +238,12 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
     return has_room;
 }
 
-/* An action on a filter takes all works; what keys are decided by changes with a document; a rehearsal leaves nothing.
- */
+/* An action on a filter takes all works; what keys are decided by changes with a document; an export has no works; a
+ * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || kw__op_is_document(op) || kw__op_is_method(op) || kw__is_rehearsal(op);
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) ||
+           kw__is_rehearsal(op);
 }
 
 struct kw_op *kw__group_cut(struct kw_op *chain)

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/export.h"
 #include "engine/import.h"
 #include "engine/once.h"
 
@@ -403,6 +404,8 @@ void *kw__writer_main(void *context)
             struct kw_op *rest = kw__group_cut(chain);
             if (kw__op_is_document(chain)) {
                 kw__document_write(engine, chain);
+            } else if (chain->kind == KW_OP_EXPORT) {
+                kw__export_write(engine, chain);
             } else if (kw__op_is_method(chain)) {
                 kw__method_write(engine, chain);
             } else {

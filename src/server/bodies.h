@@ -102,6 +102,7 @@ struct kw_list_params {
     struct kw_bytes tags; /* with commas between them */
     struct kw_bytes tag_mode;
     struct kw_bytes sort, cursor;
+    struct kw_bytes format; /* exports */
     int64_t created_after_ms, created_before_ms, expires_before_ms;
     int64_t limit;
 };

@@ -17,6 +17,7 @@ struct kw_api {
     struct kw_api_options options;
     struct kw_failures *failures;
     struct kw_counters *counters;
+    unsigned export_count; /* under way; atomic */
 };
 
 /* A project beyond the read section in which it was found. */
@@ -117,6 +118,9 @@ const struct kw_address *kw__client_address(struct kw_request *request);
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
 
+/* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
+struct kw_list_query *kw__list_query(struct kw_request *request);
+
 /* Whether the request's project has an environment of that name. */
 KW_MUST_USE bool kw__has_environment(const struct kw_request *request, struct kw_bytes env);
 
@@ -136,6 +140,7 @@ void kw__keys_revoke(struct kw_request *request);
 void kw__keys_enable(struct kw_request *request);
 void kw__keys_disable(struct kw_request *request);
 void kw__keys_rotate(struct kw_request *request);
+void kw__keys_export(struct kw_request *request);
 void kw__keys_create_many(struct kw_request *request);
 void kw__keys_update_many(struct kw_request *request);
 void kw__keys_revoke_many(struct kw_request *request);
