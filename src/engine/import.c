@@ -403,7 +403,7 @@ static enum kw_status complete(struct kw_engine *engine, struct kw_work *work, s
     return KW_OK;
 }
 
-enum kw_status kw__import_decide(struct kw_engine *engine, struct kw_work *work)
+static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
     struct kw_change *change = &work->change;
@@ -436,6 +436,26 @@ enum kw_status kw__import_decide(struct kw_engine *engine, struct kw_work *work)
         op->import_one->id = change->after.id;
         op->import_one->outcome = work->has_before ? KW_IMPORT_OVERWRITTEN : KW_IMPORT_CREATED;
     }
+    return status;
+}
+
+enum kw_status kw__import_decide(struct kw_engine *engine, size_t index)
+{
+    struct kw_work *work = &engine->writer_state->works[index];
+    struct kw_import_one *one = work->op->import_one;
+    enum kw_status status = decide(engine, work);
+    if (status == KW_OK || work->has_before || one->meets_conflict || kw_id_is_none(&one->item->record.id)) {
+        return status;
+    }
+    /* What is refused as a new key may be one that is here, under another digest by now. */
+    struct kw_error refusal = work->op->error;
+    one->meets_conflict = true;
+    enum kw_status found = kw__import_find(engine, index);
+    work->has_parent = false;
+    if (found != KW_OK || work->has_before) {
+        return found != KW_OK ? found : decide(engine, work);
+    }
+    work->op->error = refusal;
     return status;
 }
 

@@ -33,4 +33,30 @@ struct kw_import_one {
     struct kw_id id;
 };
 
+#define KW_IMPORT_METHODS_KNOWN_MAX 16
+
+/* What an import has found out of the digests and forms of its keys, so that it asks the engine once for each. */
+struct kw_import_forms {
+    struct kw_engine *engine;
+    uint16_t project;
+    bool dry_run; /* nothing is added */
+    uint8_t own_method;
+    struct {
+        struct kw_digest_method method;
+        uint8_t number;
+    } known[KW_IMPORT_METHODS_KNOWN_MAX];
+    size_t known_count;
+    uint8_t prefixes[KW_FOREIGN_COUNT_MAX][KW_PREFIX_MAX]; /* of keys of another form than Keyward's */
+    size_t prefix_sizes[KW_FOREIGN_COUNT_MAX];
+    size_t prefix_count;
+};
+
+/* Sees to it that verifications look the item's key up, whatever its form; its prefix lies in `arena` then. */
+KW_MUST_USE enum kw_status kw__import_take_form(struct kw_import_forms *forms, struct kw_arena *arena,
+                                                struct kw_import_item *item, struct kw_error *error_out);
+/* Finds or adds the method of the item's digest; of a plain key all digests are made that the project may know it by.
+ */
+KW_MUST_USE enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_import_one *one,
+                                                  struct kw_import_item *item, struct kw_error *error_out);
+
 #endif

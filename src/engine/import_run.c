@@ -1,15 +1,12 @@
 #include "engine/import.h"
 
 #include "base/bytes.h"
-#include "core/id.h"
-#include "core/key.h"
 #include "engine/writer.h"
 
 #include <semaphore.h>
 
 #define CHUNK_MEMORY_MAX ((size_t)256 * 1024 * 1024)
 #define CHUNK_MEMORY_ENOUGH ((size_t)8 * 1024 * 1024) /* then a chunk is closed, however few items it has */
-#define METHODS_KNOWN_MAX 16
 
 /* An item of a chunk: its operation, or why it is none. */
 struct slot {
@@ -32,213 +29,18 @@ struct chunk {
     bool is_under_way;
 };
 
-/* A method that an item of this import has, and its number. */
-struct known_method {
-    struct kw_digest_method method;
-    uint8_t number;
-};
-
 struct import {
     struct kw_engine *engine;
     struct kw_op *op;
     struct kw_import_job *job;
     uint8_t project_memory[KW_PROJECT_MAX];
     struct kw_bytes project;
-    uint8_t own_method;
-    struct known_method known[METHODS_KNOWN_MAX];
-    size_t known_count;
-    uint8_t prefixes[KW_FOREIGN_COUNT_MAX][KW_PREFIX_MAX]; /* that keys of foreign form have */
-    size_t prefix_sizes[KW_FOREIGN_COUNT_MAX];
-    size_t prefix_count;
+    struct kw_import_forms forms;
     uint64_t item_count, tail_count;
     bool has_head, has_tail;
     struct chunk *chunks[2]; /* one is read while the other is committed */
     size_t at;
 };
-
-/* --- methods --- */
-
-static bool is_same_method(const struct kw_digest_method *a, const struct kw_digest_method *b)
-{
-    return a->scheme == b->scheme && a->project == b->project && a->salt_size == b->salt_size &&
-           (a->salt_size == 0 || a->salt_place == b->salt_place) && memcmp(a->salt, b->salt, sizeof a->salt) == 0 &&
-           memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0; /* none of this is secret */
-}
-
-static struct kw_digest_method method_of(const struct import *import, const struct kw_import_item *item)
-{
-    struct kw_digest_method method = {.scheme = item->scheme, .salt_size = item->salt_size};
-    if (item->salt_size > 0) {
-        method.project = import->op->project;
-        method.salt_place = item->salt_before ? KW_SALT_BEFORE_KEY : KW_SALT_AFTER_KEY;
-        memcpy(method.salt, item->salt, item->salt_size);
-    }
-    if (item->scheme == KW_DIGEST_HMAC_SHA256) {
-        memcpy(method.fingerprint, item->fingerprint, sizeof method.fingerprint);
-    }
-    return method;
-}
-
-/* The equal method that is there already; 0: none. */
-static uint8_t find_method(const struct import *import, const struct kw_digest_method *wanted)
-{
-    struct kw_digest_method method;
-    for (unsigned number = 1; number <= UINT8_MAX; number++) {
-        if (kw_engine_method(import->engine, (uint8_t)number, &method) && is_same_method(&method, wanted)) {
-            return (uint8_t)number;
-        }
-    }
-    return 0;
-}
-
-static enum kw_status refuse_pepper(const struct kw_digest_method *method, struct kw_error *error_out)
-{
-    char text[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
-    kw_hex_encode(kw_bytes_of(method->fingerprint, sizeof method->fingerprint), text);
-    return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, "digest.pepper",
-                     "was made under the pepper %s, which is not here: take it there with \"keyward pepper export\", "
-                     "and bring it here with \"keyward pepper import\"",
-                     text);
-}
-
-static enum kw_status take_method(struct import *import, const struct kw_import_item *item, uint8_t *number_out,
-                                  struct kw_error *error_out)
-{
-    struct kw_digest_method method = method_of(import, item);
-    for (size_t i = 0; i < import->known_count; i++) {
-        if (is_same_method(&import->known[i].method, &method)) {
-            *number_out = import->known[i].number;
-            return KW_OK;
-        }
-    }
-    enum kw_status status = KW_OK;
-    uint8_t number = find_method(import, &method);
-    if (number == 0 && method.scheme == KW_DIGEST_HMAC_SHA256) {
-        return refuse_pepper(&method, error_out);
-    }
-    if (number == 0 && import->job->options->dry_run) {
-        number = (uint8_t)method.scheme; /* nothing is kept, and nothing has the method yet */
-    } else {
-        status = kw_engine_method_take(import->engine, &method, &number, error_out);
-    }
-    if (status == KW_OK && import->known_count < METHODS_KNOWN_MAX) {
-        import->known[import->known_count++] = (struct known_method){method, number};
-    }
-    *number_out = number;
-    return status;
-}
-
-/* --- keys of another form than Keyward's --- */
-
-static enum kw_status admit_prefix(struct import *import, struct kw_bytes prefix, struct kw_error *error_out)
-{
-    for (size_t i = 0; i < import->prefix_count; i++) {
-        if (kw_bytes_equal(kw_bytes_of(import->prefixes[i], import->prefix_sizes[i]), prefix)) {
-            return KW_OK;
-        }
-    }
-    enum kw_status status = import->job->options->dry_run
-                                ? KW_OK
-                                : kw_engine_foreign_add(import->engine, import->op->project, prefix, error_out);
-    if (status == KW_OK && import->prefix_count < KW_FOREIGN_COUNT_MAX) {
-        if (prefix.size > 0) {
-            memcpy(import->prefixes[import->prefix_count], prefix.data, prefix.size);
-        }
-        import->prefix_sizes[import->prefix_count++] = prefix.size;
-    }
-    return status;
-}
-
-/*
- * Whether verifications find the key by its form: then they need no word from an import. What only names a prefix of
- * ours does not say that its keys end in our checksum, but for our own exports. `prefix_out`: that of the environment.
- */
-static bool has_our_form(const struct import *import, const struct kw_import_item *item, struct kw_bytes *prefix_out)
-{
-    bool is_ours = false;
-    if (item->key.size > 0 ? !kw_key_well_formed(item->key) : !item->is_own) {
-        return false;
-    }
-    kw_engine_read_begin();
-    const struct kw_project *project = kw_project_by_number(kw_engine_catalog(import->engine), import->op->project);
-    for (size_t i = 0; project != NULL && i < project->environment_count; i++) {
-        const struct kw_environment *environment = &project->environments[i];
-        const struct kw_key_format *format =
-            item->record.is_public ? &environment->public_keys : &environment->secret_keys;
-        bool has_prefix = item->key.size > 0 ? kw_bytes_starts_with(item->key, format->prefix)
-                                             : kw_bytes_equal(item->record.prefix, format->prefix);
-        if (has_prefix && format->prefix.size > 0) {
-            is_ours = true;
-            *prefix_out = format->prefix;
-        }
-    }
-    kw_engine_read_end();
-    return is_ours;
-}
-
-static enum kw_status take_form(struct import *import, struct chunk *chunk, struct kw_import_item *item,
-                                struct kw_error *error_out)
-{
-    struct kw_bytes prefix = {NULL, 0};
-    if (has_our_form(import, item, &prefix)) {
-        return item->key.size == 0 ? KW_OK : kw_arena_copy(&chunk->arena, prefix, &item->record.prefix);
-    }
-    if (item->key.size > 0 && !kw_bytes_starts_with(item->key, item->record.prefix)) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "prefix", "is not what the key begins with");
-    }
-    return admit_prefix(import, item->record.prefix, error_out);
-}
-
-/* --- digests --- */
-
-/* All digests that the project may know a plain key by. Its own method's is the one that is kept. */
-static enum kw_status digest_key(struct import *import, struct kw_import_one *one, struct kw_error *error_out)
-{
-    struct kw_bytes key = one->item->key;
-    one->method = import->own_method;
-    if (!kw_engine_digest(import->engine, one->method, key, &one->digests[0])) {
-        return kw_refuse(error_out, KW_CODE_INTERNAL, NULL, "the digest's method is gone");
-    }
-    one->digest_count = 1;
-    for (unsigned number = 1; number <= UINT8_MAX && one->digest_count < KW_COUNT_OF(one->digests); number++) {
-        struct kw_digest_method method;
-        bool is_there = number != one->method && kw_engine_method(import->engine, (uint8_t)number, &method);
-        if (is_there && (method.project == KW_PROJECT_NONE || method.project == import->op->project) &&
-            kw_engine_digest(import->engine, (uint8_t)number, key, &one->digests[one->digest_count])) {
-            one->digest_count++;
-        }
-    }
-    return KW_OK;
-}
-
-/*
- * An item without an id gets one of its digest, so that a second import finds the key though it was used in between and
- * has another digest now. Under the pepper: ids are shown, and must not help to guess a weak key.
- */
-static void take_id(struct import *import, struct kw_import_item *item)
-{
-    char hex[2 * KW_DIGEST_MAX];
-    struct kw_digest secret;
-    if (!kw_id_is_none(&item->record.id)) {
-        return;
-    }
-    kw_hex_encode(kw_bytes_of(item->digest.bytes, item->digest.size), hex);
-    if (kw_engine_digest(import->engine, KW_DIGEST_HMAC_SHA256, kw_bytes_of(hex, 2U * item->digest.size), &secret)) {
-        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, secret.bytes);
-    }
-}
-
-static enum kw_status take_digest(struct import *import, struct kw_import_one *one, struct kw_import_item *item,
-                                  struct kw_error *error_out)
-{
-    if (item->key.size > 0) {
-        return digest_key(import, one, error_out);
-    }
-    take_id(import, item);
-    one->digests[0] = item->digest;
-    one->digest_count = 1;
-    return take_method(import, one->item, &one->method, error_out);
-}
 
 /* --- chunks --- */
 
@@ -387,8 +189,8 @@ static enum kw_status add_item(struct import *import, struct chunk *chunk, struc
         return KW_OK;
     }
     import->item_count++;
-    status = status == KW_OK ? take_form(import, chunk, item, &error) : status;
-    status = status == KW_OK ? take_digest(import, one, item, &error) : status;
+    status = status == KW_OK ? kw__import_take_form(&import->forms, &chunk->arena, item, &error) : status;
+    status = status == KW_OK ? kw__import_take_digest(&import->forms, one, item, &error) : status;
     struct slot *slot = &chunk->slots[chunk->slot_count++];
     *slot = (struct slot){.line = number};
     if (status != KW_OK) {
@@ -474,7 +276,10 @@ static enum kw_status begin(struct import *import)
         !kw_engine_own_method(import->engine, op->project, &method)) {
         return kw__project_gone(&op->error);
     }
-    import->own_method = method.number;
+    import->forms = (struct kw_import_forms){.engine = import->engine,
+                                             .project = op->project,
+                                             .dry_run = import->job->options->dry_run,
+                                             .own_method = method.number};
     import->chunks[0] = chunk_new();
     import->chunks[1] = chunk_new();
     return is_whole(import->chunks[0]) && is_whole(import->chunks[1]) ? KW_OK : no_memory(op);

@@ -376,7 +376,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
     struct kw_op *op = work->op;
     bool bears = op->kind == KW_OP_CREATE || op->kind == KW_OP_ROTATE;
     if (op->kind == KW_OP_IMPORT_ONE) {
-        enum kw_status status = kw__import_decide(engine, work);
+        enum kw_status status = kw__import_decide(engine, (size_t)(work - engine->writer_state->works));
         return status == KW_OK ? check_management(engine, work) : status;
     }
     struct kw_birth *birth = kw_arena_take(&engine->writer_state->arena, sizeof *birth);

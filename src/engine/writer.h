@@ -118,7 +118,7 @@ KW_MUST_USE enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms,
 /* Finds what is here of an item, and decides whether it is to be put. Fails with op->error and the outcome set. */
 KW_MUST_USE enum kw_status kw__import_find(struct kw_engine *engine, size_t index);
 /* Makes the change. Fails with op->error set. */
-KW_MUST_USE enum kw_status kw__import_decide(struct kw_engine *engine, struct kw_work *work);
+KW_MUST_USE enum kw_status kw__import_decide(struct kw_engine *engine, size_t index);
 /* Notes what works[index] leaves, for those with the same digest behind it in the group. */
 void kw__import_note(struct kw_writer *writer, size_t index);
 /* Whether it only says what would become of items. Such an operation is a group of its own: nothing that is to be
