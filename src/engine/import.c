@@ -403,6 +403,20 @@ static enum kw_status complete(struct kw_engine *engine, struct kw_work *work, s
     return KW_OK;
 }
 
+enum kw_status kw__import_draw(struct kw_engine *engine, uint8_t random[KW_ID_RANDOM_SIZE])
+{
+    struct kw_writer *writer = engine->writer_state;
+    if (writer->drawn_left == 0) {
+        enum kw_status status = engine->entropy.draw(engine->entropy.context, writer->drawn, sizeof writer->drawn);
+        if (status != KW_OK) {
+            return status;
+        }
+        writer->drawn_left = sizeof writer->drawn / KW_ID_RANDOM_SIZE;
+    }
+    memcpy(random, writer->drawn + --writer->drawn_left * KW_ID_RANDOM_SIZE, KW_ID_RANDOM_SIZE);
+    return KW_OK;
+}
+
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;

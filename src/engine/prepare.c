@@ -353,7 +353,9 @@ static enum kw_status add_account(struct kw_engine *engine, struct kw_work *work
                                           .action = action};
     work->event = (struct kw_store_event){
         .at_ms = work->op->now_ms, .project = after->project, .key_id = after->id, .type = action};
-    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    bool is_import = work->op->kind == KW_OP_IMPORT_ONE;
+    enum kw_status status = is_import ? kw__import_draw(engine, random)
+                                      : engine->entropy.draw(engine->entropy.context, random, sizeof random);
     if (status == KW_OK) {
         work->event.id = kw_id_make(work->op->now_ms, random);
         status = body_of(engine, work, true, &work->audit.body);

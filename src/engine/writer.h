@@ -6,6 +6,7 @@
 #ifndef KW_ENGINE_WRITER_H
 #define KW_ENGINE_WRITER_H
 
+#include "core/id.h"
 #include "engine/internal.h"
 
 #define KW_WRITE_ATTEMPTS 3   /* when another writer was quicker */
@@ -64,9 +65,11 @@ struct kw_writer {
     struct kw_work own_works[KW_ENGINE_GROUP_MAX];
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
-    struct kw_op where_part; /* the change that every key of an action on a filter undergoes */
-    struct kw_id last_id;    /* of the newest key */
-    int64_t prune_at_ms;     /* when to look for requests that are too old */
+    struct kw_op where_part;               /* the change that every key of an action on a filter undergoes */
+    struct kw_id last_id;                  /* of the newest key */
+    uint8_t drawn[64 * KW_ID_RANDOM_SIZE]; /* random bytes for events of imports */
+    size_t drawn_left;                     /* events that they suffice for */
+    int64_t prune_at_ms;                   /* when to look for requests that are too old */
 };
 
 /*
@@ -119,6 +122,8 @@ KW_MUST_USE enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms,
 KW_MUST_USE enum kw_status kw__import_find(struct kw_engine *engine, size_t index);
 /* Makes the change. Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__import_decide(struct kw_engine *engine, size_t index);
+/* For the id of an event: an import makes many at once, and no secret is made of these. KW_E_SYSTEM. */
+KW_MUST_USE enum kw_status kw__import_draw(struct kw_engine *engine, uint8_t random[KW_ID_RANDOM_SIZE]);
 /* Notes what works[index] leaves, for those with the same digest behind it in the group. */
 void kw__import_note(struct kw_writer *writer, size_t index);
 /* Whether it only says what would become of items. Such an operation is a group of its own: nothing that is to be
