@@ -108,7 +108,8 @@ static const struct field fields[] = {
 /* clang-format on */
 
 _Static_assert(KW_COUNT_OF(fields) <= 64, "a bit of `seen` for each");
-_Static_assert(ITEMS_MAX > KW_SCOPE_COUNT_MAX && ITEMS_MAX > KW_REGION_COUNT_MAX, "the longest lists");
+_Static_assert(ITEMS_MAX > KW_SCOPE_COUNT_MAX, "the longest lists");
+_Static_assert(ITEMS_MAX > KW_REGION_COUNT_MAX, "the longest lists");
 
 static size_t find(struct kw_bytes name)
 {

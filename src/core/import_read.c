@@ -231,10 +231,26 @@ static bool begins_own(struct kw_bytes name)
            kw_bytes_equal(name, KW_BYTES("kept"));
 }
 
+/* Members beside the fields, of which each may stand once; `seen` has a bit for each. */
+static enum kw_status refuse_double(struct kw__draft *draft, struct kw_bytes name, uint8_t *seen)
+{
+    static const char *const singles[] = {"record", "digest", "kept", "id", "keyHash", "key", "metadata", "salt"};
+    for (size_t i = 0; i < KW_COUNT_OF(singles); i++) {
+        if (!kw_bytes_equal(kw_bytes_of_text(singles[i]), name)) {
+            continue;
+        }
+        if ((*seen >> i & 1) != 0) {
+            return kw_refuse(draft->error, KW_CODE_DUPLICATE_FIELD, singles[i], "stands twice");
+        }
+        *seen |= (uint8_t)(1 << i);
+    }
+    return KW_OK;
+}
+
 static enum kw_status read_members(struct kw__draft *draft, struct kw__hash *hash, struct kw__rest *rest)
 {
     struct kw_json_token name, token;
-    uint8_t single = 0; /* members beside the fields that may stand once */
+    uint8_t single = 0;
     bool is_first = true;
     for (;;) {
         enum kw_status status = kw__draft_next(draft, &name);
@@ -255,15 +271,9 @@ static enum kw_status read_members(struct kw__draft *draft, struct kw__hash *has
                 kw_json_begin_object(&rest->writer);
             }
         }
-        static const char *const singles[] = {"record", "digest", "kept", "id", "keyHash", "key", "metadata", "salt"};
-        for (size_t i = 0; i < KW_COUNT_OF(singles); i++) {
-            if (!kw_bytes_equal(kw_bytes_of_text(singles[i]), name.text)) {
-                continue;
-            }
-            if ((single >> i & 1) != 0) {
-                return kw_refuse(draft->error, KW_CODE_DUPLICATE_FIELD, singles[i], "stands twice");
-            }
-            single |= (uint8_t)(1 << i);
+        status = refuse_double(draft, name.text, &single);
+        if (status != KW_OK) {
+            return status;
         }
         status = draft->item->is_own ? read_own_member(draft, name.text, &token)
                                      : kw__foreign_member(draft, name.text, &token, hash, rest);

@@ -112,6 +112,9 @@ static enum kw_status refuse_json(struct kw_error *error_out)
 static bool step_json(struct kw_import_source *source, struct kw_bytes text, size_t *at, bool *is_wrong)
 {
     struct kw_bytes rest = kw_bytes_skip(text, *at);
+    if (rest.size == 0) {
+        return false;
+    }
     uint8_t byte = rest.data[0];
     if (is_space(byte) || (byte == ',' && source->state != AT_START)) {
         (*at)++;
