@@ -115,7 +115,7 @@ int main(int argc, char **argv)
     snprintf(folder, sizeof folder, "%s/bench-import-XXXXXX", build == NULL ? "." : build);
     if (piece.text == NULL || mkdtemp(folder) == NULL) {
         fprintf(stderr, "bench import: cannot make %s: %s\n", folder, strerror(errno));
-        return 2;
+        exit(2);
     }
     struct keyward *keyward = open_or_exit(folder);
     double before = bench_resident_bytes();

@@ -33,6 +33,9 @@ static void touch(struct kw_writer *writer, size_t index)
             *bucket = (uint32_t)(index * KW_COUNT_OF(work->touched_next)) + which + 1;
         }
     }
+    if (work->op->kind == KW_OP_IMPORT_ONE) {
+        kw__import_note(writer, index);
+    }
 }
 
 const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct kw_id *id,
@@ -477,9 +480,6 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     status = status != KW_OK ? status : add_account(engine, work);
     if (status == KW_OK) {
         touch(engine->writer_state, index);
-    }
-    if (status == KW_OK && is_import) {
-        kw__import_note(engine->writer_state, index);
     }
     return status;
 }

@@ -1,6 +1,5 @@
 #include "import_fixture.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 int64_t place_now(void *context)
@@ -93,15 +92,6 @@ void import_and_check(struct place *place, int line, const char *text, const cha
                   expected, error.message);
     }
     kw_buffer_deinit(&report);
-}
-
-const char *form(char text[4096], const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, 4096, format, arguments);
-    va_end(arguments);
-    return text;
 }
 
 uint64_t keys_in(struct place *place)

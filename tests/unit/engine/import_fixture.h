@@ -5,6 +5,8 @@
 #include "core/digest.h"
 #include "library_fixture.h"
 
+#include <stdio.h>
+
 #define OLD_KEY "legacy_live_0123456789abcdefghij"
 #define OTHER_KEY "legacy_live_ABCDEFGHIJ0123456789"
 
@@ -25,7 +27,6 @@ enum kw_code verify(struct place *place, const char *key);
 /* The digest of `before`, key and `after` in hexadecimal. */
 const char *hash_of(enum kw_digest_scheme scheme, const char *before, const char *key, const char *after,
                     char hex[2 * KW_DIGEST_MAX + 1]);
-const char *form(char text[4096], const char *format, ...) KW_PRINTF(2, 3);
 uint64_t keys_in(struct place *place);
 bool find(struct place *place, const char *key, struct kw_held_record *held);
 /* Revokes, and erases where that is wanted. */
@@ -35,6 +36,9 @@ void end_key(struct place *place, const char *key, bool erases);
 void note(void *context, const struct kw_import_line *line);
 void import_and_check(struct place *place, int line, const char *text, const char *expected,
                       struct kw_import_options options);
+
+/* Formats into `text`, an array, and gives it. */
+#define FORM(text, ...) ((void)snprintf((text), sizeof(text), __VA_ARGS__), (const char *)(text))
 
 #define IMPORT(place, text, expected) IMPORT_AS((place), (text), (expected), .dry_run = false)
 #define IMPORT_AS(place, text, expected, ...) \

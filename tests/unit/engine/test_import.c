@@ -21,7 +21,7 @@ static void import_hashes(struct place *place)
         snprintf(key, sizeof key, "foreign%zu-0123456789abcdef", i);
         hash_of(cases[i].scheme, cases[i].before, key, cases[i].after, hex);
         CHECK_CODE(place->t, verify(place, key), i == 0 ? KW_CODE_INVALID_FORMAT : KW_CODE_INVALID_KEY);
-        IMPORT_AS(place, form(text, "{\"id\":\"f%zu\",\"keyHash\":\"%s\",\"metadata\":{\"ownerId\":\"1\"}}", i, hex),
+        IMPORT_AS(place, FORM(text, "{\"id\":\"f%zu\",\"keyHash\":\"%s\",\"metadata\":{\"ownerId\":\"1\"}}", i, hex),
                   "1 created|", .salt = kw_text(cases[i].before[0] != '\0' ? cases[i].before : cases[i].after),
                   .salt_before = cases[i].before[0] != '\0');
         CHECK_CODE(place->t, verify(place, key), KW_CODE_NONE);
@@ -59,7 +59,7 @@ static void import_plain(struct place *place)
     REQUIRE(place->t, place_open(place->t, &other, true));
     REQUIRE(place->t, library_create(place->t, &other.library, &made));
     char text[4096];
-    IMPORT(place, form(text, "{\"key\":\"%s\",\"ownerId\":\"1\"}", made.key), "1 created|");
+    IMPORT(place, FORM(text, "{\"key\":\"%s\",\"ownerId\":\"1\"}", made.key), "1 created|");
     CHECK_CODE(place->t, verify(place, made.key), KW_CODE_NONE);
     kw_new_key_clear(&made);
     place_end(&other);
@@ -76,7 +76,7 @@ static void import_json(struct place *place)
     hash_of(KW_DIGEST_SHA256, "", OLD_KEY, "", hex);
     IMPORT_AS(
         place,
-        form(text, "[\n {\"id\": \"a\",\n \"keyHash\": \"%s\", \"metadata\": {\"ownerId\": \"1\"}},\n 5, {}]", hex),
+        FORM(text, "[\n {\"id\": \"a\",\n \"keyHash\": \"%s\", \"metadata\": {\"ownerId\": \"1\"}},\n 5, {}]", hex),
         "1 created|2 refused INVALID_JSON|3 refused MISSING_FIELD keyHash|", .format = KW_IMPORT_JSON);
     CHECK_CODE(place->t, verify(place, OLD_KEY), KW_CODE_NONE);
     IMPORT_AS(place, "{\"items\": []}", "INVALID_JSON ", .format = KW_IMPORT_JSON);
@@ -101,35 +101,35 @@ static void meet_conflicts(struct place *place)
     struct kw_held_record held = {0};
     hash_of(KW_DIGEST_SHA256, "", OLD_KEY, "", hex);
     hash_of(KW_DIGEST_SHA256, "", OTHER_KEY, "", other);
-    IMPORT(place, form(text, FIRST, hex, "one"), "1 created|");
+    IMPORT(place, FORM(text, FIRST, hex, "one"), "1 created|");
     /* The same id and digest. */
-    IMPORT_AS(place, form(text, FIRST, hex, "two"), "1 skipped ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_SKIP);
-    IMPORT_AS(place, form(text, FIRST, hex, "two"), "1 refused ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_ERROR);
-    IMPORT_AS(place, form(text, FIRST, hex, "two"), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
+    IMPORT_AS(place, FORM(text, FIRST, hex, "two"), "1 skipped ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_SKIP);
+    IMPORT_AS(place, FORM(text, FIRST, hex, "two"), "1 refused ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_ERROR);
+    IMPORT_AS(place, FORM(text, FIRST, hex, "two"), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
     REQUIRE(place->t, find(place, OLD_KEY, &held));
     CHECK_FIELD(place->t, held.record.name, "two");
     CHECK_I64(place->t, held.record.version, 2);
     struct kw_id id = held.record.id;
     kw_held_record_clear(&held);
     /* The same digest under another id: it is the same key. */
-    IMPORT(place, form(text, RENAMED, hex), "1 skipped ALREADY_EXISTS digest|");
-    IMPORT_AS(place, form(text, RENAMED, hex), "1 refused ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_ERROR);
-    IMPORT_AS(place, form(text, RENAMED, hex), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
+    IMPORT(place, FORM(text, RENAMED, hex), "1 skipped ALREADY_EXISTS digest|");
+    IMPORT_AS(place, FORM(text, RENAMED, hex), "1 refused ALREADY_EXISTS digest|", .on_conflict = KW_IMPORT_ERROR);
+    IMPORT_AS(place, FORM(text, RENAMED, hex), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
     REQUIRE(place->t, find(place, OLD_KEY, &held));
     CHECK(place->t, memcmp(&held.record.id, &id, sizeof id) == 0);
     CHECK_FIELD(place->t, held.record.name, "three");
     kw_held_record_clear(&held);
     /* Another key under the same id is never put over it. */
-    IMPORT(place, form(text, FIRST, other, "four"), "1 skipped ALREADY_EXISTS id|");
-    IMPORT_AS(place, form(text, FIRST, other, "four"), "1 refused ALREADY_EXISTS id|",
+    IMPORT(place, FORM(text, FIRST, other, "four"), "1 skipped ALREADY_EXISTS id|");
+    IMPORT_AS(place, FORM(text, FIRST, other, "four"), "1 refused ALREADY_EXISTS id|",
               .on_conflict = KW_IMPORT_OVERWRITE);
     CHECK_CODE(place->t, verify(place, OTHER_KEY), KW_CODE_INVALID_KEY);
     /* What may not change. */
-    IMPORT_AS(place, form(text, "{\"keyHash\":\"%s\",\"ownerId\":\"2\"}", hex), "1 refused CANNOT_CHANGE_FIELD owner|",
+    IMPORT_AS(place, FORM(text, "{\"keyHash\":\"%s\",\"ownerId\":\"2\"}", hex), "1 refused CANNOT_CHANGE_FIELD owner|",
               .on_conflict = KW_IMPORT_OVERWRITE);
     /* Within one text, too. */
     IMPORT(place,
-           form(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\"}\n{\"keyHash\":\"%s\",\"ownerId\":\"1\",\"name\":\"x\"}",
+           FORM(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\"}\n{\"keyHash\":\"%s\",\"ownerId\":\"1\",\"name\":\"x\"}",
                 other, other),
            "1 created|2 skipped ALREADY_EXISTS digest|");
     CHECK_I64(place->t, keys_in(place), 2);
@@ -147,7 +147,7 @@ static void end_and_import(struct place *place, bool erases)
     static const enum kw_import_conflict ways[] = {KW_IMPORT_SKIP, KW_IMPORT_OVERWRITE, KW_IMPORT_ERROR};
     char hex[2 * KW_DIGEST_MAX + 1], text[4096];
     hash_of(KW_DIGEST_SHA256, "", OLD_KEY, "", hex);
-    IMPORT(place, form(text, "{\"id\":\"a\",\"keyHash\":\"%s\",\"ownerId\":\"1\"}", hex), "1 created|");
+    IMPORT(place, FORM(text, "{\"id\":\"a\",\"keyHash\":\"%s\",\"ownerId\":\"1\"}", hex), "1 created|");
     CHECK_CODE(place->t, verify(place, OLD_KEY), KW_CODE_NONE);
     end_key(place, OLD_KEY, erases);
     enum kw_code dead = erases ? KW_CODE_INVALID_KEY : KW_CODE_REVOKED;
@@ -157,7 +157,7 @@ static void end_and_import(struct place *place, bool erases)
         /* As it was, under another id, as a plain key, and under another digest. */
         char other[2 * KW_DIGEST_MAX + 1];
         hash_of(KW_DIGEST_SHA512, "", OLD_KEY, "pepper", other);
-        form(
+        FORM(
             text,
             "{\"id\":\"a\",\"keyHash\":\"%s\",\"ownerId\":\"1\"}\n{\"id\":\"c\",\"keyHash\":\"%s\",\"ownerId\":\"1\"}\n"
             "{\"key\":\"" OLD_KEY "\",\"ownerId\":\"1\"}\n"
@@ -199,12 +199,12 @@ static void import_revocation(struct place *place)
 {
     char hex[2 * KW_DIGEST_MAX + 1], text[4096];
     hash_of(KW_DIGEST_SHA256, "", OLD_KEY, "", hex);
-    IMPORT(place, form(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\"}", hex), "1 created|");
-    IMPORT(place, form(text, REVOKED, hex), "1 skipped ALREADY_EXISTS digest|");
+    IMPORT(place, FORM(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\"}", hex), "1 created|");
+    IMPORT(place, FORM(text, REVOKED, hex), "1 skipped ALREADY_EXISTS digest|");
     CHECK_CODE(place->t, verify(place, OLD_KEY), KW_CODE_NONE);
-    IMPORT_AS(place, form(text, REVOKED, hex), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
+    IMPORT_AS(place, FORM(text, REVOKED, hex), "1 overwritten|", .on_conflict = KW_IMPORT_OVERWRITE);
     CHECK_CODE(place->t, verify(place, OLD_KEY), KW_CODE_REVOKED);
-    IMPORT_AS(place, form(text, REVOKED, hex), "1 skipped ALREADY_REVOKED|", .on_conflict = KW_IMPORT_OVERWRITE);
+    IMPORT_AS(place, FORM(text, REVOKED, hex), "1 skipped ALREADY_REVOKED|", .on_conflict = KW_IMPORT_OVERWRITE);
 }
 
 static void an_imported_revocation_revokes(struct test *t)

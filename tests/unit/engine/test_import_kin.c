@@ -56,7 +56,7 @@ static void a_rehearsal_says_the_same_and_leaves_nothing(struct test *t)
     kw_wait_filled(place.library.keyward);
     hash_of(KW_DIGEST_SHA512, "", OLD_KEY, "s", hex);
     IMPORT(&place, "{\"id\":\"here\",\"key\":\"" OTHER_KEY "\",\"ownerId\":\"1\"}", "1 created|");
-    form(text,
+    FORM(text,
          "{\"id\":\"here\",\"key\":\"" OTHER_KEY "\",\"ownerId\":\"1\",\"name\":\"n\"}\n"
          "{\"id\":\"a\",\"keyHash\":\"%s\",\"salt\":\"s\",\"prefix\":\"p_\",\"ownerId\":\"1\"}\n"
          "{\"id\":\"b\",\"keyHash\":\"%s\",\"salt\":\"s\",\"prefix\":\"p_\",\"ownerId\":\"1\"}\n{}\n",
