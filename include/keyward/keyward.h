@@ -25,6 +25,7 @@
 
 #include <keyward/codes.h>
 #include <keyward/document.h>
+#include <keyward/import.h>
 #include <keyward/record.h>
 #include <keyward/resources.h>
 #include <keyward/store.h>
@@ -339,17 +340,41 @@ struct kw_export_request {
 };
 
 /*
- * Writes all that is kept of each key, its digest too, for `kw_import` or another system: never a key, never a pepper.
- * Keys come in the order of their creation, so a parent stands before its children; revoked ones are among them, erased
- * ones are not. A key that is made or changed meanwhile may be there as it was or as it is, and none is there twice.
- * `sink` gets the text in pieces of any size; its first status but KW_OK ends the export and is returned. An export is
- * whole when the call returns KW_OK, and its last line says so too. The audit log says before the first key who takes
- * what ("export.started"), and afterwards how many it were ("export.ended"); where it cannot, the export fails.
- * `count_out`, which may be NULL, is how many keys. Takes memory for one piece, however many there are.
+ * Writes all that is kept of each key, its digest too, for `kw_import_many` or another system: never a key, never a
+ * pepper. Keys come in the order of their creation, so a parent stands before its children; revoked ones are among
+ * them, erased ones are not. A key that is made or changed meanwhile may be there as it was or as it is, and none is
+ * there twice. `sink` gets the text in pieces of any size; its first status but KW_OK ends the export and is returned.
+ * An export is whole when the call returns KW_OK, and its last line says so too. The audit log says before the first
+ * key who takes what ("export.started"), and afterwards how many it were ("export.ended"); where it cannot, the export
+ * fails. `count_out`, which may be NULL, is how many keys. Takes memory for one piece, however many there are.
  */
 KW_API KW_MUST_USE enum kw_status kw_export(struct keyward *keyward, const struct kw_export_request *request,
                                             enum kw_status (*sink)(void *context, struct kw_bytes piece), void *context,
                                             uint64_t *count_out, struct kw_error *error_out);
+
+/* --- imports --- */
+
+/* What to import. All borrowed for the call. */
+struct kw_import_request {
+    struct kw_bytes project;          /* "default" when empty */
+    struct kw_bytes text;             /* of the form that options.format says: an export, a foreign list, CSV */
+    struct kw_import_options options; /* import.h; docs/import.md says which forms are understood */
+    struct kw_bytes actor;            /* for records and audit log, at most KW_ACTOR_MAX; "library" when empty */
+};
+
+/*
+ * Imports keys, up to KW_IMPORT_TOGETHER_MAX with one wait for the disk, each with an outcome of its own: `sink` (which
+ * may be NULL) is called for every item in its order, from another thread, while this call waits. Nothing that is
+ * imported brings back what is revoked, expired or erased here. Larger texts can be handed in piece by piece, cut at
+ * the end of a line.
+ *
+ * Fails where the options or the text as a whole are wrong (INVALID_FIELD, INVALID_JSON), or the store is; then
+ * `counts_out`, which is filled in any case, says how far it came, and the same text can be imported again with
+ * KW_IMPORT_SKIP. The text may hold plain keys: wipe it.
+ */
+KW_API KW_MUST_USE enum kw_status kw_import_many(struct keyward *keyward, const struct kw_import_request *request,
+                                                 kw_import_sink *sink, void *context,
+                                                 struct kw_import_counts *counts_out, struct kw_error *error_out);
 
 /* --- projects, policies and templates --- */
 

@@ -103,6 +103,29 @@ static const struct kw_option stop_options[] = {
 };
 static const struct kw_option version_options[] = {OPTION_IF_VERSION};
 
+/* cmd_import.c reads those that go nowhere. */
+static const struct kw_option import_options[] = {
+    {.name = "format", .argument = "FORMAT", .help = "ndjson, json, csv or keypal; if it is not given, by the file's name or first bytes"},
+    {.name = "map", .argument = "COLUMN=FIELD", .help = "what a column of CSV means: a field, metadata.NAME, or - to leave it out",
+     .repeats = true},
+    {.name = "on-conflict", .argument = "WAY", .help = "skip what is here already (if it is not given), overwrite it, or error",
+     .place = KW_PLACE_QUERY, .field = "onConflict"},
+    {.name = "dry-run", .help = "only say what would become of each line"},
+    {.name = "owner", .argument = "TYPE:ID", .help = "who holds keys whose line does not say it", .place = KW_PLACE_QUERY,
+     .field = "owner"},
+    {.name = "env", .argument = "NAME", .help = "the environment of such keys", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "prefix", .argument = "TEXT", .help = "what keys of another form than Keyward's begin with",
+     .place = KW_PLACE_QUERY, .field = "prefix"},
+    {.name = "algorithm", .argument = "NAME", .help = "what made each keyHash: sha256 or sha512; else its length says it",
+     .place = KW_PLACE_QUERY, .field = "algorithm"},
+    {.name = "salt", .argument = "TEXT", .help = "the salt that each keyHash was made with", .place = KW_PLACE_QUERY,
+     .field = "salt"},
+    {.name = "salt-place", .argument = "PLACE", .help = "where it stood: after the key (if it is not given), or before",
+     .place = KW_PLACE_QUERY, .field = "saltPlace"},
+    {.name = "report", .argument = "FILE", .help = "what became of every line that was not simply created, as NDJSON"},
+    KW_OPTION_PROGRESS,
+};
+
 /* cmd_many.c knows them by name. */
 static const struct kw_option filter_options[] = {
     {.name = "owner", .argument = "TYPE:ID", .help = "all keys of this owner", .place = KW_PLACE_TEXT, .field = "owner"},
@@ -244,6 +267,7 @@ static const struct kw_option_group filter_group = GROUP("Instead of ids; all th
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
 static const struct kw_option_group export_group = GROUP("Which keys, and where to", export_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
+static const struct kw_option_group import_group = GROUP("Options", import_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group batch_group = GROUP("Options", batch_options);
@@ -279,6 +303,7 @@ static const struct kw_key_call revoke_call = {
     .done = "Revoked"};
 static const struct kw_key_call rotate_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/rotate", .has_body = true, .view = KW_VIEW_CREATED};
+static const struct kw_key_call import_call = {.method = KW_POST, .path = "/v1/import", .may_make = true};
 static const struct kw_key_call erase_call = {
     .method = KW_DELETE, .path = "/v1/keys/{id}", .view = KW_VIEW_DONE, .done = "Erased"};
 
@@ -348,6 +373,13 @@ static const struct kw_cli_command commands[] = {
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},
      .example = "keyward erase " EXAMPLE_ID},
+    {.name = "import", .summary = "Imports keys: an export, a list of hashes, CSV, or plain keys.", .run = kw_cmd_import,
+     .key_call = &import_call, .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
+     .about = "docs/import.md says which forms are understood. What is revoked, expired or erased here stays so. An import\n"
+              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were, and\n"
+              "2 when it could not go on.",
+     .groups = {&import_group, &where_group, &output_group},
+     .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
     {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
      .groups = {&where_group, &output_group},
      .example = "keyward projects show default"},

@@ -22,6 +22,8 @@
 
 struct kw_engine;
 struct kw_export;
+struct kw_import_job;
+struct kw_import_one;
 struct kw_index;
 
 #define KW_ENGINE_READERS_MAX 16
@@ -99,6 +101,7 @@ enum kw_op_kind {
     KW_OP_ERASE,
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
+    KW_OP_IMPORT_ONE,      /* an item of an import: `import_one`; made by KW_OP_IMPORT alone */
     KW_OP_MOVE,            /* the engine's own, as the two before: a key gets a digest of its project's method */
     KW_OP_TOGETHER,        /* many changes in one: `parts` */
     KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
@@ -113,6 +116,7 @@ enum kw_op_kind {
     KW_OP_COUNT,
     KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
     KW_OP_EXPORT, /* the next piece of `export` */
+    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -187,6 +191,9 @@ struct kw_op {
      */
     enum kw_op_kind then;
     const struct kw_where *where;
+
+    struct kw_import_job *import;     /* import */
+    struct kw_import_one *import_one; /* import_one */
 
     struct kw_bytes template_name; /* create: may be empty, as may be the next */
     struct kw_bytes preset;

@@ -157,6 +157,9 @@ KW_MUST_USE enum kw_status kw__load_family(struct kw_engine *engine, const struc
 KW_MUST_USE enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,
                                                 const struct kw_record *record, bool is_made);
 
+/* KW_OP_IMPORT, on a reader. Fails with op->error set. */
+KW_MUST_USE enum kw_status kw__import_run(struct kw_engine *engine, struct kw_op *op);
+
 /* A sink that copies one row's encoding and index data into a struct kw_found. */
 struct kw_found {
     struct kw_arena *arena;

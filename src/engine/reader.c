@@ -355,6 +355,9 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
     case KW_OP_COUNT:
         op->status = run_count(engine, op);
         break;
+    case KW_OP_IMPORT:
+        op->status = kw__import_run(engine, op);
+        break;
     case KW_OP_EXPORT:
         op->status = kw__export_read(engine, op);
         break;

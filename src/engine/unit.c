@@ -241,6 +241,8 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
         kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
     } else if (batch->put_count == 0) {
         kw__unit_finish(unit, KW_OK); /* every key is so already */
+    } else if (kw__is_rehearsal(unit->op)) {
+        unit->is_rehearsed = true; /* it is settled after the whole group, which must find what this one would leave */
     } else {
         unit->batch = batch;
         writer->batch_count++;
@@ -294,10 +296,12 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
     return has_room;
 }
 
-/* An action on a filter takes all works; what keys are decided by changes with a document; an export has no works. */
+/* An action on a filter takes all works; what keys are decided by changes with a document; an export has no works; a
+ * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op);
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) ||
+           kw__is_rehearsal(op);
 }
 
 struct kw_op *kw__group_cut(struct kw_op *chain)

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/export.h"
+#include "engine/import.h"
 #include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
@@ -147,7 +148,8 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
         is_seen = is_seen && shown;
         op->changed += is_where && work->put_count > 0;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-        bool whole = shown && (is_where || tell(engine, work));
+        bool is_told = is_where || work->op->kind == KW_OP_IMPORT_ONE || tell(engine, work);
+        bool whole = shown && is_told;
         kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
     }
     if (is_where) {
@@ -199,8 +201,12 @@ static void settle(struct kw_engine *engine, struct kw_unit *unit)
         publish(engine, unit);
         break;
     case KW_E_CONFLICT:
+        if (unit->op->kind == KW_OP_IMPORT_ONE) {
+            unit->op->import_one->meets_conflict = true;
+        }
         if (++unit->attempts == KW_WRITE_ATTEMPTS) {
-            kw__unit_fail(engine, unit, explain_conflict, KW_E_CONFLICT);
+            bool is_import = unit->op->kind == KW_OP_IMPORT_ONE;
+            kw__unit_fail(engine, unit, is_import ? kw__import_conflict : explain_conflict, KW_E_CONFLICT);
         }
         break;
     case KW_E_UNCERTAIN:
@@ -217,9 +223,22 @@ static void prepare_all(struct kw_engine *engine)
     struct kw_writer *writer = engine->writer_state;
     writer->batch_count = 0;
     memset(writer->touched, 0, sizeof writer->touched);
+    memset(writer->imported, 0, sizeof writer->imported);
     for (size_t i = 0; i < writer->unit_count; i++) {
         if (!writer->units[i].settled) {
             kw__unit_prepare(engine, &writer->units[i]);
+        }
+    }
+}
+
+static void end_rehearsals(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    for (size_t i = 0; i < writer->unit_count; i++) {
+        struct kw_unit *unit = &writer->units[i];
+        if (unit->is_rehearsed && !unit->settled) {
+            kw__work_finish(kw__unit_works(engine, unit), KW_OK);
+            kw__unit_finish(unit, KW_OK);
         }
     }
 }
@@ -284,6 +303,7 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     while (open > 0) {
         prepare_all(engine);
         commit_all(engine);
+        end_rehearsals(engine);
         open = 0;
         for (size_t i = 0; i < writer->unit_count; i++) {
             open += !writer->units[i].settled;

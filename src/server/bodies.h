@@ -7,6 +7,7 @@
 
 #include "core/once.h"
 #include <keyward/document.h>
+#include <keyward/import.h>
 
 #define KW_BATCH_MAX 1000                               /* items of one request */
 #define KW_VERSION_STATED_MAX INT64_C(9007199254740991) /* a whole number that every JSON reader keeps */
@@ -110,6 +111,14 @@ struct kw_list_params {
 
 struct kw_document_params {
     bool dry_run;
+};
+
+/* Of imports; all of them texts, empty where they are not given. */
+struct kw_import_params {
+    struct kw_bytes format, on_conflict, dry_run;
+    struct kw_bytes owner, env, prefix;
+    struct kw_bytes algorithm, salt, salt_place;
+    struct kw_bytes map; /* "column=field", with commas between them */
 };
 
 /* One of the two. */

@@ -167,6 +167,7 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__import(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

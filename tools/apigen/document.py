@@ -33,6 +33,8 @@ class Document:
 
     def needs_fields(self, operation):
         """Whether the body can lack something."""
+        if operation.get("x-raw"):
+            return False
         content = operation["requestBody"]["content"]["application/json"]
         schema = self.description.follow(content["schema"], operation["operationId"])
         return "required" in schema or "x-exactly-one" in schema
