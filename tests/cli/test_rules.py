@@ -67,7 +67,7 @@ def test_explain_is_a_checklist(folder):
         check_in('Missing: write', bad)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
-        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 8)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 9)
         told += [good, bad, none]
         for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
             done = world.run('explain', *arguments, '--json', stdin=text, code=code)
