@@ -369,6 +369,9 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
         kw_entry_make(digest, project, erased, encoding, &record, entry);
     }
     status = entry == NULL ? KW_E_MEMORY : link_bounds(index, &record, entry);
+    if (status == KW_OK) {
+        kw_entry_compare(entry);
+    }
     status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
         follow_bound(index, &record, entry);
