@@ -273,6 +273,14 @@ static unsigned within_of(struct kw_entry *entry, const struct bounds *bounds)
     return (unsigned)within;
 }
 
+void kw_entry_compare(struct kw_entry *entry)
+{
+    struct bounds bounds;
+    if ((entry->parent != NULL || entry->policy != NULL) && bounds_of(entry, &bounds)) {
+        (void)within_of(entry, &bounds);
+    }
+}
+
 static bool policy_agrees(const struct kw_policy *policy, unsigned within, const struct kw_question *question)
 {
     struct kw_bytes missing;

@@ -119,6 +119,9 @@ static inline struct kw_bound **kw__entry_line_place(struct kw_entry *entry)
     return (struct kw_bound **)(void *)((uint8_t *)entry + at);
 }
 
+/* Finds out what of the entry lies within its bounds, so that its first verification need not. */
+void kw_entry_compare(struct kw_entry *entry);
+
 /* From now on children are decided on by this entry; NULL: by nothing. By one thread at a time. */
 void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry);
 

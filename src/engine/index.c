@@ -326,6 +326,9 @@ static enum kw_status put_record(struct kw_index *index, const struct kw_digest 
     }
     status = entry == NULL ? KW_E_MEMORY : link_bounds(index, &record, entry);
     status = status == KW_OK ? kw_tally_make_room(&index->tally, entry) : status;
+    if (status == KW_OK) {
+        kw_entry_compare(entry);
+    }
     status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
         follow_bound(index, &record, entry);
