@@ -84,9 +84,10 @@ static struct curl_slist *make_headers(const struct http_target *self, const str
 
 /* --- one call --- */
 
-/* The body of an answer on its way. */
+/* An answer on its way. */
 struct reception {
     CURL *curl;
+    bool head_is_whole; /* libcurl takes a head that was cut off for an answer without a body */
     const struct kw_request *request;
     struct kw_buffer *body;
     enum kw_status status; /* why it was not taken on */
@@ -122,6 +123,13 @@ static size_t take_piece(char *piece, size_t one, size_t size, void *context)
     return kw_buffer_status(reception->body) == KW_OK ? one * size : 0;
 }
 
+static size_t take_head_line(char *line, size_t one, size_t size, void *context)
+{
+    struct reception *reception = context;
+    reception->head_is_whole = size == 2 && line[0] == '\r' && line[1] == '\n';
+    return one * size;
+}
+
 /* An answer of any size may take any time, as long as something comes. */
 static void set_patience(CURL *curl, bool is_endless)
 {
@@ -139,6 +147,7 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, reception);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     if (request->body.size > 0) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -146,7 +155,8 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.data);
     }
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method_names[request->method]);
-    return curl_easy_perform(curl);
+    CURLcode code = curl_easy_perform(curl);
+    return code == CURLE_OK && !reception->head_is_whole ? CURLE_RECV_ERROR : code;
 }
 
 static enum kw_status explain(const struct http_target *self, const struct kw_request *request, CURLcode code,
@@ -306,6 +316,7 @@ static void set_up(struct http_target *self, const char *ca_file, bool loopback)
     (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "keyward/" KEYWARD_VERSION);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_piece);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_head_line);
     if (loopback) {
         (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
