@@ -213,6 +213,35 @@ static bool may_begin(struct kw_engine *engine, struct kw_unit *unit)
     return way == KW_ONCE_GO_ON;
 }
 
+bool kw__changes_nothing(const struct kw_op *op)
+{
+    return op->kind == KW_OP_UPDATE && (op->params == NULL || op->params->given == 0);
+}
+
+/* Whether an answer would show what an earlier unit of the group makes of a record: that may still come to nothing. */
+static bool would_show_unmade(struct kw_engine *engine, const struct kw_unit *unit)
+{
+    for (size_t i = 0; i < unit->count; i++) {
+        const struct kw_op *op = kw__unit_works(engine, unit)[i].op;
+        const struct kw_record *record = NULL;
+        if (kw__changes_nothing(op) && kw__touched_before(engine->writer_state, &op->id, &record) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every key is so already. */
+static void finish_idle(struct kw_engine *engine, struct kw_unit *unit)
+{
+    for (size_t i = 0; i < unit->count && unit->op->kind != KW_OP_WHERE; i++) {
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        kw__look_above(engine, work->op);
+        kw__work_finish(work, KW_OK);
+    }
+    kw__unit_finish(unit, KW_OK);
+}
+
 void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
@@ -227,7 +256,7 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         *work = (struct kw_work){.op = work->op};
     }
-    if (!is_where && !may_begin(engine, unit)) {
+    if (!is_where && (would_show_unmade(engine, unit) || !may_begin(engine, unit))) {
         return;
     }
     if (!(is_where ? decide_where(engine, unit) : decide(engine, unit))) {
@@ -240,7 +269,7 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
     } else if (!is_made) {
         kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
     } else if (batch->put_count == 0) {
-        kw__unit_finish(unit, KW_OK); /* every key is so already */
+        finish_idle(engine, unit);
     } else if (kw__is_rehearsal(unit->op)) {
         unit->is_rehearsed = true; /* it is settled after the whole group, which must find what this one would leave */
     } else {

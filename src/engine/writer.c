@@ -128,7 +128,9 @@ static bool tell(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
-    kw_buffer_add(&op->result, work->puts[shown].row.record);
+    if (work->put_count > 0) { /* else the result is there already */
+        kw_buffer_add(&op->result, work->puts[shown].row.record);
+    }
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }

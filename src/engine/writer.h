@@ -79,6 +79,9 @@ struct kw_writer {
  */
 KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
 
+/* An update that names no field: it is refused like any other, else answered with the record as it is. */
+bool kw__changes_nothing(const struct kw_op *op);
+
 /* Where an earlier operation of the same group has left this key; NULL, and the record untouched, when none did. */
 const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct kw_id *id,
                                          const struct kw_record **record_out);

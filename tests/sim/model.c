@@ -214,6 +214,9 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if ((given & GIVEN_EXPIRY) != 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
+    if (given == 0) {
+        return KW_CODE_NONE;
+    }
     struct model_key after = *key;
     set_params(model, &command->params, &after);
     if (parent != NULL && exceeds(&after, parent, given)) {

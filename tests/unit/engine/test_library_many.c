@@ -65,6 +65,43 @@ static void check_outcome(struct test *t, const struct kw_outcome *outcome, cons
     CHECK_I64(t, outcome->made.held.memory != NULL, outcome->status == KW_OK);
 }
 
+/* Alone, and among others of a batch: it shows what they leave, and counts as done. */
+static void an_update_that_names_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one;
+    struct kw_held_record held;
+    struct kw_key_params name = {.given = KW_GIVEN_NAME, .name = KW_BYTES("n")};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    struct kw_change_item items[] = {change_of(KW_CHANGE_UPDATE, &one), change_of(KW_CHANGE_UPDATE, &one),
+                                     change_of(KW_CHANGE_DISABLE, &one)};
+    REQUIRE_OK(t, kw_update(library.keyward, &items[1].request, &held, NULL));
+    CHECK_I64(t, held.record.version, 1);
+    CHECK_FIELD(t, held.record.owner, "user:1");
+    kw_held_record_clear(&held);
+    items[0].request.params = &name;
+    for (int atomic = 0; atomic < 2; atomic++) {
+        struct kw_outcome outcomes[3];
+        items[2].kind = atomic ? KW_CHANGE_ENABLE : KW_CHANGE_DISABLE;
+        REQUIRE_OK(t, kw_change_many(library.keyward, items, 3, atomic, outcomes));
+        CHECK_I64(t, outcomes[0].made.held.record.version, 2 + 2 * atomic);
+        CHECK_FIELD(t, outcomes[1].made.held.record.name, "n");
+        CHECK_I64(t, outcomes[2].made.held.record.version, 3 + 2 * atomic);
+        kw_outcomes_clear(outcomes, 3);
+    }
+    for (int atomic = 0; atomic < 2; atomic++) {
+        struct kw_outcome outcome;
+        REQUIRE_OK(t, kw_change_many(library.keyward, &items[1], 1, atomic, &outcome));
+        CHECK_I64(t, outcome.made.held.record.version, 5);
+        kw_outcomes_clear(&outcome, 1);
+    }
+    items[1].request.if_version = 4;
+    CHECK_STATUS(t, kw_update(library.keyward, &items[1].request, &held, NULL), KW_E_CONFLICT);
+    kw_new_key_clear(&one);
+    library_end(&library);
+}
+
 static void an_item_that_is_refused(struct test *t)
 {
     struct library library;
@@ -222,6 +259,7 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(every_kind_in_one_call),
+        TEST_CASE(an_update_that_names_nothing),
         TEST_CASE(an_item_that_is_refused),
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),
