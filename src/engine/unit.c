@@ -75,8 +75,10 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
-            kw__unit_works(engine, unit)[i].is_refused = is_refusal(status);
-            kw__work_finish(&kw__unit_works(engine, unit)[i], status);
+            struct kw_work *work = &kw__unit_works(engine, unit)[i];
+            bool is_asked = work->op->kind != KW_OP_LAPSE && work->op->kind != KW_OP_END_GRACE;
+            work->is_refused = is_asked && is_refusal(status);
+            kw__work_finish(work, status);
             is_whole = false;
         }
     }
@@ -87,27 +89,53 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     return is_whole;
 }
 
+/*
+ * A key that an action on a filter finds revoked though its record does not say so: its grace period has passed. That
+ * is written down with the action, whose answer counts on it: else a crash and a clock that steps back would revive it.
+ */
+static enum kw_status prepare_lapse(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    int64_t now_ms = writer->where_part.now_ms;
+    int64_t until_ms = work->before.grace_until_ms;
+    work->op = &writer->where_lapse;
+    work->op->now_ms = now_ms > until_ms ? now_ms : until_ms; /* it may have been seen before the clock stepped back */
+    work->before.revoked_at_ms = 0;
+    enum kw_status status = kw__prepare(engine, index);
+    work->op->now_ms = now_ms;
+    return status;
+}
+
+static enum kw_status prepare_where(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    enum kw_status status = kw__prepare(engine, index);
+    if (status == KW_OK || !kw__where_spares(&work->op->error)) {
+        return status;
+    }
+    work->is_refused = true;
+    work->put_count = 0;
+    return kw_record_status(&work->before, work->op->now_ms) == KW_KEY_REVOKED ? prepare_lapse(engine, index) : KW_OK;
+}
+
 /* The same for an action on a filter: a key that is so already is left alone, and any other refusal is that of all. */
 static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
-    const struct kw_error *error = &writer->where_part.error;
     for (size_t i = 0; i < unit->count; i++) {
-        enum kw_status status = kw__prepare(engine, unit->first + i);
-        if (status != KW_OK && !kw__where_spares(error)) {
-            unit->op->error = *error;
+        enum kw_status status = prepare_where(engine, unit->first + i);
+        if (status != KW_OK) {
+            unit->op->error = kw__unit_works(engine, unit)[i].op->error;
             status = status == KW_E_BUSY ? kw__where_no_memory(writer, &unit->op->error) : status;
             kw__unit_finish(unit, status);
             return false;
         }
-        if (status != KW_OK) {
-            kw__unit_works(engine, unit)[i].is_refused = true;
-            kw__unit_works(engine, unit)[i].put_count = 0;
-        }
     }
     enum kw_status status = kw__refuse_orphans_where(engine, unit);
     if (status != KW_OK) {
-        unit->op->error = *error;
+        unit->op->error = writer->where_part.error;
         kw__unit_finish(unit, status);
     }
     return status == KW_OK;

@@ -102,6 +102,42 @@ static void an_update_that_names_nothing(struct test *t)
     library_end(&library);
 }
 
+/* An action that found a key revoked by its grace period has said so for good: the clock may step back. */
+static void an_action_writes_down_what_has_passed(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one, successor;
+    struct kw_held_record held;
+    struct kw_where_result result;
+    REQUIRE(t, library_open(t, &library));
+    for (int disables = 0; disables < 2; disables++) {
+        REQUIRE(t, library_create(t, &library, &one));
+        struct kw_change_request rotation = {.id = one.held.record.id, .grace_ms = 1000};
+        struct kw_where_request where = {.ids = &one.held.record.id, .id_count = 1};
+        struct kw_where_request all = {.owner = KW_BYTES("user:1")};
+        REQUIRE_OK(t, kw_rotate(library.keyward, &rotation, &successor, NULL));
+        library_set_clock(&library, LIBRARY_NOW_MS + 1000);
+        if (disables) {
+            REQUIRE_OK(t, kw_disable_where(library.keyward, &where, &result, NULL));
+        } else {
+            REQUIRE_OK(t, kw_revoke_where(library.keyward, &all, &result, NULL));
+        }
+        CHECK_I64(t, result.matched, disables ? 1 : 2);
+        CHECK_I64(t, result.changed, disables ? 0 : 1);
+        REQUIRE_OK(t, kw_get(library.keyward, kw_text(NULL), &one.held.record.id, &held, NULL));
+        CHECK_I64(t, held.record.revoked_at_ms, LIBRARY_NOW_MS + 1000);
+        CHECK_FIELD(t, held.record.revoke_reason, "rotated");
+        kw_held_record_clear(&held);
+        library_set_clock(&library, LIBRARY_NOW_MS);
+        REQUIRE(t, library_reopen(t, &library, 0));
+        CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_REVOKED);
+        CHECK_CODE(t, library_verify(t, &library, successor.key), disables ? KW_CODE_NONE : KW_CODE_REVOKED);
+        kw_new_key_clear(&one);
+        kw_new_key_clear(&successor);
+    }
+    library_end(&library);
+}
+
 static void an_item_that_is_refused(struct test *t)
 {
     struct library library;
@@ -260,6 +296,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(every_kind_in_one_call),
         TEST_CASE(an_update_that_names_nothing),
+        TEST_CASE(an_action_writes_down_what_has_passed),
         TEST_CASE(an_item_that_is_refused),
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),
