@@ -318,7 +318,7 @@ static void a_key_takes_what_was_built(struct test *t)
     REQUIRE_OK(t, kw_verify(library.keyward, &request, &verdict));
     CHECK_CODE(t, verdict.code, KW_CODE_INSUFFICIENT_SCOPE);
     CHECK_TEXT(t, verdict.missing, "write");
-    CHECK_TEXT(t, verdict.missing_on, "website:2");
+    CHECK_TEXT(t, verdict.missing_on, "website:123");
     kw_new_key_clear(&first);
     kw_new_key_clear(&second);
     kw_resources_free(resources);
