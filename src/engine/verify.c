@@ -42,7 +42,7 @@ static const struct kw__method *admit(const struct kw_engine *engine, const stru
     v->entry = NULL;
     v->bound = NULL;
     v->policy = (struct kw_bytes){NULL, 0};
-    v->missing = (struct kw_bytes){NULL, 0};
+    v->missing = v->missing_on = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
         return refuse_form(v, KW_CODE_MISSING_KEY);
     }
@@ -173,6 +173,7 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     }
     v->code = decision.code;
     v->missing = decision.missing;
+    v->missing_on = decision.missing_on;
     v->bound = decision.bound;
     v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
