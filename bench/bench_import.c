@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define RECORDS_MAX 1000000
-#define PIECE_MAX ((size_t)4 * 1024 * 1024)
+#define PIECE_MAX ((size_t)16 * 1024 * 1024)
 #define RATE_MIN 50000
 #define MEMORY_MAX 64 /* MiB beside the index: SQLite's caches, two chunks, one piece of text */
 
