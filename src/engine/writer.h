@@ -65,8 +65,8 @@ struct kw_writer {
     size_t unit_count;
     struct kw_store_batch batches[KW_GROUP_UNITS_MAX];
     size_t batch_count;
-    size_t shared_first; /* the unit that began the last batch, where that is `is_sharing` */
-    bool is_sharing;     /* the last batch is one of an import's new keys, and more may join it */
+    size_t shared_first;                   /* the unit that began the last batch, where that is `is_sharing` */
+    bool is_sharing;                       /* the last batch is one of an import's new keys, and more may join it */
     uint32_t touched[KW_TOUCHED_BUCKETS];  /* by id: what the group has changed so far; 0 ends a chain */
     uint32_t imported[KW_TOUCHED_BUCKETS]; /* by digest: what the group has imported so far */
     struct kw_work own_works[KW_ENGINE_GROUP_MAX];
