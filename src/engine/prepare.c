@@ -481,7 +481,8 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (status == KW_OK && (op->kind == KW_OP_CREATE || is_import) && work->has_parent) {
         status = mark_parent(engine, index);
     }
-    status = status != KW_OK ? status : add_account(engine, work);
+    work->is_shared = work->may_share && !work->has_before;
+    status = status != KW_OK || work->is_shared ? status : add_account(engine, work);
     if (status == KW_OK) {
         touch(engine->writer_state, index);
     }
