@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 #define KW_IMPORT_TOGETHER_MAX 2000          /* items that are committed together */
+#define KW_IMPORT_LINES_TOLD_MAX 1000        /* lines that the interface's answer tells of; the others are counted */
 #define KW_IMPORT_ITEM_MAX ((size_t)65536)   /* bytes of one line or item */
 #define KW_IMPORT_COLUMNS_MAX 64             /* of CSV */
 #define KW_IMPORT_SALT_MAX 64                /* bytes of a salt */

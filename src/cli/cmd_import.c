@@ -25,7 +25,7 @@ struct import {
     struct kw_buffer text;     /* of the input, not taken yet */
     bool is_end;
     struct kw_buffer body; /* the chunk: a line an item */
-    uint64_t lines[KW_IMPORT_TOGETHER_MAX];
+    uint64_t lines[KW_IMPORT_LINES_TOLD_MAX];
     size_t count;
     uint64_t item_count, tail_count;
     bool has_head, has_tail;
@@ -247,7 +247,8 @@ static bool take_items(struct import *import, bool *ended_out)
         } else if (part == KW_IMPORT_PART_ITEM && is_envelope(import, item, &error, &failed)) {
             goes_on = !failed || fail(import, &error);
         } else if (part == KW_IMPORT_PART_ITEM) {
-            bool is_full = import->count == KW_IMPORT_TOGETHER_MAX || import->body.size + item.size > BODY_MAX;
+            /* No more than an answer can tell of. */
+            bool is_full = import->count == KW_IMPORT_LINES_TOLD_MAX || import->body.size + item.size > BODY_MAX;
             goes_on = !is_full || send_chunk(import);
             import->item_count++;
             add_item(import, item);

@@ -4,7 +4,6 @@
 #include "core/id.h"
 #include "engine/import.h"
 
-#define LINES_TOLD_MAX 1000                      /* lines of a report; the others are counted */
 #define LINES_SIZE_MAX ((size_t)4 * 1024 * 1024) /* of their text */
 #define MAP_PARTS_MAX KW_IMPORT_COLUMNS_MAX
 
@@ -107,7 +106,7 @@ static void note_line(void *context, const struct kw_import_line *line)
     if (line->outcome == KW_IMPORT_CREATED) {
         return;
     }
-    if (import->told == LINES_TOLD_MAX) {
+    if (import->told == KW_IMPORT_LINES_TOLD_MAX) {
         import->not_told++;
         return;
     }

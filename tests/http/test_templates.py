@@ -78,7 +78,7 @@ def what_a_template_says_is_checked(server):
             ({'fields': {'ownerId': '1', 'owner': 'user:1'}}, 'INVALID_FIELD', 'fields.owner'),
             ({'fields': {'env': 'Live'}}, 'INVALID_FIELD', 'fields.env'),
             ({'fields': {'metadata': 1}}, 'INVALID_FIELD', 'fields.metadata'),
-            ({'fields': {'resources': {'x': ['read']}}}, 'INVALID_FIELD', 'fields.resources'),
+            ({'fields': {'resources': {'x': ['read']}}}, 'INVALID_FIELD', 'fields.resources.x'),
             ({'fields': {'expiresIn': '1d', 'expiresAt': '2090-01-01T00:00:00Z'}}, 'INVALID_FIELD', 'fields.expiresIn'),
             ({'fields': {'template': 'ci'}}, 'UNKNOWN_FIELD', 'fields.template'),
             ({'locked': ['colour']}, 'INVALID_FIELD', 'locked[0]'), ({'locked': 'scopes'}, 'INVALID_FIELD', 'locked'),
