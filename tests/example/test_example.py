@@ -32,7 +32,7 @@ Readers:
   read website:123: yes
   write website:123: INSUFFICIENT_SCOPE
   list website:7: yes
-Refused: resources INVALID_FIELD
+Refused: resources.website:12 3 INVALID_FIELD
 '''
 
 
