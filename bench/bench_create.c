@@ -6,8 +6,6 @@
 #include "measure.h"
 #include <keyward/keyward.h>
 
-#include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -144,25 +142,14 @@ static void count_lost(struct bench *bench, const char *folder)
     bench_budget(bench, "of these lost", (double)lost, "keys", BENCH_AT_MOST, 0);
 }
 
-static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     struct bench bench;
-    char folder[4096];
-    const char *build = getenv("KW_BUILD"); /* a disk, where the system's folder for such things may be memory */
+    char folder[BENCH_FOLDER_SIZE];
     bench_init(&bench, "create");
-    snprintf(folder, sizeof folder, "%s/bench-create-XXXXXX", build == NULL ? "." : build);
-    if (mkdtemp(folder) == NULL) {
-        fprintf(stderr, "bench create: cannot make %s: %s\n", folder, strerror(errno));
-        return 2;
-    }
+    bench_folder_make(&bench, folder);
     count_lost(&bench, folder);
     compare_rates(&bench, folder);
-    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(folder);
     return bench_end(&bench);
 }

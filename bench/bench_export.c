@@ -7,8 +7,6 @@
 #include "rows.h"
 #include <keyward/keyward.h>
 
-#include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -119,26 +117,16 @@ static void measure(struct bench *bench, struct keyward *keyward)
     bench_budget(bench, "growth of memory in six exports", (resident_max - before) / 1048576, "MiB", BENCH_AT_MOST, 16);
 }
 
-static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     struct bench bench;
     struct kw_store *store;
     struct keyward *keyward;
     struct kw_error error;
-    char folder[4096];
+    char folder[BENCH_FOLDER_SIZE];
     char path[4200];
-    const char *build = getenv("KW_BUILD"); /* a disk, where the system's folder for such things may be memory */
     bench_init(&bench, "export");
-    snprintf(folder, sizeof folder, "%s/bench-export-XXXXXX", build == NULL ? "." : build);
-    if (mkdtemp(folder) == NULL) {
-        fail(folder, strerror(errno));
-    }
+    bench_folder_make(&bench, folder);
     snprintf(path, sizeof path, "%s/keyward.db", folder);
     if (kw_store_sqlite_open(path, &store, &error) != KW_OK) {
         fail(path, error.message);
@@ -151,6 +139,6 @@ int main(void)
     kw_wait_filled(keyward);
     measure(&bench, keyward);
     kw_close(keyward);
-    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(folder);
     return bench_end(&bench);
 }

@@ -9,8 +9,6 @@
 #include "measure.h"
 #include "rows.h"
 
-#include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -112,23 +110,16 @@ static double import_all(struct keyward *keyward, struct piece *piece)
     return (double)record_count / took_ns * 1e9;
 }
 
-static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(int argc, char **argv)
 {
     struct bench bench;
-    char folder[4096];
+    char folder[BENCH_FOLDER_SIZE];
     record_count = argc > 1 ? strtoull(argv[1], NULL, 10) : RECORDS_MAX; /* fewer, to try it out */
     struct piece piece = {.text = calloc(1, PIECE_MAX)};
-    const char *build = getenv("KW_BUILD"); /* a disk, where the system's folder for such things may be memory */
     bench_init(&bench, "import");
-    snprintf(folder, sizeof folder, "%s/bench-import-XXXXXX", build == NULL ? "." : build);
-    if (piece.text == NULL || mkdtemp(folder) == NULL) {
-        fprintf(stderr, "bench import: cannot make %s: %s\n", folder, strerror(errno));
+    bench_folder_make(&bench, folder);
+    if (piece.text == NULL) {
+        fprintf(stderr, "bench import: no memory\n");
         exit(2);
     }
     struct keyward *keyward = open_or_exit(folder);
@@ -141,7 +132,7 @@ int main(int argc, char **argv)
     kw_engine_stats(keyward->engine, &stats);
     double index = (double)stats.index_bytes;
     kw_close(keyward);
-    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(folder);
     free(piece.text);
     bench_budget(&bench, "a million records from NDJSON", rate, "1/s", BENCH_AT_LEAST, RATE_MIN);
     bench_figure(&bench, "CPU of the writer a record", writer, "us");

@@ -8,8 +8,6 @@
 #include "rows.h"
 #include <keyward/keyward.h>
 
-#include <errno.h>
-#include <ftw.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -195,26 +193,15 @@ static void measure_counts(struct bench *bench, struct kw_store *store)
     }
 }
 
-static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
-{
-    (void)about, (void)type, (void)walk;
-    return remove(path);
-}
-
 int main(void)
 {
     struct bench bench;
     struct kw_store *store;
     struct kw_error error;
-    char folder[4096];
+    char folder[BENCH_FOLDER_SIZE];
     char path[4200];
-    const char *build = getenv("KW_BUILD"); /* a disk, where the system's folder for such things may be memory */
     bench_init(&bench, "list");
-    snprintf(folder, sizeof folder, "%s/bench-list-XXXXXX", build == NULL ? "." : build);
-    if (mkdtemp(folder) == NULL) {
-        fprintf(stderr, "bench list: cannot make %s: %s\n", folder, strerror(errno));
-        return 2;
-    }
+    bench_folder_make(&bench, folder);
     snprintf(path, sizeof path, "%s/keyward.db", folder);
     enum kw_status status = kw_store_sqlite_open(path, &store, &error);
     if (status != KW_OK) {
@@ -224,6 +211,6 @@ int main(void)
     measure_all(&bench, store);
     measure_counts(&bench, store);
     store->ops->close(store);
-    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    bench_folder_remove(folder);
     return bench_end(&bench);
 }

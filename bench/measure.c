@@ -1,5 +1,7 @@
 #include "measure.h"
 
+#include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,27 @@ void bench_budget(struct bench *bench, const char *name, double value, const cha
     bench->missed = bench->missed || !ok;
     printf("{\"bench\":\"%s\",\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"limit\":%.6g,\"ok\":%s}\n", bench->name,
            name, value, unit, limit, ok ? "true" : "false");
+}
+
+void bench_folder_make(const struct bench *bench, char folder[BENCH_FOLDER_SIZE])
+{
+    const char *build = getenv("KW_BUILD");
+    snprintf(folder, BENCH_FOLDER_SIZE, "%s/bench-%s-XXXXXX", build == NULL ? "." : build, bench->name);
+    if (mkdtemp(folder) == NULL) {
+        fprintf(stderr, "bench %s: cannot make %s: %s\n", bench->name, folder, strerror(errno));
+        exit(2);
+    }
+}
+
+static int remove_entry(const char *path, const struct stat *about, int type, struct FTW *walk)
+{
+    (void)about, (void)type, (void)walk;
+    return remove(path);
+}
+
+void bench_folder_remove(const char *folder)
+{
+    (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 int bench_end(const struct bench *bench)

@@ -27,6 +27,13 @@ void bench_budget(struct bench *bench, const char *name, double value, const cha
 #define bench_progress(...) ((void)fprintf(stderr, "  … " __VA_ARGS__), (void)fputc('\n', stderr))
 int bench_end(const struct bench *bench);
 
+#define BENCH_FOLDER_SIZE 4096
+/* An empty folder in the build's, which lies on a disk, where the system's folder for such things may be memory. Exits
+ * with 2 where it cannot be made. */
+void bench_folder_make(const struct bench *bench, char folder[BENCH_FOLDER_SIZE]);
+/* With all that is in it. */
+void bench_folder_remove(const char *folder);
+
 double bench_now_ns(void);
 /* CPU time of the calling thread: what others do on the machine at the time counts less. */
 double bench_thread_ns(void);

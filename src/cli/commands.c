@@ -60,6 +60,15 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
 #define OPTION_ONCE {.name = "idempotency-key", .argument = "TEXT", \
                      .help = "a name for this call, to try again with when its answer got lost"}
 #define OPTION_IF_VERSION {.name = "if-version", .argument = "N", .help = "only if the key is still of this version"}
+/* Which keys a list or an export is of. */
+#define OPTIONS_WHICH_KEYS \
+    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"}, \
+    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"}, \
+    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY, \
+     .field = "tag", .repeats = true}, \
+    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them", \
+     .place = KW_PLACE_QUERY, .field = "tagMode"}, \
+    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"}
 #define OPTION_REASON {.name = "reason", .argument = "TEXT", .help = "why; it is kept with the key", \
                        .place = KW_PLACE_TEXT, .field = "reason"}
 
@@ -135,13 +144,7 @@ static const struct kw_option filter_options[] = {
 };
 
 static const struct kw_option list_options[] = {
-    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
-    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
-    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
-     .field = "tag", .repeats = true},
-    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
-     .place = KW_PLACE_QUERY, .field = "tagMode"},
-    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    OPTIONS_WHICH_KEYS,
     {.name = "policy", .argument = "NAME", .help = "under this policy", .place = KW_PLACE_QUERY, .field = "policy"},
     {.name = "parent", .argument = "ID", .help = "children of this key", .place = KW_PLACE_QUERY, .field = "parent"},
     {.name = "last-four", .argument = "XXXX", .help = "that end in these four characters", .place = KW_PLACE_QUERY,
@@ -165,13 +168,7 @@ static const struct kw_option list_options[] = {
 };
 
 static const struct kw_option export_options[] = {
-    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
-    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
-    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
-     .field = "tag", .repeats = true},
-    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
-     .place = KW_PLACE_QUERY, .field = "tagMode"},
-    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    OPTIONS_WHICH_KEYS,
     {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
      .place = KW_PLACE_QUERY, .field = "format"},
     {.name = "out", .argument = "FILE", .help = "write to this file, which is there only when it is whole"},

@@ -32,8 +32,8 @@ SECONDS_MAX = 120
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 ELSEWHERE = {'nginx': 'tests/http/test_proxy.py'}
 # Pages whose examples go on from one to the next on a data folder, beside tests of their own.
-PAGES_ELSEWHERE = {'batch.md': 'tests/cli/test_batch_docs.py', 'export.md': 'tests/cli/test_export.py',
-                   'import.md': 'tests/cli/test_import_docs.py'}
+PAGES_ELSEWHERE = {'batch.md': 'tests/cli/test_pages.py', 'export.md': 'tests/cli/test_export.py',
+                   'import.md': 'tests/cli/test_pages.py'}
 # What the commands of the help read.
 HELP_FILES = {'keys.csv': 'token,customer\nacme_0123456789abcdef,7\n', 'customers.csv': 'mail,ownerId\nada@example.org,7\n'}
 ADDRESS = '127.0.0.1:7411'
