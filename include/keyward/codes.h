@@ -24,6 +24,7 @@ extern "C" {
     X(REGION_NOT_ALLOWED, 403, "The key may not be used from this region.", \
       "Use it from a region that it allows; a caller states its region as geo.") \
     X(ENVIRONMENT_MISMATCH, 403, "The key belongs to another environment.", "Use a key of the environment asked for.") \
+    X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
     X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.")
 
 /* Errors of calls. */
@@ -65,10 +66,10 @@ extern "C" {
     X(IDEMPOTENCY_KEY_REUSED, 422, "The Idempotency-Key was used for another request.", \
       "Send a new one with a new request, and the same request with the same one.") \
     X(FIELD_LOCKED, 400, "The template does not let this field be given.", "Leave it out, or use another template.") \
-    X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
     X(ALREADY_EXISTS, 409, "There is, or was, something of this name.", "Change it, or choose another name.") \
     X(BUILT_IN, 409, "This is Keyward's own and stays as it is.", "Make a project of your own.") \
     X(IN_USE, 409, "There are keys that need this.", "Erase those keys first.") \
+    X(POLICY_IN_USE, 409, "There are keys under this policy.", "Give them another policy, or revoke them.") \
     X(LIMIT_REACHED, 409, "There are as many as there may be.", "Delete one that is not needed.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \

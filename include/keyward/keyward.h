@@ -102,7 +102,10 @@ struct kw_verdict {
     enum kw_code code;       /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
     struct kw_id id;         /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
     struct kw_id refused_by; /* the parent whose rule refuses; none: the key's own */
-    char missing[KW_REQUIRE_MAX + 1]; /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing */
+    /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing. POLICY_VIOLATION: the field of the
+     * record that does not keep within the policy. */
+    char missing[KW_REQUIRE_MAX + 1];
+    char policy[KW_POLICY_MAX + 1]; /* that refuses: the key's, or that of `refused_by`; empty: none does */
     bool has_record;
     struct kw_record record; /* borrows from record_memory */
 };
@@ -324,11 +327,15 @@ struct kw_document_request {
     struct kw_bytes json;
     struct kw_bytes actor; /* for the audit log, at most KW_ACTOR_MAX; "library" when empty */
     uint64_t if_version;   /* only if the document still has this version; 0: whatever it has */
+    bool is_dry_run;       /* nothing is changed, but everything is checked and said as if it were */
 };
 
 /* A document's JSON with memory of its own. Clear with kw_held_document_clear. */
 struct kw_held_document {
     struct kw_bytes json;
+    /* Of a policy that was created or changed: {"count":…,"exact":…,"items":[{"id":…,"name":…,"fields":[…]}],"more":…},
+     * the keys under it that allow themselves more than it does from now on. Else empty. */
+    struct kw_bytes narrowed;
     void *memory;
 };
 KW_API void kw_held_document_clear(struct kw_held_document *held);

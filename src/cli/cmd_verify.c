@@ -34,7 +34,26 @@ struct checklist {
     struct kw_arena *arena;
 };
 
-enum { VALID, CODE, RECORD, MISSING, REFUSED_BY, CHECKS, MEMBER_COUNT };
+enum { VALID, CODE, RECORD, MISSING, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
+
+/* Whose rule it is, where it is not the key's own. */
+static void add_whose(struct kw_buffer *text, char before, const struct kw_member *parent,
+                      const struct kw_member *policy)
+{
+    bool is_parents = parent->type == KW_JSON_STRING;
+    if (policy->type == KW_JSON_STRING) {
+        kw_buffer_add_byte(text, (uint8_t)before);
+        kw_buffer_add_text(text, is_parents ? "The rule is its parent's policy's: " : "The rule is its policy's: ");
+        kw_text_clean(text, policy->text);
+        kw_buffer_add_text(text, is_parents ? ", of " : "");
+    } else if (is_parents) {
+        kw_buffer_add_byte(text, (uint8_t)before);
+        kw_buffer_add_text(text, "The rule is its parent's: ");
+    }
+    if (is_parents) {
+        kw_text_clean(text, parent->text);
+    }
+}
 
 static void show_refusal(struct kw_output *out, const struct kw_member *members)
 {
@@ -54,10 +73,7 @@ static void show_refusal(struct kw_output *out, const struct kw_member *members)
         kw_buffer_add_text(&out->text, "\nMissing: ");
         kw_text_clean(&out->text, members[MISSING].text);
     }
-    if (members[REFUSED_BY].type == KW_JSON_STRING) {
-        kw_buffer_add_text(&out->text, "\nThe rule is its parent's: ");
-        kw_text_clean(&out->text, members[REFUSED_BY].text);
-    }
+    add_whose(&out->text, '\n', &members[REFUSED_BY], &members[POLICY]);
     kw_buffer_add_byte(&out->text, '\n');
 }
 
@@ -81,7 +97,7 @@ static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *mem
 /* One line of the checklist: a mark, the rule, and what it says. */
 static enum kw_status show_check(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { RULE, OUTCOME, DETAIL, LACKS, BY, COUNT };
+    enum { RULE, OUTCOME, DETAIL, LACKS, BY, WHICH, COUNT };
     static const struct {
         const char *outcome, *mark, *colour, *text;
     } looks[] = {
@@ -92,8 +108,8 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
     };
     struct checklist *list = context;
     struct kw_buffer *text = &list->out->text;
-    struct kw_member members[COUNT] = {
-        [RULE] = {"rule"}, [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"}, [LACKS] = {"missing"}, [BY] = {"refusedBy"}};
+    struct kw_member members[COUNT] = {[RULE] = {"rule"},     [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},
+                                       [LACKS] = {"missing"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, list->arena, members, COUNT);
     for (size_t i = 0; status == KW_OK && i < KW_COUNT_OF(looks); i++) {
@@ -112,10 +128,7 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
         kw_buffer_add_text(text, " Missing: ");
         kw_text_clean(text, members[LACKS].text);
     }
-    if (members[BY].type == KW_JSON_STRING) {
-        kw_buffer_add_text(text, " The rule is its parent's: ");
-        kw_text_clean(text, members[BY].text);
-    }
+    add_whose(text, ' ', &members[BY], &members[WHICH]);
     kw_buffer_add_byte(text, '\n');
     return status;
 }
@@ -139,9 +152,10 @@ static enum kw_status show_checks(struct kw_cli *cli, const struct kw_member *me
 static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json,
                                    struct kw_arena *arena, bool *valid_out)
 {
-    struct kw_member members[MEMBER_COUNT] = {
-        [VALID] = {"valid"},          [CODE] = {"code"},    [RECORD] = {"record"}, [MISSING] = {"missing"},
-        [REFUSED_BY] = {"refusedBy"}, [CHECKS] = {"checks"}};
+    struct kw_member members[MEMBER_COUNT] = {[VALID] = {"valid"},          [CODE] = {"code"},
+                                              [RECORD] = {"record"},        [MISSING] = {"missing"},
+                                              [REFUSED_BY] = {"refusedBy"}, [POLICY] = {"refusedByPolicy"},
+                                              [CHECKS] = {"checks"}};
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), arena, members, MEMBER_COUNT);
     if (status != KW_OK) {
         return status;

@@ -30,6 +30,7 @@ struct kw_planned_change {
     uint64_t version; /* that was seen; 0: it is new */
     struct kw_planned_field *fields;
     size_t field_count;
+    struct kw_bytes narrowed; /* of a policy: what a dry run says of the keys under it, as JSON; empty: nothing */
 };
 
 /* All that a file asks for and is not so already. Everything lies in the arena. */

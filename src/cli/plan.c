@@ -115,8 +115,9 @@ static const char *text_copy(struct planning *planning, struct kw_bytes text)
     return copy;
 }
 
-static enum kw_status send(const struct kw_planned_change *change, enum kw_method method, struct kw_bytes body,
-                           struct kw_target *target, struct kw_answer *answer, struct kw_error *error_out)
+static enum kw_status send(const struct kw_planned_change *change, enum kw_method method, const char *query,
+                           struct kw_bytes body, struct kw_target *target, struct kw_answer *answer,
+                           struct kw_error *error_out)
 {
     char path[PATH_SIZE];
     char version[24];
@@ -125,6 +126,7 @@ static enum kw_status send(const struct kw_planned_change *change, enum kw_metho
     snprintf(version, sizeof version, "\"%llu\"", (unsigned long long)change->version);
     struct kw_request request = {.method = method,
                                  .path = path,
+                                 .query = kw_bytes_of_text(query),
                                  .body = body,
                                  .project = change->project,
                                  .if_version = method == KW_PATCH ? version : NULL};
@@ -136,7 +138,7 @@ static enum kw_status send(const struct kw_planned_change *change, enum kw_metho
 static enum kw_status look_up(struct planning *planning, struct kw_planned_change *change, struct side *there)
 {
     enum kw_status status =
-        send(change, KW_GET, (struct kw_bytes){NULL, 0}, planning->target, planning->answer, planning->error);
+        send(change, KW_GET, "", (struct kw_bytes){NULL, 0}, planning->target, planning->answer, planning->error);
     if (status != KW_OK || planning->answer->status == 404) {
         return status;
     }
@@ -152,6 +154,54 @@ static enum kw_status look_up(struct planning *planning, struct kw_planned_chang
         return kw_fail(planning->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the answer is not what Keyward answers");
     }
     return status;
+}
+
+/* A new document whole, of one that is there the fields that differ. */
+static enum kw_status send_fields(const struct kw_planned_change *change, const char *query, struct kw_target *target,
+                                  struct kw_answer *answer, struct kw_error *error_out)
+{
+    struct kw_buffer body;
+    struct kw_json_writer writer;
+    kw_buffer_init(&body, KW_CALL_BODY_MAX);
+    kw_json_writer_init(&writer, &body);
+    kw_json_begin_object(&writer);
+    for (size_t i = 0; i < change->field_count; i++) {
+        kw_json_name_bytes(&writer, change->fields[i].name);
+        kw_json_raw(&writer, change->fields[i].to);
+    }
+    kw_json_end_object(&writer);
+    enum kw_status status = kw_buffer_status(&body);
+    if (status == KW_OK) {
+        status = send(change, change->version == 0 ? KW_POST : KW_PATCH, query, kw_buffer_bytes(&body), target, answer,
+                      error_out);
+    } else {
+        status = kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s is too large", change->name);
+    }
+    kw_buffer_deinit(&body);
+    return status;
+}
+
+/* Which keys a changed policy takes something from. A management key that may only read is not told. */
+static enum kw_status ask_what_is_narrowed(struct planning *planning, struct kw_planned_change *change)
+{
+    struct kw_arena *arena = &planning->plan->arena;
+    struct kw_member member = {"narrowed"};
+    if (change->words->kind != KW_DOCUMENT_POLICY || change->version == 0) {
+        return KW_OK;
+    }
+    enum kw_status status = send_fields(change, "dryRun=true", planning->target, planning->answer, planning->error);
+    if (status != KW_OK || planning->answer->status == 403) {
+        return status;
+    }
+    if (planning->answer->status != 200) {
+        planning->error->code = NULL;
+        return KW_E_DENIED;
+    }
+    status = kw_members_read(kw_buffer_bytes(&planning->answer->body), arena, &member, 1);
+    if (status != KW_OK || member.type != KW_JSON_OBJECT_BEGIN) {
+        return kw_fail(planning->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the answer is not what Keyward answers");
+    }
+    return kw_arena_copy(arena, member.text, &change->narrowed) == KW_OK ? KW_OK : no_memory(planning);
 }
 
 /* Puts the fields that differ into the change, and the change into the plan, if there are any or it is new. */
@@ -173,6 +223,10 @@ static enum kw_status compare(struct planning *planning, struct kw_planned_chang
     }
     if (change->version != 0 && change->field_count == 0) {
         return KW_OK;
+    }
+    enum kw_status status = ask_what_is_narrowed(planning, change);
+    if (status != KW_OK) {
+        return status;
     }
     if (plan->change_count == plan->room) {
         size_t room = plan->room == 0 ? 16 : plan->room * 2;
@@ -279,27 +333,8 @@ enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw
     return status;
 }
 
-/* A new document whole, of one that is there the fields that differ. */
 enum kw_status kw_plan_apply_one(const struct kw_planned_change *change, struct kw_target *target,
                                  struct kw_answer *answer, struct kw_error *error_out)
 {
-    struct kw_buffer body;
-    struct kw_json_writer writer;
-    kw_buffer_init(&body, KW_CALL_BODY_MAX);
-    kw_json_writer_init(&writer, &body);
-    kw_json_begin_object(&writer);
-    for (size_t i = 0; i < change->field_count; i++) {
-        kw_json_name_bytes(&writer, change->fields[i].name);
-        kw_json_raw(&writer, change->fields[i].to);
-    }
-    kw_json_end_object(&writer);
-    enum kw_status status = kw_buffer_status(&body);
-    if (status == KW_OK) {
-        status =
-            send(change, change->version == 0 ? KW_POST : KW_PATCH, kw_buffer_bytes(&body), target, answer, error_out);
-    } else {
-        status = kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s is too large", change->name);
-    }
-    kw_buffer_deinit(&body);
-    return status;
+    return send_fields(change, "", target, answer, error_out);
 }

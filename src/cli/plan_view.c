@@ -2,6 +2,7 @@
 #include "cli/text.h"
 
 #define VALUE_WIDTH_MAX 100
+#define NAME_WIDTH_MAX 40
 
 static void add_value(struct kw_buffer *text, struct kw_bytes json)
 {
@@ -10,6 +11,63 @@ static void add_value(struct kw_buffer *text, struct kw_bytes json)
     } else {
         kw_text_fit(text, json, VALUE_WIDTH_MAX);
     }
+}
+
+/* The keys that a policy takes something from, a line for each that is named. */
+struct narrowing {
+    struct kw_buffer *text;
+    struct kw_arena *arena;
+};
+
+static enum kw_status add_field(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+{
+    struct narrowing *narrowing = context;
+    (void)raw;
+    kw_buffer_add_text(narrowing->text, " ");
+    kw_text_clean(narrowing->text, item->text);
+    return KW_OK;
+}
+
+static enum kw_status add_key(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+{
+    enum { ID, NAME, FIELDS, COUNT };
+    struct narrowing *narrowing = context;
+    struct kw_member members[COUNT] = {[ID] = {"id"}, [NAME] = {"name"}, [FIELDS] = {"fields"}};
+    (void)item;
+    enum kw_status status = kw_members_read(raw, narrowing->arena, members, COUNT);
+    if (status != KW_OK) {
+        return status;
+    }
+    kw_buffer_add_text(narrowing->text, "      ");
+    kw_text_clean(narrowing->text, members[ID].text);
+    if (members[NAME].type == KW_JSON_STRING) {
+        kw_buffer_add_text(narrowing->text, " (");
+        kw_text_fit(narrowing->text, members[NAME].text, NAME_WIDTH_MAX);
+        kw_buffer_add_text(narrowing->text, ")");
+    }
+    kw_buffer_add_text(narrowing->text, ":");
+    status = kw_items_each(members[FIELDS].text, narrowing->arena, add_field, narrowing);
+    kw_buffer_add_byte(narrowing->text, '\n');
+    return status;
+}
+
+static void show_narrowed(struct kw_bytes json, struct kw_buffer *text)
+{
+    enum { ITEMS, COUNT, EXACT, MORE, MEMBERS };
+    struct kw_member members[MEMBERS] = {
+        [ITEMS] = {"items"}, [COUNT] = {"count"}, [EXACT] = {"exact"}, [MORE] = {"more"}};
+    struct kw_arena arena;
+    struct narrowing narrowing = {text, &arena};
+    kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    uint64_t count = 0;
+    if (kw_members_read(json, &arena, members, MEMBERS) == KW_OK && kw_bytes_to_u64(members[COUNT].text, &count)) {
+        bool is_exact = members[EXACT].type == KW_JSON_TRUE;
+        kw_buffer_add_format(text, "    takes something from %s%llu key%s%s\n", is_exact ? "" : "at least ",
+                             (unsigned long long)count, count == 1 ? "" : "s", count == 0 ? "" : ":");
+        bool is_whole = kw_items_each(members[ITEMS].text, &arena, add_key, &narrowing) == KW_OK;
+        kw_buffer_add_text(text, members[MORE].type == KW_JSON_TRUE || !is_whole ? "      and more\n" : "");
+    }
+    kw_arena_reset(&arena);
 }
 
 static void show_change(const struct kw_planned_change *change, struct kw_output *out)
@@ -39,6 +97,9 @@ static void show_change(const struct kw_planned_change *change, struct kw_output
         }
         add_value(text, field->to);
         kw_buffer_add_byte(text, '\n');
+    }
+    if (change->narrowed.size > 0) {
+        show_narrowed(change->narrowed, text);
     }
 }
 
@@ -81,6 +142,10 @@ static void write_change(const struct kw_planned_change *change, struct kw_json_
         kw_json_end_object(writer);
     }
     kw_json_end_object(writer);
+    if (change->narrowed.size > 0) {
+        kw_json_name(writer, "narrowed");
+        kw_json_raw(writer, change->narrowed);
+    }
     kw_json_end_object(writer);
 }
 

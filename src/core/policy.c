@@ -138,46 +138,106 @@ static bool holds(const struct kw_bytes *items, size_t count, struct kw_bytes it
     return false;
 }
 
-static enum kw_status violates(const struct kw_policy *policy, const char *field, const char *how,
-                               struct kw_error *error_out)
+/* What is said of a record that goes beyond a policy, in the order in which it is told. */
+static const struct {
+    const char *field, *how, *verb;
+} excesses[KW_EXCESS_COUNT] = {
+    {"env", "is none that", "allows"},
+    {"expiresAt", "lies further off than", "allows"},
+    {"allowedIPs", "must name the addresses that the key may be used from:", "requires it"},
+    {"resources", "are more than", "allows"},
+    {"scopes", "go beyond what", "allows"},
+    {"resources", "go beyond what", "allows"},
+};
+
+const char *kw_policy_excess_field(size_t number)
 {
-    return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, field, "%s the policy \"%.*s\" allows", how,
-                     (int)policy->name.size, (const char *)policy->name.data);
+    return number < KW_COUNT_OF(excesses) ? excesses[number].field : NULL;
 }
 
-static enum kw_status check_authority(const struct kw_policy *policy, const struct kw_record *record,
-                                      struct kw_error *error_out)
+static unsigned authority_excess(const struct kw_policy *policy, const struct kw_record *record)
 {
     static const struct kw_list none;
-    if (policy->max_resources >= 0 && record->resources.count > (uint64_t)policy->max_resources) {
-        return violates(policy, "resources", "are more than", error_out);
-    }
-    if (!policy->bounds_authority) {
-        return KW_OK;
-    }
-    if (!kw_authority_within(&record->scopes, &none, &policy->scopes, &policy->resources)) {
-        return violates(policy, "scopes", "go beyond what", error_out);
-    }
-    return kw_authority_within(&none, &record->resources, &policy->scopes, &policy->resources)
-               ? KW_OK
-               : violates(policy, "resources", "go beyond what", error_out);
+    bool scopes = kw_authority_within(&record->scopes, &none, &policy->scopes, &policy->resources);
+    bool resources = kw_authority_within(&none, &record->resources, &policy->scopes, &policy->resources);
+    return (scopes ? 0U : KW_EXCESS_SCOPES) | (resources ? 0U : KW_EXCESS_RESOURCES);
 }
 
-enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_record *record, int64_t now_ms,
-                                struct kw_error *error_out)
+static bool outlives(const struct kw_policy *policy, const struct kw_record *record, int64_t born_ms)
 {
+    int64_t end_ms;
+    return record->expires_at_ms == 0 ||
+           (!__builtin_add_overflow(born_ms, policy->max_ttl_ms, &end_ms) && record->expires_at_ms > end_ms);
+}
+
+unsigned kw_policy_excess(const struct kw_policy *policy, const struct kw_record *record, int64_t born_ms)
+{
+    unsigned excess = policy->bounds_authority ? authority_excess(policy, record) : 0U;
     if (policy->environment_count > 0 && !holds(policy->environments, policy->environment_count, record->env)) {
-        return violates(policy, "env", "is none that", error_out);
+        excess |= KW_EXCESS_ENV;
     }
-    if (policy->max_ttl_ms > 0 && (record->expires_at_ms == 0 || record->expires_at_ms - now_ms > policy->max_ttl_ms)) {
-        return violates(policy, "expiresAt", "lies further off than", error_out);
+    if (policy->max_ttl_ms > 0 && outlives(policy, record, born_ms)) {
+        excess |= KW_EXCESS_EXPIRY;
     }
     if (policy->require_ip && record->allowed_ips.count == 0) {
-        return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, "allowedIPs",
-                         "must name the addresses that the key may be used from: the policy \"%.*s\" requires it",
-                         (int)policy->name.size, (const char *)policy->name.data);
+        excess |= KW_EXCESS_ADDRESSES;
     }
-    return check_authority(policy, record, error_out);
+    if (policy->max_resources >= 0 && record->resources.count > (uint64_t)policy->max_resources) {
+        excess |= KW_EXCESS_RESOURCE_COUNT;
+    }
+    return excess;
+}
+
+bool kw_policy_has_outlived(const struct kw_policy *policy, int64_t born_ms, int64_t now_ms)
+{
+    int64_t end_ms;
+    return policy->max_ttl_ms > 0 && !__builtin_add_overflow(born_ms, policy->max_ttl_ms, &end_ms) && now_ms >= end_ms;
+}
+
+static bool names_all_of(const struct kw_policy *after, const struct kw_policy *before)
+{
+    bool all = before->environment_count > 0;
+    for (size_t i = 0; all && i < before->environment_count; i++) {
+        all = holds(after->environments, after->environment_count, before->environments[i]);
+    }
+    return all;
+}
+
+unsigned kw_policy_tightened(const struct kw_policy *before, const struct kw_policy *after)
+{
+    static const struct kw_policy no_bound = {.max_resources = -1};
+    unsigned bits = 0;
+    before = before == NULL ? &no_bound : before;
+    if (after->environment_count > 0 && !names_all_of(after, before)) {
+        bits |= KW_EXCESS_ENV;
+    }
+    if (after->max_ttl_ms > 0 && (before->max_ttl_ms == 0 || after->max_ttl_ms < before->max_ttl_ms)) {
+        bits |= KW_EXCESS_EXPIRY;
+    }
+    if (after->require_ip && !before->require_ip) {
+        bits |= KW_EXCESS_ADDRESSES;
+    }
+    if (after->max_resources >= 0 && (before->max_resources < 0 || after->max_resources < before->max_resources)) {
+        bits |= KW_EXCESS_RESOURCE_COUNT;
+    }
+    bool keeps_authority = !after->bounds_authority ||
+                           (before->bounds_authority && kw_authority_within(&before->scopes, &before->resources,
+                                                                            &after->scopes, &after->resources));
+    return bits | (keeps_authority ? 0U : KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES);
+}
+
+enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_record *record, int64_t born_ms,
+                                struct kw_error *error_out)
+{
+    unsigned excess = kw_policy_excess(policy, record, born_ms);
+    for (size_t i = 0; i < KW_COUNT_OF(excesses); i++) {
+        if ((excess >> i & 1) != 0) {
+            return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, excesses[i].field, "%s the policy \"%.*s\" %s",
+                             excesses[i].how, (int)policy->name.size, (const char *)policy->name.data,
+                             excesses[i].verb);
+        }
+    }
+    return KW_OK;
 }
 
 enum kw_status kw_policy_lets_create(const struct kw_policy *policy, struct kw_bytes actor, struct kw_error *error_out)

@@ -20,12 +20,32 @@ struct kw_policy {
     size_t creator_count;
 };
 
-/*
- * KW_OK when the record keeps within the policy as of `now_ms`; POLICY_VIOLATION names the field of the record that
- * does not.
- */
+/* By what a record can go beyond a policy: bits. */
+enum kw_policy_excess {
+    KW_EXCESS_ENV = 1 << 0,
+    KW_EXCESS_EXPIRY = 1 << 1,
+    KW_EXCESS_ADDRESSES = 1 << 2, /* it names none */
+    KW_EXCESS_RESOURCE_COUNT = 1 << 3,
+    KW_EXCESS_SCOPES = 1 << 4,
+    KW_EXCESS_RESOURCES = 1 << 5,
+    KW_EXCESS_COUNT = 6, /* how many there are */
+};
+
+/* The record's field in which the excess of that number (0: the first bit) lies: "env", "expiresAt" … */
+const char *kw_policy_excess_field(size_t number);
+
+/* By what the record goes beyond the policy; its life is reckoned from `born_ms`. */
+unsigned kw_policy_excess(const struct kw_policy *policy, const struct kw_record *record, int64_t born_ms);
+
+/* Whether a key that was born then has outlived what the policy allows. */
+bool kw_policy_has_outlived(const struct kw_policy *policy, int64_t born_ms, int64_t now_ms);
+
+/* In what a policy allows less than it did before, as bits of an excess. `before` NULL: there was none. */
+unsigned kw_policy_tightened(const struct kw_policy *before, const struct kw_policy *after);
+
+/* KW_OK when the record keeps within the policy; POLICY_VIOLATION names the field of the record that does not. */
 KW_MUST_USE enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_record *record,
-                                            int64_t now_ms, struct kw_error *error_out);
+                                            int64_t born_ms, struct kw_error *error_out);
 
 /* Whether `actor` ("key:key_…", "operator") may make keys under the policy. The operator may. POLICY_VIOLATION. */
 KW_MUST_USE enum kw_status kw_policy_lets_create(const struct kw_policy *policy, struct kw_bytes actor,

@@ -2,6 +2,7 @@
 
 #include "core/family.h"
 #include "core/internal.h"
+#include "core/record.h"
 #include "core/requirement.h"
 #include "core/scope.h"
 
@@ -25,13 +26,10 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     hearing->is_open = false;
     size_t generation = 0;
     while (entry != NULL && generation++ <= KW_FAMILY_DEPTH_MAX) {
-        hearing->links[hearing->link_count++] = entry;
+        hearing->links[hearing->link_count++] = (struct kw__link){.entry = entry};
         if (entry->policy != NULL) {
-            struct kw_entry *policy = __atomic_load_n(&entry->policy->entry, __ATOMIC_ACQUIRE);
-            if (policy == NULL) {
-                break;
-            }
-            hearing->links[hearing->link_count++] = policy;
+            const struct kw_policy *policy = __atomic_load_n(&entry->policy->policy, __ATOMIC_ACQUIRE);
+            hearing->links[hearing->link_count++] = (struct kw__link){entry, entry->policy, policy};
         }
         if (entry->parent == NULL) {
             return;
@@ -41,17 +39,35 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     hearing->is_open = true;
 }
 
-static bool refuse(const struct kw__hearing *hearing, size_t link, enum kw_code code, struct kw_decision *decision)
+static bool refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision)
 {
-    *decision = (struct kw_decision){.code = code, .bound = link == 0 ? NULL : hearing->links[link]};
+    const struct kw__link *link = &hearing->links[at];
+    *decision =
+        (struct kw_decision){.code = code, .bound = link->entry == hearing->links[0].entry ? NULL : link->entry};
+    if (link->bound != NULL) {
+        decision->policy = link->bound->name;
+    }
     return true;
+}
+
+/* The key that speaks for itself at this place; NULL: a policy does. */
+static struct kw_entry *key_at(const struct kw__hearing *hearing, size_t at)
+{
+    return hearing->links[at].bound == NULL ? hearing->links[at].entry : NULL;
+}
+
+/* What became an entry was read once already. */
+static struct kw_record record_of(const struct kw_entry *entry)
+{
+    struct kw_record record;
+    return kw_record_decode(kw_entry_record(entry), &record) == KW_OK ? record : (struct kw_record){.version = 0};
 }
 
 bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        struct kw_entry *entry = hearing->links[i];
-        if (!is_revoked(entry, hearing->now_ms)) {
+        struct kw_entry *entry = key_at(hearing, i);
+        if (entry == NULL || !is_revoked(entry, hearing->now_ms)) {
             continue;
         }
         refuse(hearing, i, KW_CODE_REVOKED, decision);
@@ -62,11 +78,21 @@ bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *
     return false;
 }
 
+/* A key that has outlived its policy. Nobody writes that down: a policy that gives more time again gives it to all. */
+static bool has_outlived(const struct kw__link *link, int64_t now_ms)
+{
+    return link->policy != NULL && link->policy->max_ttl_ms > 0 &&
+           kw_policy_has_outlived(link->policy, record_of(link->entry).created_at_ms, now_ms);
+}
+
 bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        struct kw_entry *entry = hearing->links[i];
-        if (!is_expired(entry, hearing->now_ms)) {
+        struct kw_entry *entry = key_at(hearing, i);
+        if (entry == NULL && has_outlived(&hearing->links[i], hearing->now_ms)) {
+            return refuse(hearing, i, KW_CODE_EXPIRED, decision);
+        }
+        if (entry == NULL || !is_expired(entry, hearing->now_ms)) {
             continue;
         }
         refuse(hearing, i, KW_CODE_EXPIRED, decision);
@@ -81,7 +107,9 @@ bool kw__has_expiry(const struct kw__hearing *hearing)
 {
     bool has = false;
     for (size_t i = 0; i < hearing->link_count; i++) {
-        has = has || hearing->links[i]->expires_at_ms != INT64_MAX;
+        const struct kw__link *link = &hearing->links[i];
+        has = has || (link->bound == NULL ? link->entry->expires_at_ms != INT64_MAX
+                                          : link->policy != NULL && link->policy->max_ttl_ms > 0);
     }
     return has;
 }
@@ -89,7 +117,8 @@ bool kw__has_expiry(const struct kw__hearing *hearing)
 bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        if ((kw_entry_flags(hearing->links[i]) & KW_ENTRY_DISABLED) != 0) {
+        const struct kw_entry *entry = key_at(hearing, i);
+        if (entry != NULL && (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0) {
             return refuse(hearing, i, KW_CODE_DISABLED, decision);
         }
     }
@@ -104,6 +133,25 @@ static struct kw_list scopes_of(const struct kw_entry *entry)
 static struct kw_list resources_of(const struct kw_entry *entry)
 {
     return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
+}
+
+/* What may be done as far as one key or policy goes. */
+struct authority {
+    struct kw_list scopes, resources;
+};
+
+/* False where it does not say: a policy that bounds something else. */
+static bool authority_of(const struct kw__link *link, struct authority *authority_out)
+{
+    if (link->bound == NULL) {
+        *authority_out = (struct authority){scopes_of(link->entry), resources_of(link->entry)};
+        return true;
+    }
+    if (link->policy == NULL || !link->policy->bounds_authority) {
+        return false;
+    }
+    *authority_out = (struct authority){link->policy->scopes, link->policy->resources};
+    return true;
 }
 
 /* The next list on places, and its tag; start with all of them. An encoding that became an entry is sound. */
@@ -154,11 +202,12 @@ bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *
 {
     const struct kw_address *address = hearing->question->address;
     for (size_t i = 0; i < hearing->link_count; i++) {
-        if (hearing->links[i]->rules_size == 0) {
+        const struct kw_entry *entry = key_at(hearing, i);
+        if (entry == NULL || entry->rules_size == 0) {
             continue;
         }
-        struct kw_list allowed = rule_list(hearing->links[i], KW__TAG_ALLOWED_IPS);
-        struct kw_list blocked = rule_list(hearing->links[i], KW__TAG_BLOCKED_IPS);
+        struct kw_list allowed = rule_list(entry, KW__TAG_ALLOWED_IPS);
+        struct kw_list blocked = rule_list(entry, KW__TAG_BLOCKED_IPS);
         if ((allowed.count | blocked.count) == 0) {
             continue;
         }
@@ -174,7 +223,7 @@ static bool has_rule(const struct kw__hearing *hearing, unsigned allowed_tag, un
 {
     bool has = false;
     for (size_t i = 0; i < hearing->link_count; i++) {
-        const struct kw_entry *entry = hearing->links[i];
+        const struct kw_entry *entry = hearing->links[i].entry;
         has = has || rule_list(entry, allowed_tag).count != 0 || rule_list(entry, blocked_tag).count != 0;
     }
     return has;
@@ -202,11 +251,12 @@ bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *d
 {
     const struct kw_place *place = hearing->question->place;
     for (size_t i = 0; i < hearing->link_count; i++) {
-        if (hearing->links[i]->rules_size == 0) {
+        const struct kw_entry *entry = key_at(hearing, i);
+        if (entry == NULL || entry->rules_size == 0) {
             continue;
         }
-        struct kw_list allowed = rule_list(hearing->links[i], KW__TAG_ALLOWED_REGIONS);
-        struct kw_list blocked = rule_list(hearing->links[i], KW__TAG_BLOCKED_REGIONS);
+        struct kw_list allowed = rule_list(entry, KW__TAG_ALLOWED_REGIONS);
+        struct kw_list blocked = rule_list(entry, KW__TAG_BLOCKED_REGIONS);
         if ((allowed.count | blocked.count) == 0) {
             continue;
         }
@@ -261,6 +311,15 @@ unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer)
            (kw_places_beyond(&places[0], &places[1]) == NULL ? KW__WITHIN_PLACES : 0U);
 }
 
+unsigned kw__within_policy(const struct kw_entry *entry, const struct kw_policy *policy)
+{
+    struct kw_record record = record_of(entry);
+    unsigned excess = kw_policy_excess(policy, &record, record.created_at_ms);
+    bool has_authority = (excess & (KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES)) == 0;
+    bool has_all_else = (excess & (KW_EXCESS_ENV | KW_EXCESS_EXPIRY | KW_EXCESS_ADDRESSES)) == 0;
+    return (has_authority ? KW__WITHIN_POLICY_AUTHORITY : 0U) | (has_all_else ? KW__WITHIN_POLICY : 0U);
+}
+
 bool kw__has_region_rule(const struct kw__hearing *hearing)
 {
     return has_rule(hearing, KW__TAG_ALLOWED_REGIONS, KW__TAG_BLOCKED_REGIONS);
@@ -273,13 +332,45 @@ bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env)
 
 bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
-    return !kw__is_of_environment(hearing->links[0], hearing->question->env) &&
+    return !kw__is_of_environment(hearing->links[0].entry, hearing->question->env) &&
            refuse(hearing, 0, KW_CODE_ENVIRONMENT_MISMATCH, decision);
 }
 
 bool kw__asks_environment(const struct kw__hearing *hearing)
 {
     return hearing->question->env.size != 0;
+}
+
+/*
+ * What no question could be let pass by: a policy that wants other keys than this one is. More resources than it
+ * allows are left to the key's next change, since nobody could say which of them are too many.
+ */
+bool kw__refuses_policy(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        const struct kw__link *link = &hearing->links[i];
+        if (link->bound == NULL) {
+            continue;
+        }
+        struct kw_record record = record_of(link->entry);
+        unsigned excess = link->policy == NULL ? 0 : kw_policy_excess(link->policy, &record, record.created_at_ms);
+        if (link->policy == NULL || (excess & (KW_EXCESS_ENV | KW_EXCESS_ADDRESSES)) != 0) {
+            refuse(hearing, i, KW_CODE_POLICY_VIOLATION, decision);
+            const char *field = link->policy == NULL ? "policy" : (excess & KW_EXCESS_ENV) != 0 ? "env" : "allowedIPs";
+            decision->missing = kw_bytes_of_text(field);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool kw__has_policy(const struct kw__hearing *hearing)
+{
+    bool has = false;
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        has = has || hearing->links[i].bound != NULL;
+    }
+    return has;
 }
 
 static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
@@ -296,33 +387,55 @@ static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes want
 }
 
 /* What is missing may be empty: that is no scope. */
-bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
+static bool lacks_named_scope(const struct authority *authority, const struct kw_question *question,
+                              struct kw_bytes *missing_out)
 {
-    struct kw_list scopes = scopes_of(entry);
-    struct kw_list resources = resources_of(entry);
     for (size_t i = 0; i < question->scope_count; i++) {
-        if (!kw_scopes_allow(&scopes, question->scopes[i])) {
+        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
             *missing_out = question->scopes[i];
             return true;
         }
     }
     for (size_t i = 0; i < question->resource_scope_count; i++) {
-        if (!kw_resources_allow(&scopes, &resources, question->resource, question->resource_scopes[i])) {
+        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
+                                question->resource_scopes[i])) {
             *missing_out = question->resource_scopes[i];
             return true;
         }
     }
+    return false;
+}
+
+static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
+                        struct kw_bytes *missing_out)
+{
+    if (lacks_named_scope(authority, question, missing_out)) {
+        return true;
+    }
     bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
     *missing_out = question->resource;
-    return needs_any && scopes.count == 0 && !holds_grant_on(&resources, question->resource);
+    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
+}
+
+bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
+{
+    struct authority authority = {scopes_of(entry), resources_of(entry)};
+    return lacks_scope(&authority, question, missing_out);
+}
+
+bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
+                            struct kw_bytes *missing_out)
+{
+    struct authority authority = {policy->scopes, policy->resources};
+    return lacks_named_scope(&authority, question, missing_out);
 }
 
 static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        struct kw_list scopes = scopes_of(hearing->links[i]);
-        struct kw_list resources = resources_of(hearing->links[i]);
-        if (!kw_resources_allow(&scopes, &resources, hearing->question->resource, scope)) {
+        struct authority authority;
+        if (authority_of(&hearing->links[i], &authority) &&
+            !kw_resources_allow(&authority.scopes, &authority.resources, hearing->question->resource, scope)) {
             return false;
         }
     }
@@ -347,13 +460,16 @@ static bool one_is_allowed_by_all(const struct kw__hearing *hearing, struct kw_l
 static bool shares_a_scope(const struct kw__hearing *hearing)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        struct kw_list resources = resources_of(hearing->links[i]);
+        struct authority authority;
         struct kw_bytes resource;
         struct kw_list scopes;
-        if (one_is_allowed_by_all(hearing, scopes_of(hearing->links[i]))) {
+        if (!authority_of(&hearing->links[i], &authority)) {
+            continue;
+        }
+        if (one_is_allowed_by_all(hearing, authority.scopes)) {
             return true;
         }
-        while (kw_resources_next(&resources.packed, &resource, &scopes)) {
+        while (kw_resources_next(&authority.resources.packed, &resource, &scopes)) {
             if (kw_resource_covers(resource, hearing->question->resource) && one_is_allowed_by_all(hearing, scopes)) {
                 return true;
             }
@@ -372,8 +488,8 @@ static bool holds_up_to(void *context, struct kw_bytes scope)
 {
     const struct holding *holding = context;
     for (size_t i = 0; i <= holding->link; i++) {
-        struct kw_list scopes = scopes_of(holding->hearing->links[i]);
-        if (!kw_scopes_allow(&scopes, scope)) {
+        struct authority authority;
+        if (authority_of(&holding->hearing->links[i], &authority) && !kw_scopes_allow(&authority.scopes, scope)) {
             return false;
         }
     }
@@ -386,7 +502,11 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
     struct kw_bytes missing;
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct holding holding = {hearing, i};
-        if (kw__lacks_scope(hearing->links[i], question, &missing) ||
+        struct authority authority;
+        if (!authority_of(&hearing->links[i], &authority)) {
+            continue;
+        }
+        if (lacks_scope(&authority, question, &missing) ||
             (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
             refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
             decision->missing = missing;

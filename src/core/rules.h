@@ -15,10 +15,16 @@
 /* The key, its policy, its parent, that one's policy, and so on to the first parent. */
 #define KW__LINKS_MAX (2 * (KW_FAMILY_DEPTH_MAX + 1))
 
+struct kw__link {
+    struct kw_entry *entry;
+    const struct kw_policy_bound *bound; /* NULL: the key itself speaks; else the policy that it names */
+    const struct kw_policy *policy;      /* NULL with a bound: there is none of that name */
+};
+
 struct kw__hearing {
     const struct kw_question *question;
     int64_t now_ms;
-    struct kw_entry *links[KW__LINKS_MAX];
+    struct kw__link links[KW__LINKS_MAX];
     size_t link_count;
     bool is_open; /* a bound is not known: nothing is for sure */
 };
@@ -32,6 +38,7 @@ bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision 
 bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *decision);
 bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *decision);
 bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decision *decision);
+bool kw__refuses_policy(const struct kw__hearing *hearing, struct kw_decision *decision);
 bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision);
 
 /* Whether there is anything for the rule to refuse by. */
@@ -39,6 +46,7 @@ bool kw__has_expiry(const struct kw__hearing *hearing);
 bool kw__has_address_rule(const struct kw__hearing *hearing);
 bool kw__has_region_rule(const struct kw__hearing *hearing);
 bool kw__asks_environment(const struct kw__hearing *hearing);
+bool kw__has_policy(const struct kw__hearing *hearing);
 bool kw__asks_scopes(const struct kw__hearing *hearing);
 
 /* An empty environment is any. */
@@ -50,13 +58,20 @@ bool kw__is_in_place(const struct kw_entry *entry, const struct kw_question *que
 enum {
     KW__WITHIN_PLACES = 1 << 0,
     KW__WITHIN_AUTHORITY = 1 << 1,
-    KW__WITHIN_BITS = 2, /* how many there are */
+    KW__WITHIN_POLICY = 1 << 2, /* but for what it may do */
+    KW__WITHIN_POLICY_AUTHORITY = 1 << 3,
+    KW__WITHIN_BITS = 4, /* how many there are */
 };
 
-/* What of `inner` lies within `outer`, whatever is asked: KW__WITHIN_… bits. */
+/* What of `inner` lies within its parent `outer`, whatever is asked: KW__WITHIN_… bits. */
 unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer);
+/* And what of it within a policy: so that the policy cannot refuse before the key's own expiry does. */
+unsigned kw__within_policy(const struct kw_entry *entry, const struct kw_policy *policy);
 
 /* True, with the first of them, when this one entry lacks a scope that is asked for (requirements apart). */
 bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out);
+/* The same of what a policy leaves; any scope on a resource is not looked for. */
+bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
+                            struct kw_bytes *missing_out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "core/schema_parts.h"
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 static int hex_value(uint8_t digit)
@@ -60,6 +61,14 @@ static enum kw_status bind_value(const struct kw_field *field, struct kw_bytes t
         uint64_t value = 0;
         bool is_whole = kw_bytes_to_u64(text, &value) && value <= INT64_MAX;
         return kw__schema_integer(field, is_whole, (int64_t)value, member, error_out);
+    }
+    if (field->kind == KW_FIELD_BOOL) {
+        bool is_true = kw_bytes_equal(text, KW_BYTES("true"));
+        if (!is_true && !kw_bytes_equal(text, KW_BYTES("false"))) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "must be true or false");
+        }
+        *(bool *)member = is_true;
+        return KW_OK;
     }
     if (field->kind == KW_FIELD_TIME) {
         return kw__schema_time(text, member, error_out);

@@ -95,6 +95,7 @@ static const struct {
     [KW_RULE_ADDRESS] = {"address", kw__refuses_address, kw__has_address_rule},
     [KW_RULE_REGION] = {"region", kw__refuses_region, kw__has_region_rule},
     [KW_RULE_ENVIRONMENT] = {"environment", kw__refuses_environment, kw__asks_environment},
+    [KW_RULE_POLICY] = {"policy", kw__refuses_policy, kw__has_policy},
     [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
 };
 
@@ -149,34 +150,78 @@ static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_qu
            !kw__lacks_scope(entry, question, &missing);
 }
 
-/* What of the child lies within its parent as it is now: looked up, or found out for the next time. */
-static unsigned within_of(struct kw_entry *child, const struct kw_entry *parent, uint64_t changes)
+/* What bounds an entry, as it is now. */
+struct bounds {
+    struct kw_entry *parent;
+    const struct kw_policy *policy;
+    uint64_t changes;
+};
+
+/* False where one of them is not known. */
+static bool bounds_of(const struct kw_entry *entry, struct bounds *bounds)
 {
-    uint64_t within = __atomic_load_n(&child->within, __ATOMIC_RELAXED);
-    if (within >> KW__WITHIN_BITS != changes) {
-        within = changes << KW__WITHIN_BITS | kw__within(child, parent);
-        __atomic_store_n(&child->within, within, __ATOMIC_RELAXED);
+    /* Changes are read before what changed: they grow after it. So what is newer than they say is at worst looked at
+     * again. */
+    bounds->changes = 0;
+    if (entry->policy != NULL) {
+        bounds->changes += __atomic_load_n(&entry->policy->changes, __ATOMIC_ACQUIRE);
+    }
+    if (entry->parent != NULL) {
+        bounds->changes += __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
+    }
+    bounds->policy = entry->policy == NULL ? NULL : __atomic_load_n(&entry->policy->policy, __ATOMIC_ACQUIRE);
+    bounds->parent = entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+    return (entry->policy == NULL || bounds->policy != NULL) && (entry->parent == NULL || bounds->parent != NULL);
+}
+
+/* What of the entry lies within its bounds as they are now: looked up, or found out for the next time. */
+static unsigned within_of(struct kw_entry *entry, const struct bounds *bounds)
+{
+    uint64_t within = __atomic_load_n(&entry->within, __ATOMIC_RELAXED);
+    if (within >> KW__WITHIN_BITS != bounds->changes) {
+        within = bounds->changes << KW__WITHIN_BITS;
+        within |= bounds->parent == NULL ? 0 : kw__within(entry, bounds->parent);
+        within |= bounds->policy == NULL ? 0 : kw__within_policy(entry, bounds->policy);
+        __atomic_store_n(&entry->within, within, __ATOMIC_RELAXED);
     }
     return (unsigned)within;
 }
 
-/* Whether all parents let pass what this key itself lets pass. False also where one of them is not known. */
-static bool parents_agree(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+static bool policy_agrees(const struct kw_policy *policy, unsigned within, const struct kw_question *question)
 {
-    for (size_t generation = 0; entry->parent != NULL; generation++) {
-        /* Read before the entry: it grows after it. So an entry that is newer than it is at worst looked at again. */
-        uint64_t changes = __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
-        struct kw_entry *parent = __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-        if (parent == NULL || generation == KW_FAMILY_DEPTH_MAX || parent->policy != NULL ||
-            !is_alive(parent, now_ms)) {
+    struct kw_bytes missing;
+    if ((within & KW__WITHIN_POLICY) == 0) {
+        return false;
+    }
+    return (within & KW__WITHIN_POLICY_AUTHORITY) != 0 ||
+           ((question->resource.size == 0 || question->resource_scope_count != 0) &&
+            !kw__policy_lacks_scope(policy, question, &missing));
+}
+
+/*
+ * Whether its policy, all parents and their policies let pass what this key itself lets pass. False also where one of
+ * them is not known, and where only rule by rule can be said what a policy leaves.
+ */
+static bool bounds_agree(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    for (size_t generation = 0; entry->parent != NULL || entry->policy != NULL; generation++) {
+        struct bounds bounds;
+        if (!bounds_of(entry, &bounds)) {
             return false;
         }
-        unsigned within = within_of(entry, parent, changes);
-        if (((within & KW__WITHIN_PLACES) == 0 && !kw__is_in_place(parent, question)) ||
-            ((within & KW__WITHIN_AUTHORITY) == 0 && !holds_what_is_asked(parent, question))) {
+        unsigned within = within_of(entry, &bounds);
+        if (bounds.policy != NULL && !policy_agrees(bounds.policy, within, question)) {
             return false;
         }
-        entry = parent;
+        if (bounds.parent == NULL) {
+            return true;
+        }
+        if (generation == KW_FAMILY_DEPTH_MAX || !is_alive(bounds.parent, now_ms) ||
+            ((within & KW__WITHIN_PLACES) == 0 && !kw__is_in_place(bounds.parent, question)) ||
+            ((within & KW__WITHIN_AUTHORITY) == 0 && !holds_what_is_asked(bounds.parent, question))) {
+            return false;
+        }
+        entry = bounds.parent;
     }
     return true;
 }
@@ -199,18 +244,17 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
     }
     /*
      * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
-     * refusal has one place that says why, and what is rare (a policy, a requirement, any scope on a resource under a
-     * parent) has one place that lets pass, too.
+     * refusal has one place that says why, and what is rare (a requirement, any scope on a resource under a parent) has
+     * one place that lets pass, too.
      */
-    bool is_plain = (entry->policy == NULL) & (question->require.size == 0) &
+    bool is_plain = (question->require.size == 0) &
                     (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
                    (entry->rules_size == 0 || kw__is_in_place(entry, question));
     if (is_good && entry->parent != NULL) {
         fetch_parent(entry);
     }
-    is_good = is_good && holds_what_is_asked(entry, question) &&
-              (entry->parent == NULL || parents_agree(entry, question, now_ms));
+    is_good = is_good && holds_what_is_asked(entry, question) && bounds_agree(entry, question, now_ms);
     if (!is_good) {
         return decide_by_rule(entry, question, now_ms);
     }

@@ -8,6 +8,7 @@
 
 #include "core/address.h"
 #include "core/digest.h"
+#include "core/policy.h"
 #include "core/record.h"
 #include "core/region.h"
 #include <keyward/codes.h>
@@ -33,13 +34,20 @@ struct kw_entry;
 #define KW_FAMILY_DEPTH_MAX 8 /* generations below the first parent */
 
 /*
- * Where the entry that bounds others is found now: that of the newest key of a parent's line, or of a policy. A key
- * that stands under bounds may do what all of them and its own record allow.
+ * Where the entry that bounds others is found now: that of the newest key of a parent's line. A key that stands under
+ * bounds may do what all of them and its own record allow.
  */
 struct kw_bound {
-    struct kw_id id;        /* of the parent's lineage, or of the policy */
+    struct kw_id id;        /* of the parent's lineage */
     struct kw_entry *entry; /* atomic; NULL: not known (yet) */
     uint64_t changes;       /* atomic; grows after each change of `entry` */
+};
+
+/* Where a policy is found as it is now. Every key that names it stands under it. */
+struct kw_policy_bound {
+    const struct kw_policy *policy; /* atomic; NULL: there is none of that name, and no key under it passes */
+    uint64_t changes;               /* atomic; grows after each change of `policy` */
+    struct kw_bytes name;
 };
 
 struct kw_entry {
@@ -57,11 +65,12 @@ struct kw_entry {
     uint16_t record_size;
     uint8_t scope_count, resource_count;
     uint8_t scheme;
-    uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
-    const struct kw_bound *parent; /* NULL: none */
-    const struct kw_bound *policy; /* NULL: none */
-    /* Set in place: `changes` of the parent's bound, shifted, at which this entry was found to lie within the parent's,
-     * and KW__WITHIN_… bits for what of it. What lies within need not be asked of the parent again. */
+    uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
+    const struct kw_bound *parent;        /* NULL: none */
+    const struct kw_policy_bound *policy; /* NULL: none */
+    /* Set in place: the sum of `changes` of both bounds, shifted, at which this entry was compared with what they show,
+     * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
+     * an equal sum is no change of either. */
     uint64_t within;
     uint8_t record[]; /* the encoding (core/record.h) */
 };
@@ -116,8 +125,10 @@ struct kw_decision {
     enum kw_code code;       /* KW_CODE_NONE: valid */
     bool is_open;            /* no decision: a bound of this key is not known yet */
     bool first_use;          /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
-    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing */
-    const struct kw_entry *bound; /* the ancestor or policy that refuses; NULL: the key itself */
+    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
+                                POLICY_VIOLATION: the field by which the record goes beyond the policy */
+    const struct kw_entry *bound; /* the ancestor that refuses, or whose policy does; NULL: the key itself */
+    struct kw_bytes policy;       /* the name of the policy that refuses; empty: none does */
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
 };
 
@@ -134,6 +145,7 @@ enum kw_rule {
     KW_RULE_ADDRESS,
     KW_RULE_REGION,
     KW_RULE_ENVIRONMENT,
+    KW_RULE_POLICY,
     KW_RULE_SCOPES,
     KW_RULE_COUNT /* how many there are */
 };

@@ -79,6 +79,9 @@ void kw__catalog_publish(struct kw_engine *engine, struct kw_catalog *next_take)
 {
     struct kw_catalog *old = engine->catalog;
     __atomic_store_n(&engine->catalog, next_take, __ATOMIC_RELEASE);
+    if (engine->index != NULL) {
+        kw_index_set_catalog(engine->index, next_take);
+    }
     if (old != NULL) {
         kw_index_read_wait();
         kw_catalog_free(old);

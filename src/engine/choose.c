@@ -78,5 +78,8 @@ enum kw_status kw__check_policy(struct kw_engine *engine, const struct kw_work *
     /* Else a key could be made without a policy, and be brought under it by who may make none there. */
     bool comes_under_it = !work->has_before || !kw_bytes_equal(work->before.policy, record->policy);
     enum kw_status status = comes_under_it ? kw_policy_lets_create(policy, op->actor, &op->error) : KW_OK;
-    return status != KW_OK ? status : kw_policy_admits(policy, record, op->now_ms, &op->error);
+    /* A rotation begins a new life only where it is asked for a new expiry: else it would extend the old one. */
+    bool keeps_life = work->change.has_successor && (work->params == NULL || (work->params->given & GIVEN_EXPIRY) == 0);
+    int64_t born_ms = keeps_life ? work->before.created_at_ms : record->created_at_ms;
+    return status != KW_OK ? status : kw_policy_admits(policy, record, born_ms, &op->error);
 }

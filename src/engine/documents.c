@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/narrowed.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
 #define BODY_MAX ((size_t)4 * KW_DOCUMENT_MAX) /* both states of a document, and who changed it */
@@ -146,6 +147,22 @@ static enum kw_status check_no_keys(const struct edit *edit)
     return status;
 }
 
+/* A key without its policy would be bound by nothing, or by whatever gets that name next. */
+static enum kw_status check_no_keys_under(const struct edit *edit)
+{
+    uint64_t count = 0;
+    bool is_exact = true;
+    enum kw_status status = kw__policy_count_keys(edit->engine, edit->project, edit->before->name, &count, &is_exact);
+    if (status != KW_OK) {
+        return kw__store_failed(&edit->op->error, status);
+    }
+    return count == 0 ? KW_OK
+                      : kw_refuse(&edit->op->error, KW_CODE_POLICY_IN_USE, NULL,
+                                  "%s%llu key%s that %s not revoked: give them another policy or none, or revoke them",
+                                  is_exact ? "it has " : "it has at least ", (unsigned long long)count,
+                                  count == 1 ? "" : "s", count == 1 ? "is" : "are");
+}
+
 /* --- the document as it is to be --- */
 
 static enum kw_status check_new(const struct edit *edit)
@@ -170,7 +187,9 @@ static enum kw_status make_after(struct edit *edit)
 {
     struct kw_op *op = edit->op;
     if (op->kind == KW_OP_DOCUMENT_DELETE) {
-        enum kw_status status = op->document == KW_DOCUMENT_PROJECT ? check_no_keys(edit) : KW_OK;
+        enum kw_status status = op->document == KW_DOCUMENT_PROJECT  ? check_no_keys(edit)
+                                : op->document == KW_DOCUMENT_POLICY ? check_no_keys_under(edit)
+                                                                     : KW_OK;
         return status != KW_OK || op->document != KW_DOCUMENT_PROJECT
                    ? status
                    : kw_document_tombstone(edit->before, op->now_ms, &edit->after, &op->error);
@@ -189,6 +208,18 @@ static enum kw_status make_after(struct edit *edit)
         status = check_environments(edit);
     }
     return status;
+}
+
+/* Which keys a policy takes something from. */
+static enum kw_status find_narrowed(const struct edit *edit)
+{
+    if (edit->op->document != KW_DOCUMENT_POLICY || edit->after == NULL) {
+        return KW_OK;
+    }
+    const struct kw_policy *before = edit->before == NULL ? NULL : &edit->before->is.policy;
+    enum kw_status status =
+        kw__narrowed_write(edit->engine, edit->project, before, &edit->after->is.policy, &edit->op->other);
+    return status == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, status);
 }
 
 static enum kw_status make_next(struct edit *edit)
@@ -308,12 +339,17 @@ static enum kw_status add_account(struct edit *edit)
 
 /* --- committing --- */
 
-static enum kw_status publish(struct edit *edit)
+static enum kw_status tell(const struct edit *edit)
 {
     kw_buffer_add(&edit->op->result, edit->after != NULL ? edit->after->json : (struct kw_bytes){NULL, 0});
+    return kw_buffer_status(&edit->op->result);
+}
+
+static enum kw_status publish(struct edit *edit)
+{
     kw__catalog_publish(edit->engine, edit->next);
     edit->next = NULL;
-    return kw_buffer_status(&edit->op->result) == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, KW_E_UNCERTAIN);
+    return tell(edit) == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, KW_E_UNCERTAIN);
 }
 
 /* True when the write is there. That it is not there proves nothing (see the writer). */
@@ -357,7 +393,11 @@ static enum kw_status prepare(struct edit *edit)
 {
     enum kw_status status = find_before(edit);
     status = status != KW_OK ? status : make_after(edit);
-    status = status != KW_OK ? status : make_next(edit);
+    status = status != KW_OK ? status : find_narrowed(edit);
+    if (status != KW_OK || edit->op->is_dry_run) {
+        return status;
+    }
+    status = make_next(edit);
     if (status != KW_OK) {
         return status;
     }
@@ -371,7 +411,9 @@ void kw__document_write(struct kw_engine *engine, struct kw_op *op)
     struct edit edit = {.engine = engine, .op = op};
     op->now_ms = kw_engine_now_ms(engine);
     op->status = prepare(&edit);
-    if (op->status == KW_OK) {
+    if (op->status == KW_OK && op->is_dry_run) {
+        op->status = tell(&edit) == KW_OK ? KW_OK : no_memory(&edit);
+    } else if (op->status == KW_OK) {
         op->status = commit(&edit);
     }
     kw_catalog_free(edit.next);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/narrowed.h"
 
 #include <semaphore.h>
 #include <unistd.h>
@@ -104,6 +105,9 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
     if (status == KW_OK) {
         status = kw_index_new(&engine->index);
+        if (status == KW_OK) {
+            kw_index_set_catalog(engine->index, engine->catalog);
+        }
         status = status != KW_OK ? status : kw__writer_new(engine);
         status = status != KW_OK ? status : start_threads(engine, readers);
         if (status != KW_OK) {
@@ -125,7 +129,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
-    kw_buffer_init(&op->other, KW_RECORD_MAX);
+    kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX : KW_RECORD_MAX);
 }
 
 void kw_op_deinit(struct kw_op *op)

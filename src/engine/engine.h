@@ -59,8 +59,9 @@ struct kw_verification {
     enum kw_code code; /* out: KW_CODE_NONE is valid */
     bool needs_store; /* out: not decided: the index is still filling and does not know the key (KW_OP_LOAD, then again)
                        */
-    struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE */
-    const struct kw_entry *bound; /* out: the ancestor or policy that refuses; NULL: the key itself. Until read_end */
+    struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE, POLICY_VIOLATION */
+    const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
+    struct kw_bytes policy;       /* out: the name of the policy that refuses; empty: none does. Both until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
     struct kw_digest digest; /* the engine's own */
 };
@@ -179,6 +180,7 @@ struct kw_op {
     enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
     struct kw_bytes name;           /* update, delete */
     struct kw_bytes json;           /* create, update: what the caller sends */
+    bool is_dry_run;                /* nothing is changed, but all is said that would be */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
@@ -191,7 +193,8 @@ struct kw_op {
                                   key is erased, and an empty `other` once the old one is */
     struct kw_buffer result;   /* get, find, writes: the encoded record (of a rotation: the successor's), or the
                                   document's   JSON; list: see kw_op_next */
-    struct kw_buffer other;    /* rotate: the old key's encoded record */
+    struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
+                                  it narrows, as JSON (narrowed.h) */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     bool has_more;             /* list: `cursor` is where to go on */
     struct kw_position cursor;

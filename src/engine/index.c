@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "core/id.h"
 #include "engine/bounds.h"
+#include "engine/policies.h"
 #include "engine/pool.h"
 #include "engine/rcu.h"
 
@@ -38,6 +39,7 @@ struct kw_index {
     pthread_mutex_t lock __attribute__((aligned(64))); /* writers: everything below, and the right to write above */
     struct kw_pool pool;
     struct kw_bounds bounds;
+    struct kw_policies policies;
     struct kw_entry *retired[RETIRED_MAX];
     size_t retired_count;
     uint64_t table_bytes;
@@ -191,6 +193,7 @@ void kw_index_free(struct kw_index *index)
     kw_index_reclaim(index);
     table_free(index->table);
     kw_bounds_deinit(&index->bounds);
+    kw_policies_deinit(&index->policies);
     kw_pool_deinit(&index->pool);
     pthread_mutex_destroy(&index->lock);
     kw_free(index);
@@ -291,6 +294,12 @@ static enum kw_status link_bounds(struct kw_index *index, const struct kw_record
             return KW_E_MEMORY;
         }
     }
+    if (record->policy.size > 0) {
+        entry->policy = kw_policies_take(&index->policies, entry->project, record->policy);
+        if (entry->policy == NULL) {
+            return KW_E_MEMORY;
+        }
+    }
     /* What others stand under has its bound before it is seen, so that following it cannot fail. */
     return record->has_children && kw_bounds_take(&index->bounds, &record->lineage_id) == NULL ? KW_E_MEMORY : KW_OK;
 }
@@ -372,6 +381,13 @@ enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *
     enum kw_status status = is_here ? kw_arena_copy(arena, kw_entry_record(entry), encoding_out) : KW_E_NOT_FOUND;
     pthread_mutex_unlock(&index->lock);
     return status;
+}
+
+void kw_index_set_catalog(struct kw_index *index, const struct kw_catalog *catalog)
+{
+    pthread_mutex_lock(&index->lock);
+    kw_policies_set_catalog(&index->policies, catalog);
+    pthread_mutex_unlock(&index->lock);
 }
 
 void kw_index_set_complete(struct kw_index *index)

@@ -8,6 +8,7 @@
 #define KW_ENGINE_INDEX_H
 
 #include "base/memory.h"
+#include "core/catalog.h"
 #include "core/verdict.h"
 
 struct kw_index;
@@ -45,6 +46,12 @@ KW_MUST_USE bool kw_index_ancestry(struct kw_index *index, const struct kw_id *l
  */
 KW_MUST_USE enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *lineage,
                                                 struct kw_arena *arena, struct kw_bytes *encoding_out);
+
+/*
+ * Gives all entries the policies of this catalog, which is borrowed until the next one. When it returns, every
+ * verification that begins is decided by these; one that is under way may still look into the catalog before.
+ */
+void kw_index_set_catalog(struct kw_index *index, const struct kw_catalog *catalog);
 
 /* Frees what was replaced; waits for readers. Called by writers now and then, outside of any read. */
 void kw_index_reclaim(struct kw_index *index);

@@ -9,14 +9,18 @@ void kw_held_document_clear(struct kw_held_document *held)
     }
 }
 
-static enum kw_status hold(struct kw_bytes json, struct kw_held_document *held_out)
+static enum kw_status hold(struct kw_bytes json, struct kw_bytes narrowed, struct kw_held_document *held_out)
 {
-    void *memory = kw_alloc(1, json.size);
+    uint8_t *memory = kw_alloc(1, json.size + narrowed.size);
     if (memory == NULL) {
         return KW_E_MEMORY;
     }
     memcpy(memory, json.data, json.size);
-    *held_out = (struct kw_held_document){kw_bytes_of(memory, json.size), memory};
+    if (narrowed.size > 0) {
+        memcpy(memory + json.size, narrowed.data, narrowed.size);
+    }
+    *held_out = (struct kw_held_document){kw_bytes_of(memory, json.size),
+                                          kw_bytes_of(memory + json.size, narrowed.size), memory};
     return KW_OK;
 }
 
@@ -50,11 +54,13 @@ static enum kw_status change(struct keyward *keyward, const struct kw_document_r
     op.json = request->json;
     op.actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op.if_version = request->if_version;
+    op.is_dry_run = request->is_dry_run;
     status = kw_engine_run(keyward->engine, &op);
     if (status != KW_OK && error_out != NULL) {
         *error_out = op.error;
     }
-    if (status == KW_OK && held_out != NULL && hold(kw_buffer_bytes(&op.result), held_out) != KW_OK) {
+    if (status == KW_OK && held_out != NULL &&
+        hold(kw_buffer_bytes(&op.result), kw_buffer_bytes(&op.other), held_out) != KW_OK) {
         status = kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                            "the change was made, but there was no memory to hand out its result: read the document");
     }
@@ -98,7 +104,7 @@ static enum kw_status read(struct keyward *keyward, const struct kw_document_req
     const struct kw_document *document = wants_next ? kw_catalog_after(catalog, request->kind, project, request->name)
                                                     : kw_catalog_find(catalog, request->kind, project, request->name);
     bool is_there = document != NULL && !document->is_deleted;
-    status = is_there && held_out != NULL ? hold(document->json, held_out) : KW_OK;
+    status = is_there && held_out != NULL ? hold(document->json, (struct kw_bytes){NULL, 0}, held_out) : KW_OK;
     kw_engine_read_end();
     if (!is_there) {
         return kw_refuse(error_out, codes[request->kind], NULL, "there is no such %s",

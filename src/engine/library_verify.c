@@ -103,6 +103,11 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->bound != NULL) {
         verdict_out->refused_by = kw_entry_id(v->bound);
     }
+    size_t policy_size = v->policy.size <= KW_POLICY_MAX ? v->policy.size : 0;
+    if (policy_size > 0) {
+        memcpy(verdict_out->policy, v->policy.data, policy_size);
+    }
+    verdict_out->policy[policy_size] = '\0';
     size_t missing_size = v->missing.size <= KW_REQUIRE_MAX ? v->missing.size : 0;
     if (missing_size > 0) {
         memcpy(verdict_out->missing, v->missing.data, missing_size);

@@ -100,6 +100,7 @@ static bool admit(const struct kw_catalog *catalog, struct kw_verification *v)
     v->needs_store = false;
     v->entry = NULL;
     v->bound = NULL;
+    v->policy = (struct kw_bytes){NULL, 0};
     v->missing = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
         return refuse_form(v, KW_CODE_MISSING_KEY);
@@ -150,6 +151,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
     v->code = decision.code;
     v->missing = decision.missing;
     v->bound = decision.bound;
+    v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
     if (decision.lapsed != NULL) {
         note_lapse(engine, decision.lapsed, decision.code, now_ms);

@@ -105,6 +105,10 @@ struct kw_list_params {
     int64_t limit;
 };
 
+struct kw_document_params {
+    bool dry_run;
+};
+
 /* One of the two. */
 struct kw_lookup_body {
     struct kw_bytes key;

@@ -101,6 +101,21 @@ static struct kw_bytes member_of(struct kw_bytes json, const char *name, struct 
     return (struct kw_bytes){NULL, 0};
 }
 
+/* The document; of a policy with the keys that it narrows as one more member. */
+static void write_document(const struct kw_op *op, struct kw_buffer *answer)
+{
+    struct kw_bytes json = kw_buffer_bytes(&op->result);
+    struct kw_bytes narrowed = kw_buffer_bytes(&op->other);
+    if (narrowed.size == 0) {
+        kw_buffer_add(answer, json);
+        return;
+    }
+    kw_buffer_add(answer, kw_bytes_of(json.data, json.size - 1));
+    kw_buffer_add_text(answer, ",\"narrowed\":");
+    kw_buffer_add(answer, narrowed);
+    kw_buffer_add_text(answer, op->is_dry_run ? ",\"dryRun\":true}" : "}");
+}
+
 static void answer_document(struct kw_op *op)
 {
     if (kw__op_failed(op)) {
@@ -108,18 +123,29 @@ static void answer_document(struct kw_op *op)
     }
     struct kw_request *request = kw__op_request(op);
     struct kw_call *call = request->call;
-    bool is_new = op->kind == KW_OP_DOCUMENT_CREATE;
-    struct kw_json_writer writer = kw__answer_begin(call, is_new ? 201 : 200);
+    bool is_new = op->kind == KW_OP_DOCUMENT_CREATE && !op->is_dry_run;
+    (void)kw__answer_begin(call, is_new ? 201 : 200);
     struct kw_bytes json = kw_buffer_bytes(&op->result);
     struct kw_bytes name = member_of(json, "name", &call->arena);
+    uint64_t number;
     struct kw_bytes version = member_of(json, "version", &call->arena);
-    kw__answer_header_format(call, "ETag", "\"%.*s\"", (int)version.size, (const char *)version.data);
+    if (!op->is_dry_run) {
+        kw__answer_header_format(call, "ETag", "\"%.*s\"", (int)version.size, (const char *)version.data);
+    } else if (op->kind == KW_OP_DOCUMENT_UPDATE && kw_bytes_to_u64(version, &number)) {
+        /* The one that it still has: with it in If-Match, what is done is what was shown. */
+        kw__answer_header_format(call, "ETag", "\"%llu\"", (unsigned long long)number - 1);
+    }
     if (is_new) {
         kw__answer_header_format(call, "Location", "%s/%.*s", kinds[op->document].address, (int)name.size,
                                  (const char *)name.data);
     }
-    kw_json_raw(&writer, json);
+    write_document(op, &call->answer);
+    bool is_dry_run = op->is_dry_run;
     kw_op_deinit(op);
+    if (kw_buffer_status(&call->answer) != KW_OK && is_dry_run) {
+        kw__finish_code(request, KW_CODE_TOO_BUSY, "There was no memory to show what would be changed.");
+        return;
+    }
     if (kw_buffer_status(&call->answer) != KW_OK) {
         kw__finish_code(request, KW_CODE_OUTCOME_UNCERTAIN,
                         "The change was made, but its result could not be shown: read it before going on.");
@@ -142,6 +168,7 @@ static void answer_deleted(struct kw_op *op)
 static void change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind)
 {
     const struct kw_document_body *body = request->body;
+    const struct kw_document_params *params = kind == KW_DOCUMENT_POLICY ? request->query : NULL;
     struct kw_error error;
     uint64_t version;
     if (what != KW_OP_DOCUMENT_CREATE && !may_see(request, kind, request->parameter)) {
@@ -163,6 +190,7 @@ static void change(struct kw_request *request, enum kw_op_kind what, enum kw_doc
     op->document = kind;
     op->name = request->parameter;
     op->if_version = version;
+    op->is_dry_run = params != NULL && params->dry_run;
     op->json = body != NULL ? body->json : (struct kw_bytes){NULL, 0};
     kw_engine_submit(request->api->options.engine, op);
 }

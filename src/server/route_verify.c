@@ -127,13 +127,19 @@ static bool shows_record(const struct kw_verification *verification)
 }
 
 /* Whose rule it is, where it is not the key's own. */
-static void write_bound(struct kw_json_writer *writer, const struct kw_entry *bound)
+static void write_bound(struct kw_json_writer *writer, const struct kw_entry *bound, struct kw_bytes policy)
 {
-    char text[KW_ID_TEXT_SIZE];
-    struct kw_id id = kw_entry_id(bound);
-    kw_id_format(&id, text);
-    kw_json_name(writer, "refusedBy");
-    kw_json_string(writer, kw_bytes_of(text, sizeof text));
+    if (bound != NULL) {
+        char text[KW_ID_TEXT_SIZE];
+        struct kw_id id = kw_entry_id(bound);
+        kw_id_format(&id, text);
+        kw_json_name(writer, "refusedBy");
+        kw_json_string(writer, kw_bytes_of(text, sizeof text));
+    }
+    if (policy.size > 0) {
+        kw_json_name(writer, "refusedByPolicy");
+        kw_json_string(writer, policy);
+    }
 }
 
 static void write_refusal(struct kw_json_writer *writer, const struct kw_verification *verification)
@@ -147,9 +153,7 @@ static void write_refusal(struct kw_json_writer *writer, const struct kw_verific
         kw_json_name(writer, "missing");
         kw_json_string(writer, verification->missing);
     }
-    if (verification->bound != NULL) {
-        write_bound(writer, verification->bound);
-    }
+    write_bound(writer, verification->bound, verification->policy);
 }
 
 static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const struct kw_check *check)
@@ -170,9 +174,7 @@ static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const 
         kw_json_name(writer, "missing");
         kw_json_string(writer, check->decision.missing);
     }
-    if (check->decision.bound != NULL) {
-        write_bound(writer, check->decision.bound);
-    }
+    write_bound(writer, check->decision.bound, check->decision.policy);
     kw_json_end_object(writer);
 }
 

@@ -69,6 +69,29 @@ def test_apply_shows_and_makes_changes(folder):
     each_way(folder, story)
 
 
+def test_apply_shows_which_keys_a_policy_narrows(folder):
+    path = write(folder, {'policies': [{'name': 'partners', 'scopes': ['orders:*', 'users:*']}]})
+    less = write(folder, {'policies': [{'name': 'partners', 'scopes': ['orders:*'], 'environments': ['live']}]}, 'less.json')
+
+    def story(world):
+        world.run('apply', path, '--yes', code=0)
+        made = json.loads(world.run('create', '--owner', 'user:1', '--name', 'Partner 7', '--policy', 'partners', '--json', code=0).out)
+        shown = world.run('apply', less, '--dry-run', code=0)
+        check_in(f'    takes something from 1 key:\n      {made["record"]["id"]} (Partner 7): scopes\n', shown.out)
+        told = json.loads(world.run('apply', less, '--dry-run', '--json', code=0).out)
+        check_equal(told['changes'][0]['narrowed']['items'], [{'id': made['record']['id'], 'name': 'Partner 7', 'fields': ['scopes']}])
+        ask = ['verify', '-', '--scope', 'users:read']
+        world.run(*ask, stdin=made['key'], code=0)
+        world.run('apply', less, '--yes', code=0)
+        refused = world.run(*ask, stdin=made['key'], code=1)
+        check_in('INSUFFICIENT_SCOPE', refused.out)
+        check_in('\nMissing: users:read\nThe rule is its policy\'s: partners\n', refused.out)
+        explained = world.run('explain', '-', '--scope', 'users:read', stdin=made['key'], code=1)
+        check_in('Missing: users:read The rule is its policy\'s: partners\n', explained.out)
+        return [shown.out, refused.out, explained.out]
+    each_way(folder, story)
+
+
 def test_apply_changes_what_differs_alone(folder):
     path = write(folder, WISH)
 

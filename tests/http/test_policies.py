@@ -15,6 +15,8 @@ def policies_are_kept(server):
     made = server.expect(201, 'POST', PATH, WHOLE)
     equal(made.header('Location'), PATH + '/whole', 'address')
     equal({name: made.json[name] for name in WHOLE}, WHOLE, 'what was given')
+    narrowed = made.json.pop('narrowed')
+    equal(narrowed, {'items': [], 'count': 0, 'exact': True, 'more': False}, 'no key stands under it yet')
     equal(server.expect(200, 'GET', PATH + '/whole').json, made.json, 'read again')
     changed = server.expect(200, 'PATCH', PATH + '/whole', {'maxTtl': '1d', 'creators': None}, headers={'If-Match': '"1"'})
     equal((changed.json['maxTtl'], 'creators' in changed.json, changed.header('ETag')), ('1d', False, '"2"'), 'change')
@@ -114,10 +116,70 @@ def changes_keep_within_the_policy(server):
     server.refuse('POLICY_VIOLATION', 'PATCH', path, {'name': 'x'}, field='scopes')
     server.refuse('POLICY_VIOLATION', 'POST', path + '/rotate', {}, field='scopes')
     server.expect(200, 'POST', path + '/disable', {})
-    server.expect(204, 'DELETE', PATH + '/kept')
-    server.refuse('POLICY_VIOLATION', 'PATCH', path, {'name': 'x'}, field='policy')
-    server.refuse('INVALID_FIELD', 'PATCH', path, {'policy': 'kept'}, field='policy')
+    server.refuse('POLICY_IN_USE', 'DELETE', PATH + '/kept', status=409)
     equal('policy' in server.expect(200, 'PATCH', path, {'policy': None, 'scopes': ['admin']}).json, False, 'freed')
+
+
+def names(answer):
+    """{name: fields} of the keys that a change narrows."""
+    return {item['name']: item['fields'] for item in answer.json['narrowed']['items']}
+
+
+def a_change_narrows_the_keys_under_it(server):
+    server.expect(201, 'POST', PATH, {'name': 'live', 'scopes': ['orders:*', 'users:*']})
+    wide, _ = server.create({'policy': 'live', 'name': 'wide', 'scopes': ['orders:read', 'users:read']})
+    slim, _ = server.create({'policy': 'live', 'name': 'slim', 'scopes': ['orders:read'], 'allowedIPs': ['10.0.0.0/8']})
+    gone, record = server.create({'policy': 'live', 'name': 'gone', 'scopes': ['users:read']})
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/revoke', {})
+    change = {'scopes': ['orders:*'], 'requireIP': True}
+    dry = server.expect(200, 'PATCH', PATH + '/live?dryRun=true', change)
+    equal((dry.json['dryRun'], dry.json['scopes'], dry.json['version'], dry.header('ETag')), (True, ['orders:*'], 2, '"1"'), 'a dry run')
+    equal(names(dry), {'wide': ['allowedIPs', 'scopes']}, 'keys that it would narrow')
+    equal(server.expect(200, 'GET', PATH + '/live').json['version'], 1, 'nothing was changed')
+    check(server.verify(wide, scopes=['users:read'])['valid'], 'nothing was changed')
+    done = server.expect(200, 'PATCH', PATH + '/live', change, headers={'If-Match': dry.header('ETag')})
+    equal((done.json['narrowed'], 'dryRun' in done.json), (dry.json['narrowed'], False), 'the same as before')
+    verdict = server.verify(wide)
+    equal((verdict['code'], verdict['missing'], verdict['refusedByPolicy']), ('POLICY_VIOLATION', 'allowedIPs', 'live'), 'no addresses')
+    check(server.verify(slim, ip='10.0.0.1', scopes=['orders:read'])['valid'], 'what keeps within it')
+    again = server.expect(200, 'PATCH', PATH + '/live', {'requireIP': None, 'maxTtl': '1h'})
+    equal(names(again), {'wide': ['expiresAt'], 'slim': ['expiresAt']}, 'by what this change takes')
+    check(server.verify(wide, scopes=['orders:read'])['valid'], 'what the policy leaves')
+    verdict = server.verify(wide, scopes=['orders:read', 'users:read'], dryRun=True)
+    equal((verdict['code'], verdict['missing'], verdict['refusedByPolicy']), ('INSUFFICIENT_SCOPE', 'users:read', 'live'), 'what it took')
+    server.expect(200, 'PATCH', PATH + '/live', {'maxTtl': '1ms'})
+    equal(server.verify(slim, ip='10.0.0.1')['code'], 'EXPIRED', 'an old key')
+    equal(server.expect(200, 'PATCH', PATH + '/live', {'maxTtl': None, 'scopes': None}).json['narrowed']['count'], 0, 'of a wider one')
+    check(server.verify(wide, scopes=['users:read'])['valid'], 'given back')
+    equal(server.verify(gone)['code'], 'REVOKED', 'a revoked key')
+
+
+def a_parent_is_bound_with_its_policy(server):
+    server.expect(201, 'POST', PATH, {'name': 'family'})
+    _, parent = server.create({'policy': 'family', 'scopes': ['orders:*']})
+    child, _ = server.create({'parentId': parent['id'], 'scopes': ['orders:read']})
+    server.expect(200, 'PATCH', PATH + '/family', {'scopes': ['orders:write']})
+    verdict = server.verify(child, scopes=['orders:read'])
+    equal((verdict['code'], verdict['refusedBy'], verdict['refusedByPolicy']), ('INSUFFICIENT_SCOPE', parent['id'], 'family'), 'a child')
+
+
+def a_policy_with_keys_stays(server):
+    server.expect(201, 'POST', PATH, {'name': 'stays'})
+    _, first = server.create({'policy': 'stays'})
+    _, second = server.create({'policy': 'stays'})
+    for query in ('', '?dryRun=true'):
+        answer = server.refuse('POLICY_IN_USE', 'DELETE', PATH + '/stays' + query, status=409)
+        check('2 keys' in answer['detail'], answer)
+    server.expect(200, 'POST', f'/v1/keys/{first["id"]}/revoke', {})
+    server.expect(200, 'PATCH', f'/v1/keys/{second["id"]}', {'policy': None})
+    server.expect(204, 'DELETE', PATH + '/stays?dryRun=true')
+    server.expect(200, 'GET', PATH + '/stays')
+    server.expect(204, 'DELETE', PATH + '/stays')
+    server.refuse('POLICY_NOT_FOUND', 'GET', PATH + '/stays')
+    for query, code in (('dryRun=1', 'INVALID_FIELD'), ('dryRun=true&dryRun=true', 'DUPLICATE_FIELD')):
+        server.refuse(code, 'POST', f'{PATH}?{query}', {'name': 'never'}, field='dryRun')
+    equal(server.expect(200, 'POST', PATH + '?dryRun=true', {'name': 'never'}).json['dryRun'], True, 'a new one')
+    server.refuse('POLICY_NOT_FOUND', 'GET', PATH + '/never')
 
 
 def its_creators_bring_keys_under_it(server):
@@ -136,4 +198,5 @@ def its_creators_bring_keys_under_it(server):
 if __name__ == '__main__':
     sys.exit(main([policies_are_kept, policies_belong_to_a_project, what_a_policy_says_is_checked,
                    only_who_may_changes_policies, a_key_gets_what_its_policy_gives, a_creation_keeps_within_its_policy,
-                   changes_keep_within_the_policy, its_creators_bring_keys_under_it]))
+                   changes_keep_within_the_policy, a_change_narrows_the_keys_under_it, a_parent_is_bound_with_its_policy,
+                   a_policy_with_keys_stays, its_creators_bring_keys_under_it]))

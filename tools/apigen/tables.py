@@ -239,8 +239,8 @@ class Tables:
         fields = [(parameter["name"], {**parameter, **parameter["schema"]})
                   for parameter in operation.get("parameters", []) if parameter.get("in") == "query"]
         for name, use in fields:
-            if self.kind_of(self.description.follow(use, where), where) not in ("TEXT", "INTEGER", "TIME"):
-                refuse(f"{where}.{name}", "only texts, integers and times can stand in queries")
+            if self.kind_of(self.description.follow(use, where), where) not in ("TEXT", "INTEGER", "TIME", "BOOL"):
+                refuse(f"{where}.{name}", "only texts, integers, times and booleans can stand in queries")
         if fields and "x-struct" not in operation:
             refuse(where, "has a query without x-struct")
         self.table(label, operation.get("x-struct", "kw_empty_body"), operation,

@@ -43,6 +43,7 @@ static const struct {
 /* One record of the chain, as sets. */
 struct rule {
     bool revoked, expired, disabled;
+    bool is_policy, violated; /* what the key's policy says, which the key itself violates */
     bool has_ips, has_regions;
     unsigned ips, regions; /* that are let in */
     unsigned global;       /* scopes that hold everywhere */
@@ -156,6 +157,34 @@ static struct kw_record draw_record(struct test *t, struct kw_arena *arena, uint
     return record;
 }
 
+/* A policy over that record, and what it says as sets. False: there is none of the name that the record has. */
+static bool draw_policy(struct test *t, struct kw_arena *arena, const struct kw_record *over, struct rule *rule,
+                        struct kw_policy *policy)
+{
+    static const struct kw_bytes envs[] = {{(const uint8_t *)"live", 4}, {(const uint8_t *)"test", 4}};
+    struct kw_record record = {.version = 1};
+    int64_t age_ms = NOW_MS - over->created_at_ms;
+    *rule = (struct rule){.is_policy = true, .ips = ~0U, .regions = ~0U};
+    *policy = (struct kw_policy){.bounds_authority = !once_in(t, 3),
+                                 .max_ttl_ms = once_in(t, 2) ? 0 : age_ms + (once_in(t, 8) ? 0 : 1),
+                                 .require_ip = once_in(t, 8),
+                                 .max_resources = once_in(t, 3) ? 0 : -1,
+                                 .environments = once_in(t, 8) ? &envs[1] : envs,
+                                 .environment_count = test_random_below(t, 2)};
+    draw_scopes(t, arena, rule, &record);
+    policy->scopes = record.scopes;
+    policy->resources = record.resources;
+    bool is_missing = once_in(t, 30);
+    if (!policy->bounds_authority || is_missing) {
+        rule->global = ~0U;
+        memset(rule->on, 0xff, sizeof rule->on);
+    }
+    bool has_env = policy->environment_count == 0 || kw_bytes_equal(policy->environments[0], over->env);
+    rule->violated = is_missing || !has_env || (policy->require_ip && over->allowed_ips.count == 0);
+    rule->expired = !is_missing && policy->max_ttl_ms == age_ms;
+    return !is_missing;
+}
+
 static struct kw_entry *entry_of(struct test *t, struct kw_arena *arena, const struct kw_record *record)
 {
     struct kw_buffer buffer;
@@ -261,6 +290,8 @@ static bool refuses(const struct rule *rule, const struct asked *asked, enum kw_
         return rule->expired;
     case KW_RULE_DISABLED:
         return rule->disabled;
+    case KW_RULE_POLICY:
+        return rule->violated;
     case KW_RULE_ADDRESS:
         return rule->has_ips && (asked->address < 0 || (rule->ips >> asked->address & 1) == 0);
     case KW_RULE_REGION:
@@ -307,16 +338,37 @@ static const enum kw_code codes[KW_RULE_COUNT] = {
     [KW_RULE_REVOKED] = KW_CODE_REVOKED,           [KW_RULE_EXPIRED] = KW_CODE_EXPIRED,
     [KW_RULE_DISABLED] = KW_CODE_DISABLED,         [KW_RULE_ADDRESS] = KW_CODE_IP_NOT_ALLOWED,
     [KW_RULE_REGION] = KW_CODE_REGION_NOT_ALLOWED, [KW_RULE_ENVIRONMENT] = KW_CODE_ENVIRONMENT_MISMATCH,
-    [KW_RULE_SCOPES] = KW_CODE_INSUFFICIENT_SCOPE,
+    [KW_RULE_SCOPES] = KW_CODE_INSUFFICIENT_SCOPE, [KW_RULE_POLICY] = KW_CODE_POLICY_VIOLATION,
 };
 
 struct chain {
     struct rule rules[LINKS_MAX];
-    struct kw_entry *entries[LINKS_MAX];
+    struct kw_record records[LINKS_MAX]; /* at the place of a policy: of the key that stands under it */
+    struct kw_entry *entries[LINKS_MAX]; /* the same */
     struct kw_bound bounds[LINKS_MAX];
+    struct kw_policy policies[LINKS_MAX]; /* at the place of a policy */
+    struct kw_policy_bound policy_bounds[LINKS_MAX];
     size_t count;
     bool is_open;
 };
+
+/* What the policy at this place says from now on. */
+static void change_policy(struct test *t, struct kw_arena *arena, struct chain *chain, size_t at)
+{
+    bool is_there = draw_policy(t, arena, &chain->records[at], &chain->rules[at], &chain->policies[at]);
+    chain->policy_bounds[at].policy = is_there ? &chain->policies[at] : NULL;
+    chain->policy_bounds[at].changes++;
+    chain->policy_bounds[at].name = KW_BYTES("partners");
+}
+
+static void add_policy(struct test *t, struct kw_arena *arena, struct chain *chain)
+{
+    size_t at = chain->count++;
+    chain->records[at] = chain->records[at - 1];
+    chain->entries[at] = chain->entries[at - 1];
+    chain->entries[at]->policy = &chain->policy_bounds[at];
+    change_policy(t, arena, chain, at);
+}
 
 /* A key, perhaps a policy, its parent, and so on; the last bound may be one that nobody knows. */
 static void build_chain(struct test *t, struct kw_arena *arena, struct chain *chain)
@@ -324,23 +376,18 @@ static void build_chain(struct test *t, struct kw_arena *arena, struct chain *ch
     size_t generations = 1 + test_random_below(t, once_in(t, 2) ? KW_FAMILY_DEPTH_MAX + 1 : 2);
     uint64_t trouble = once_in(t, 3) ? 6 : 200;
     *chain = (struct chain){.count = 0};
-    struct kw_entry *child = NULL;
     for (size_t i = 0; i < generations && !chain->is_open; i++) {
-        for (int is_policy = 0; is_policy < 2 && !chain->is_open; is_policy++) {
-            if (is_policy && !once_in(t, 3)) {
-                continue;
-            }
-            size_t at = chain->count++;
-            struct kw_record record = draw_record(t, arena, trouble, &chain->rules[at]);
-            chain->entries[at] = entry_of(t, arena, &record);
-            chain->is_open = at > 0 && once_in(t, 30);
-            chain->bounds[at] = (struct kw_bound){record.id, chain->is_open ? NULL : chain->entries[at]};
-            if (is_policy) {
-                child->policy = &chain->bounds[at];
-            } else if (child != NULL) {
-                child->parent = &chain->bounds[at];
-            }
-            child = is_policy ? child : chain->entries[at];
+        struct kw_entry *child = i == 0 ? NULL : chain->entries[chain->count - 1];
+        size_t at = chain->count++;
+        chain->records[at] = draw_record(t, arena, trouble, &chain->rules[at]);
+        chain->entries[at] = entry_of(t, arena, &chain->records[at]);
+        chain->is_open = at > 0 && once_in(t, 30);
+        chain->bounds[at] = (struct kw_bound){chain->records[at].id, chain->is_open ? NULL : chain->entries[at]};
+        if (child != NULL) {
+            child->parent = &chain->bounds[at];
+        }
+        if (once_in(t, 3) && !chain->is_open) {
+            add_policy(t, arena, chain);
         }
     }
 }
@@ -348,7 +395,9 @@ static void build_chain(struct test *t, struct kw_arena *arena, struct chain *ch
 static void free_chain(struct chain *chain)
 {
     for (size_t i = 0; i < chain->count; i++) {
-        free(chain->entries[i]);
+        if (!chain->rules[i].is_policy) {
+            free(chain->entries[i]);
+        }
     }
 }
 
@@ -366,18 +415,23 @@ static void check_decision(struct test *t, struct chain *chain, const struct ask
     for (enum kw_rule rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
         size_t link = first_refusal(chain->rules, chain->count, asked, rule);
         bool refused = link < chain->count;
-        const struct kw_entry *bound = refused && link > 0 ? chain->entries[link] : NULL;
+        const struct kw_entry *bound = refused ? chain->entries[link] : NULL;
+        bound = bound == chain->entries[0] ? NULL : bound;
+        bool by_policy = refused && chain->rules[link].is_policy;
         CHECK_I64(t, checks[rule].outcome == KW_OUTCOME_REFUSED, refused);
         CHECK_I64(t, checks[rule].decision.code, refused ? codes[rule] : KW_CODE_NONE);
         CHECK(t, checks[rule].outcome != KW_OUTCOME_SKIPPED);
         /* Where any scope on a resource would do, it can be several together that leave none. */
         bool is_shared = rule == KW_RULE_SCOPES && asked->resource >= 0 && asked->resource_scopes == 0;
         bound = is_shared && refused ? checks[rule].decision.bound : bound;
+        by_policy = is_shared && refused ? checks[rule].decision.policy.size != 0 : by_policy;
         CHECK(t, checks[rule].decision.bound == bound);
+        CHECK_BYTES(t, checks[rule].decision.policy, by_policy ? KW_BYTES("partners") : KW_BYTES(""));
         if (refused && !is_refused) { /* the first of them is the verdict */
             CHECK_I64(t, decision.code, codes[rule]);
             CHECK(t, decision.bound == bound && decision.lapsed == checks[rule].decision.lapsed);
-            CHECK(t, (rule == KW_RULE_SCOPES) == (decision.missing.size != 0));
+            CHECK(t, (rule == KW_RULE_SCOPES || rule == KW_RULE_POLICY) == (decision.missing.size != 0));
+            CHECK_BYTES(t, decision.policy, checks[rule].decision.policy);
             CHECK_BYTES(t, decision.missing, checks[rule].decision.missing);
             seen[rule]++;
         }
@@ -402,6 +456,10 @@ static void a_chain_allows_what_all_of_it_allows(struct test *t)
         open += chain.is_open;
         for (int n = 0; n < 20 && t->failures < 20; n++) {
             struct asked asked;
+            size_t at = test_random_below(t, chain.count);
+            if (chain.rules[at].is_policy && once_in(t, 4)) { /* from then on, whatever was found out before */
+                change_policy(t, &arena, &chain, at);
+            }
             draw_question(t, &asked);
             check_decision(t, &chain, &asked, seen);
         }

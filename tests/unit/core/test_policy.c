@@ -68,6 +68,92 @@ static void each_bound_holds(struct test *t)
     kw_arena_reset(&arena);
 }
 
+/* All that a record is too much in, by name. */
+static void check_excess(struct test *t, const char *json, const struct kw_record *record, const char *expected)
+{
+    char names[128] = "";
+    struct kw_document *document = policy_of(t, json);
+    REQUIRE(t, document != NULL);
+    unsigned excess = kw_policy_excess(&document->is.policy, record, NOW_MS);
+    for (size_t i = 0; i < KW_EXCESS_COUNT; i++) {
+        if ((excess >> i & 1) != 0) {
+            strcat(names, kw_policy_excess_field(i));
+            strcat(names, " ");
+        }
+    }
+    CHECK_TEXT(t, names, expected);
+    kw_document_release(document);
+}
+
+static void every_excess_is_named(struct test *t)
+{
+    uint8_t memory[4096];
+    struct kw_arena arena;
+    kw_arena_init(&arena, memory, sizeof memory, sizeof memory);
+    struct kw_bytes scopes[] = {KW_BYTES("orders:read"), KW_BYTES("orders:write")};
+    struct kw_bytes read[] = {KW_BYTES("read")};
+    struct resource_of resources[] = {{KW_BYTES("website:1"), list_of(&arena, read, 1)}};
+    struct kw_record record = {.env = KW_BYTES("live"),
+                               .scopes = list_of(&arena, scopes, 2),
+                               .resources = resources_of(&arena, resources, 1),
+                               .expires_at_ms = NOW_MS + DAY_MS};
+    check_excess(t, "{\"name\":\"a\",\"maxTtl\":\"1d\",\"environments\":[\"live\"]}", &record, "");
+    check_excess(t, "{\"name\":\"a\",\"scopes\":[\"orders:read\"],\"maxTtl\":\"1h\"}", &record,
+                 "expiresAt scopes resources ");
+    check_excess(t, "{\"name\":\"a\",\"environments\":[\"test\"],\"requireIP\":true,\"maxResources\":0}", &record,
+                 "env allowedIPs resources ");
+    record.expires_at_ms = INT64_MAX; /* whatever a store hands out */
+    check_excess(t, "{\"name\":\"a\",\"maxTtl\":\"1d\"}", &record, "expiresAt ");
+    struct kw_document *document = policy_of(t, "{\"name\":\"a\",\"maxTtl\":\"1d\"}");
+    REQUIRE(t, document != NULL);
+    CHECK(t, !kw_policy_has_outlived(&document->is.policy, NOW_MS, NOW_MS + DAY_MS - 1));
+    CHECK(t, kw_policy_has_outlived(&document->is.policy, NOW_MS, NOW_MS + DAY_MS));
+    CHECK(t, kw_policy_has_outlived(&document->is.policy, INT64_MIN, NOW_MS));
+    CHECK(t, !kw_policy_has_outlived(&document->is.policy, INT64_MAX, NOW_MS));
+    kw_document_release(document);
+    kw_arena_reset(&arena);
+}
+
+/* Only what a change takes away: a bound that is as wide as before, or wider, takes nothing. */
+static void a_change_takes_what_is_less_than_before(struct test *t)
+{
+    static const struct {
+        const char *before, *after;
+        unsigned bits;
+    } changes[] = {
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"description\":\"x\"}", 0},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"maxTtl\":\"1d\"}", KW_EXCESS_EXPIRY},
+        {"{\"name\":\"a\",\"maxTtl\":\"1d\"}", "{\"name\":\"a\",\"maxTtl\":\"2d\"}", 0},
+        {"{\"name\":\"a\",\"maxTtl\":\"2d\"}", "{\"name\":\"a\",\"maxTtl\":\"1d\"}", KW_EXCESS_EXPIRY},
+        {"{\"name\":\"a\",\"maxTtl\":\"2d\"}", "{\"name\":\"a\"}", 0},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"requireIP\":true}", KW_EXCESS_ADDRESSES},
+        {"{\"name\":\"a\",\"requireIP\":true}", "{\"name\":\"a\",\"requireIP\":true}", 0},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"maxResources\":3}", KW_EXCESS_RESOURCE_COUNT},
+        {"{\"name\":\"a\",\"maxResources\":2}", "{\"name\":\"a\",\"maxResources\":3}", 0},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"environments\":[\"live\",\"test\"]}", KW_EXCESS_ENV},
+        {"{\"name\":\"a\",\"environments\":[\"live\"]}", "{\"name\":\"a\",\"environments\":[\"test\",\"live\"]}", 0},
+        {"{\"name\":\"a\",\"environments\":[\"live\",\"test\"]}", "{\"name\":\"a\",\"environments\":[\"test\"]}",
+         KW_EXCESS_ENV},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"scopes\":[\"*\"]}", KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES},
+        {"{\"name\":\"a\",\"scopes\":[\"a:b\"]}", "{\"name\":\"a\",\"scopes\":[\"a:*\"]}", 0},
+        {"{\"name\":\"a\",\"scopes\":[\"a:*\"]}", "{\"name\":\"a\",\"scopes\":[\"a:b\"]}",
+         KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES},
+        {"{\"name\":\"a\",\"scopes\":[\"a:b\"]}", "{\"name\":\"a\"}", 0},
+        {NULL, "{\"name\":\"a\",\"requireIP\":true}", KW_EXCESS_ADDRESSES},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(changes); i++) {
+        struct kw_document *before = changes[i].before == NULL ? NULL : policy_of(t, changes[i].before);
+        struct kw_document *after = policy_of(t, changes[i].after);
+        REQUIRE(t, after != NULL);
+        unsigned bits = kw_policy_tightened(before == NULL ? NULL : &before->is.policy, &after->is.policy);
+        if (bits != changes[i].bits) {
+            test_fail(t, __FILE__, __LINE__, "row %zu: %u instead of %u", i, bits, changes[i].bits);
+        }
+        kw_document_release(before);
+        kw_document_release(after);
+    }
+}
+
 static void only_its_creators_make_keys_under_it(struct test *t)
 {
     struct kw_error error;
@@ -90,6 +176,8 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(each_bound_holds),
+        TEST_CASE(every_excess_is_named),
+        TEST_CASE(a_change_takes_what_is_less_than_before),
         TEST_CASE(only_its_creators_make_keys_under_it),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
