@@ -3,7 +3,7 @@
 #include <assert.h>
 
 static_assert(sizeof(struct kw_limit_state) <= 300, "a limit in use costs at most 300 bytes (with room for its owner)");
-static_assert(KW_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
+static_assert(KW_RATE_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
 
 /*
  * The largest with which a bucket that is counted in full overstates by at most a sixtieth: bucket_cost - 1 of it may
@@ -11,7 +11,7 @@ static_assert(KW_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the n
  */
 static uint32_t bucket_cost_of(const struct kw_rate_limit *limit)
 {
-    return limit->requests / KW_LIMIT_BUCKET_COUNT + 1;
+    return (uint32_t)(limit->requests / KW_LIMIT_BUCKET_COUNT + 1);
 }
 
 static size_t place_of(const struct kw_limit_state *state, size_t bucket)
@@ -59,7 +59,7 @@ static uint64_t cost_from(const struct kw_limit_state *state, size_t bucket)
 /* When as much has left the window that the cost fits; it is no more than the limit. */
 static int64_t admits_at(const struct kw_limit_state *state, const struct kw_rate_limit *limit, uint32_t cost)
 {
-    uint64_t allowed = limit->requests - cost;
+    uint64_t allowed = (uint64_t)(limit->requests - cost);
     size_t bucket = 0;
     while (cost_from(state, bucket + 1) > allowed) {
         bucket++;
@@ -70,11 +70,12 @@ static int64_t admits_at(const struct kw_limit_state *state, const struct kw_rat
 static struct kw_limit_answer look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
                                    int64_t now_ms, uint32_t cost, size_t expired)
 {
+    uint64_t requests = (uint64_t)limit->requests;
     uint64_t spent = cost_from(state, expired);
     struct kw_limit_answer answer = {
-        .is_admitted = spent + cost <= limit->requests,
-        .is_never = cost > limit->requests,
-        .remaining = spent < limit->requests ? (uint32_t)(limit->requests - spent) : 0,
+        .is_admitted = spent + cost <= requests,
+        .is_never = cost > requests,
+        .remaining = spent < requests ? (uint32_t)(requests - spent) : 0,
         .resets_at_ms = spent > 0 ? state->newest_ms + limit->window_ms : now_ms,
     };
     if (!answer.is_admitted && !answer.is_never) {
@@ -86,7 +87,7 @@ static struct kw_limit_answer look(const struct kw_limit_state *state, const str
 struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
                                      int64_t now_ms, uint32_t cost)
 {
-    assert(cost > 0 && limit->requests > 0 && limit->window_ms > 0 && limit->window_ms <= KW_LIMIT_WINDOW_MS_MAX);
+    assert(cost > 0 && limit->requests > 0 && limit->window_ms > 0 && limit->window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX);
     return look(state, limit, now_ms, cost, count_expired(state, limit->window_ms, now_ms));
 }
 

@@ -17,18 +17,9 @@
 #ifndef KW_CORE_LIMIT_H
 #define KW_CORE_LIMIT_H
 
-#include <keyward/types.h>
+#include <keyward/record.h>
 
-#define KW_LIMIT_REQUESTS_MAX 1000000000U
-#define KW_LIMIT_COST_MAX KW_LIMIT_REQUESTS_MAX
-#define KW_LIMIT_WINDOW_MS_MAX (INT64_C(31) * 86400 * 1000) /* longer than that, a quota is what is wanted */
 #define KW_LIMIT_BUCKET_COUNT 60
-
-struct kw_rate_limit {
-    struct kw_bytes name;
-    uint32_t requests; /* 1 to KW_LIMIT_REQUESTS_MAX */
-    int64_t window_ms; /* 1 to KW_LIMIT_WINDOW_MS_MAX */
-};
 
 /* What was spent of one limit. All zero: nothing. */
 struct kw_limit_state {
@@ -55,7 +46,7 @@ struct kw_limit_use {
     struct kw_limit_answer answer; /* out */
 };
 
-/* How a request of that cost (1 to KW_LIMIT_COST_MAX) would fare. Changes nothing. */
+/* How a request of that cost (1 to KW_COST_MAX) would fare. Changes nothing. */
 struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
                                      int64_t now_ms, uint32_t cost);
 

@@ -1,5 +1,6 @@
 #include "core/address.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 
 #include <stddef.h>
@@ -60,6 +61,8 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [38] = {FIELD(ID, "parentId", parent_id)},
     [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
     [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
+    [41] = {FIELD(RATE_LIMITS, "rateLimits", rate_limits), .size_max = KW_RATE_LIMIT_PACKED_MAX,
+            .count_max = KW_RATE_LIMIT_COUNT_MAX, .flags = KW__FIELD_RARE},
 };
 /* clang-format on */
 

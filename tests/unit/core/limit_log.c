@@ -84,7 +84,7 @@ uint32_t arrivals_cost(struct test *t, const struct arrivals *arrivals, const st
 {
     if (test_random_below(t, 100) == 0) {
         uint64_t cost = test_random_below(t, (uint64_t)limit->requests + limit->requests / 8) + 1;
-        return cost > KW_LIMIT_COST_MAX ? KW_LIMIT_COST_MAX : (uint32_t)cost;
+        return cost > KW_COST_MAX ? KW_COST_MAX : (uint32_t)cost;
     }
     return (uint32_t)test_random_below(t, arrivals->cost_max) + 1;
 }

@@ -81,25 +81,25 @@ static void a_clock_that_steps_back_admits_no_more(struct test *t)
 
 static void the_largest_limits_fit(struct test *t)
 {
-    struct kw_rate_limit limit = limit_of(KW_LIMIT_REQUESTS_MAX, KW_LIMIT_WINDOW_MS_MAX);
+    struct kw_rate_limit limit = limit_of(KW_RATE_LIMIT_REQUESTS_MAX, KW_RATE_LIMIT_WINDOW_MS_MAX);
     struct kw_limit_state state = {0};
     int64_t late_ms = INT64_C(253402300799999);
-    CHECK(t, take(&state, &limit, 1, KW_LIMIT_COST_MAX - 1).is_admitted);
-    CHECK(t, take(&state, &limit, KW_LIMIT_WINDOW_MS_MAX, 1).is_admitted);
-    CHECK_I64(t, take(&state, &limit, KW_LIMIT_WINDOW_MS_MAX, 1).retry_after_ms, 1);
-    uint32_t rest = KW_LIMIT_COST_MAX - KW_LIMIT_COST_MAX / KW_LIMIT_BUCKET_COUNT - 1;
-    CHECK(t, take(&state, &limit, KW_LIMIT_WINDOW_MS_MAX + 1, rest).is_admitted);
-    CHECK(t, take(&state, &limit, late_ms, KW_LIMIT_COST_MAX).is_admitted);
-    CHECK(t, !take(&state, &limit, late_ms + KW_LIMIT_WINDOW_MS_MAX - 1, 1).is_admitted);
-    CHECK(t, take(&state, &limit, late_ms + KW_LIMIT_WINDOW_MS_MAX, 1).is_admitted);
+    CHECK(t, take(&state, &limit, 1, KW_COST_MAX - 1).is_admitted);
+    CHECK(t, take(&state, &limit, KW_RATE_LIMIT_WINDOW_MS_MAX, 1).is_admitted);
+    CHECK_I64(t, take(&state, &limit, KW_RATE_LIMIT_WINDOW_MS_MAX, 1).retry_after_ms, 1);
+    uint32_t rest = KW_COST_MAX - KW_COST_MAX / KW_LIMIT_BUCKET_COUNT - 1;
+    CHECK(t, take(&state, &limit, KW_RATE_LIMIT_WINDOW_MS_MAX + 1, rest).is_admitted);
+    CHECK(t, take(&state, &limit, late_ms, KW_COST_MAX).is_admitted);
+    CHECK(t, !take(&state, &limit, late_ms + KW_RATE_LIMIT_WINDOW_MS_MAX - 1, 1).is_admitted);
+    CHECK(t, take(&state, &limit, late_ms + KW_RATE_LIMIT_WINDOW_MS_MAX, 1).is_admitted);
 }
 
 /* --- Against a log --- */
 
 static struct kw_rate_limit random_limit(struct test *t)
 {
-    static const uint32_t ceilings[] = {3, 60, 62, 130, 1000, 100000, KW_LIMIT_REQUESTS_MAX};
-    static const int64_t windows[] = {1, 2, 7, 60, 1000, MINUTE_MS, KW_LIMIT_WINDOW_MS_MAX};
+    static const uint32_t ceilings[] = {3, 60, 62, 130, 1000, 100000, KW_RATE_LIMIT_REQUESTS_MAX};
+    static const int64_t windows[] = {1, 2, 7, 60, 1000, MINUTE_MS, KW_RATE_LIMIT_WINDOW_MS_MAX};
     uint32_t ceiling = ceilings[test_random_below(t, KW_COUNT_OF(ceilings))];
     return limit_of((uint32_t)test_random_below(t, ceiling) + 1, windows[test_random_below(t, KW_COUNT_OF(windows))]);
 }

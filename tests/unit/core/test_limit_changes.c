@@ -62,7 +62,7 @@ static void a_changed_window_counts_what_the_old_one_held(struct test *t)
  */
 static void changes_in_flight_forgive_nothing(struct test *t)
 {
-    static const uint32_t ceilings[] = {3, 59, 62, 300, 5000, 100000, KW_LIMIT_REQUESTS_MAX};
+    static const uint32_t ceilings[] = {3, 59, 62, 300, 5000, 100000, KW_RATE_LIMIT_REQUESTS_MAX};
     static struct log log;
     for (int run = 0; run < 400; run++) {
         struct kw_rate_limit limit = limit_of(100, 1000);
