@@ -167,6 +167,8 @@ static const struct kw_option verify_options[] = {
      .field = "ip"},
     {.name = "geo", .argument = "REGION", .help = "the country or part of it that it comes from: US, US-CA",
      .place = KW_PLACE_GEO, .field = "geo"},
+    {.name = "cost", .argument = "N", .help = "what it takes from each rate limit (1, if it is not given)",
+     .place = KW_PLACE_JSON, .field = "cost"},
 };
 
 static const struct kw_option generate_options[] = {

@@ -1,11 +1,12 @@
 #include "core/verdict.h"
 
+#include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
 #include "core/rules.h"
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
-_Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
+_Static_assert(sizeof(struct kw_entry) <= 112, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
@@ -27,6 +28,17 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
 static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding)
 {
     return part.size == 0 ? 0 : (uint16_t)(part.data - encoding.data);
+}
+
+/* The same bytes may stand in several places, since other keys are named too: any of these will do. */
+static uint16_t lineage_place(const struct kw_record *record, struct kw_bytes encoding)
+{
+    if (kw_id_equal(&record->lineage_id, &record->id)) {
+        return 0;
+    }
+    const uint8_t *found =
+        memmem(encoding.data, encoding.size, record->lineage_id.bytes, sizeof record->lineage_id.bytes);
+    return found == NULL ? 0 : (uint16_t)(found - encoding.data);
 }
 
 /* From the first to the last field on addresses and regions: their tags stand beside each other. */
@@ -75,6 +87,9 @@ enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, 
         .scheme = (uint8_t)record->digest_scheme,
         .rules_at = place_of(rules, encoding),
         .rules_size = (uint16_t)rules.size,
+        .limits_at = place_of(record->rate_limits.packed, encoding),
+        .limit_count = (uint8_t)record->rate_limits.count,
+        .lineage_at = lineage_place(record, encoding),
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
@@ -97,6 +112,7 @@ static const struct {
     [KW_RULE_ENVIRONMENT] = {"environment", kw__refuses_environment, kw__asks_environment},
     [KW_RULE_POLICY] = {"policy", kw__refuses_policy, kw__has_policy},
     [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
+    [KW_RULE_RATE_LIMITS] = {"rateLimits", NULL, NULL},
 };
 
 const char *kw_rule_name(enum kw_rule rule)
@@ -128,7 +144,7 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
     if (hearing.is_open) {
         return (struct kw_decision){.is_open = true}; /* what is not known yet may refuse before what is */
     }
-    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_RATE_LIMITS; rule++) {
         struct kw_decision decision = {.code = KW_CODE_NONE};
         if (rules[rule].refuses(&hearing, &decision)) {
             return decision;
@@ -274,7 +290,7 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
     if (is_known) {
         kw__hear(&hearing, entry, question, now_ms);
     }
-    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_RATE_LIMITS; rule++) {
         struct kw_check check = {.outcome = KW_OUTCOME_SKIPPED};
         if (is_known && rules[rule].refuses(&hearing, &check.decision)) {
             check.outcome = KW_OUTCOME_REFUSED;
@@ -284,4 +300,5 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
         }
         checks_out[rule] = check;
     }
+    checks_out[KW_RULE_RATE_LIMITS] = (struct kw_check){.outcome = is_known ? KW_OUTCOME_NONE : KW_OUTCOME_SKIPPED};
 }

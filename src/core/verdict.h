@@ -65,6 +65,7 @@ struct kw_entry {
     uint16_t record_size;
     uint8_t scope_count, resource_count;
     uint8_t scheme;
+    uint8_t limit_count;
     uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
     const struct kw_bound *parent;        /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
@@ -72,7 +73,10 @@ struct kw_entry {
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
      * an equal sum is no change of either. */
     uint64_t within;
-    uint8_t record[]; /* the encoding (core/record.h) */
+    uint16_t limits_at;  /* the packed rate limits */
+    uint16_t lineage_at; /* 0: the key is the first of its line */
+    uint32_t spending;   /* set in place, by the engine: where it last found what the line has spent; 0: nowhere yet */
+    uint8_t record[];    /* the encoding (core/record.h) */
 };
 
 /* Bytes that the entry of an encoding of that size takes. */
@@ -147,7 +151,8 @@ enum kw_rule {
     KW_RULE_ENVIRONMENT,
     KW_RULE_POLICY,
     KW_RULE_SCOPES,
-    KW_RULE_COUNT /* how many there are */
+    KW_RULE_RATE_LIMITS, /* the caller's, who keeps what was spent */
+    KW_RULE_COUNT        /* how many there are */
 };
 const char *kw_rule_name(enum kw_rule rule);
 

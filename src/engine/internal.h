@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "engine/index.h"
+#include "engine/ledger.h"
 
 #include <pthread.h>
 
@@ -52,6 +53,7 @@ struct kw_doubt {
 struct kw_engine {
     struct kw_store *store;
     struct kw_index *index;
+    struct kw_ledger *ledger;
     struct kw_digester *digesters[KW_SCHEMES_MAX]; /* the first is that of new keys */
     size_t digester_count;
     struct kw_clock clock;

@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/bytes.h"
+#include "core/claims.h"
 
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
 
@@ -100,6 +101,7 @@ static bool admit(const struct kw_catalog *catalog, struct kw_verification *v)
     v->needs_store = false;
     v->entry = NULL;
     v->bound = NULL;
+    v->has_rate_limit = v->has_rate_limit && v->has_paid; /* what was said then still holds */
     v->policy = (struct kw_bytes){NULL, 0};
     v->missing = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
@@ -121,6 +123,71 @@ static struct kw_entry *find_elsewhere(const struct kw_engine *engine, struct kw
         entry = kw_index_find(engine->index, &v->digest);
     }
     return entry;
+}
+
+/* The limit that stands closest to refusing, or of those that refuse the one that will do so longest. */
+static size_t tightest(const struct kw_limit_answer *answers, size_t count)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++) {
+        const struct kw_limit_answer *a = &answers[i];
+        const struct kw_limit_answer *b = &answers[best];
+        bool is_worse = a->is_admitted != b->is_admitted ? !a->is_admitted
+                        : a->is_never != b->is_never     ? a->is_never
+                        : a->is_admitted                 ? a->remaining < b->remaining
+                                                         : a->retry_after_ms > b->retry_after_ms;
+        best = is_worse ? i : best;
+    }
+    return best;
+}
+
+static void show_limit(struct kw_verification *v, const struct kw_claim *claim, const struct kw_limit_answer *answer)
+{
+    struct kw_bytes name = claim->limit.name;
+    v->has_rate_limit = true;
+    v->rate_limit = (struct kw_rate_limit_state){
+        .requests = claim->limit.requests,
+        .window_ms = claim->limit.window_ms,
+        .remaining = answer->remaining,
+        .resets_at_ms = answer->resets_at_ms,
+        .retry_after_ms = answer->is_never ? -1 : answer->retry_after_ms,
+    };
+    memcpy(v->rate_limit.name, name.data, name.size <= KW_RATE_LIMIT_NAME_MAX ? name.size : KW_RATE_LIMIT_NAME_MAX);
+}
+
+/*
+ * What a good key's limits say. A dry run only looks. Where there is no memory to write down what is spent nobody is
+ * let through: it is tried again after a second.
+ */
+static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, int64_t now_ms)
+{
+    struct kw_claim claims[KW_CLAIMS_MAX];
+    struct kw_limit_answer answers[KW_CLAIMS_MAX];
+    bool is_admitted = false;
+    size_t count = kw_entry_claims(entry, claims);
+    if (count == 0 || v->has_paid) {
+        return KW_CODE_NONE;
+    }
+    struct kw_charge charge = {.lineage = kw_entry_lineage(entry),
+                               .place = &entry->spending,
+                               .claims = claims,
+                               .claim_count = count,
+                               .now_ms = now_ms,
+                               .cost = v->cost == 0 ? 1 : v->cost,
+                               .is_trial = v->checks != NULL};
+    if (kw_ledger_charge(engine->ledger, &charge, answers, &is_admitted) != KW_OK) {
+        answers[0] = (struct kw_limit_answer){.resets_at_ms = now_ms + 1000, .retry_after_ms = 1000};
+        count = 1;
+    }
+    size_t shown = tightest(answers, count);
+    show_limit(v, &claims[shown], &answers[shown]);
+    v->has_paid = is_admitted && !charge.is_trial;
+    if (v->checks != NULL) {
+        v->checks[KW_RULE_RATE_LIMITS] =
+            (struct kw_check){.outcome = is_admitted ? KW_OUTCOME_PASSED : KW_OUTCOME_REFUSED,
+                              .decision.code = is_admitted ? KW_CODE_NONE : KW_CODE_RATE_LIMITED};
+    }
+    return is_admitted ? KW_CODE_NONE : KW_CODE_RATE_LIMITED;
 }
 
 static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
@@ -148,7 +215,8 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
                 (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = KW_CODE_REVOKED};
         }
     }
-    v->code = decision.code;
+    bool is_charged = decision.code == KW_CODE_NONE && kw_entry_may_claim(entry);
+    v->code = is_charged ? charge(engine, v, entry, now_ms) : decision.code;
     v->missing = decision.missing;
     v->bound = decision.bound;
     v->policy = decision.policy;
@@ -156,7 +224,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
     if (decision.lapsed != NULL) {
         note_lapse(engine, decision.lapsed, decision.code, now_ms);
     }
-    if (entry != NULL && decision.first_use && v->checks == NULL) { /* a dry run is no use */
+    if (entry != NULL && decision.first_use && v->code == KW_CODE_NONE && v->checks == NULL) { /* a dry run is no use */
         note_first_use(engine, entry, now_ms);
     }
 }
