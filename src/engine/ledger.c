@@ -258,6 +258,19 @@ static bool charge_known(const struct kw_ledger *ledger, const struct kw_charge 
     return is_known;
 }
 
+/*
+ * What is known of a line's spending when a limit is new to it: all limits of a line are spent from together, so that
+ * of the longest window has the most. So nothing is forgiven by another name, or by a limit that comes from above.
+ */
+static struct kw_limit_state known_of(const struct kw_ledger *ledger, const struct slot *line)
+{
+    const struct slot *longest = line;
+    for (; line != NULL; line = slot_at(ledger, line->next)) {
+        longest = line->window_ms > longest->window_ms ? line : longest;
+    }
+    return longest == NULL ? (struct kw_limit_state){0} : longest->state;
+}
+
 /* A slot for the claim in the line, which is locked if it is there; makes it the line where there is none yet. */
 static bool add_claim(struct kw_ledger *ledger, const struct kw_id *lineage, uint64_t claim_id, struct slot **line,
                       uint32_t *number_out)
@@ -273,7 +286,7 @@ static bool add_claim(struct kw_ledger *ledger, const struct kw_id *lineage, uin
     }
     slot->claim_id = claim_id;
     slot->window_ms = 0;
-    slot->state = (struct kw_limit_state){0};
+    slot->state = known_of(ledger, *line);
     slot->next = is_first ? 0 : (*line)->next;
     if (is_first) {
         slot->lineage = *lineage;

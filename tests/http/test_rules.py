@@ -5,7 +5,7 @@ import sys
 from api_support import check, equal, main
 from test_routes import UNKNOWN_ID
 
-RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes']
+RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes', 'rateLimits']
 PLACES = {'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.6.6.6'],
           'allowedRegions': ['EU', 'US'], 'blockedRegions': ['US-CA']}
 

@@ -17,7 +17,7 @@ void log_add(struct log *log, int64_t time_ms, uint32_t cost)
     log->sums[log->count++] = before + cost;
 }
 
-uint64_t log_sum(const struct log *log, int64_t time_ms, int64_t window_ms)
+int64_t log_sum(const struct log *log, int64_t time_ms, int64_t window_ms)
 {
     size_t begin = 0, end = log->count;
     while (begin < end) {
@@ -29,7 +29,7 @@ uint64_t log_sum(const struct log *log, int64_t time_ms, int64_t window_ms)
         }
     }
     uint64_t left = begin == 0 ? 0 : log->sums[begin - 1];
-    return log->count == 0 ? 0 : log->sums[log->count - 1] - left;
+    return log->count == 0 ? 0 : (int64_t)(log->sums[log->count - 1] - left);
 }
 
 enum { STEADY, HAMMER, BURSTS, EDGES, OBEDIENT, KINDS };

@@ -20,7 +20,7 @@ struct log {
 void log_reset(struct log *log);
 void log_add(struct log *log, int64_t time_ms, uint32_t cost);
 /* What the log has in the window that ends with `time_ms`: after time_ms - window_ms. */
-uint64_t log_sum(const struct log *log, int64_t time_ms, int64_t window_ms);
+int64_t log_sum(const struct log *log, int64_t time_ms, int64_t window_ms);
 
 struct arrivals {
     int kind;

@@ -142,10 +142,10 @@ static bool run_arrivals(struct test *t, struct log *log, bool steps_back, size_
         if (answer.is_admitted) {
             log_add(log, real_ms, cost);
         }
-        uint64_t spent = log_sum(log, real_ms, limit.window_ms);
+        int64_t spent = log_sum(log, real_ms, limit.window_ms);
         CHECK(t, spent <= limit.requests);
         CHECK(t, spent + answer.remaining <= limit.requests);
-        bool is_early = !answer.is_admitted && !steps_back && (spent + cost) * 60 <= (uint64_t)limit.requests * 59;
+        bool is_early = !answer.is_admitted && !steps_back && (spent + cost) * 60 <= limit.requests * 59;
         CHECK(t, !is_early);
         if (i % 8 == 0) {
             check_promises(t, &state, &limit, now_ms, cost, &answer);
@@ -155,8 +155,9 @@ static bool run_arrivals(struct test *t, struct log *log, bool steps_back, size_
         }
         manner.hint_ms = answer.retry_after_ms;
         if (t->failures > 0) {
-            test_fail(t, __FILE__, __LINE__, "arrival %zu: %u in %lld ms, cost %u at %lld, spent %llu", i,
-                      limit.requests, (long long)limit.window_ms, cost, (long long)real_ms, (unsigned long long)spent);
+            test_fail(t, __FILE__, __LINE__, "arrival %zu: %lld in %lld ms, cost %u at %lld, spent %lld", i,
+                      (long long)limit.requests, (long long)limit.window_ms, cost, (long long)real_ms,
+                      (long long)spent);
             return false;
         }
     }

@@ -80,11 +80,11 @@ static void changes_in_flight_forgive_nothing(struct test *t)
             }
             uint32_t cost = arrivals_cost(t, &manner, &limit);
             int64_t from_ms = now_ms - limit.window_ms > forgotten_ms ? now_ms - limit.window_ms : forgotten_ms;
-            uint64_t spent = log_sum(&log, now_ms, now_ms - from_ms);
+            int64_t spent = log_sum(&log, now_ms, now_ms - from_ms);
             struct kw_limit_answer answer = take(&state, &limit, now_ms, cost);
             REQUIRE(t, !answer.is_admitted || spent + cost <= limit.requests);
             REQUIRE(t, answer.is_admitted || answer.is_never || now_ms < changed_ms + limit.window_ms ||
-                           (spent + cost) * 60 > (uint64_t)limit.requests * 59);
+                           (spent + cost) * 60 > limit.requests * 59);
             if (answer.is_admitted) {
                 log_add(&log, now_ms, cost);
                 forgotten_ms = from_ms;
