@@ -1,11 +1,10 @@
 #include "core/limit_list.h"
 
 #include "base/error.h"
+#include "core/document_form.h"
 #include "core/internal.h"
 #include "core/record.h"
 #include "core/transition.h"
-
-#include <stdio.h>
 
 /* A packed limit is its name, a NUL, which no name holds, and two numbers. So limits sort by their names. */
 
@@ -96,10 +95,7 @@ enum kw_status kw_rate_limits_check(const struct kw_rate_limit *limits, size_t c
     for (size_t i = 0; i < count; i++) {
         enum kw_status status = check_limit(limits, i, error_out);
         if (status != KW_OK) {
-            char parent[KW_ERROR_FIELD_MAX];
-            snprintf(parent, sizeof parent, "%s[%zu]", field, i);
-            kw_error_nest(error_out, parent);
-            return status;
+            return kw__document_under(status, field, i, error_out);
         }
     }
     return KW_OK;

@@ -78,6 +78,14 @@ void kw_ledger_free(struct kw_ledger *ledger)
 
 /* --- slots; numbers count from 1 --- */
 
+/* Of a slot in use; for who holds a lock that keeps it so. */
+static struct slot *slot_of(const struct kw_ledger *ledger, uint32_t number)
+{
+    uint32_t index = number - 1;
+    return &ledger->chunks[index / CHUNK_SLOTS]->slots[index % CHUNK_SLOTS];
+}
+
+/* NULL: number 0, or what was there was given up. */
 static struct slot *slot_at(const struct kw_ledger *ledger, uint32_t number)
 {
     uint32_t index = number - 1;
@@ -124,7 +132,7 @@ static void slot_give(struct kw_ledger *ledger, uint32_t number)
 {
     size_t at = (number - 1) / CHUNK_SLOTS;
     struct chunk *chunk = ledger->chunks[at];
-    slot_at(ledger, number)->next = chunk->first_free;
+    chunk->slots[(number - 1) % CHUNK_SLOTS].next = chunk->first_free;
     chunk->first_free = (number - 1) % CHUNK_SLOTS + 1;
     chunk->used--;
     ledger->slot_count--;
@@ -157,7 +165,7 @@ static uint32_t *table_place(const struct kw_ledger *ledger, const struct kw_id 
 {
     size_t mask = ledger->table_size - 1;
     size_t at = kw_id_hash(lineage) & mask;
-    while (ledger->table[at] != 0 && !kw_id_equal(&slot_at(ledger, ledger->table[at])->lineage, lineage)) {
+    while (ledger->table[at] != 0 && !kw_id_equal(&slot_of(ledger, ledger->table[at])->lineage, lineage)) {
         at = (at + 1) & mask;
     }
     return &ledger->table[at];
@@ -175,7 +183,7 @@ static bool table_resize(struct kw_ledger *ledger, size_t size)
     ledger->table_size = size;
     for (size_t i = 0; i < old_size; i++) {
         if (old[i] != 0) {
-            *table_place(ledger, &slot_at(ledger, old[i])->lineage) = old[i];
+            *table_place(ledger, &slot_of(ledger, old[i])->lineage) = old[i];
         }
     }
     kw_free(old);
@@ -189,7 +197,7 @@ static void table_remove(struct kw_ledger *ledger, const struct kw_id *lineage)
     size_t gap = (size_t)(table_place(ledger, lineage) - ledger->table);
     ledger->table[gap] = 0;
     for (size_t at = (gap + 1) & mask; ledger->table[at] != 0; at = (at + 1) & mask) {
-        size_t home = kw_id_hash(&slot_at(ledger, ledger->table[at])->lineage) & mask;
+        size_t home = kw_id_hash(&slot_of(ledger, ledger->table[at])->lineage) & mask;
         if (((at - home) & mask) >= ((at - gap) & mask)) {
             ledger->table[gap] = ledger->table[at];
             ledger->table[at] = 0;
@@ -385,7 +393,7 @@ static void close_line(struct kw_ledger *ledger, struct slot *line, uint32_t num
     unlock(line);
     while (next != 0) {
         number = next;
-        next = slot_at(ledger, number)->next;
+        next = slot_of(ledger, number)->next;
         slot_give(ledger, number);
     }
 }
