@@ -73,8 +73,13 @@ static enum kw_status made_up_setting(struct kw_store *store, struct kw_bytes na
 static enum kw_status made_up_settings_list(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
                                             void *context)
 {
-    (void)store, (void)prefix, (void)sink, (void)context;
-    return KW_OK;
+    struct kw_store_setting policy = {
+        .name = KW_BYTES("policy/default/" BENCH_POLICY),
+        .value = KW_BYTES("{\"name\":\"" BENCH_POLICY "\",\"scopes\":[\"invoices:*\",\"read\",\"reports:*\"],"
+                          "\"resources\":{\"website:*\":[\"publish\",\"read\",\"write\"]},\"maxTtl\":\"20y\","
+                          "\"requireIP\":true,\"maxResources\":5,\"environments\":[\"live\"]}")};
+    bool has_policy = ((struct made_up *)store)->mix == BENCH_RULED;
+    return has_policy && kw_bytes_equal(prefix, KW_BYTES("policy/")) ? sink(context, &policy) : KW_OK;
 }
 
 static enum kw_status made_up_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
@@ -336,7 +341,7 @@ static void compare_rounds(struct bench *bench, struct sample *sample, uint64_t 
         verify_ratio[round] = single[round] / bare[round];
         many_ratio[round] = single[round] / many[round];
     }
-    char name[96];
+    char name[128];
     snprintf(name, sizeof name, "%s: bare work", label);
     bench_figure(bench, name, bench_median(bare, ROUNDS), "ns");
     snprintf(name, sizeof name, "%s: verify", label);
@@ -373,7 +378,7 @@ static void run_with(struct bench *bench, uint64_t row_count, enum bench_mix mix
     double resident = bench_resident_bytes() - resident_before;
     sample.index = kw_engine_index(sample.keyward->engine);
     sample.keys = aligned_alloc(64, SAMPLE * sizeof *sample.keys);
-    char name[96];
+    char name[128];
     snprintf(name, sizeof name, "%s: resident memory a key", label);
     if (mix == BENCH_PLAIN) {
         bench_budget(bench, name, resident / (double)row_count, "bytes", BENCH_AT_MOST, 300);
@@ -405,14 +410,35 @@ static void run_with(struct bench *bench, uint64_t row_count, enum bench_mix mix
     kw_close(sample.keyward);
 }
 
-int main(void)
+/* A mix alone, or a count of keys alone, where somebody looks for where the time goes. */
+static bool is_wanted(int argc, char **argv, const char *option, const char *value)
 {
+    for (int i = 1; i + 1 < argc; i++) {
+        if (strcmp(argv[i], option) == 0) {
+            return strcmp(argv[i + 1], value) == 0;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *mix, *keys, *label;
+        enum bench_mix drawn;
+    } runs[] = {
+        {"plain", "1000000", "1 million keys", BENCH_PLAIN},
+        {"limited", "1000000", "1 million keys with two rate limits", BENCH_LIMITED},
+        {"plain", "10000000", "10 million keys", BENCH_PLAIN},
+        {"ruled", "1000000", "1 million keys with rules, a policy and a parent", BENCH_RULED},
+        {"ruled", "10000000", "10 million keys with rules, a policy and a parent", BENCH_RULED},
+    };
     struct bench bench;
     bench_init(&bench, "verify");
-    run_with(&bench, 1000000, BENCH_PLAIN, "1 million keys");
-    run_with(&bench, 1000000, BENCH_LIMITED, "1 million keys with two rate limits");
-    run_with(&bench, 10000000, BENCH_PLAIN, "10 million keys");
-    run_with(&bench, 1000000, BENCH_RULED, "1 million keys with rules and a parent");
-    run_with(&bench, 10000000, BENCH_RULED, "10 million keys with rules and a parent");
+    for (size_t i = 0; i < KW_COUNT_OF(runs); i++) {
+        if (is_wanted(argc, argv, "--mix", runs[i].mix) && is_wanted(argc, argv, "--keys", runs[i].keys)) {
+            run_with(&bench, strtoull(runs[i].keys, NULL, 10), runs[i].drawn, runs[i].label);
+        }
+    }
     return bench_end(&bench);
 }

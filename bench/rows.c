@@ -94,6 +94,7 @@ static void add_rules(uint64_t number, struct kw_buffer *packed, struct kw_recor
     kw_list_add(packed, kw_buffer_bytes(&scopes));
     record->resources = (struct kw_list){kw_bytes_of(packed->data + before, packed->size - before), 1};
     record->has_children = number % BENCH_FAMILY == 0;
+    record->policy = KW_BYTES(BENCH_POLICY);
     if (!record->has_children) {
         record->parent_id = id_of(number - number % BENCH_FAMILY);
     }
@@ -103,8 +104,8 @@ static void add_rules(uint64_t number, struct kw_buffer *packed, struct kw_recor
 static struct kw_list limits_of(uint8_t *memory, size_t size)
 {
     static const struct kw_rate_limit limits[] = {
-        {{(const uint8_t *)"burst", 5}, 1000000, INT64_C(3600000)},
-        {{(const uint8_t *)"steady", 6}, 100000000, INT64_C(86400000)},
+        {{(const uint8_t *)"burst", 5}, 900000000, INT64_C(3600000)},
+        {{(const uint8_t *)"steady", 6}, 1000000000, INT64_C(86400000)},
     };
     struct kw_arena arena;
     struct kw_list list;
@@ -162,6 +163,7 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
         .env = record.env,
         .owner = record.owner,
         .tags = record.tags,
+        .policy = record.policy,
         .last_four = {'a', 'b', 'c', 'd'},
         .expires_at_ms = record.expires_at_ms,
         .version = 1,

@@ -28,9 +28,12 @@ void bench_key_text(uint64_t number, uint8_t out[BENCH_KEY_SIZE]);
 enum bench_mix {
     BENCH_PLAIN,   /* an owner with two other keys, a name, three scopes, one tag */
     BENCH_LIMITED, /* beside that two rate limits, which are never reached */
-    BENCH_RULED,   /* a plain one's, two ranges of addresses, a list of regions, three scopes on a resource, a parent */
+    /* Beside what a plain one has that two ranges of addresses, a list of regions, three scopes on a resource, a
+       parent, a policy. */
+    BENCH_RULED,
 };
-#define BENCH_FAMILY 100 /* of a ruled mix each hundredth key is the parent of the 99 after it */
+#define BENCH_POLICY "partners" /* that all keys of a ruled mix stand under */
+#define BENCH_FAMILY 100        /* of a ruled mix each hundredth key is the parent of the 99 after it */
 
 /* Key `number`. Its id ascends with the number. */
 void bench_row_make(const struct kw_digester *digester, uint64_t number, enum bench_mix mix, struct bench_row *row_out);

@@ -60,8 +60,10 @@ static void show_narrowed(struct kw_bytes json, struct kw_buffer *text)
     struct narrowing narrowing = {text, &arena};
     kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
     uint64_t count = 0;
-    if (kw_members_read(json, &arena, members, MEMBERS) == KW_OK && kw_bytes_to_u64(members[COUNT].text, &count)) {
-        bool is_exact = members[EXACT].type == KW_JSON_TRUE;
+    bool is_sound =
+        kw_members_read(json, &arena, members, MEMBERS) == KW_OK && kw_bytes_to_u64(members[COUNT].text, &count);
+    bool is_exact = members[EXACT].type == KW_JSON_TRUE;
+    if (is_sound && (count > 0 || !is_exact)) {
         kw_buffer_add_format(text, "    takes something from %s%llu key%s%s\n", is_exact ? "" : "at least ",
                              (unsigned long long)count, count == 1 ? "" : "s", count == 0 ? "" : ":");
         bool is_whole = kw_items_each(members[ITEMS].text, &arena, add_key, &narrowing) == KW_OK;

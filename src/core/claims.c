@@ -14,7 +14,7 @@ static uint64_t hash_on(uint64_t hash, struct kw_bytes bytes)
 #define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
 
 /* Of names that meet in one hash the later ones take the next that is free: what was spent is not shared. */
-static uint64_t free_id(const struct kw_claim *claims, size_t count, uint64_t id)
+static uint32_t free_id(const struct kw_claim *claims, size_t count, uint32_t id)
 {
     for (size_t i = 0; i < count; i++) {
         if (claims[i].id == id) {
@@ -27,27 +27,30 @@ static uint64_t free_id(const struct kw_claim *claims, size_t count, uint64_t id
 static size_t add_all(struct kw_bytes packed, uint64_t source, struct kw_claim *claims, size_t count)
 {
     while (count < KW_CLAIMS_MAX && kw_rate_limits_next(&packed, &claims[count].limit)) {
-        claims[count].id = free_id(claims, count, hash_on(source, claims[count].limit.name));
+        claims[count].id = free_id(claims, count, (uint32_t)(hash_on(source, claims[count].limit.name) >> 32));
         count++;
     }
     return count;
 }
 
-static struct kw_list limits_of(const struct kw_entry *entry)
+struct kw_list kw_entry_limits(const struct kw_entry *entry)
 {
-    struct kw_list limits = {.packed = {entry->record + entry->limits_at, 0}, .count = entry->limit_count};
-    for (unsigned i = 0; i < entry->limit_count; i++) {
+    struct kw_list limits = {.count = entry->limit_count};
+    if (limits.count != 0) {
+        limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    }
+    for (unsigned i = 0; i < limits.count; i++) {
         limits.packed.size +=
             1U + limits.packed.data[limits.packed.size]; /* a packed limit is shorter than 128 bytes */
     }
     return limits;
 }
 
-size_t kw_entry_claims(const struct kw_entry *entry, struct kw_claim claims_out[KW_CLAIMS_MAX])
+size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX])
 {
-    struct kw_list own = limits_of(entry);
+    struct kw_list own = kw_entry_limits(entry);
     size_t count = add_all(own.packed, HASH_BEGIN, claims_out, 0);
-    for (size_t generation = 0; entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+    for (size_t generation = 0; has_above && entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
         const struct kw_policy_bound *bound = entry->policy;
         const struct kw_policy *policy = bound == NULL ? NULL : __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
         if (policy != NULL && !kw_rate_limits_within(&own, &policy->rate_limits)) {
@@ -56,7 +59,7 @@ size_t kw_entry_claims(const struct kw_entry *entry, struct kw_claim claims_out[
         }
         const struct kw_bound *parent = entry->parent;
         entry = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
-        struct kw_list outer = entry == NULL ? (struct kw_list){.count = 0} : limits_of(entry);
+        struct kw_list outer = entry == NULL ? (struct kw_list){.count = 0} : kw_entry_limits(entry);
         if (!kw_rate_limits_within(&own, &outer)) {
             uint64_t source = hash_on(HASH_BEGIN, KW_BYTES("parent:"));
             source = hash_on(source, (struct kw_bytes){parent->id.bytes, sizeof parent->id.bytes});
@@ -69,8 +72,9 @@ size_t kw_entry_claims(const struct kw_entry *entry, struct kw_claim claims_out[
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)
 {
     struct kw_id id = kw_entry_id(entry);
-    if (entry->lineage_at != 0) {
-        memcpy(id.bytes, entry->record + entry->lineage_at, sizeof id.bytes);
+    uint16_t at = kw_entry_has_tail(entry) ? kw_entry_tail(entry)->lineage_at : 0;
+    if (at != 0) {
+        memcpy(id.bytes, entry->record + at, sizeof id.bytes);
     }
     return id;
 }

@@ -10,20 +10,20 @@
 
 struct kw_claim {
     struct kw_rate_limit limit; /* the name is borrowed from the entry or policy that it is of */
-    uint64_t id;                /* stands for where the limit is from and its name; no two of a request have the same */
+    uint32_t id;                /* stands for where the limit is from and its name; no two of a request have the same */
 };
 
 /* A key's own, its policy's, and those of each generation above. */
 #define KW_CLAIMS_MAX (KW_RATE_LIMIT_COUNT_MAX * 2 * (KW_FAMILY_DEPTH_MAX + 1))
 
-/* Whether there may be any. Reads the entry alone. */
-static inline bool kw_entry_may_claim(const struct kw_entry *entry)
-{
-    return (entry->limit_count != 0) | (entry->parent != NULL) | (entry->policy != NULL);
-}
+/* The packed limits of the entry's own record. */
+struct kw_list kw_entry_limits(const struct kw_entry *entry);
 
-/* Of an entry that was decided to be valid, by the bounds as they are now. Returns how many. */
-size_t kw_entry_claims(const struct kw_entry *entry, struct kw_claim claims_out[KW_CLAIMS_MAX]);
+/*
+ * Of an entry that was decided to be valid; `has_above` as that decision says: else the bounds are not looked at.
+ * Returns how many.
+ */
+size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX]);
 
 /* The lineage whose limits are spent from: the first key of the entry's line of rotations. */
 struct kw_id kw_entry_lineage(const struct kw_entry *entry);

@@ -126,6 +126,15 @@ enum {
 
 extern const struct kw__field kw__fields[KW__FIELD_COUNT];
 
+/* The place of a tag in an encoding of that version (1 to KW_RECORD_ENCODING_VERSION), from 1 on. */
+#define KW__ENCODINGS 3 /* and no version 0 */
+extern const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT];
+
+/* As kw_record_encode, in the order of an earlier version too: for tests of what was written once. */
+struct kw_buffer;
+KW_MUST_USE enum kw_status kw__record_encode_as(const struct kw_record *record, unsigned version,
+                                                struct kw_buffer *buffer);
+
 static inline const void *kw__field_of(const struct kw_record *record, const struct kw__field *field)
 {
     return (const uint8_t *)record + field->offset;

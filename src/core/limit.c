@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-static_assert(sizeof(struct kw_limit_state) <= 300, "a limit in use costs at most 300 bytes (with room for its owner)");
+static_assert(sizeof(struct kw_limit_state) <= 260, "a limit in use costs at most 300 bytes, with what finds it");
 static_assert(KW_RATE_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
 
 /*
@@ -93,8 +93,8 @@ struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const s
 
 static void drop_oldest(struct kw_limit_state *state, size_t count)
 {
-    state->first = (uint16_t)place_of(state, count);
-    state->count = (uint16_t)(state->count - count);
+    state->first = (uint8_t)place_of(state, count);
+    state->count = (uint8_t)(state->count - count);
 }
 
 /* Fills the newest bucket up, and as many further ones as it takes. The times of calls never fall. */

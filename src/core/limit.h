@@ -22,11 +22,11 @@
 #define KW_LIMIT_BUCKET_COUNT 60
 
 /* What was spent of one limit. All zero: nothing. */
-struct kw_limit_state {
+struct __attribute__((packed, aligned(4))) kw_limit_state {
     int64_t newest_ms;                    /* of the last spending */
     uint32_t bucket_cost;                 /* of a full bucket; all but the newest are full */
     uint32_t newest_cost;                 /* of the newest bucket */
-    uint16_t first, count;                /* of the ring */
+    uint8_t first, count;                 /* of the ring */
     uint32_t ends[KW_LIMIT_BUCKET_COUNT]; /* the low bits of the time of each bucket's last spending */
 };
 

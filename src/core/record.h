@@ -1,9 +1,13 @@
 /*
  * The record's compact encoding, its JSON and its differences: all three come from one table of fields
  * (record_fields.c), so that a new field is one row. An encoding is a version byte, then for each field that is
- * present its tag and its value, tags ascending. But the record's version comes last, so that what was cut off is no
- * record: else it could lose a rule that it is refused by. An unknown tag or version means "written by a newer
- * Keyward": it is refused, never dropped.
+ * present its tag and its value, in the order of that version of the encoding. The record's version comes last, so that
+ * what was cut off is no record: else it could lose a rule that it is refused by. An unknown tag or version means
+ * "written by a newer Keyward": it is refused, never dropped.
+ *
+ * Version 1 has the tags ascending. Version 2 begins with what a verification reads, behind the id: so that it lies in
+ * the cache lines that are fetched with the entry. Records of version 1 are read for ever, and become version 2 when
+ * they are next changed.
  */
 #ifndef KW_CORE_RECORD_H
 #define KW_CORE_RECORD_H
@@ -11,9 +15,8 @@
 #include "base/json.h"
 #include <keyward/record.h>
 
-#define KW_RECORD_ENCODING_VERSION 1
+#define KW_RECORD_ENCODING_VERSION 2
 #define KW_RECORD_ID_AT 2 /* every encoding: its version, the tag of the id, the id's 16 bytes */
-#define KW_RECORD_ID_AT 2 /* where an encoding has the record's id: after the version and the first tag */
 
 /* Appends. Equal records give equal bytes. Fails only as the buffer does. */
 KW_MUST_USE enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer);

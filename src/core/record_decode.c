@@ -218,7 +218,7 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
     return KW_E_CORRUPT;
 }
 
-static enum kw_status decode_fields(struct kw_bytes rest, struct kw_record *record)
+static enum kw_status decode_fields(struct kw_bytes rest, const uint8_t *places, struct kw_record *record)
 {
     unsigned last_place = 0;
     while (rest.size != 0) {
@@ -226,7 +226,7 @@ static enum kw_status decode_fields(struct kw_bytes rest, struct kw_record *reco
         if (tag >= KW__FIELD_COUNT) {
             return KW_E_NEWER;
         }
-        unsigned place = tag == KW__TAG_VERSION ? KW__FIELD_COUNT : tag;
+        unsigned place = places[tag];
         if (place <= last_place) {
             return KW_E_CORRUPT;
         }
@@ -246,11 +246,12 @@ enum kw_status kw_record_decode(struct kw_bytes encoding, struct kw_record *reco
     if (encoding.size == 0 || encoding.size > KW_RECORD_MAX || encoding.data[0] == 0) {
         return KW_E_CORRUPT;
     }
-    if (encoding.data[0] != KW_RECORD_ENCODING_VERSION) {
+    unsigned version = encoding.data[0];
+    if (version > KW_RECORD_ENCODING_VERSION) {
         return KW_E_NEWER;
     }
     struct kw_record record = {.enabled = true, .updated_at_ms = TIME_NONE};
-    enum kw_status status = decode_fields(kw_bytes_skip(encoding, 1), &record);
+    enum kw_status status = decode_fields(kw_bytes_skip(encoding, 1), kw__field_places[version], &record);
     if (status != KW_OK) {
         return status;
     }

@@ -5,6 +5,8 @@
 
 #include <assert.h>
 
+_Static_assert(KW_RECORD_ENCODING_VERSION + 1 == KW__ENCODINGS, "each version has its order");
+
 _Static_assert(KW_TIME_MS_MAX < INT64_C(1) << (8 * KW__TIME_SIZE), "every time that has an RFC 3339 text fits");
 
 static void add_tag(struct kw_buffer *buffer, unsigned tag)
@@ -122,14 +124,20 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
     }
 }
 
+enum kw_status kw__record_encode_as(const struct kw_record *record, unsigned version, struct kw_buffer *buffer)
+{
+    uint8_t tags[KW__FIELD_COUNT] = {0}; /* by their places */
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        tags[kw__field_places[version][tag]] = (uint8_t)tag;
+    }
+    kw_buffer_add_byte(buffer, (uint8_t)version);
+    for (size_t place = 1; place < KW_COUNT_OF(tags); place++) {
+        encode_field(record, tags[place], buffer);
+    }
+    return kw_buffer_status(buffer);
+}
+
 enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer)
 {
-    kw_buffer_add_byte(buffer, KW_RECORD_ENCODING_VERSION);
-    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
-        if (tag != KW__TAG_VERSION) {
-            encode_field(record, tag, buffer);
-        }
-    }
-    encode_field(record, KW__TAG_VERSION, buffer);
-    return kw_buffer_status(buffer);
+    return kw__record_encode_as(record, KW_RECORD_ENCODING_VERSION, buffer);
 }

@@ -1,9 +1,10 @@
 #include "core/rules.h"
 
+#include "core/claims.h"
 #include "core/family.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
-#include "core/requirement.h"
 #include "core/scope.h"
 
 /* A revocation is for ever, and so is the end of a grace period; the flags say what was seen of times. */
@@ -39,7 +40,7 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     hearing->is_open = true;
 }
 
-static bool refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision)
+bool kw__refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision)
 {
     const struct kw__link *link = &hearing->links[at];
     *decision =
@@ -70,7 +71,7 @@ bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *
         if (entry == NULL || !is_revoked(entry, hearing->now_ms)) {
             continue;
         }
-        refuse(hearing, i, KW_CODE_REVOKED, decision);
+        kw__refuse(hearing, i, KW_CODE_REVOKED, decision);
         bool is_news = (kw_entry_flags(entry) & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_NOTED)) == 0;
         decision->lapsed = is_news ? entry : NULL;
         return true;
@@ -90,12 +91,12 @@ bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct kw_entry *entry = key_at(hearing, i);
         if (entry == NULL && has_outlived(&hearing->links[i], hearing->now_ms)) {
-            return refuse(hearing, i, KW_CODE_EXPIRED, decision);
+            return kw__refuse(hearing, i, KW_CODE_EXPIRED, decision);
         }
         if (entry == NULL || !is_expired(entry, hearing->now_ms)) {
             continue;
         }
-        refuse(hearing, i, KW_CODE_EXPIRED, decision);
+        kw__refuse(hearing, i, KW_CODE_EXPIRED, decision);
         bool is_news = (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_NOTED)) == 0;
         decision->lapsed = is_news ? entry : NULL;
         return true;
@@ -119,39 +120,10 @@ bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision 
     for (size_t i = 0; i < hearing->link_count; i++) {
         const struct kw_entry *entry = key_at(hearing, i);
         if (entry != NULL && (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0) {
-            return refuse(hearing, i, KW_CODE_DISABLED, decision);
+            return kw__refuse(hearing, i, KW_CODE_DISABLED, decision);
         }
     }
     return false;
-}
-
-static struct kw_list scopes_of(const struct kw_entry *entry)
-{
-    return (struct kw_list){{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
-}
-
-static struct kw_list resources_of(const struct kw_entry *entry)
-{
-    return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
-}
-
-/* What may be done as far as one key or policy goes. */
-struct authority {
-    struct kw_list scopes, resources;
-};
-
-/* False where it does not say: a policy that bounds something else. */
-static bool authority_of(const struct kw__link *link, struct authority *authority_out)
-{
-    if (link->bound == NULL) {
-        *authority_out = (struct authority){scopes_of(link->entry), resources_of(link->entry)};
-        return true;
-    }
-    if (link->policy == NULL || !link->policy->bounds_authority) {
-        return false;
-    }
-    *authority_out = (struct authority){link->policy->scopes, link->policy->resources};
-    return true;
 }
 
 /* The next list on places, and its tag; start with all of them. An encoding that became an entry is sound. */
@@ -213,7 +185,7 @@ bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *
         }
         if (address == NULL || kw_addresses_hold(&blocked, address) ||
             (allowed.count != 0 && !kw_addresses_hold(&allowed, address))) {
-            return refuse(hearing, i, KW_CODE_IP_NOT_ALLOWED, decision);
+            return kw__refuse(hearing, i, KW_CODE_IP_NOT_ALLOWED, decision);
         }
     }
     return false;
@@ -261,7 +233,7 @@ bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *d
             continue;
         }
         if (place == NULL || may_be_in(&blocked, place) || (allowed.count != 0 && !kw_regions_hold(&allowed, place))) {
-            return refuse(hearing, i, KW_CODE_REGION_NOT_ALLOWED, decision);
+            return kw__refuse(hearing, i, KW_CODE_REGION_NOT_ALLOWED, decision);
         }
     }
     return false;
@@ -294,10 +266,10 @@ bool kw__is_in_place(const struct kw_entry *entry, const struct kw_question *que
 
 unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer)
 {
-    struct kw_list scopes = scopes_of(inner);
-    struct kw_list resources = resources_of(inner);
-    struct kw_list outer_scopes = scopes_of(outer);
-    struct kw_list outer_resources = resources_of(outer);
+    struct kw_list scopes = kw__scopes_of(inner);
+    struct kw_list resources = kw__resources_of(inner);
+    struct kw_list outer_scopes = kw__scopes_of(outer);
+    struct kw_list outer_resources = kw__resources_of(outer);
     struct kw_record places[2];
     const struct kw_entry *entries[] = {inner, outer};
     for (size_t i = 0; i < KW_COUNT_OF(entries); i++) {
@@ -307,7 +279,10 @@ unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer)
         places[i].blocked_regions = rule_list(entries[i], KW__TAG_BLOCKED_REGIONS);
     }
     bool has_authority = kw_authority_within(&scopes, &resources, &outer_scopes, &outer_resources);
+    struct kw_list limits = kw_entry_limits(inner);
+    struct kw_list outer_limits = kw_entry_limits(outer);
     return (has_authority ? KW__WITHIN_AUTHORITY : 0U) |
+           (kw_rate_limits_within(&limits, &outer_limits) ? KW__WITHIN_LIMITS : 0U) |
            (kw_places_beyond(&places[0], &places[1]) == NULL ? KW__WITHIN_PLACES : 0U);
 }
 
@@ -317,7 +292,8 @@ unsigned kw__within_policy(const struct kw_entry *entry, const struct kw_policy 
     unsigned excess = kw_policy_excess(policy, &record, record.created_at_ms);
     bool has_authority = (excess & (KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES)) == 0;
     bool has_all_else = (excess & (KW_EXCESS_ENV | KW_EXCESS_EXPIRY | KW_EXCESS_ADDRESSES)) == 0;
-    return (has_authority ? KW__WITHIN_POLICY_AUTHORITY : 0U) | (has_all_else ? KW__WITHIN_POLICY : 0U);
+    return (has_authority ? KW__WITHIN_POLICY_AUTHORITY : 0U) | (has_all_else ? KW__WITHIN_POLICY : 0U) |
+           ((excess & KW_EXCESS_RATE_LIMITS) == 0 ? KW__WITHIN_POLICY_LIMITS : 0U);
 }
 
 bool kw__has_region_rule(const struct kw__hearing *hearing)
@@ -333,7 +309,7 @@ bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env)
 bool kw__refuses_environment(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     return !kw__is_of_environment(hearing->links[0].entry, hearing->question->env) &&
-           refuse(hearing, 0, KW_CODE_ENVIRONMENT_MISMATCH, decision);
+           kw__refuse(hearing, 0, KW_CODE_ENVIRONMENT_MISMATCH, decision);
 }
 
 bool kw__asks_environment(const struct kw__hearing *hearing)
@@ -355,7 +331,7 @@ bool kw__refuses_policy(const struct kw__hearing *hearing, struct kw_decision *d
         struct kw_record record = record_of(link->entry);
         unsigned excess = link->policy == NULL ? 0 : kw_policy_excess(link->policy, &record, record.created_at_ms);
         if (link->policy == NULL || (excess & (KW_EXCESS_ENV | KW_EXCESS_ADDRESSES)) != 0) {
-            refuse(hearing, i, KW_CODE_POLICY_VIOLATION, decision);
+            kw__refuse(hearing, i, KW_CODE_POLICY_VIOLATION, decision);
             const char *field = link->policy == NULL ? "policy" : (excess & KW_EXCESS_ENV) != 0 ? "env" : "allowedIPs";
             decision->missing = kw_bytes_of_text(field);
             return true;
@@ -371,160 +347,4 @@ bool kw__has_policy(const struct kw__hearing *hearing)
         has = has || hearing->links[i].bound != NULL;
     }
     return has;
-}
-
-static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
-{
-    struct kw_bytes rest = resources->packed;
-    struct kw_bytes resource;
-    struct kw_list scopes;
-    while (kw_resources_next(&rest, &resource, &scopes)) {
-        if (kw_resource_covers(resource, wanted)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* What is missing may be empty: that is no scope. */
-static bool lacks_named_scope(const struct authority *authority, const struct kw_question *question,
-                              struct kw_bytes *missing_out)
-{
-    for (size_t i = 0; i < question->scope_count; i++) {
-        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
-            *missing_out = question->scopes[i];
-            return true;
-        }
-    }
-    for (size_t i = 0; i < question->resource_scope_count; i++) {
-        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
-                                question->resource_scopes[i])) {
-            *missing_out = question->resource_scopes[i];
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
-                        struct kw_bytes *missing_out)
-{
-    if (lacks_named_scope(authority, question, missing_out)) {
-        return true;
-    }
-    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
-    *missing_out = question->resource;
-    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
-}
-
-bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
-{
-    struct authority authority = {scopes_of(entry), resources_of(entry)};
-    return lacks_scope(&authority, question, missing_out);
-}
-
-bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
-                            struct kw_bytes *missing_out)
-{
-    struct authority authority = {policy->scopes, policy->resources};
-    return lacks_named_scope(&authority, question, missing_out);
-}
-
-static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
-{
-    for (size_t i = 0; i < hearing->link_count; i++) {
-        struct authority authority;
-        if (authority_of(&hearing->links[i], &authority) &&
-            !kw_resources_allow(&authority.scopes, &authority.resources, hearing->question->resource, scope)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool one_is_allowed_by_all(const struct kw__hearing *hearing, struct kw_list scopes)
-{
-    struct kw_bytes scope;
-    while (kw__list_next(&scopes.packed, &scope)) {
-        if (all_allow(hearing, scope)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/*
- * Whether any scope is left on the resource by all links together. What two scopes with wildcards have in common is one
- * of the two or nothing, so it is enough to ask about those that some link names.
- */
-static bool shares_a_scope(const struct kw__hearing *hearing)
-{
-    for (size_t i = 0; i < hearing->link_count; i++) {
-        struct authority authority;
-        struct kw_bytes resource;
-        struct kw_list scopes;
-        if (!authority_of(&hearing->links[i], &authority)) {
-            continue;
-        }
-        if (one_is_allowed_by_all(hearing, authority.scopes)) {
-            return true;
-        }
-        while (kw_resources_next(&authority.resources.packed, &resource, &scopes)) {
-            if (kw_resource_covers(resource, hearing->question->resource) && one_is_allowed_by_all(hearing, scopes)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* All links up to and with the one that is asked about. */
-struct holding {
-    const struct kw__hearing *hearing;
-    size_t link;
-};
-
-static bool holds_up_to(void *context, struct kw_bytes scope)
-{
-    const struct holding *holding = context;
-    for (size_t i = 0; i <= holding->link; i++) {
-        struct authority authority;
-        if (authority_of(&holding->hearing->links[i], &authority) && !kw_scopes_allow(&authority.scopes, scope)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision)
-{
-    const struct kw_question *question = hearing->question;
-    struct kw_bytes missing;
-    for (size_t i = 0; i < hearing->link_count; i++) {
-        struct holding holding = {hearing, i};
-        struct authority authority;
-        if (!authority_of(&hearing->links[i], &authority)) {
-            continue;
-        }
-        if (lacks_scope(&authority, question, &missing) ||
-            (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
-            refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
-            decision->missing = missing;
-            return true;
-        }
-    }
-    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0 && hearing->link_count > 1;
-    if (needs_any && !shares_a_scope(hearing)) {
-        refuse(hearing, hearing->link_count - 1, KW_CODE_INSUFFICIENT_SCOPE, decision);
-        decision->missing = question->resource;
-        return true;
-    }
-    return false;
-}
-
-bool kw__asks_scopes(const struct kw__hearing *hearing)
-{
-    const struct kw_question *question = hearing->question;
-    return (question->scope_count | question->resource_scope_count | question->resource.size |
-            question->require.size) != 0;
 }

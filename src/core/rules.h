@@ -31,6 +31,9 @@ struct kw__hearing {
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
 
+/* Says in the decision that this link refuses. True. */
+bool kw__refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision);
+
 /* True when the rule refuses; then the decision says everything. */
 bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision);
 bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision);
@@ -49,6 +52,9 @@ bool kw__asks_environment(const struct kw__hearing *hearing);
 bool kw__has_policy(const struct kw__hearing *hearing);
 bool kw__asks_scopes(const struct kw__hearing *hearing);
 
+struct kw_list kw__scopes_of(const struct kw_entry *entry);
+struct kw_list kw__resources_of(const struct kw_entry *entry);
+
 /* An empty environment is any. */
 bool kw__is_of_environment(const struct kw_entry *entry, struct kw_bytes env);
 
@@ -60,7 +66,10 @@ enum {
     KW__WITHIN_AUTHORITY = 1 << 1,
     KW__WITHIN_POLICY = 1 << 2, /* but for what it may do */
     KW__WITHIN_POLICY_AUTHORITY = 1 << 3,
-    KW__WITHIN_BITS = 4, /* how many there are */
+    KW__WITHIN_LIMITS = 1 << 4,
+    KW__WITHIN_POLICY_LIMITS = 1 << 5,
+    KW__WITHIN_BITS = 6, /* how many there are */
+    KW__WITHIN_ALL = (1 << KW__WITHIN_BITS) - 1,
 };
 
 /* What of `inner` lies within its parent `outer`, whatever is asked: KW__WITHIN_… bits. */

@@ -6,7 +6,8 @@
 #include "core/rules.h"
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
-_Static_assert(sizeof(struct kw_entry) <= 112, "entries are what memory is spent on");
+_Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one cache line");
+_Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
@@ -60,14 +61,9 @@ static struct kw_bytes rules_of(const struct kw_record *record)
     return rules;
 }
 
-enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
-                              struct kw_entry *entry_out, struct kw_record *record_out)
+void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
+                   const struct kw_record *record, struct kw_entry *entry_out)
 {
-    enum kw_status status = kw_record_decode(encoding, record_out);
-    if (status != KW_OK) {
-        return status;
-    }
-    const struct kw_record *record = record_out;
     struct kw_bytes rules = rules_of(record);
     *entry_out = (struct kw_entry){
         .expires_at_ms = record->expires_at_ms == 0 ? INT64_MAX : record->expires_at_ms,
@@ -84,16 +80,53 @@ enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, 
         .record_size = (uint16_t)encoding.size,
         .scope_count = (uint8_t)record->scopes.count,
         .resource_count = (uint8_t)record->resources.count,
-        .scheme = (uint8_t)record->digest_scheme,
+        .scheme = (unsigned)record->digest_scheme & 15U,
+        .bounds_others = record->has_children,
         .rules_at = place_of(rules, encoding),
         .rules_size = (uint16_t)rules.size,
-        .limits_at = place_of(record->rate_limits.packed, encoding),
-        .limit_count = (uint8_t)record->rate_limits.count,
-        .lineage_at = lineage_place(record, encoding),
+        .limit_count = record->rate_limits.count & 15U,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
-    return KW_OK;
+    if (kw_record_asks_tail(record)) {
+        *kw_entry_tail(entry_out) = (struct kw_entry_tail){.limits_at = place_of(record->rate_limits.packed, encoding),
+                                                           .lineage_at = lineage_place(record, encoding)};
+    }
+}
+
+enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
+                              struct kw_entry *entry_out, struct kw_record *record_out)
+{
+    enum kw_status status = kw_record_decode(encoding, record_out);
+    if (status == KW_OK) {
+        kw_entry_make(digest, project, erased, encoding, record_out, entry_out);
+    }
+    return status;
+}
+
+void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
+{
+    /* Only an entry that knows of its bound can be told off in both places. */
+    bool is_bad = entry == NULL || !entry->bounds_others || (kw_entry_flags(entry) & KW__ENTRY_BAD) != 0;
+    int64_t good_until_ms = is_bad                                         ? INT64_MIN
+                            : entry->expires_at_ms < entry->grace_until_ms ? entry->expires_at_ms
+                                                                           : entry->grace_until_ms;
+    __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->good_until_ms, good_until_ms, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->parent, entry == NULL ? NULL : entry->parent, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->policy, entry == NULL ? NULL : entry->policy, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
+}
+
+void kw_entry_tell_off(struct kw_entry *entry, unsigned flags)
+{
+    __atomic_fetch_or(&entry->flags, (uint8_t)flags, __ATOMIC_SEQ_CST);
+    struct kw_bound *bound = entry->bounds_others ? kw_entry_tail(entry)->line : NULL;
+    if (bound != NULL && __atomic_load_n(&bound->entry, __ATOMIC_SEQ_CST) == entry) {
+        /* At worst a newer entry is in its place meanwhile: then that is looked at, until the next change. */
+        __atomic_store_n(&bound->good_until_ms, INT64_MIN, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* The rules in the order of DESIGN section 5. */
@@ -150,7 +183,8 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
             return decision;
         }
     }
-    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
+                                .has_limits_above = entry->parent != NULL || entry->policy != NULL};
 }
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
@@ -170,8 +204,60 @@ static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_qu
 struct bounds {
     struct kw_entry *parent;
     const struct kw_policy *policy;
-    uint64_t changes;
+    uint64_t changes, parent_changes; /* the first of both together */
 };
+
+/* Changes of the bound that shows an entry, kept apart from the sum of those above it, which are others for another
+ * entry. */
+static uint64_t mark_via(uint64_t changes)
+{
+    return changes << 30;
+}
+
+/* What must lie within what, that none of it need be asked. */
+static unsigned wanted_of(const struct kw_bound *parent, const struct kw_policy_bound *policy)
+{
+    return (parent == NULL ? 0U : KW__WITHIN_PLACES | KW__WITHIN_AUTHORITY | KW__WITHIN_LIMITS) |
+           (policy == NULL ? 0U : KW__WITHIN_POLICY | KW__WITHIN_POLICY_AUTHORITY | KW__WITHIN_POLICY_LIMITS);
+}
+
+/*
+ * The same as bounds_agree for the good keys of good families, from the cache lines of the bounds alone: everything
+ * lies within everything above it, as was found out before. False says nothing.
+ */
+static bool is_calm(const struct kw_entry *entry, int64_t now_ms)
+{
+    const struct kw_bound *parent = entry->parent;
+    const struct kw_policy_bound *policy = entry->policy;
+    uint64_t within = __atomic_load_n(&entry->within, __ATOMIC_ACQUIRE);
+    uint64_t via_changes = 0;
+    for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+        if (parent == NULL && policy == NULL) {
+            return true;
+        }
+        uint64_t parent_changes = parent == NULL ? 0 : __atomic_load_n(&parent->changes, __ATOMIC_ACQUIRE);
+        uint64_t changes = mark_via(via_changes) + parent_changes;
+        changes += policy == NULL ? 0 : __atomic_load_n(&policy->changes, __ATOMIC_ACQUIRE);
+        unsigned wanted = wanted_of(parent, policy);
+        if (within >> KW__WITHIN_BITS != changes || (within & wanted) != wanted) {
+            return false;
+        }
+        if (parent == NULL) {
+            return true;
+        }
+        int64_t good_until_ms = __atomic_load_n(&parent->good_until_ms, __ATOMIC_ACQUIRE);
+        const struct kw_bound *next = __atomic_load_n(&parent->parent, __ATOMIC_ACQUIRE);
+        policy = __atomic_load_n(&parent->policy, __ATOMIC_ACQUIRE);
+        within = __atomic_load_n(&parent->within, __ATOMIC_ACQUIRE);
+        if (now_ms >= good_until_ms || (parent_changes & 1) != 0 ||
+            __atomic_load_n(&parent->changes, __ATOMIC_ACQUIRE) != parent_changes) {
+            return false;
+        }
+        via_changes = parent_changes;
+        parent = next;
+    }
+    return false;
+}
 
 /* False where one of them is not known. */
 static bool bounds_of(const struct kw_entry *entry, struct bounds *bounds)
@@ -182,9 +268,8 @@ static bool bounds_of(const struct kw_entry *entry, struct bounds *bounds)
     if (entry->policy != NULL) {
         bounds->changes += __atomic_load_n(&entry->policy->changes, __ATOMIC_ACQUIRE);
     }
-    if (entry->parent != NULL) {
-        bounds->changes += __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
-    }
+    bounds->parent_changes = entry->parent == NULL ? 0 : __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
+    bounds->changes += bounds->parent_changes;
     bounds->policy = entry->policy == NULL ? NULL : __atomic_load_n(&entry->policy->policy, __ATOMIC_ACQUIRE);
     bounds->parent = entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
     return (entry->policy == NULL || bounds->policy != NULL) && (entry->parent == NULL || bounds->parent != NULL);
@@ -220,12 +305,20 @@ static bool policy_agrees(const struct kw_policy *policy, unsigned within, const
  */
 static bool bounds_agree(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
+    struct kw_bound *via = NULL; /* that led to this entry, and its changes before */
+    uint64_t via_changes = 0;
     for (size_t generation = 0; entry->parent != NULL || entry->policy != NULL; generation++) {
         struct bounds bounds;
         if (!bounds_of(entry, &bounds)) {
             return false;
         }
         unsigned within = within_of(entry, &bounds);
+        if (via != NULL) {
+            /* For is_calm. Read anew it would be of an entry that may have come in between. */
+            __atomic_store_n(&via->within,
+                             (mark_via(via_changes) + bounds.changes) << KW__WITHIN_BITS | (within & KW__WITHIN_ALL),
+                             __ATOMIC_RELEASE);
+        }
         if (bounds.policy != NULL && !policy_agrees(bounds.policy, within, question)) {
             return false;
         }
@@ -237,17 +330,11 @@ static bool bounds_agree(struct kw_entry *entry, const struct kw_question *quest
             ((within & KW__WITHIN_AUTHORITY) == 0 && !holds_what_is_asked(bounds.parent, question))) {
             return false;
         }
+        via = entry->parent;
+        via_changes = bounds.parent_changes;
         entry = bounds.parent;
     }
     return true;
-}
-
-/* Asks the processor for what a decision reads of a parent. */
-static void fetch_parent(const struct kw_entry *entry)
-{
-    const uint8_t *parent = (const uint8_t *)__atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-    __builtin_prefetch(parent);
-    __builtin_prefetch(parent + 64);
 }
 
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
@@ -255,9 +342,7 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
     if (is_unknown(entry, question)) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
-    if (entry->parent != NULL) {
-        __builtin_prefetch(entry->parent); /* it comes while the key's own rules are looked at */
-    }
+    __builtin_prefetch(entry->parent); /* it comes while the key's own rules are looked at */
     /*
      * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
      * refusal has one place that says why, and what is rare (a requirement, any scope on a resource under a parent) has
@@ -267,14 +352,14 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
                     (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
                    (entry->rules_size == 0 || kw__is_in_place(entry, question));
-    if (is_good && entry->parent != NULL) {
-        fetch_parent(entry);
-    }
-    is_good = is_good && holds_what_is_asked(entry, question) && bounds_agree(entry, question, now_ms);
+    is_good = is_good && holds_what_is_asked(entry, question);
+    bool calm = is_good && is_calm(entry, now_ms);
+    is_good = calm || (is_good && bounds_agree(entry, question, now_ms));
     if (!is_good) {
         return decide_by_rule(entry, question, now_ms);
     }
-    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
+                                .has_limits_above = !calm && (entry->parent != NULL || entry->policy != NULL)};
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,

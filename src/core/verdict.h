@@ -40,7 +40,15 @@ struct kw_entry;
 struct kw_bound {
     struct kw_id id;        /* of the parent's lineage */
     struct kw_entry *entry; /* atomic; NULL: not known (yet) */
-    uint64_t changes;       /* atomic; grows after each change of `entry` */
+    uint64_t changes;       /* atomic; grows before and after each change of what stands here: odd in between */
+    /*
+     * What a good child's verification reads of `entry`, so that it need not fetch that too. All atomic, and of one
+     * moment only where `changes` is the same before and after.
+     */
+    int64_t good_until_ms;   /* it is not refused before by itself; INT64_MIN: look at the entry */
+    struct kw_bound *parent; /* its own, as is the next; NULL: none */
+    const struct kw_policy_bound *policy;
+    uint64_t within; /* as in an entry; the mark holds `changes` of this bound too */
 };
 
 /* Where a policy is found as it is now. Every key that names it stands under it. */
@@ -64,31 +72,64 @@ struct kw_entry {
     uint16_t resources_at, resources_size;
     uint16_t record_size;
     uint8_t scope_count, resource_count;
-    uint8_t scheme;
-    uint8_t limit_count;
+    unsigned scheme : 4, limit_count : 4; /* of a digest; of rate limits */
+    bool bounds_others;                   /* or may: then kw_entry_line says where */
     uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
-    const struct kw_bound *parent;        /* NULL: none */
+    struct kw_bound *parent;              /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
     /* Set in place: the sum of `changes` of both bounds, shifted, at which this entry was compared with what they show,
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
      * an equal sum is no change of either. */
     uint64_t within;
-    uint16_t limits_at;  /* the packed rate limits */
-    uint16_t lineage_at; /* 0: the key is the first of its line */
-    uint32_t spending;   /* set in place, by the engine: where it last found what the line has spent; 0: nowhere yet */
-    uint8_t record[];    /* the encoding (core/record.h) */
+    uint8_t record[]; /* the encoding (core/record.h) */
 };
 
-/* Bytes that the entry of an encoding of that size takes. */
-size_t kw_entry_size(size_t encoding_size);
+/* What stands behind the record of an entry that bounds others or has limits: few have one. */
+struct kw_entry_tail {
+    struct kw_bound *line; /* that the entry may be shown by */
+    uint32_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
+    uint16_t limits_at;    /* in record[], as is the next: the packed rate limits */
+    uint16_t lineage_at;   /* 0: the key is the first of its line */
+};
 
+/* Bytes that the entry of an encoding of that size takes; of one with a tail kw_entry_tailed_size. */
+size_t kw_entry_size(size_t encoding_size);
+static inline size_t kw_entry_tailed_size(size_t encoding_size)
+{
+    size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_entry_tail);
+    return (size + 7) & ~(size_t)7;
+}
+static inline bool kw_entry_has_tail(const struct kw_entry *entry)
+{
+    return entry->bounds_others || entry->limit_count != 0;
+}
+static inline bool kw_record_asks_tail(const struct kw_record *record)
+{
+    return record->has_children || record->rate_limits.count != 0;
+}
+/* Of an entry that has one. */
+static inline struct kw_entry_tail *kw_entry_tail(const struct kw_entry *entry)
+{
+    size_t at = kw_entry_tailed_size(entry->record_size) - sizeof(struct kw_entry_tail);
+    return (struct kw_entry_tail *)(void *)((uint8_t *)(uintptr_t)entry + at); // NOLINT(performance-no-int-to-ptr)
+}
+
+/* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
+void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
+                   const struct kw_record *record, struct kw_entry *entry_out);
 /*
- * Fills `entry_out` (kw_entry_size bytes, 8-aligned), without bounds, and `record_out`, which borrows from `encoding`.
- * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode. `erased` for a tombstone.
+ * Reads the encoding and makes an entry of kw_entry_tailed_size bytes of it. `record_out` borrows from `encoding`.
+ * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
                                           struct kw_bytes encoding, struct kw_entry *entry_out,
                                           struct kw_record *record_out);
+
+/* From now on children are decided on by this entry; NULL: by nothing. By one thread at a time. */
+void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry);
+
+/* Sets flags that speak against a key, of itself and for its children. */
+void kw_entry_tell_off(struct kw_entry *entry, unsigned flags);
 
 static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 {
@@ -126,11 +167,12 @@ struct kw_question {
 };
 
 struct kw_decision {
-    enum kw_code code;       /* KW_CODE_NONE: valid */
-    bool is_open;            /* no decision: a bound of this key is not known yet */
-    bool first_use;          /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
-    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
-                                POLICY_VIOLATION: the field by which the record goes beyond the policy */
+    enum kw_code code;     /* KW_CODE_NONE: valid */
+    bool is_open;          /* no decision: a bound of this key is not known yet */
+    bool has_limits_above; /* valid, and policy or ancestors may have limits that the key's own do not keep it within */
+    bool first_use;        /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
+    struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
+                                     POLICY_VIOLATION: the field by which the record goes beyond the policy */
     const struct kw_entry *bound; /* the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* the name of the policy that refuses; empty: none does */
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */

@@ -7,10 +7,8 @@
 
 void kw_bounds_deinit(struct kw_bounds *bounds)
 {
-    for (size_t i = 0; i < bounds->capacity; i++) {
-        kw_free(bounds->slots[i]);
-    }
     kw_free(bounds->slots);
+    kw_pool_deinit(&bounds->pool);
     *bounds = (struct kw_bounds){.count = 0};
 }
 
@@ -32,7 +30,8 @@ struct kw_bound *kw_bounds_find(const struct kw_bounds *bounds, const struct kw_
 static bool grow(struct kw_bounds *bounds)
 {
     struct kw_bounds bigger = {.capacity = bounds->capacity == 0 ? CAPACITY_MIN : bounds->capacity * 2,
-                               .count = bounds->count};
+                               .count = bounds->count,
+                               .pool = bounds->pool};
     bigger.slots = kw_alloc(bigger.capacity, sizeof(struct kw_bound *));
     if (bigger.slots == NULL) {
         return false;
@@ -56,11 +55,11 @@ struct kw_bound *kw_bounds_take(struct kw_bounds *bounds, const struct kw_id *id
     if (2 * (bounds->count + 1) > bounds->capacity && !grow(bounds)) {
         return NULL;
     }
-    struct kw_bound *bound = kw_alloc(1, sizeof *bound);
+    struct kw_bound *bound = kw_pool_take(&bounds->pool, sizeof *bound);
     if (bound == NULL) {
         return NULL;
     }
-    bound->id = *id;
+    *bound = (struct kw_bound){.id = *id, .good_until_ms = INT64_MIN};
     *find_slot(bounds, id) = bound;
     bounds->count++;
     return bound;

@@ -225,6 +225,11 @@ static enum kw_status grow(struct kw_index *index)
     return KW_OK;
 }
 
+static size_t size_of(size_t encoding_size, bool has_tail)
+{
+    return has_tail ? kw_entry_tailed_size(encoding_size) : kw_entry_size(encoding_size);
+}
+
 static void reclaim_locked(struct kw_index *index)
 {
     if (index->retired_count == 0) {
@@ -233,7 +238,7 @@ static void reclaim_locked(struct kw_index *index)
     kw__rcu_wait(&rcu_domain);
     for (size_t i = 0; i < index->retired_count; i++) {
         struct kw_entry *entry = index->retired[i];
-        kw_pool_give(&index->pool, entry, kw_entry_size(entry->record_size));
+        kw_pool_give(&index->pool, entry, size_of(entry->record_size, kw_entry_has_tail(entry)));
     }
     index->retired_count = 0;
 }
@@ -301,7 +306,12 @@ static enum kw_status link_bounds(struct kw_index *index, const struct kw_record
         }
     }
     /* What others stand under has its bound before it is seen, so that following it cannot fail. */
-    return record->has_children && kw_bounds_take(&index->bounds, &record->lineage_id) == NULL ? KW_E_MEMORY : KW_OK;
+    if (record->has_children) {
+        struct kw_bound *line = kw_bounds_take(&index->bounds, &record->lineage_id);
+        kw_entry_tail(entry)->line = line;
+        return line == NULL ? KW_E_MEMORY : KW_OK;
+    }
+    return KW_OK;
 }
 
 /*
@@ -323,8 +333,7 @@ static void follow_bound(struct kw_index *index, const struct kw_record *record,
     /* A tombstone has forgotten whether it was rotated. */
     bool is_erased = (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0;
     if ((kw_id_is_none(&record->rotated_to) && !is_erased) || is_same) {
-        __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
-        __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
+        kw_bound_show(bound, entry);
     }
 }
 
@@ -334,13 +343,18 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
     if (encoding.size == 0 || encoding.size > KW_RECORD_MAX) {
         return KW_E_CORRUPT; /* whatever a store hands out */
     }
-    size_t size = kw_entry_size(encoding.size);
     struct kw_record record;
+    enum kw_status status = kw_record_decode(encoding, &record);
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t size = size_of(encoding.size, kw_record_asks_tail(&record));
     pthread_mutex_lock(&index->lock);
     struct kw_entry *entry = kw_pool_take(&index->pool, size);
-    enum kw_status status =
-        entry == NULL ? KW_E_MEMORY : kw_entry_build(digest, project, erased, encoding, entry, &record);
-    status = status == KW_OK ? link_bounds(index, &record, entry) : status;
+    if (entry != NULL) {
+        kw_entry_make(digest, project, erased, encoding, &record, entry);
+    }
+    status = entry == NULL ? KW_E_MEMORY : link_bounds(index, &record, entry);
     status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
         follow_bound(index, &record, entry);

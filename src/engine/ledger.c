@@ -19,14 +19,14 @@
 /* One limit's. The first of a line stands for it, and its lock guards all of them. */
 struct slot {
     struct kw_id lineage; /* of the first; none: not in use, or not the first of its line */
-    uint64_t claim_id;
+    uint32_t claim_id;
     struct kw_limit_state state;
     uint32_t window_ms; /* of the limit when it was last spent from */
     uint32_t next;      /* of the line, or free; 0: none */
     uint32_t lock;
 };
 
-static_assert(sizeof(struct slot) <= 304, "a limit in use costs 300 bytes, and what aligns them");
+static_assert(sizeof(struct slot) <= 292, "a limit in use costs at most 300 bytes, with its part of the table");
 
 struct chunk {
     struct slot slots[CHUNK_SLOTS];
@@ -212,7 +212,7 @@ static void table_remove(struct kw_ledger *ledger, const struct kw_id *lineage)
 
 /* --- charging --- */
 
-static struct slot *find_claim(const struct kw_ledger *ledger, struct slot *slot, uint64_t claim_id)
+static struct slot *find_claim(const struct kw_ledger *ledger, struct slot *slot, uint32_t claim_id)
 {
     while (slot != NULL && slot->claim_id != claim_id) {
         slot = slot_at(ledger, slot->next);
@@ -280,7 +280,7 @@ static struct kw_limit_state known_of(const struct kw_ledger *ledger, const stru
 }
 
 /* A slot for the claim in the line, which is locked if it is there; makes it the line where there is none yet. */
-static bool add_claim(struct kw_ledger *ledger, const struct kw_id *lineage, uint64_t claim_id, struct slot **line,
+static bool add_claim(struct kw_ledger *ledger, const struct kw_id *lineage, uint32_t claim_id, struct slot **line,
                       uint32_t *number_out)
 {
     uint32_t number = slot_take(ledger);

@@ -45,7 +45,7 @@ static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw
                              .version = entry->version,
                              .noticed_ms = now_ms > passed_ms ? now_ms : passed_ms};
     memcpy(lapse.digest.bytes, entry->digest, sizeof entry->digest);
-    __atomic_fetch_or(&entry->flags, seen, __ATOMIC_RELAXED);
+    kw_entry_tell_off(entry, seen);
     if (leave_word(&engine->lapses, &lapse)) {
         __atomic_fetch_or(&entry->flags, KW_ENTRY_NOTED, __ATOMIC_RELAXED);
     }
@@ -159,17 +159,19 @@ static void show_limit(struct kw_verification *v, const struct kw_claim *claim, 
  * What a good key's limits say. A dry run only looks. Where there is no memory to write down what is spent nobody is
  * let through: it is tried again after a second.
  */
-static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, int64_t now_ms)
+static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,
+                           int64_t now_ms)
 {
     struct kw_claim claims[KW_CLAIMS_MAX];
     struct kw_limit_answer answers[KW_CLAIMS_MAX];
     bool is_admitted = false;
-    size_t count = kw_entry_claims(entry, claims);
+    size_t count = kw_entry_claims(entry, has_above, claims);
     if (count == 0 || v->has_paid) {
         return KW_CODE_NONE;
     }
+    uint32_t nowhere = 0; /* without limits of its own it has no place to keep: it is looked for each time */
     struct kw_charge charge = {.lineage = kw_entry_lineage(entry),
-                               .place = &entry->spending,
+                               .place = entry->limit_count != 0 ? &kw_entry_tail(entry)->spending : &nowhere,
                                .claims = claims,
                                .claim_count = count,
                                .now_ms = now_ms,
@@ -215,8 +217,8 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
                 (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = KW_CODE_REVOKED};
         }
     }
-    bool is_charged = decision.code == KW_CODE_NONE && kw_entry_may_claim(entry);
-    v->code = is_charged ? charge(engine, v, entry, now_ms) : decision.code;
+    bool is_charged = decision.code == KW_CODE_NONE && (entry->limit_count != 0 || decision.has_limits_above);
+    v->code = is_charged ? charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     v->missing = decision.missing;
     v->bound = decision.bound;
     v->policy = decision.policy;

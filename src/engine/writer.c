@@ -48,7 +48,7 @@ static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
     kw_index_read_begin();
     struct kw_entry *entry = kw_index_find(engine->index, digest);
     if (entry != NULL) {
-        __atomic_fetch_or(&entry->flags, KW_ENTRY_DISABLED, __ATOMIC_RELAXED);
+        kw_entry_tell_off(entry, KW_ENTRY_DISABLED);
     }
     kw_index_read_end();
 }

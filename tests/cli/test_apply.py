@@ -103,7 +103,8 @@ def test_apply_changes_what_differs_alone(folder):
         check_equal(shown, '~ policy partners\n    maxTtl: "90d" -> "30d"\n')
         plan = json.loads(world.run('apply', changed, '--dry-run', '--json', code=0).out)
         check_equal(plan, {'changes': [{'kind': 'policy', 'name': 'partners', 'action': 'update',
-                                        'fields': {'maxTtl': {'from': '90d', 'to': '30d'}}}], 'applied': False})
+                                        'fields': {'maxTtl': {'from': '90d', 'to': '30d'}},
+                                            'narrowed': {'items': [], 'count': 0, 'exact': True, 'more': False}}], 'applied': False})
         applied = json.loads(world.run('apply', changed, '--yes', '--json', code=0).out)
         check_equal((applied['applied'], len(applied['changes'])), (True, 1))
         policy = json.loads(world.run('policies', 'show', 'partners', '--json', code=0).out)
@@ -195,5 +196,6 @@ def test_the_documentations_file_can_be_applied(folder):
 
 
 if __name__ == '__main__':
-    main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone, test_what_show_prints_can_be_applied,
+    main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone,
+          test_apply_shows_which_keys_a_policy_narrows, test_what_show_prints_can_be_applied,
           test_apply_refuses_what_it_does_not_understand, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown])

@@ -1,4 +1,4 @@
-#include "sim/model_rights.h"
+#include "sim/model_policy.h"
 
 #define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
 #define FIXED (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER | KW_GIVEN_PARENT)
@@ -72,6 +72,7 @@ static void set_params(const struct model *model, const struct model_params *par
     key->is_public = (given & KW_GIVEN_PUBLIC) != 0 ? params->is_public : key->is_public;
     key->expires_at = (given & KW_GIVEN_EXPIRES_AT) != 0 ? params->expires_at : key->expires_at;
     key->expires_at = (given & KW_GIVEN_EXPIRES_IN) != 0 ? model->now + params->expires_in : key->expires_at;
+    key->policy = (given & KW_GIVEN_POLICY) != 0 ? params->policy : key->policy;
     key->rights.scopes = (given & KW_GIVEN_SCOPES) != 0 ? rights->scopes : key->rights.scopes;
     if ((given & KW_GIVEN_RESOURCES) != 0) {
         memcpy(key->rights.resources, rights->resources, sizeof rights->resources);
@@ -129,11 +130,17 @@ static int add(struct model *model, const struct model_key *key, const char *act
 
 static enum kw_code create(struct model *model, const struct model_command *command, int *made)
 {
-    const struct model_params *params = &command->params;
+    struct model_params taken = command->params;
+    const struct model_params *params = &taken;
     struct model_key key = {.enabled = true, .env = "live", .owner = "", .org = "", .name = "", .parent = -1};
     struct model_key *parent = NULL;
     key.rotated_from = key.rotated_to = -1;
     key.revoked_by = key.reason = "";
+    key.policy = -1;
+    bool names_policy = (params->given & KW_GIVEN_POLICY) != 0 && params->policy >= 0;
+    if (names_policy && !model->policies[params->policy].is_there) {
+        return KW_CODE_INVALID_FIELD;
+    }
     if ((params->given & KW_GIVEN_PARENT) != 0) {
         int links[MODEL_DEPTH_MAX + 1] = {0};
         int generations;
@@ -157,12 +164,17 @@ static enum kw_code create(struct model *model, const struct model_command *comm
     }
     bool parent_ended = parent != NULL && (model_status(parent, model->now) == KW_KEY_REVOKED ||
                                            model_status(parent, model->now) == KW_KEY_EXPIRED);
+    model_take_from_policy(model, parent, &taken);
     if (params_are_bad(model, params) || parent_ended) {
         return KW_CODE_INVALID_FIELD;
     }
     set_params(model, params, &key);
     if (parent != NULL && exceeds(&key, parent, UINT32_MAX)) {
         return KW_CODE_EXCEEDS_PARENT;
+    }
+    enum kw_code code = model_admits(model, &key, model->now, true);
+    if (code != KW_CODE_NONE) {
+        return code;
     }
     if (parent != NULL && (!parent->has_children || parent->touched)) {
         parent->has_children = true;
@@ -207,6 +219,10 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if (parent != NULL && exceeds(&after, parent, given)) {
         return KW_CODE_EXCEEDS_PARENT;
     }
+    enum kw_code code = model_admits(model, &after, key->created_at, (given & KW_GIVEN_POLICY) != 0);
+    if (code != KW_CODE_NONE) {
+        return code;
+    }
     *key = after;
     touch(model, key);
     return KW_CODE_NONE;
@@ -220,7 +236,7 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     if (key->rotated_to >= 0) {
         return KW_CODE_ALREADY_ROTATED;
     }
-    if ((given & (FIXED | KW_GIVEN_ORG)) != 0) {
+    if ((given & (FIXED | KW_GIVEN_ORG | KW_GIVEN_POLICY)) != 0) {
         return KW_CODE_CANNOT_CHANGE_FIELD;
     }
     if (params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
@@ -236,6 +252,10 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     }
     if (parent != NULL && exceeds(&after, parent, given)) {
         return KW_CODE_EXCEEDS_PARENT;
+    }
+    enum kw_code code = model_admits(model, &after, (given & GIVEN_EXPIRY) != 0 ? model->now : key->created_at, false);
+    if (code != KW_CODE_NONE) {
+        return code;
     }
     after.rotated_from = command->key;
     after.ends_grace = command->ends_grace;
@@ -274,7 +294,7 @@ static enum kw_code change(struct model *model, const struct model_command *comm
     }
     if (command->kind == KW_CHANGE_ERASE) {
         key->erased = is_revoked;
-        key->touched = true;
+        key->touched = key->touched || is_revoked;
         return is_revoked ? KW_CODE_NONE : KW_CODE_NOT_REVOKED;
     }
     if (is_revoked) {
@@ -374,7 +394,7 @@ static int first_that(const struct model *model, const int *links, int count, en
     for (int i = 0; i < count; i++) {
         const struct model_key *key = &model->keys[links[i]];
         bool is_so = status == KW_KEY_REVOKED   ? model_status(key, model->now) == KW_KEY_REVOKED
-                     : status == KW_KEY_EXPIRED ? has_expired(model, key)
+                     : status == KW_KEY_EXPIRED ? has_expired(model, key) || model_outlived(model, key)
                                                 : !key->enabled;
         if (is_so) {
             return i;
@@ -406,45 +426,15 @@ static void use(struct model *model, struct model_key *key)
     }
 }
 
-/* What refuses by rules that hold or not, whatever the time: in the order of the design. */
-static enum kw_code ask_rules(const struct model *model, const int *links, int count,
-                              const struct model_question *question, int *link)
-{
-    const struct model_rights *rights[MODEL_DEPTH_MAX + 1] = {NULL};
-    for (*link = 0; *link < count; ++*link) {
-        rights[*link] = &model->keys[links[*link]].rights;
-        if (!model_address_passes(rights[*link], question->address)) {
-            return KW_CODE_IP_NOT_ALLOWED;
-        }
-    }
-    for (*link = 0; *link < count; ++*link) {
-        if (!model_place_passes(rights[*link], question->place)) {
-            return KW_CODE_REGION_NOT_ALLOWED;
-        }
-    }
-    *link = 0;
-    if (question->env[0] != '\0' && strcmp(question->env, model->keys[links[0]].env) != 0) {
-        return KW_CODE_ENVIRONMENT_MISMATCH;
-    }
-    for (*link = 0; *link < count; ++*link) {
-        if (!model_holds(rights[*link], question) || !model_meets(rights, *link + 1, question)) {
-            return KW_CODE_INSUFFICIENT_SCOPE;
-        }
-    }
-    *link = count - 1;
-    bool wants_any = question->resource >= 0 && question->resource_scopes == 0 && count > 1;
-    return wants_any && !model_share_a_scope(rights, count, question->resource) ? KW_CODE_INSUFFICIENT_SCOPE
-                                                                                : KW_CODE_NONE;
-}
-
-enum kw_code model_verify(struct model *model, int key, const struct model_question *question, int *refused_by_out)
+enum kw_code model_verify(struct model *model, int key, const struct model_question *question,
+                          struct model_refusal *refusal_out)
 {
     static const enum kw_key_status statuses[] = {KW_KEY_REVOKED, KW_KEY_EXPIRED, KW_KEY_DISABLED};
     static const enum kw_code codes[] = {KW_CODE_REVOKED, KW_CODE_EXPIRED, KW_CODE_DISABLED};
     int links[MODEL_DEPTH_MAX + 1] = {0};
     int count;
     int link;
-    *refused_by_out = -1;
+    *refusal_out = (struct model_refusal){.ancestor = -1};
     if (model->keys[key].erased) {
         return KW_CODE_INVALID_KEY;
     }
@@ -459,14 +449,18 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
     for (int i = 0; i < 3; i++) {
         link = first_that(model, links, count, statuses[i]);
         if (link >= 0) {
-            see_passed(model, &model->keys[links[link]], statuses[i]);
-            *refused_by_out = link == 0 ? -1 : links[link];
+            struct model_key *refusing = &model->keys[links[link]];
+            refusal_out->by_policy = statuses[i] == KW_KEY_EXPIRED && !has_expired(model, refusing);
+            if (!refusal_out->by_policy) {
+                see_passed(model, refusing, statuses[i]);
+            }
+            refusal_out->ancestor = link == 0 ? -1 : links[link];
             return codes[i];
         }
     }
-    enum kw_code code = ask_rules(model, links, count, question, &link);
+    enum kw_code code = model_ask_rules(model, links, count, question, &link, &refusal_out->by_policy);
     if (code != KW_CODE_NONE) {
-        *refused_by_out = link == 0 ? -1 : links[link];
+        refusal_out->ancestor = link == 0 ? -1 : links[link];
     } else {
         use(model, &model->keys[key]);
     }

@@ -28,6 +28,19 @@ struct model_rights {
     unsigned allowed_ips, blocked_ips, allowed_regions, blocked_regions;
 };
 
+enum { POLICIES = 2 };
+extern const char *const model_policies[POLICIES];
+
+/* What bounds keys. Of its rights only scopes and resources say anything. */
+struct model_policy {
+    bool is_there, bounds_rights, requires_ip;
+    struct model_rights rights;
+    const char *env; /* NULL: any */
+    int64_t ttl;     /* 0: any */
+    int resources;   /* at most; -1: any number */
+    uint64_t version;
+};
+
 /* A record; keys are named by their places in the array, -1 is none. Texts are never NULL. */
 struct model_key {
     struct kw_id id;
@@ -40,16 +53,18 @@ struct model_key {
     const char *created_by, *revoked_by, *reason;
     int64_t created_at, updated_at, expires_at, lapsed_at, revoked_at, grace_until;
     int rotated_from, rotated_to, line, parent; /* the last two: the first key of a line */
-    bool first_use_told;                        /* and the grace period of the key before has ended with it */
-    bool is_forgotten;                          /* erased, and nobody remembers whose parent it was since a restart */
-    bool touched;                               /* by an earlier command of the same batch */
-    bool acknowledged_dead;                     /* somebody was told that it is revoked; kept by the simulation */
+    int policy;
+    bool first_use_told;    /* and the grace period of the key before has ended with it */
+    bool is_forgotten;      /* erased, and nobody remembers whose parent it was since a restart */
+    bool touched;           /* by an earlier command of the same batch */
+    bool acknowledged_dead; /* somebody was told that it is revoked; kept by the simulation */
 };
 
 struct model {
     struct model_key keys[MODEL_KEYS_MAX];
     int count;
     int64_t now;
+    struct model_policy policies[POLICIES];
 };
 
 struct model_params {
@@ -60,6 +75,7 @@ struct model_params {
     struct model_rights rights;
     int64_t expires_at, expires_in;
     int parent; /* any key of the line */
+    int policy; /* -1: none */
 };
 
 struct model_command {
@@ -101,11 +117,18 @@ struct model_question {
     int address, place; /* -1: not stated */
 };
 
+/* Who refuses. */
+struct model_refusal {
+    int ancestor;   /* -1: the key itself */
+    bool by_policy; /* that of the one who refuses */
+};
+
 /*
  * The verdict, and what it sets off: a time that is seen to have passed is written down, the first use of a new key
- * ends a grace period. `refused_by_out`: the ancestor that refuses, or -1.
+ * ends a grace period.
  */
-enum kw_code model_verify(struct model *model, int key, const struct model_question *question, int *refused_by_out);
+enum kw_code model_verify(struct model *model, int key, const struct model_question *question,
+                          struct model_refusal *refusal_out);
 
 enum kw_key_status model_status(const struct model_key *key, int64_t now);
 /* The key that stands for a line: its last; -1 when that was erased. */

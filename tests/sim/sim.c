@@ -80,7 +80,7 @@ void sim_reopen(struct sim *sim)
     (void)open_library(sim);
 }
 
-static void arm(struct sim *sim)
+void sim_arm(struct sim *sim)
 {
     struct test *t = sim->t;
     if (sim->fault != NULL && test_random_below(t, 3) == 0) {
@@ -101,7 +101,7 @@ static void settle(struct sim *sim)
     }
 }
 
-static void disarm(struct sim *sim)
+void sim_disarm(struct sim *sim)
 {
     if (sim->fault != NULL) {
         kw_store_fault_arm(sim->fault, KW_FAULT_UNAVAILABLE, 0);
@@ -213,7 +213,7 @@ static bool has_happened(struct sim *sim, const struct model_command *command, i
     return happened;
 }
 
-static bool is_fault(const struct sim *sim, enum kw_code code)
+bool sim_is_fault(const struct sim *sim, enum kw_code code)
 {
     return sim->fault != NULL && (code == KW_CODE_STORE_UNAVAILABLE || code == KW_CODE_OUTCOME_UNCERTAIN);
 }
@@ -224,11 +224,11 @@ void sim_command(struct sim *sim, const struct model_command *command)
     int made;
     struct kw_new_key new_key = {.is_replay = false};
     before = sim->model;
-    arm(sim);
+    sim_arm(sim);
     enum kw_code code = send(sim, command, &new_key);
-    disarm(sim);
+    sim_disarm(sim);
     enum kw_code expected = model_apply(&sim->model, command, &made);
-    if (is_fault(sim, code)) {
+    if (sim_is_fault(sim, code)) {
         bool happened =
             expected == KW_CODE_NONE && code == KW_CODE_OUTCOME_UNCERTAIN && has_happened(sim, command, made);
         if (!happened) {
@@ -292,14 +292,14 @@ void sim_where(struct sim *sim, const struct model_where *where)
     uint64_t matched;
     uint64_t changed;
     before = sim->model;
-    arm(sim);
+    sim_arm(sim);
     enum kw_status status = revokes ? kw_revoke_where(sim->keyward, &request, &result, &error)
                             : where->kind == KW_CHANGE_ENABLE
                                 ? kw_enable_where(sim->keyward, &request, &result, &error)
                                 : kw_disable_where(sim->keyward, &request, &result, &error);
-    disarm(sim);
+    sim_disarm(sim);
     model_apply_where(&sim->model, where, &matched, &changed);
-    if (is_fault(sim, code_of(status, &error))) {
+    if (sim_is_fault(sim, code_of(status, &error))) {
         struct model_command first = {.kind = where->kind, .key = -1};
         for (int i = 0; i < sim->model.count; i++) {
             first.key = sim->model.keys[i].touched ? i : first.key;
@@ -314,12 +314,14 @@ void sim_where(struct sim *sim, const struct model_where *where)
     }
     for (int i = 0; i < sim->model.count; i++) {
         struct model_key *key = &sim->model.keys[i];
-        key->acknowledged_dead = key->acknowledged_dead || (revokes && status == KW_OK && model_matches(key, where));
+        /* One whose grace period had passed unseen was left alone, and may come back with a clock that steps back. */
+        bool is_dead = revokes && status == KW_OK && key->revoked_at != 0 && model_matches(key, where);
+        key->acknowledged_dead = key->acknowledged_dead || is_dead;
     }
     check_touched(sim);
 }
 
-static enum kw_code ask(struct sim *sim, int index, const struct model_question *question, int refused_by)
+static enum kw_code ask(struct sim *sim, int index, const struct model_question *question, struct model_refusal refusal)
 {
     static const struct kw_id none;
     const struct model_key *key = &sim->model.keys[index];
@@ -334,10 +336,12 @@ static enum kw_code ask(struct sim *sim, int index, const struct model_question 
     enum kw_code explained = verdict.code;
     CHECK_STATUS(sim->t, kw_verify(sim->keyward, &request, &verdict), KW_OK);
     CHECK(sim->t, explained == KW_CODE_INTERNAL || explained == verdict.code);
-    if (verdict.code == KW_CODE_NONE || refused_by >= 0) {
-        CHECK(sim->t,
-              memcmp(&verdict.refused_by, refused_by >= 0 ? &sim->model.keys[refused_by].id : &none, sizeof none) == 0);
+    if (verdict.code == KW_CODE_NONE || refusal.ancestor >= 0) {
+        CHECK(sim->t, memcmp(&verdict.refused_by, refusal.ancestor >= 0 ? &sim->model.keys[refusal.ancestor].id : &none,
+                             sizeof none) == 0);
     }
+    int policy = sim->model.keys[refusal.ancestor >= 0 ? refusal.ancestor : index].policy;
+    CHECK_TEXT(sim->t, verdict.policy, refusal.by_policy ? model_policies[policy] : "");
     CHECK(sim->t, verdict.code != KW_CODE_NONE || !(key->acknowledged_dead || key->erased));
     return verdict.code;
 }
@@ -346,15 +350,15 @@ enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *q
 {
     enum kw_code answered = KW_CODE_INTERNAL;
     while (key >= 0 && sim->model.keys[key].text[0] != '\0') {
-        int refused_by;
-        enum kw_code expected = model_verify(&sim->model, key, question, &refused_by);
+        struct model_refusal refusal;
+        enum kw_code expected = model_verify(&sim->model, key, question, &refusal);
         if (sim->fault != NULL) { /* what it sets off may fail, and is then set off again */
-            arm(sim);
-            check_code(sim, ask(sim, key, question, refused_by), expected);
+            sim_arm(sim);
+            check_code(sim, ask(sim, key, question, refusal), expected);
             settle(sim);
-            disarm(sim);
+            sim_disarm(sim);
         }
-        enum kw_code code = ask(sim, key, question, refused_by);
+        enum kw_code code = ask(sim, key, question, refusal);
         check_code(sim, code, expected);
         settle(sim);
         CHECK(sim->t, !(answered != KW_CODE_INTERNAL && code != KW_CODE_NONE && answered == KW_CODE_NONE));
@@ -395,6 +399,7 @@ static void expect(struct listing *listing, const struct sim_filter *filter)
         const struct model_key *key = &model->keys[at];
         if (model_matches(key, &filter->where) && (filter->env == NULL || strcmp(filter->env, key->env) == 0) &&
             (filter->parent < 0 || filter->parent == key->parent) &&
+            (filter->policy < 0 || filter->policy == key->policy) &&
             (filter->status < 0 || filter->status == (int)model_status(key, model->now))) {
             listing->expected[listing->count++] = at;
         }
@@ -408,6 +413,7 @@ void sim_list(struct sim *sim, const struct sim_filter *filter)
     struct kw_list_request request = {.owner = kw_text(filter->where.owner),
                                       .org_id = kw_text(filter->where.org),
                                       .env = kw_text(filter->env),
+                                      .policy = kw_text(filter->policy < 0 ? NULL : model_policies[filter->policy]),
                                       .tags = &tag,
                                       .tag_count = filter->where.tag < 0 ? 0 : 1,
                                       .has_status = filter->status >= 0,

@@ -85,7 +85,8 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
                                   .rights = draw_rights(sim, like),
                                   .expires_in = times[below(sim, 4)],
                                   .expires_at = chance(sim, 30) ? 0 : sim->model.now + times[below(sim, 4)] - 1,
-                                  .parent = -1};
+                                  .parent = -1,
+                                  .policy = below(sim, POLICIES + 1) - 1};
     for (size_t i = 0; i < KW_COUNT_OF(fields); i++) {
         bool is_expiry = (fields[i] & (KW_GIVEN_EXPIRES_IN | KW_GIVEN_EXPIRES_AT)) != 0;
         params.given |= chance(sim, is_expiry ? 12 : 35) ? fields[i] : 0;
@@ -110,17 +111,19 @@ static void draw_birth(struct sim *sim, struct model_command *command)
     params->given |= chance(sim, 50) ? (uint32_t)KW_GIVEN_ORG : 0;
     params->given |= chance(sim, parent == NULL ? 40 : 10) ? (uint32_t)KW_GIVEN_ENV : 0;
     params->given |= chance(sim, 20) ? (uint32_t)KW_GIVEN_PUBLIC : 0;
+    params->given |= chance(sim, 45) ? (uint32_t)KW_GIVEN_POLICY : 0;
 }
 
 static struct model_command draw_command(struct sim *sim, enum kw_change_kind kind)
 {
     static const int64_t graces[] = {0, 0, MINUTE, 60 * MINUTE};
     static const char *const reasons[] = {"", "leaked"};
-    struct model_command command = {.kind = kind,
-                                    .key = -1,
-                                    .params = {.env = "", .owner = "", .org = "", .name = "", .parent = -1},
-                                    .actor = actors[below(sim, 3)],
-                                    .reason = reasons[below(sim, 2)]};
+    struct model_command command = {
+        .kind = kind,
+        .key = -1,
+        .params = {.env = "", .owner = "", .org = "", .name = "", .parent = -1, .policy = -1},
+        .actor = actors[below(sim, 3)],
+        .reason = reasons[below(sim, 2)]};
     if (kind == KW_CHANGE_CREATE) {
         draw_birth(sim, &command);
         return command;
@@ -133,6 +136,7 @@ static struct model_command draw_command(struct sim *sim, enum kw_change_kind ki
         command.params = draw_params(sim, key);
         command.params.given |= chance(sim, 4) ? (uint32_t)KW_GIVEN_OWNER : 0;
         command.params.given |= chance(sim, 8) ? (uint32_t)KW_GIVEN_ORG : 0;
+        command.params.given |= chance(sim, kind == KW_CHANGE_UPDATE ? 15 : 3) ? (uint32_t)KW_GIVEN_POLICY : 0;
     }
     if (kind == KW_CHANGE_ROTATE) {
         command.grace = graces[below(sim, 4)];
@@ -169,6 +173,7 @@ static void rotate(struct sim *sim)
     struct model_question questions[QUESTIONS];
     enum kw_code before[QUESTIONS];
     bool extends = (command.params.given & (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)) != 0;
+    bool names_ips = (command.params.given & KW_GIVEN_ALLOWED_IPS) != 0; /* which a policy may want to be named */
     for (int i = 0; i < QUESTIONS; i++) {
         questions[i] = draw_question(sim, &sim->model.keys[command.key]);
         before[i] = sim_verify(sim, command.key, &questions[i]);
@@ -177,9 +182,36 @@ static void rotate(struct sim *sim)
     sim_command(sim, &command);
     for (int i = 0; i < QUESTIONS && made < sim->model.count && sim->t->failures == 0; i++) {
         enum kw_code after = sim_verify(sim, made, &questions[i]);
-        bool may = before[i] == KW_CODE_NONE || (before[i] == KW_CODE_EXPIRED && extends);
+        bool may = before[i] == KW_CODE_NONE || (before[i] == KW_CODE_EXPIRED && extends) ||
+                   (before[i] == KW_CODE_POLICY_VIOLATION && names_ips);
         CHECK(sim->t, before[i] == KW_CODE_INTERNAL || after != KW_CODE_NONE || may);
     }
+}
+
+/* For the most part wider than most keys, so that some can be made under it. */
+static struct model_policy draw_policy(struct sim *sim)
+{
+    static const int64_t times[] = {2 * MINUTE, 60 * MINUTE, 1440 * MINUTE};
+    struct model_policy policy = {.bounds_rights = chance(sim, 60),
+                                  .requires_ip = chance(sim, 15),
+                                  .env = chance(sim, 20) ? envs[below(sim, 2)] : NULL,
+                                  .ttl = chance(sim, 40) ? times[below(sim, 3)] : 0,
+                                  .resources = chance(sim, 30) ? below(sim, 3) : -1};
+    if (policy.bounds_rights) {
+        policy.rights.scopes = draw_set(sim, SCOPES) | draw_set(sim, SCOPES);
+        for (int i = below(sim, 4); i > 0; i--) {
+            policy.rights.resources[below(sim, RESOURCES)] = draw_set(sim, SCOPES) | draw_set(sim, SCOPES);
+        }
+    }
+    return policy;
+}
+
+static void change_policy(struct sim *sim)
+{
+    int which = below(sim, POLICIES);
+    struct model_policy policy = draw_policy(sim);
+    bool goes = sim->model.policies[which].is_there && chance(sim, 20);
+    sim_policy(sim, which, goes ? NULL : &policy, chance(sim, 25));
 }
 
 static void change_many(struct sim *sim)
@@ -207,12 +239,13 @@ static struct model_where draw_where(struct sim *sim)
 
 static void list(struct sim *sim)
 {
-    struct sim_filter filter = {.where = draw_where(sim), .parent = -1, .status = -1};
+    struct sim_filter filter = {.where = draw_where(sim), .parent = -1, .policy = -1, .status = -1};
     if (chance(sim, 40)) {
         filter.where = (struct model_where){.tag = -1};
     }
     filter.env = chance(sim, 20) ? envs[below(sim, 2)] : NULL;
     filter.parent = chance(sim, 20) ? sim->model.keys[below(sim, sim->model.count)].line : -1;
+    filter.policy = chance(sim, 20) ? below(sim, POLICIES) : -1;
     filter.status = chance(sim, 30) ? below(sim, 4) : -1;
     filter.is_backwards = chance(sim, 50);
     sim_list(sim, &filter);
@@ -279,7 +312,10 @@ static const char *step(struct sim *sim)
     if (what < 70) {
         return list(sim), "list";
     }
-    if (what < 72 && sim->kind.is_sqlite) {
+    if (what < 80) {
+        return change_policy(sim), "policy";
+    }
+    if (what < 82 && sim->kind.is_sqlite) {
         return sim_reopen(sim), "restart";
     }
     return verify(sim), "verify";
@@ -288,7 +324,7 @@ static const char *step(struct sim *sim)
 static void run(struct test *t, struct sim_kind kind, int rounds)
 {
     static struct sim sim;
-    static const struct sim_filter all = {.where = {.tag = -1}, .parent = -1, .status = -1};
+    static const struct sim_filter all = {.where = {.tag = -1}, .parent = -1, .policy = -1, .status = -1};
     for (int round = 0; round < rounds && t->failures == 0; round++) {
         if (!sim_open(&sim, t, kind)) {
             return;

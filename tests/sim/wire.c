@@ -50,7 +50,8 @@ struct kw_change_request wire_command(const struct model *model, const struct mo
                                           .tags = wire->tags,
                                           .tag_count = spell(params->tags, model_tags, wire->tags),
                                           .expires_at_ms = params->expires_at,
-                                          .expires_in_ms = params->expires_in};
+                                          .expires_in_ms = params->expires_in,
+                                          .policy = kw_text(params->policy < 0 ? "" : model_policies[params->policy])};
     wire_rights(&params->rights, wire);
     if ((params->given & KW_GIVEN_PARENT) != 0) {
         kw_id_to_text(&model->keys[params->parent].id, wire->parent);
@@ -180,6 +181,7 @@ static void check_texts(struct test *t, const struct model_key *key, const struc
     CHECK_BYTES(t, record->created_by, kw_text(key->created_by));
     CHECK_BYTES(t, record->revoked_by, kw_text(key->revoked_by));
     CHECK_BYTES(t, record->revoke_reason, kw_text(key->reason));
+    CHECK_BYTES(t, record->policy, kw_text(key->policy < 0 ? "" : model_policies[key->policy]));
     if (key->text[0] != '\0') {
         CHECK_BYTES(t, kw_bytes_of(record->last_four, sizeof record->last_four),
                     kw_text(key->text + strlen(key->text) - sizeof record->last_four));

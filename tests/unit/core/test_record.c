@@ -1,8 +1,17 @@
 #include "core/id.h"
+#include "core/internal.h"
 #include "core/record.h"
 #include "records.h"
 
 static uint8_t room[2 * KW_RECORD_MAX];
+
+static struct kw_bytes encode_as(struct test *t, const struct kw_record *record, unsigned version)
+{
+    struct kw_buffer buffer;
+    kw_buffer_init_fixed(&buffer, room, sizeof room);
+    CHECK_STATUS(t, kw__record_encode_as(record, version, &buffer), KW_OK);
+    return kw_buffer_bytes(&buffer);
+}
 
 static struct kw_bytes encode(struct test *t, const struct kw_record *record)
 {
@@ -18,12 +27,15 @@ static void every_record_round_trips(struct test *t)
     kw_arena_init(&arena, NULL, 0, 1 << 20);
     for (int i = 0; i < 3000; i++) {
         struct kw_record record = record_random(t, &arena);
-        struct kw_bytes encoding = encode(t, &record);
-        REQUIRE(t, encoding.size <= KW_RECORD_MAX);
-        struct kw_record again;
-        REQUIRE_OK(t, kw_record_decode(encoding, &again));
-        check_records_equal(t, &again, &record);
-        CHECK_STATUS(t, decode_exactly(t, encoding.data, encoding.size), KW_OK);
+        for (unsigned version = 1; version <= KW_RECORD_ENCODING_VERSION; version++) {
+            struct kw_bytes encoding = encode_as(t, &record, version);
+            REQUIRE(t, encoding.size <= KW_RECORD_MAX && encoding.data[0] == version);
+            struct kw_record again;
+            REQUIRE_OK(t, kw_record_decode(encoding, &again));
+            check_records_equal(t, &again, &record);
+            CHECK_STATUS(t, decode_exactly(t, encoding.data, encoding.size), KW_OK);
+        }
+        CHECK_I64(t, encode(t, &record).data[0], KW_RECORD_ENCODING_VERSION);
         kw_arena_reset(&arena);
     }
 }
@@ -37,14 +49,9 @@ static void a_typical_record_is_small(struct test *t)
     kw_arena_reset(&arena);
 }
 
-/* What was written once must be read for ever: these bytes may never change. */
-static void the_bytes_of_a_record_stay_the_same(struct test *t)
+/* A record with these fields is written as `expected` in that version, and read from it. */
+static void check_bytes(struct test *t, unsigned version, const char *expected)
 {
-    static const char expected[] =
-        "0101019b76daa8000102030405060708090a020764656661756c7403046c6976650408736b5f6c6976655f0577587939"
-        "060a07757365723a34320c0e50726f64756374696f6e206b65790e01076261636b656e6410030962696c6c696e673a2a"
-        "096b6579733a726561640a6b6579733a7772697465120113019b76daa8001403636c6915019b76daa80116019b76daab"
-        "e81e070000000000000000000000000000001fac02";
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, 1 << 12);
     struct kw_record record = record_typical(&arena);
@@ -53,11 +60,37 @@ static void the_bytes_of_a_record_stay_the_same(struct test *t)
     record.updated_at_ms = RECORD_BORN_MS + 1;
     record.expires_at_ms = RECORD_BORN_MS + 1000;
     record.lineage_id = (struct kw_id){{7}};
-    uint8_t bytes[sizeof expected / 2];
-    REQUIRE(t, kw_hex_decode(kw_bytes_of_text(expected), bytes, sizeof bytes));
-    CHECK_BYTES(t, encode(t, &record), kw_bytes_of(bytes, sizeof bytes));
+    uint8_t bytes[256];
+    size_t size = strlen(expected) / 2;
+    REQUIRE(t, size <= sizeof bytes);
+    REQUIRE(t, kw_hex_decode(kw_bytes_of_text(expected), bytes, size));
+    struct kw_record again;
+    CHECK_BYTES(t, encode_as(t, &record, version), kw_bytes_of(bytes, size));
+    REQUIRE_OK(t, kw_record_decode(kw_bytes_of(bytes, size), &again));
+    check_records_equal(t, &again, &record);
     CHECK(t, memcmp(bytes + KW_RECORD_ID_AT, record.id.bytes, sizeof record.id.bytes) == 0);
     kw_arena_reset(&arena);
+}
+
+/* What was written once must be read for ever: these bytes may never change. */
+static void the_bytes_of_a_record_stay_the_same(struct test *t)
+{
+    static const char expected[] =
+        "0101019b76daa8000102030405060708090a020764656661756c7403046c6976650408736b5f6c6976655f0577587939"
+        "060a07757365723a34320c0e50726f64756374696f6e206b65790e01076261636b656e6410030962696c6c696e673a2a"
+        "096b6579733a726561640a6b6579733a7772697465120113019b76daa8001403636c6915019b76daa80116019b76daab"
+        "e81e070000000000000000000000000000001fac02";
+    check_bytes(t, 1, expected);
+}
+
+static void the_bytes_of_a_record_of_version_2_stay_the_same(struct test *t)
+{
+    static const char expected[] =
+        "0201019b76daa8000102030405060708090a03046c69766510030962696c6c696e673a2a096b6579733a726561640a"
+        "6b6579733a7772697465020764656661756c740408736b5f6c6976655f0577587939060a07757365723a34320c0e50"
+        "726f64756374696f6e206b65790e01076261636b656e64120113019b76daa8001403636c6915019b76daa80116019b"
+        "76daabe81e070000000000000000000000000000001fac02";
+    check_bytes(t, 2, expected);
 }
 
 static void damage_is_never_taken_for_a_record(struct test *t)
@@ -66,7 +99,7 @@ static void damage_is_never_taken_for_a_record(struct test *t)
     kw_arena_init(&arena, NULL, 0, 1 << 20);
     for (int i = 0; i < 30; i++) {
         struct kw_record record = i == 0 ? record_typical(&arena) : record_random(t, &arena);
-        struct kw_bytes encoding = encode(t, &record);
+        struct kw_bytes encoding = encode_as(t, &record, 1 + (unsigned)i % KW_RECORD_ENCODING_VERSION);
         if (encoding.size > 1500) {
             continue; /* the flips below are quadratic */
         }
@@ -93,7 +126,7 @@ static void damage_is_never_taken_for_a_record(struct test *t)
 static void random_bytes_are_refused_or_canonical(struct test *t)
 {
     for (int i = 0; i < 20000; i++) {
-        uint8_t bytes[64] = {1};
+        uint8_t bytes[64] = {(uint8_t)(1 + test_random_below(t, KW_RECORD_ENCODING_VERSION))};
         size_t size = test_random_below(t, sizeof bytes);
         for (size_t at = 1; at < size; at++) {
             bytes[at] = (uint8_t)(test_random(t) >> (test_random_below(t, 2) * 5 + 3) & (at % 2 == 0 ? 0xff : 31));
@@ -194,6 +227,7 @@ int main(int argc, char **argv)
         TEST_CASE(every_record_round_trips),
         TEST_CASE(a_typical_record_is_small),
         TEST_CASE(the_bytes_of_a_record_stay_the_same),
+        TEST_CASE(the_bytes_of_a_record_of_version_2_stay_the_same),
         TEST_CASE(damage_is_never_taken_for_a_record),
         TEST_CASE(random_bytes_are_refused_or_canonical),
         TEST_CASE(lists_are_read_to_their_end_and_no_further),

@@ -1,0 +1,192 @@
+#include "core/rules.h"
+
+#include "core/internal.h"
+#include "core/requirement.h"
+#include "core/scope.h"
+
+struct kw_list kw__scopes_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->scopes_at, entry->scopes_size}, entry->scope_count};
+}
+
+struct kw_list kw__resources_of(const struct kw_entry *entry)
+{
+    return (struct kw_list){{entry->record + entry->resources_at, entry->resources_size}, entry->resource_count};
+}
+
+/* What may be done as far as one key or policy goes. */
+struct authority {
+    struct kw_list scopes, resources;
+};
+
+/* False where it does not say: a policy that bounds something else. */
+static bool authority_of(const struct kw__link *link, struct authority *authority_out)
+{
+    if (link->bound == NULL) {
+        *authority_out = (struct authority){kw__scopes_of(link->entry), kw__resources_of(link->entry)};
+        return true;
+    }
+    if (link->policy == NULL || !link->policy->bounds_authority) {
+        return false;
+    }
+    *authority_out = (struct authority){link->policy->scopes, link->policy->resources};
+    return true;
+}
+
+static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
+{
+    struct kw_bytes rest = resources->packed;
+    struct kw_bytes resource;
+    struct kw_list scopes;
+    while (kw_resources_next(&rest, &resource, &scopes)) {
+        if (kw_resource_covers(resource, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is missing may be empty: that is no scope. */
+static bool lacks_named_scope(const struct authority *authority, const struct kw_question *question,
+                              struct kw_bytes *missing_out)
+{
+    for (size_t i = 0; i < question->scope_count; i++) {
+        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
+            *missing_out = question->scopes[i];
+            return true;
+        }
+    }
+    for (size_t i = 0; i < question->resource_scope_count; i++) {
+        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
+                                question->resource_scopes[i])) {
+            *missing_out = question->resource_scopes[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
+                        struct kw_bytes *missing_out)
+{
+    if (lacks_named_scope(authority, question, missing_out)) {
+        return true;
+    }
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
+    *missing_out = question->resource;
+    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
+}
+
+bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
+{
+    struct authority authority = {kw__scopes_of(entry), kw__resources_of(entry)};
+    return lacks_scope(&authority, question, missing_out);
+}
+
+bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
+                            struct kw_bytes *missing_out)
+{
+    struct authority authority = {policy->scopes, policy->resources};
+    return lacks_named_scope(&authority, question, missing_out);
+}
+
+static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct authority authority;
+        if (authority_of(&hearing->links[i], &authority) &&
+            !kw_resources_allow(&authority.scopes, &authority.resources, hearing->question->resource, scope)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool one_is_allowed_by_all(const struct kw__hearing *hearing, struct kw_list scopes)
+{
+    struct kw_bytes scope;
+    while (kw__list_next(&scopes.packed, &scope)) {
+        if (all_allow(hearing, scope)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whether any scope is left on the resource by all links together. What two scopes with wildcards have in common is one
+ * of the two or nothing, so it is enough to ask about those that some link names.
+ */
+static bool shares_a_scope(const struct kw__hearing *hearing)
+{
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct authority authority;
+        struct kw_bytes resource;
+        struct kw_list scopes;
+        if (!authority_of(&hearing->links[i], &authority)) {
+            continue;
+        }
+        if (one_is_allowed_by_all(hearing, authority.scopes)) {
+            return true;
+        }
+        while (kw_resources_next(&authority.resources.packed, &resource, &scopes)) {
+            if (kw_resource_covers(resource, hearing->question->resource) && one_is_allowed_by_all(hearing, scopes)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* All links up to and with the one that is asked about. */
+struct holding {
+    const struct kw__hearing *hearing;
+    size_t link;
+};
+
+static bool holds_up_to(void *context, struct kw_bytes scope)
+{
+    const struct holding *holding = context;
+    for (size_t i = 0; i <= holding->link; i++) {
+        struct authority authority;
+        if (authority_of(&holding->hearing->links[i], &authority) && !kw_scopes_allow(&authority.scopes, scope)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision)
+{
+    const struct kw_question *question = hearing->question;
+    struct kw_bytes missing;
+    size_t last = 0; /* that says anything */
+    for (size_t i = 0; i < hearing->link_count; i++) {
+        struct holding holding = {hearing, i};
+        struct authority authority;
+        if (!authority_of(&hearing->links[i], &authority)) {
+            continue;
+        }
+        last = i;
+        if (lacks_scope(&authority, question, &missing) ||
+            (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
+            kw__refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
+            decision->missing = missing;
+            return true;
+        }
+    }
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0 && hearing->link_count > 1;
+    if (needs_any && !shares_a_scope(hearing)) {
+        kw__refuse(hearing, last, KW_CODE_INSUFFICIENT_SCOPE, decision);
+        decision->missing = question->resource;
+        return true;
+    }
+    return false;
+}
+
+bool kw__asks_scopes(const struct kw__hearing *hearing)
+{
+    const struct kw_question *question = hearing->question;
+    return (question->scope_count | question->resource_scope_count | question->resource.size |
+            question->require.size) != 0;
+}

@@ -1,0 +1,182 @@
+#include "sim/model_policy.h"
+
+#include <string.h>
+
+const char *const model_policies[POLICIES] = {"loose", "tight"};
+
+static const struct model_policy *policy_of(const struct model *model, const struct model_key *key)
+{
+    return key->policy < 0 ? NULL : &model->policies[key->policy];
+}
+
+unsigned model_excess(const struct model_policy *policy, const struct model_key *key, int64_t born)
+{
+    struct model_rights scopes = {.scopes = key->rights.scopes};
+    struct model_rights resources = key->rights;
+    int count = 0;
+    resources.scopes = 0;
+    for (int i = 0; i < RESOURCES; i++) {
+        count += key->rights.resources[i] != 0;
+    }
+    bool is_late = policy->ttl != 0 && (key->expires_at == 0 || key->expires_at > born + policy->ttl);
+    return (unsigned)(policy->env != NULL && strcmp(policy->env, key->env) != 0) << BEYOND_ENV |
+           (unsigned)is_late << BEYOND_EXPIRY |
+           (unsigned)(policy->requires_ip && key->rights.allowed_ips == 0) << BEYOND_IPS |
+           (unsigned)(policy->resources >= 0 && count > policy->resources) << BEYOND_RESOURCE_COUNT |
+           (unsigned)(policy->bounds_rights && !model_scopes_within(&scopes, &policy->rights)) << BEYOND_SCOPES |
+           (unsigned)(policy->bounds_rights && !model_scopes_within(&resources, &policy->rights)) << BEYOND_RESOURCES;
+}
+
+enum kw_code model_admits(const struct model *model, const struct model_key *key, int64_t born, bool is_given)
+{
+    const struct model_policy *policy = policy_of(model, key);
+    if (policy == NULL) {
+        return KW_CODE_NONE;
+    }
+    if (!policy->is_there) {
+        return is_given ? KW_CODE_INVALID_FIELD : KW_CODE_POLICY_VIOLATION;
+    }
+    return model_excess(policy, key, born) != 0 ? KW_CODE_POLICY_VIOLATION : KW_CODE_NONE;
+}
+
+void model_take_from_policy(const struct model *model, const struct model_key *parent, struct model_params *params)
+{
+    const uint32_t expiry = KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN;
+    if ((params->given & KW_GIVEN_POLICY) == 0 || params->policy < 0) {
+        return;
+    }
+    const struct model_policy *policy = &model->policies[params->policy];
+    if ((params->given & KW_GIVEN_SCOPES) == 0) {
+        params->given |= KW_GIVEN_SCOPES;
+        params->rights.scopes = policy->rights.scopes;
+    }
+    /* A child ends with its parent, where that is sooner. */
+    bool ends_sooner = parent != NULL && parent->expires_at != 0 && parent->expires_at < model->now + policy->ttl;
+    if ((params->given & expiry) == 0 && policy->ttl != 0 && !ends_sooner) {
+        params->given |= KW_GIVEN_EXPIRES_IN;
+        params->expires_in = policy->ttl;
+    }
+}
+
+bool model_outlived(const struct model *model, const struct model_key *key)
+{
+    const struct model_policy *policy = policy_of(model, key);
+    return policy != NULL && policy->is_there && policy->ttl != 0 && model->now >= key->created_at + policy->ttl;
+}
+
+/* Keys and the policies that say something of rights, each behind its key. */
+struct authorities {
+    const struct model_rights *rights[2 * (MODEL_DEPTH_MAX + 1)];
+    int links[2 * (MODEL_DEPTH_MAX + 1)];
+    bool is_policy[2 * (MODEL_DEPTH_MAX + 1)];
+    int count;
+};
+
+static void add_authority(struct authorities *authorities, const struct model_rights *rights, int link, bool is_policy)
+{
+    authorities->rights[authorities->count] = rights;
+    authorities->links[authorities->count] = link;
+    authorities->is_policy[authorities->count++] = is_policy;
+}
+
+static enum kw_code ask_scopes(const struct model *model, const int *links, int count,
+                               const struct model_question *question, int *link_out, bool *by_policy_out)
+{
+    struct authorities all = {.count = 0};
+    for (int i = 0; i < count; i++) {
+        const struct model_key *key = &model->keys[links[i]];
+        const struct model_policy *policy = policy_of(model, key);
+        add_authority(&all, &key->rights, i, false);
+        if (policy != NULL && policy->bounds_rights) {
+            add_authority(&all, &policy->rights, i, true);
+        }
+    }
+    int at = 0;
+    while (at < all.count && model_holds(all.rights[at], question) && model_meets(all.rights, at + 1, question)) {
+        at++;
+    }
+    bool wants_any = question->resource >= 0 && question->resource_scopes == 0;
+    if (at == all.count && (!wants_any || model_share_a_scope(all.rights, all.count, question->resource))) {
+        return KW_CODE_NONE;
+    }
+    at = at == all.count ? at - 1 : at;
+    *link_out = all.links[at];
+    *by_policy_out = all.is_policy[at];
+    return KW_CODE_INSUFFICIENT_SCOPE;
+}
+
+enum kw_code model_ask_rules(const struct model *model, const int *links, int count,
+                             const struct model_question *question, int *link_out, bool *by_policy_out)
+{
+    *by_policy_out = false;
+    for (*link_out = 0; *link_out < count; ++*link_out) {
+        if (!model_address_passes(&model->keys[links[*link_out]].rights, question->address)) {
+            return KW_CODE_IP_NOT_ALLOWED;
+        }
+    }
+    for (*link_out = 0; *link_out < count; ++*link_out) {
+        if (!model_place_passes(&model->keys[links[*link_out]].rights, question->place)) {
+            return KW_CODE_REGION_NOT_ALLOWED;
+        }
+    }
+    *link_out = 0;
+    if (question->env[0] != '\0' && strcmp(question->env, model->keys[links[0]].env) != 0) {
+        return KW_CODE_ENVIRONMENT_MISMATCH;
+    }
+    for (*link_out = 0; *link_out < count; ++*link_out) {
+        const struct model_key *key = &model->keys[links[*link_out]];
+        const struct model_policy *policy = policy_of(model, key);
+        unsigned stops = 1U << BEYOND_ENV | 1U << BEYOND_IPS;
+        if (policy != NULL && (!policy->is_there || (model_excess(policy, key, key->created_at) & stops) != 0)) {
+            *by_policy_out = true;
+            return KW_CODE_POLICY_VIOLATION;
+        }
+    }
+    return ask_scopes(model, links, count, question, link_out, by_policy_out);
+}
+
+/* In what it allows less than before. */
+static bool takes(const struct model_policy *before, const struct model_policy *after, int excess)
+{
+    switch (excess) {
+    case BEYOND_ENV:
+        return after->env != NULL && (before->env == NULL || strcmp(before->env, after->env) != 0);
+    case BEYOND_EXPIRY:
+        return after->ttl != 0 && (before->ttl == 0 || after->ttl < before->ttl);
+    case BEYOND_IPS:
+        return after->requires_ip && !before->requires_ip;
+    case BEYOND_RESOURCE_COUNT:
+        return after->resources >= 0 && (before->resources < 0 || after->resources < before->resources);
+    default:
+        return after->bounds_rights && !(before->bounds_rights && model_scopes_within(&before->rights, &after->rights));
+    }
+}
+
+static bool is_under(const struct model *model, const struct model_key *key, int policy)
+{
+    return !key->erased && key->policy == policy && model_status(key, model->now) != KW_KEY_REVOKED;
+}
+
+void model_narrowed(const struct model *model, int policy, const struct model_policy *after,
+                    unsigned excess_out[MODEL_KEYS_MAX])
+{
+    static const struct model_policy nothing = {.resources = -1};
+    const struct model_policy *before = model->policies[policy].is_there ? &model->policies[policy] : &nothing;
+    unsigned taken = 0;
+    for (int i = 0; i < EXCESSES; i++) {
+        taken |= takes(before, after, i) ? 1U << i : 0;
+    }
+    for (int i = 0; i < model->count; i++) {
+        const struct model_key *key = &model->keys[i];
+        excess_out[i] = is_under(model, key, policy) ? model_excess(after, key, key->created_at) & taken : 0;
+    }
+}
+
+int model_policy_keys(const struct model *model, int policy)
+{
+    int count = 0;
+    for (int i = 0; i < model->count; i++) {
+        count += is_under(model, &model->keys[i], policy);
+    }
+    return count;
+}

@@ -1,0 +1,200 @@
+#include "sim/model_policy.h"
+#include "sim/sim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_SIZE 16384
+
+static const char *const excess_fields[EXCESSES] = {
+    [BEYOND_ENV] = "env",        [BEYOND_EXPIRY] = "expiresAt",
+    [BEYOND_IPS] = "allowedIPs", [BEYOND_RESOURCE_COUNT] = "resources",
+    [BEYOND_SCOPES] = "scopes",  [BEYOND_RESOURCES] = "resources",
+};
+
+/* Text that grows; all of it fits. */
+struct text {
+    char at[TEXT_SIZE];
+    size_t size;
+};
+
+static void add(struct text *text, const char *more)
+{
+    size_t size = strlen(more);
+    if (text->size + size < sizeof text->at) {
+        memcpy(text->at + text->size, more, size + 1);
+        text->size += size;
+    }
+}
+
+static void add_words(struct text *text, unsigned set)
+{
+    const char *between = "[";
+    for (int i = 0; i < SCOPES; i++) {
+        if ((set >> i & 1) != 0) {
+            add(text, between);
+            add(text, "\"");
+            add(text, model_scopes[i]);
+            add(text, "\"");
+            between = ",";
+        }
+    }
+    add(text, set == 0 ? "[]" : "]");
+}
+
+/* Every setting, so that nothing is left of what was before. */
+static void write_policy(const struct model_policy *policy, const char *name, struct text *text)
+{
+    char number[64];
+    text->size = 0;
+    add(text, "{\"name\":\"");
+    add(text, name);
+    add(text, "\",\"scopes\":");
+    if (policy->bounds_rights) {
+        add_words(text, policy->rights.scopes);
+    } else {
+        add(text, "null");
+    }
+    add(text, ",\"resources\":{");
+    const char *between = "";
+    for (int i = 0; i < RESOURCES && policy->bounds_rights; i++) {
+        if (policy->rights.resources[i] != 0) {
+            add(text, between);
+            add(text, "\"");
+            add(text, model_resources[i]);
+            add(text, "\":");
+            add_words(text, policy->rights.resources[i]);
+            between = ",";
+        }
+    }
+    add(text, "}");
+    if (!policy->bounds_rights) {
+        text->size -= 2; /* no resources at all, instead of none */
+        add(text, "null");
+    }
+    snprintf(number, sizeof number, ",\"maxTtl\":\"%lldms\"", (long long)policy->ttl);
+    add(text, policy->ttl == 0 ? ",\"maxTtl\":null" : number);
+    add(text, policy->requires_ip ? ",\"requireIP\":true" : ",\"requireIP\":null");
+    snprintf(number, sizeof number, ",\"maxResources\":%d", policy->resources);
+    add(text, policy->resources < 0 ? ",\"maxResources\":null" : number);
+    snprintf(number, sizeof number, ",\"environments\":[\"%s\"]", policy->env == NULL ? "" : policy->env);
+    add(text, policy->env == NULL ? ",\"environments\":null" : number);
+    add(text, "}");
+}
+
+/* What the answer should say of the keys. */
+static void write_narrowed(const struct model *model, const unsigned excess[MODEL_KEYS_MAX], struct text *text)
+{
+    char id[KW_ID_TEXT_SIZE + 1];
+    char end[64];
+    int count = 0;
+    text->size = 0;
+    add(text, "{\"items\":[");
+    for (int i = 0; i < model->count; i++) {
+        const char *between = "";
+        bool has_resources = false;
+        if (excess[i] == 0) {
+            continue;
+        }
+        kw_id_to_text(&model->keys[i].id, id);
+        add(text, count++ == 0 ? "{\"id\":\"" : ",{\"id\":\"");
+        add(text, id);
+        add(text, model->keys[i].name[0] != '\0' ? "\",\"name\":\"" : "");
+        add(text, model->keys[i].name);
+        add(text, "\",\"fields\":[");
+        for (int n = 0; n < EXCESSES; n++) {
+            bool is_resources = n == BEYOND_RESOURCE_COUNT || n == BEYOND_RESOURCES;
+            if ((excess[i] >> n & 1) != 0 && !(is_resources && has_resources)) {
+                add(text, between);
+                add(text, "\"");
+                add(text, excess_fields[n]);
+                add(text, "\"");
+                between = ",";
+                has_resources = has_resources || is_resources;
+            }
+        }
+        add(text, "]}");
+    }
+    snprintf(end, sizeof end, "],\"count\":%d,\"exact\":true,\"more\":false}", count);
+    add(text, end);
+}
+
+/* The version that the library has of a policy; 0: there is none. */
+static uint64_t kept_version(struct sim *sim, int policy)
+{
+    struct kw_held_document held = {.memory = NULL};
+    struct kw_document_request request = {.kind = KW_DOCUMENT_POLICY, .name = kw_text(model_policies[policy])};
+    uint64_t version = 0;
+    if (kw_document_get(sim->keyward, &request, &held, NULL) == KW_OK) {
+        static const char member[] = "\"version\":";
+        char json[4096] = "";
+        size_t size = held.json.size < sizeof json ? held.json.size : sizeof json - 1;
+        memcpy(json, held.json.data, size);
+        const char *at = strstr(json, member);
+        for (at = at == NULL ? "" : at + strlen(member); *at >= '0' && *at <= '9'; at++) {
+            version = version * 10 + (uint64_t)(*at - '0');
+        }
+    }
+    kw_held_document_clear(&held);
+    return version;
+}
+
+static enum kw_code expected_code(const struct model *model, int policy, const struct model_policy *after)
+{
+    return after == NULL && model_policy_keys(model, policy) != 0 ? KW_CODE_POLICY_IN_USE : KW_CODE_NONE;
+}
+
+/* The same to the library. */
+static enum kw_code send(struct sim *sim, int policy, const struct model_policy *after, bool is_dry_run,
+                         struct kw_held_document *held)
+{
+    static struct text json;
+    struct kw_error error = {0};
+    struct kw_document_request request = {
+        .kind = KW_DOCUMENT_POLICY, .name = kw_text(model_policies[policy]), .is_dry_run = is_dry_run};
+    enum kw_status status;
+    if (after == NULL) {
+        status = kw_document_delete(sim->keyward, &request, &error);
+    } else {
+        write_policy(after, model_policies[policy], &json);
+        request.json = kw_bytes_of(json.at, json.size);
+        status = sim->model.policies[policy].is_there ? kw_document_update(sim->keyward, &request, held, &error)
+                                                      : kw_document_create(sim->keyward, &request, held, &error);
+    }
+    return status == KW_OK ? KW_CODE_NONE : kw_code_of_name(error.code);
+}
+
+void sim_policy(struct sim *sim, int policy, const struct model_policy *after, bool is_dry_run)
+{
+    static struct text expected;
+    unsigned excess[MODEL_KEYS_MAX] = {0};
+    struct model_policy *before = &sim->model.policies[policy];
+    struct kw_held_document held = {.memory = NULL};
+    sim_arm(sim);
+    enum kw_code code = send(sim, policy, after, is_dry_run, &held);
+    sim_disarm(sim);
+    enum kw_code wanted = expected_code(&sim->model, policy, after);
+    uint64_t version = after == NULL ? 0 : before->version + 1;
+    bool is_fault = sim_is_fault(sim, code);
+    if (!is_fault) {
+        CHECK_TEXT(sim->t, kw_code_info(code)->name, kw_code_info(wanted)->name);
+    }
+    if (code == KW_CODE_NONE && after != NULL) {
+        model_narrowed(&sim->model, policy, after, excess);
+        write_narrowed(&sim->model, excess, &expected);
+        CHECK_BYTES(sim->t, held.narrowed, kw_bytes_of(expected.at, expected.size));
+    }
+    bool is_done = code == KW_CODE_NONE && !is_dry_run;
+    if (code == KW_CODE_OUTCOME_UNCERTAIN && wanted == KW_CODE_NONE) {
+        is_done = kept_version(sim, policy) == version;
+    }
+    if (is_done && after == NULL) {
+        *before = (struct model_policy){.resources = -1};
+    } else if (is_done) {
+        *before = *after;
+        before->is_there = true;
+        before->version = version;
+    }
+    CHECK_I64(sim->t, kept_version(sim, policy), before->version);
+    kw_held_document_clear(&held);
+}
