@@ -3,18 +3,21 @@
 #include "base/memory.h"
 #include "core/id.h"
 #include "engine/index.h"
+#include "engine/pool.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
-#define CHUNK_SLOTS 256 /* one chunk has all slots whose numbers are equal but for the last eight bits */
+#define CHUNK_BYTES ((size_t)2 * 1024 * 1024) /* a huge page: slots are read at random */
+#define CHUNK_SLOTS ((uint32_t)7168)
 #define CHUNKS_MAX 65536
 #define TABLE_MIN 64
-#define SWEPT_CHUNKS_MIN 16 /* of one call */
-#define SWEPT_PART 16       /* and one in so many of all */
-#define SPINS_MAX 100       /* before others get the processor: the lock's holder may be waiting for it */
+#define PIECE_SLOTS 512 /* that are swept under one hold of the lock */
+#define PIECES (CHUNK_SLOTS / PIECE_SLOTS)
+#define SWEPT_PART 16 /* of all are swept with each call */
+#define SPINS_MAX 100 /* before others get the processor: the lock's holder may be waiting for it */
 
 /* One limit's. The first of a line stands for it, and its lock guards all of them. */
 struct slot {
@@ -34,6 +37,8 @@ struct chunk {
     uint32_t used;
 };
 
+static_assert(sizeof(struct chunk) <= CHUNK_BYTES && CHUNK_SLOTS % PIECE_SLOTS == 0, "a chunk is one huge page");
+
 struct kw_ledger {
     struct chunk *chunks[CHUNKS_MAX]; /* atomic */
     pthread_mutex_t lock __attribute__((aligned(64)));
@@ -43,7 +48,7 @@ struct kw_ledger {
     size_t table_size, line_count;
     uint64_t slot_count, chunk_bytes;
     int64_t floor_ms; /* what was given up, was idle then: no time before it is taken for true */
-    size_t swept;     /* the chunk to go on with */
+    size_t swept;     /* the piece that was swept last, over all chunks */
 };
 
 enum kw_status kw_ledger_new(struct kw_ledger **ledger_out)
@@ -69,7 +74,7 @@ void kw_ledger_free(struct kw_ledger *ledger)
         return;
     }
     for (size_t i = 0; i < ledger->chunk_count; i++) {
-        kw_free(ledger->chunks[i]);
+        kw_pages_unmap(ledger->chunks[i], CHUNK_BYTES);
     }
     kw_free(ledger->table);
     pthread_mutex_destroy(&ledger->lock);
@@ -93,9 +98,24 @@ static struct slot *slot_at(const struct kw_ledger *ledger, uint32_t number)
     return chunk == NULL ? NULL : &chunk->slots[index % CHUNK_SLOTS];
 }
 
+/* Zeroed, and where a huge page can be: what is mapped too much goes back. */
+static struct chunk *chunk_map(void)
+{
+    uint8_t *pages = kw_pages_map(2 * CHUNK_BYTES);
+    if (pages == NULL) {
+        return NULL;
+    }
+    size_t before = -(uintptr_t)pages & (CHUNK_BYTES - 1);
+    if (before > 0) {
+        kw_pages_unmap(pages, before);
+    }
+    kw_pages_unmap(pages + before + CHUNK_BYTES, CHUNK_BYTES - before);
+    return (struct chunk *)(void *)(pages + before);
+}
+
 static bool chunk_make(struct kw_ledger *ledger, size_t at)
 {
-    struct chunk *chunk = at == CHUNKS_MAX ? NULL : kw_alloc(1, sizeof *chunk);
+    struct chunk *chunk = at == CHUNKS_MAX ? NULL : chunk_map();
     if (chunk == NULL) {
         return false;
     }
@@ -103,7 +123,7 @@ static bool chunk_make(struct kw_ledger *ledger, size_t at)
         chunk->slots[i].next = i + 1 < CHUNK_SLOTS ? i + 2 : 0;
     }
     chunk->first_free = 1;
-    ledger->chunk_bytes += sizeof *chunk;
+    ledger->chunk_bytes += CHUNK_BYTES;
     ledger->chunk_count = at < ledger->chunk_count ? ledger->chunk_count : at + 1;
     __atomic_store_n(&ledger->chunks[at], chunk, __ATOMIC_RELEASE);
     return true;
@@ -125,7 +145,7 @@ static uint32_t slot_take(struct kw_ledger *ledger)
     chunk->first_free = chunk->slots[place - 1].next;
     chunk->used++;
     ledger->slot_count++;
-    return (uint32_t)(at * CHUNK_SLOTS) + place;
+    return (uint32_t)at * CHUNK_SLOTS + place;
 }
 
 static void slot_give(struct kw_ledger *ledger, uint32_t number)
@@ -369,6 +389,18 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
     return is_done ? KW_OK : KW_E_MEMORY;
 }
 
+void kw_ledger_prefetch(const struct kw_ledger *ledger, uint32_t place)
+{
+    const uint8_t *line = (const uint8_t *)slot_at(ledger, place);
+    if (line == NULL) {
+        return;
+    }
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + 64);
+    __builtin_prefetch(line + sizeof(struct slot)); /* mostly its second limit, which was made together with it */
+    __builtin_prefetch(line + sizeof(struct slot) + 64);
+}
+
 /* --- sweeping --- */
 
 static bool is_idle(const struct kw_ledger *ledger, const struct slot *slot, int64_t now_ms)
@@ -398,14 +430,13 @@ static void close_line(struct kw_ledger *ledger, struct slot *line, uint32_t num
     }
 }
 
-/* The chunk, where nothing is left in it: nobody new finds it, and it can be freed when no reader is left. */
-static struct chunk *sweep_chunk(struct kw_ledger *ledger, size_t at, int64_t now_ms)
+/* The piece's chunk, where nothing is left in it: nobody new finds it, and it can go when no reader is left. */
+static struct chunk *sweep_piece(struct kw_ledger *ledger, size_t piece, int64_t now_ms)
 {
+    size_t at = piece / PIECES;
+    uint32_t from = (uint32_t)(piece % PIECES) * PIECE_SLOTS;
     struct chunk *chunk = ledger->chunks[at];
-    if (chunk == NULL) {
-        return NULL;
-    }
-    for (uint32_t i = 0; i < CHUNK_SLOTS && chunk->used > 0; i++) {
+    for (uint32_t i = from; chunk != NULL && i < from + PIECE_SLOTS && chunk->used > 0; i++) {
         struct slot *slot = &chunk->slots[i];
         if (kw_id_is_none(&slot->lineage)) {
             continue;
@@ -413,16 +444,16 @@ static struct chunk *sweep_chunk(struct kw_ledger *ledger, size_t at, int64_t no
         lock(slot);
         if (is_idle(ledger, slot, now_ms)) {
             ledger->floor_ms = now_ms > ledger->floor_ms ? now_ms : ledger->floor_ms;
-            close_line(ledger, slot, (uint32_t)(at * CHUNK_SLOTS) + i + 1);
+            close_line(ledger, slot, (uint32_t)at * CHUNK_SLOTS + i + 1);
         } else {
             unlock(slot);
         }
     }
-    if (chunk->used > 0) {
+    if (chunk == NULL || chunk->used > 0) {
         return NULL;
     }
     __atomic_store_n(&ledger->chunks[at], NULL, __ATOMIC_RELEASE);
-    ledger->chunk_bytes -= sizeof *chunk;
+    ledger->chunk_bytes -= CHUNK_BYTES;
     ledger->roomy = at < ledger->roomy ? at : ledger->roomy;
     return chunk;
 }
@@ -430,17 +461,17 @@ static struct chunk *sweep_chunk(struct kw_ledger *ledger, size_t at, int64_t no
 void kw_ledger_sweep(struct kw_ledger *ledger, int64_t now_ms)
 {
     pthread_mutex_lock(&ledger->lock);
-    size_t count = ledger->chunk_count;
+    size_t count = ledger->chunk_count * PIECES;
     pthread_mutex_unlock(&ledger->lock);
-    size_t steps = count / SWEPT_PART > SWEPT_CHUNKS_MIN ? count / SWEPT_PART : SWEPT_CHUNKS_MIN;
+    size_t steps = count / SWEPT_PART > PIECES ? count / SWEPT_PART : PIECES;
     for (size_t i = 0; i < steps && i < count; i++) {
         pthread_mutex_lock(&ledger->lock); /* given back in between: first uses wait for it */
         ledger->swept = ledger->swept + 1 < count ? ledger->swept + 1 : 0;
-        struct chunk *empty = sweep_chunk(ledger, ledger->swept, now_ms);
+        struct chunk *empty = sweep_piece(ledger, ledger->swept, now_ms);
         pthread_mutex_unlock(&ledger->lock);
         if (empty != NULL) {
             kw_index_read_wait();
-            kw_free(empty);
+            kw_pages_unmap(empty, CHUNK_BYTES);
         }
     }
 }

@@ -4,7 +4,8 @@
  *
  * Spending locks the line's first slot, for some tens of nanoseconds, and nothing else. A key's first use takes the
  * ledger's own lock, to make its slots; later ones find them by a number that the entry keeps. Slots are freed in
- * chunks, after userspace RCU has seen all readers go: so takers must be inside of a read section of the index.
+ * chunks of a huge page, after userspace RCU has seen all readers go: so takers must be inside of a read section of the
+ * index.
  */
 #ifndef KW_ENGINE_LEDGER_H
 #define KW_ENGINE_LEDGER_H
@@ -35,6 +36,9 @@ struct kw_charge {
  */
 KW_MUST_USE enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge *charge,
                                             struct kw_limit_answer *answers_out, bool *is_admitted_out);
+
+/* Asks the processor to fetch what a charge will read. `place` as the entry has it; inside of a read section. */
+void kw_ledger_prefetch(const struct kw_ledger *ledger, uint32_t place);
 
 /* Frees what says nothing more: some of it with each call, all of it with a few. Outside of any read section. */
 void kw_ledger_sweep(struct kw_ledger *ledger, int64_t now_ms);

@@ -192,6 +192,11 @@ static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, 
     return is_admitted ? KW_CODE_NONE : KW_CODE_RATE_LIMITED;
 }
 
+static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
+{
+    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending, __ATOMIC_RELAXED));
+}
+
 static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
     bool complete = kw_index_complete(engine->index); /* asked first: a NULL after it is final */
@@ -203,6 +208,9 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
         v->needs_store = true;
         v->code = KW_CODE_INVALID_KEY;
         return;
+    }
+    if (entry != NULL && entry->limit_count != 0) {
+        fetch_spending(engine, entry); /* it comes while the rules are looked at */
     }
     struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
     if (v->checks != NULL) {
