@@ -225,7 +225,8 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
                 (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = KW_CODE_REVOKED};
         }
     }
-    bool is_charged = decision.code == KW_CODE_NONE && (entry->limit_count != 0 || decision.has_limits_above);
+    bool is_charged =
+        entry != NULL && decision.code == KW_CODE_NONE && (entry->limit_count != 0 || decision.has_limits_above);
     v->code = is_charged ? charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     v->missing = decision.missing;
     v->bound = decision.bound;
