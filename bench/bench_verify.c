@@ -410,34 +410,46 @@ static void run_with(struct bench *bench, uint64_t row_count, enum bench_mix mix
     kw_close(sample.keyward);
 }
 
-/* A mix alone, or a count of keys alone, where somebody looks for where the time goes. */
-static bool is_wanted(int argc, char **argv, const char *option, const char *value)
+/* What stands behind an option; NULL where it is not given. */
+static const char *value_of(int argc, char **argv, const char *option)
 {
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], option) == 0) {
-            return strcmp(argv[i + 1], value) == 0;
+            return argv[i + 1];
         }
     }
-    return true;
+    return NULL;
 }
 
+/* With --mix plain|limited|ruled one of the mixes, with --keys N so many keys: for whoever looks for where the time
+ * goes. */
 int main(int argc, char **argv)
 {
     static const struct {
-        const char *mix, *keys, *label;
-        enum bench_mix drawn;
-    } runs[] = {
-        {"plain", "1000000", "1 million keys", BENCH_PLAIN},
-        {"limited", "1000000", "1 million keys with two rate limits", BENCH_LIMITED},
-        {"plain", "10000000", "10 million keys", BENCH_PLAIN},
-        {"ruled", "1000000", "1 million keys with rules, a policy and a parent", BENCH_RULED},
-        {"ruled", "10000000", "10 million keys with rules, a policy and a parent", BENCH_RULED},
-    };
+        const char *name, *label;
+    } mixes[] = {[BENCH_PLAIN] = {"plain", "keys"},
+                 [BENCH_LIMITED] = {"limited", "keys with two rate limits"},
+                 [BENCH_RULED] = {"ruled", "keys with rules, a policy and a parent"}};
+    const char *mix = value_of(argc, argv, "--mix");
+    const char *keys = value_of(argc, argv, "--keys");
     struct bench bench;
     bench_init(&bench, "verify");
-    for (size_t i = 0; i < KW_COUNT_OF(runs); i++) {
-        if (is_wanted(argc, argv, "--mix", runs[i].mix) && is_wanted(argc, argv, "--keys", runs[i].keys)) {
-            run_with(&bench, strtoull(runs[i].keys, NULL, 10), runs[i].drawn, runs[i].label);
+    for (size_t i = 0; i < KW_COUNT_OF(mixes); i++) {
+        char label[64];
+        if (mix != NULL && strcmp(mix, mixes[i].name) != 0) {
+            continue;
+        }
+        if (keys != NULL) {
+            snprintf(label, sizeof label, "%.10s %s", keys, mixes[i].label);
+            run_with(&bench, strtoull(keys, NULL, 10), (enum bench_mix)i, label);
+            continue;
+        }
+        for (uint64_t millions = 1; millions <= 10; millions += 9) {
+            if (millions > 1 && i == BENCH_LIMITED) {
+                continue; /* their limits in use would take 6 GB */
+            }
+            snprintf(label, sizeof label, "%llu million %s", (unsigned long long)millions, mixes[i].label);
+            run_with(&bench, millions * 1000000, (enum bench_mix)i, label);
         }
     }
     return bench_end(&bench);

@@ -52,7 +52,7 @@ SECRET_READERS = {
     'src/base/secret.c': 'fills it',
     'src/core/digest.c': 'the pepper, into the states of the digest',
     'src/core/key.c': 'a key, as it is drawn',
-    'src/engine/pepper.c': 'the pepper, as it was handed in',
+    'src/engine/peppers.c': 'peppers, as they are handed in and kept',
     'src/engine/prepare.c': 'a new key, for its digest and last four characters',
     'src/engine/root.c': 'a root key that was chosen, for its digest',
     'src/engine/library.c': 'a new key, into the struct that shows it to the program',

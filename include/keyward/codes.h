@@ -58,7 +58,7 @@ extern "C" {
     X(EXCEEDS_PARENT, 400, "A child key may not do more than its parent.", \
       "Give it less, or make it a key without a parent.") \
     X(HAS_CHILDREN, 409, "The key has children that are alive.", \
-      "Revoke them first, or revoke with cascade, which ends them too.") \
+      "Revoke or disable them first, or leave cascade out: then they stop with it.") \
     X(NOT_DONE, 409, "It was left alone, because another of the same batch could not be done.", \
       "Correct the one that was refused, and send all of them again.") \
     X(TOO_MANY_KEYS, 409, "More keys match than one action may change.", \

@@ -11,8 +11,8 @@
  *     kw_new_key_clear(&made);
  *
  *     struct kw_verdict verdict;
- *     if (kw_verify(kw, &(struct kw_verify_request){.key = sent}, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) {
- * … }
+ *     struct kw_verify_request request = {.key = kw_text(sent)};
+ *     if (kw_verify(kw, &request, &verdict) == KW_OK && verdict.code == KW_CODE_NONE) { … }
  *
  * Every function may be called from any thread, without registration. Changes block until they are durable. Verifying a
  * key that the index knows does no I/O, takes no lock and allocates nothing (a thread's first verification sets up its
@@ -25,7 +25,9 @@
 
 #include <keyward/codes.h>
 #include <keyward/document.h>
+#include <keyward/import.h>
 #include <keyward/record.h>
+#include <keyward/resources.h>
 #include <keyward/store.h>
 #include <string.h>
 
@@ -184,13 +186,15 @@ struct kw_change_request {
     struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
-    bool no_cascade;             /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool no_cascade;             /* revoke, disable: HAS_CHILDREN, naming one, as long as a child of the key is not
+                                    revoked (or, to disable it, is enabled) */
     struct kw_bytes template_name; /* create: a template of the project, whose fields `params` overrides */
     struct kw_bytes preset;        /* create: scopes under a name, beside those in `params` */
     uint64_t if_version;           /* only if the record still has this version; 0: whatever it has */
-    /* create, rotate: the same request with the same key of 1 to 255 visible ASCII characters is done once, for a day
-     * at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are others, as are
-     * those of the other function. KEY_NOT_FOUND when what came of it was erased. Empty: done as often as it comes. */
+    /* create, rotate, update, revoke: the same request with the same key of 1 to 255 visible ASCII characters is done
+     * once, for a day at least; another one with it is IDEMPOTENCY_KEY_REUSED. Keys of other actors and projects are
+     * others, as are those of the other functions. KEY_NOT_FOUND when what came of it was erased. Empty: done as often
+     * as it comes. */
     struct kw_bytes idempotency_key;
 };
 
@@ -247,8 +251,8 @@ KW_API void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count);
  * Each for itself; or, with `atomic`, all of them or none: then those that could have been done say NOT_DONE beside the
  * refusals of the others. `outcomes_out` has `count` places, and all of them are filled, also on failure. Returns the
  * first status that is not KW_OK, else KW_OK. One that cannot be asked at all (PROJECT_NOT_FOUND, an actor or reason
- * that is no text) leaves the others undone too. Where nothing was looked at all say the same: TOO_BUSY, or
- * INVALID_FIELD for more than KW_TOGETHER_MAX.
+ * that is no text, wrong params beside an idempotency key) leaves the others undone too. Where nothing was looked at
+ * all say the same: TOO_BUSY, or INVALID_FIELD for more than KW_TOGETHER_MAX.
  */
 KW_API KW_MUST_USE enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_item *items,
                                                  size_t count, bool atomic, struct kw_outcome *outcomes_out);
@@ -261,6 +265,8 @@ struct kw_where_request {
     size_t id_count;                    /* at most KW_BULK_MAX */
     struct kw_bytes actor;              /* as in struct kw_change_request, and so is `reason` */
     struct kw_bytes reason;
+    bool no_cascade; /* revoke, disable: HAS_CHILDREN where a child would stop with its parent that is not meant itself
+                      */
 };
 
 struct kw_where_result {
@@ -328,6 +334,61 @@ KW_API KW_MUST_USE enum kw_status kw_list(struct keyward *keyward, const struct 
 KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct kw_list_request *request,
                                            uint64_t *count_out, bool *exact_out, struct kw_error *error_out);
 
+/* --- taking keys elsewhere --- */
+
+enum kw_export_format {
+    KW_EXPORT_NDJSON, /* a line for the export, a line for each key, a line for the end */
+    KW_EXPORT_JSON,   /* the same as one JSON document */
+};
+
+/* Which keys, and for whom. What is empty means any; all borrowed for the call. */
+struct kw_export_request {
+    struct kw_bytes project; /* "default" when empty */
+    struct kw_bytes owner, org_id, env;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
+    size_t tag_count;
+    bool all_tags; /* keys that have all of the tags; else any of them */
+    enum kw_export_format format;
+    struct kw_bytes actor; /* for the audit log, at most KW_ACTOR_MAX; "library" when empty */
+};
+
+/*
+ * Writes all that is kept of each key, its digest too, for `kw_import_many` or another system: never a key, never a
+ * pepper. Keys come in the order of their creation, so a parent stands before its children; revoked ones are among
+ * them, erased ones are not. A key that is made or changed meanwhile may be there as it was or as it is, and none is
+ * there twice. `sink` gets the text in pieces of any size; its first status but KW_OK ends the export and is returned.
+ * An export is whole when the call returns KW_OK, and its last line says so too. The audit log says before the first
+ * key who takes what ("export.started"), and afterwards how many it were ("export.ended"); where it cannot, the export
+ * fails. `count_out`, which may be NULL, is how many keys. Takes memory for one piece, however many there are.
+ */
+KW_API KW_MUST_USE enum kw_status kw_export(struct keyward *keyward, const struct kw_export_request *request,
+                                            enum kw_status (*sink)(void *context, struct kw_bytes piece), void *context,
+                                            uint64_t *count_out, struct kw_error *error_out);
+
+/* --- imports --- */
+
+/* What to import. All borrowed for the call. */
+struct kw_import_request {
+    struct kw_bytes project;          /* "default" when empty */
+    struct kw_bytes text;             /* of the form that options.format says: an export, a foreign list, CSV */
+    struct kw_import_options options; /* import.h; docs/import.md says which forms are understood */
+    struct kw_bytes actor;            /* for records and audit log, at most KW_ACTOR_MAX; "library" when empty */
+};
+
+/*
+ * Imports keys, up to KW_IMPORT_TOGETHER_MAX with one wait for the disk, each with an outcome of its own: `sink` (which
+ * may be NULL) is called for every item in its order, from another thread, while this call waits. Nothing that is
+ * imported brings back what is revoked, expired or erased here. Larger texts can be handed in piece by piece, cut at
+ * the end of a line.
+ *
+ * Fails where the options or the text as a whole are wrong (INVALID_FIELD, INVALID_JSON), or the store is; then
+ * `counts_out`, which is filled in any case, says how far it came, and the same text can be imported again with
+ * KW_IMPORT_SKIP. The text may hold plain keys: wipe it.
+ */
+KW_API KW_MUST_USE enum kw_status kw_import_many(struct keyward *keyward, const struct kw_import_request *request,
+                                                 kw_import_sink *sink, void *context,
+                                                 struct kw_import_counts *counts_out, struct kw_error *error_out);
+
 /* --- projects, policies and templates --- */
 
 /* Which document, and what is to become of it. All borrowed for the call; what a function does not read may be zero. */
@@ -370,8 +431,14 @@ KW_API KW_MUST_USE enum kw_status kw_document_get(struct keyward *keyward, const
 KW_API KW_MUST_USE enum kw_status kw_document_after(struct keyward *keyward, const struct kw_document_request *request,
                                                     struct kw_held_document *held_out, struct kw_error *error_out);
 
-/* What a record's status is at a time: an expired or revoked key stays in the store. */
+/* What a record's own status is at a time: an expired or revoked key stays in the store. */
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);
+/*
+ * What a verification goes by: the worst of a key's own status and those of its ancestors as they are now; one that was
+ * erased counts as revoked. False, and the output untouched, where an ancestor is not in memory yet (kw_wait_filled).
+ */
+KW_API KW_MUST_USE bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
+                                            enum kw_key_status *status_out);
 
 /* Waits until every key of the store is in memory. Verifying works before, by asking the store. */
 KW_API void kw_wait_filled(struct keyward *keyward);

@@ -27,8 +27,9 @@ extern "C" {
 #define KW_SCOPE_COUNT_MAX 128
 #define KW_RESOURCE_MAX 128 /* "website:123" */
 #define KW_RESOURCE_COUNT_MAX 64
-#define KW_POLICY_MAX 64     /* a policy's name */
-#define KW_METADATA_MAX 8192 /* JSON text */
+#define KW_RESOURCES_MAX 16384 /* a key's resources together: 6 and a name for each, 3 and a scope for each scope */
+#define KW_POLICY_MAX 64       /* a policy's name */
+#define KW_METADATA_MAX 8192   /* JSON text */
 #define KW_IP_TEXT_MAX 64
 #define KW_IP_COUNT_MAX 64      /* in a list of addresses and ranges */
 #define KW_REGION_MAX 6         /* "US-CA" */
@@ -63,6 +64,7 @@ struct kw_list {
  */
 KW_API bool kw_list_next(struct kw_bytes *rest, struct kw_bytes *item_out);
 
+/* From good to bad, which is the order in which they count. */
 enum kw_key_status { KW_KEY_ACTIVE, KW_KEY_DISABLED, KW_KEY_EXPIRED, KW_KEY_REVOKED };
 
 /* How a key's digest is made. Numbers are kept in records: they never change meaning. */
@@ -70,7 +72,7 @@ enum kw_digest_scheme {
     KW_DIGEST_HMAC_SHA256 = 1, /* under the pepper: the default */
     KW_DIGEST_SHA256 = 2,
     KW_DIGEST_SHA512 = 3,
-    KW_DIGEST_SHA256_SALTED = 4, /* over the project's salt, then the key */
+    KW_DIGEST_SHA256_SALTED = 4, /* over a salt and the key: the store's own salt stands before it */
     KW_DIGEST_SHA512_SALTED = 5,
 };
 
@@ -98,6 +100,7 @@ struct kw_record {
     bool is_public;
     bool enabled;
     enum kw_digest_scheme digest_scheme;
+    uint8_t digest_method; /* of the store's table of methods: pepper or salt; 0: that of the scheme's own number */
     struct kw_bytes owner; /* "user:1", "team:9", "service:ci" */
     struct kw_bytes org_id;
     struct kw_bytes name;
@@ -131,6 +134,7 @@ struct kw_record {
     struct kw_list rate_limits; /* sorted by name, packed; kw_rate_limits_next reads them */
     bool has_children;          /* or had */
     bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
+    bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

@@ -43,7 +43,7 @@ extern "C" {
 struct kw_store_row {
     struct kw_id id;
     struct kw_bytes digest; /* 32 or 64 bytes; unique in the store, also among erased rows */
-    uint8_t digest_scheme;
+    uint8_t digest_scheme;  /* a number that the store keeps beside the digest: how it was made */
     struct kw_bytes project;
     struct kw_bytes env;
     struct kw_bytes owner;

@@ -21,14 +21,42 @@ static inline struct kw_bytes kw_bytes_of_text(const char *text)
     return kw_bytes_of(text, text == NULL ? 0 : strlen(text));
 }
 
+/*
+ * Whether `size` bytes are the same. Most texts are short, and a call of memcmp costs more than they do: what is up to
+ * sixteen bytes long is read as two words, which may overlap.
+ */
+static inline bool kw__same(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    if (size > 16) {
+        return memcmp(a, b, size) == 0;
+    }
+    if (size >= 8) {
+        uint64_t words[4];
+        memcpy(&words[0], a, 8);
+        memcpy(&words[1], b, 8);
+        memcpy(&words[2], a + size - 8, 8);
+        memcpy(&words[3], b + size - 8, 8);
+        return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
+    }
+    if (size >= 4) {
+        uint32_t words[4];
+        memcpy(&words[0], a, 4);
+        memcpy(&words[1], b, 4);
+        memcpy(&words[2], a + size - 4, 4);
+        memcpy(&words[3], b + size - 4, 4);
+        return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
+    }
+    return size == 0 || ((a[0] ^ b[0]) | (a[size / 2] ^ b[size / 2]) | (a[size - 1] ^ b[size - 1])) == 0;
+}
+
 static inline bool kw_bytes_equal(struct kw_bytes a, struct kw_bytes b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size && kw__same(a.data, b.data, a.size);
 }
 
 static inline bool kw_bytes_starts_with(struct kw_bytes bytes, struct kw_bytes start)
 {
-    return bytes.size >= start.size && (start.size == 0 || memcmp(bytes.data, start.data, start.size) == 0);
+    return bytes.size >= start.size && kw__same(bytes.data, start.data, start.size);
 }
 
 /* The rest after the first `count` bytes; no bytes when there are fewer. */

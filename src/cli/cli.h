@@ -21,6 +21,7 @@ enum kw_exit {
     KW_EXIT_NOT_VALID = 1,
     KW_EXIT_FAILED = 2,
     KW_EXIT_DONE_BEFORE = 3, /* a request that came again: its key was shown then */
+    KW_EXIT_STOPPED = 4,     /* by a signal, between two chunks of a batch: --resume goes on */
 };
 
 /* Codes of errors that only the command line makes; they stand in no table, and people are not shown them. */
@@ -39,7 +40,7 @@ struct kw_output {
 struct kw_environment_values {
     struct kw_secret key;      /* KEYWARD_KEY: the management key for --url */
     struct kw_secret root_key; /* KEYWARD_ROOT_KEY */
-    struct kw_secret pepper;   /* KEYWARD_PEPPER: 64 hexadecimal characters */
+    struct kw_buffer pepper;   /* KEYWARD_PEPPER: 64 hexadecimal characters, or several of these with commas */
     const char *url;           /* KEYWARD_URL */
     bool no_colour;
 };
@@ -161,8 +162,12 @@ int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_change(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_import(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_pepper(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_batch(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_help(struct kw_cli *cli, const struct kw_command_line *line);
@@ -182,6 +187,8 @@ void kw_output_deinit(struct kw_output *output);
 KW_MUST_USE enum kw_status kw_output_flush(struct kw_output *output, struct kw_error *error_out);
 /* The same for messages: when they cannot be written there is nowhere left to say so. */
 void kw_output_say(struct kw_output *output);
+/* All of the bytes; false, with errno set, when they cannot be written. */
+KW_MUST_USE bool kw_write_whole(int fd, struct kw_bytes bytes);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);

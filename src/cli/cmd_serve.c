@@ -121,7 +121,7 @@ static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_l
         .path = cli->data_path,
         .may_make = true,
         .pepper_file = kw_line_value(line, "pepper-file"),
-        .pepper_hex = &cli->environment.pepper,
+        .pepper_hex = kw_buffer_bytes(&cli->environment.pepper),
         .clock = cli->clock,
         .entropy = cli->entropy,
         .log = &serving->log,
@@ -181,7 +181,7 @@ static enum kw_status serve(struct kw_cli *cli, struct serving *serving, struct 
     struct kw_data_folder folder = {.fd = -1, .lock_fd = -1};
     struct kw_server *server = NULL;
     enum kw_status status = kw_data_folder_open(&serving->data, &folder, error_out);
-    kw_secret_wipe(&cli->environment.pepper);
+    kw_buffer_deinit(&cli->environment.pepper);
     kw_secret_wipe(&cli->environment.key);
     if (status != KW_OK) {
         return status;

@@ -1,4 +1,5 @@
 #include "cli/keys.h"
+#include "cli/progress.h"
 
 #include <keyward/record.h>
 
@@ -96,13 +97,36 @@ static const struct kw_option rotate_options[] = {
     OPTION_ONCE,
 };
 
-static const struct kw_option reason_options[] = {OPTION_REASON, OPTION_IF_VERSION};
-static const struct kw_option revoke_options[] = {
+static const struct kw_option stop_options[] = {
     OPTION_REASON,
     OPTION_IF_VERSION,
-    {.name = "no-cascade", .help = "only if no child of it is alive", .place = KW_PLACE_FALSE, .field = "cascade"},
+    {.name = "no-cascade", .help = "only if no other key stops with it, as a child of it", .place = KW_PLACE_FALSE,
+     .field = "cascade"},
 };
 static const struct kw_option version_options[] = {OPTION_IF_VERSION};
+
+/* cmd_import.c reads those that go nowhere. */
+static const struct kw_option import_options[] = {
+    {.name = "format", .argument = "FORMAT", .help = "ndjson, json, csv or keypal; if it is not given, by the file's name or first bytes"},
+    {.name = "map", .argument = "COLUMN=FIELD", .help = "what a column of CSV means: a field, metadata.NAME, or - to leave it out",
+     .repeats = true},
+    {.name = "on-conflict", .argument = "WAY", .help = "skip what is here already (if it is not given), overwrite it, or error",
+     .place = KW_PLACE_QUERY, .field = "onConflict"},
+    {.name = "dry-run", .help = "only say what would become of each line"},
+    {.name = "owner", .argument = "TYPE:ID", .help = "who holds keys whose line does not say it", .place = KW_PLACE_QUERY,
+     .field = "owner"},
+    {.name = "env", .argument = "NAME", .help = "the environment of such keys", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "prefix", .argument = "TEXT", .help = "what keys of another form than Keyward's begin with",
+     .place = KW_PLACE_QUERY, .field = "prefix"},
+    {.name = "algorithm", .argument = "NAME", .help = "what made each keyHash: sha256 or sha512; else its length says it",
+     .place = KW_PLACE_QUERY, .field = "algorithm"},
+    {.name = "salt", .argument = "TEXT", .help = "the salt that each keyHash was made with", .place = KW_PLACE_QUERY,
+     .field = "salt"},
+    {.name = "salt-place", .argument = "PLACE", .help = "where it stood: after the key (if it is not given), or before",
+     .place = KW_PLACE_QUERY, .field = "saltPlace"},
+    {.name = "report", .argument = "FILE", .help = "what became of every line that was not simply created, as NDJSON"},
+    KW_OPTION_PROGRESS,
+};
 
 /* cmd_many.c knows them by name. */
 static const struct kw_option filter_options[] = {
@@ -142,6 +166,20 @@ static const struct kw_option list_options[] = {
     {.name = "count", .help = "only how many there are"},
 };
 
+static const struct kw_option export_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"},
+    {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"},
+    {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY,
+     .field = "tag", .repeats = true},
+    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them",
+     .place = KW_PLACE_QUERY, .field = "tagMode"},
+    {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"},
+    {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
+     .place = KW_PLACE_QUERY, .field = "format"},
+    {.name = "out", .argument = "FILE", .help = "write to this file, which is there only when it is whole"},
+    KW_OPTION_PROGRESS,
+};
+
 static const struct kw_option find_options[] = {
     {.name = "key-file", .argument = "FILE", .help = "the file that holds the key; else standard input"},
     {.name = "digest", .argument = "HEX", .help = "the key's digest, instead of a key", .place = KW_PLACE_TEXT,
@@ -171,6 +209,21 @@ static const struct kw_option verify_options[] = {
      .place = KW_PLACE_JSON, .field = "cost"},
 };
 
+static const struct kw_option batch_options[] = {
+    {.name = "format", .argument = "FORMAT", .help = "of FILE: csv or ndjson (its name says, if it is not given)"},
+    {.name = "map", .argument = "COLUMN=FIELD", .help = "a column of a CSV is this field; 'COLUMN=' leaves it out",
+     .repeats = true},
+    {.name = "out", .argument = "FILE|-", .help = "where the lines go, keys too; made with mode 0600. -: standard output"},
+    {.name = "out-format", .argument = "FORMAT", .help = "of --out: ndjson (if it is not given) or csv"},
+    {.name = "atomic", .help = "each chunk as a whole or not at all"},
+    {.name = "chunk", .argument = "N", .help = "items of one request, 1 to 1000 (1000)"},
+    {.name = "state", .argument = "FILE", .help = "how far it has come (the name of --out with .state)"},
+    {.name = "resume", .help = "go on with a run that was stopped, or that broke off"},
+    {.name = "rotate-unseen", .help = "replace keys whose secret was lost when a run broke off"},
+    {.name = "dry-run", .help = "only check what can be checked here; send nothing"},
+    KW_OPTION_PROGRESS,
+};
+
 static const struct kw_option generate_options[] = {
     {.name = "env", .argument = "NAME", .help = "as the keys of this environment: live (if it is not given) or test"},
     {.name = "public", .help = "as its public keys"},
@@ -178,6 +231,12 @@ static const struct kw_option generate_options[] = {
     {.name = "length", .argument = "N", .help = "random characters (32, if it is not given)"},
     {.name = "alphabet", .argument = "LETTERS", .help = "the characters to draw from (0-9, A-Z and a-z)"},
     {.name = "management", .help = "a management key, which KEYWARD_ROOT_KEY accepts"},
+};
+
+static const struct kw_option pepper_options[] = {
+    {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA "), which no server may hold"},
+    {.name = "pepper-file", .argument = "FILE", .help = "the peppers' file, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "reveal", .help = "export: onto standard output, if no file is named"},
 };
 
 static const struct kw_option serve_options[] = {
@@ -206,15 +265,18 @@ static const struct kw_option limit_options[] = {
 static const struct kw_option_group create_group = GROUP("The key", create_options);
 static const struct kw_option_group update_group = GROUP("What changes; lists are replaced", update_options);
 static const struct kw_option_group rotate_group = GROUP("The new key; what is not given stays as it was", rotate_options);
-static const struct kw_option_group reason_group = GROUP("Options", reason_options);
-static const struct kw_option_group revoke_group = GROUP("Options", revoke_options);
+static const struct kw_option_group stop_group = GROUP("Options", stop_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group export_group = GROUP("Which keys, and where to", export_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
+static const struct kw_option_group import_group = GROUP("Options", import_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
+static const struct kw_option_group batch_group = GROUP("Options", batch_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
+static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
 static const struct kw_option_group limit_group = GROUP("Limits", limit_options);
 
@@ -227,6 +289,7 @@ static const struct kw_key_call list_call = {
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
 static const struct kw_key_call find_call = {
     .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
+static const struct kw_key_call export_call = {.method = KW_GET, .path = "/v1/export"};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call verify_call = {
@@ -244,6 +307,7 @@ static const struct kw_key_call revoke_call = {
     .done = "Revoked"};
 static const struct kw_key_call rotate_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/rotate", .has_body = true, .view = KW_VIEW_CREATED};
+static const struct kw_key_call import_call = {.method = KW_POST, .path = "/v1/import", .may_make = true};
 static const struct kw_key_call erase_call = {
     .method = KW_DELETE, .path = "/v1/keys/{id}", .view = KW_VIEW_DONE, .done = "Erased"};
 
@@ -302,10 +366,10 @@ static const struct kw_cli_command commands[] = {
      .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},
     {.name = "disable", .summary = "Stops keys for the time being.", .run = kw_cmd_change, .key_call = &disable_call,
-     IDS, .about = ABOUT_MANY, .groups = {&reason_group, &filter_group, &where_group, &output_group},
+     IDS, .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
      .example = "keyward disable " EXAMPLE_ID " --reason 'the contract is being renewed'"},
     {.name = "revoke", .summary = "Stops keys for ever.", .run = kw_cmd_change, .key_call = &revoke_call, IDS,
-     .about = ABOUT_MANY, .groups = {&revoke_group, &filter_group, &where_group, &output_group},
+     .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
      .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},
@@ -313,6 +377,13 @@ static const struct kw_cli_command commands[] = {
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},
      .example = "keyward erase " EXAMPLE_ID},
+    {.name = "import", .summary = "Imports keys: an export, a list of hashes, CSV, or plain keys.", .run = kw_cmd_import,
+     .key_call = &import_call, .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
+     .about = "docs/import.md says which forms are understood. What is revoked, expired or erased here stays so. An import\n"
+              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were, and\n"
+              "2 when it could not go on.",
+     .groups = {&import_group, &where_group, &output_group},
+     .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
     {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
      .groups = {&where_group, &output_group},
      .example = "keyward projects show default"},
@@ -329,9 +400,33 @@ static const struct kw_cli_command commands[] = {
               "stay, and so does what it does not name at all. Exits with 1 if the answer was no.",
      .groups = {&apply_group, &where_group, &output_group},
      .example = "keyward apply keyward.json --dry-run"},
+    {.name = "export", .summary = "Writes keys with their digests, to take elsewhere.", .run = kw_cmd_export,
+     .key_call = &export_call,
+     .about = "All that is kept of each key, and its digest; never a key, and never a pepper. Without --out it goes to standard\n"
+              "output. The audit log says who took what. Exits with 0 only if everything is there: then the last line says\n"
+              "how many keys it were.",
+     .groups = {&export_group, &where_group, &output_group},
+     .example = "keyward export --org acme --out acme.ndjson"},
+    {.name = "batch", .summary = "Creates, verifies, updates or revokes many keys from a file.", .run = kw_cmd_batch,
+     .operands = "create|verify|update|revoke FILE|-", .operands_min = 2, .operands_max = 2,
+     .about = "FILE is CSV whose first line names the fields, or NDJSON: an item a line, with the fields that the\n"
+              "interface's batches take. Each item gets a line of output: {line, ok, id, key, code, message}. Ctrl-C ends it\n"
+              "after the chunk under way; --resume goes on, also after a crash, and does nothing twice.\n"
+              "Exits with 0 when all items were done, 1 when some were refused, 2 when it broke off, 4 when it was stopped.",
+     .groups = {&batch_group, &where_group, &output_group},
+     .example = "keyward batch create customers.csv --map mail=name --out keys.ndjson"},
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
+    {.name = "pepper", .summary = "Shows, renews and moves the peppers of a data folder.", .run = kw_cmd_pepper,
+     .operands = "list|rotate|retire FINGERPRINT|export [FILE]|import FILE", .operands_min = 1, .operands_max = 2,
+     .about = "The pepper's file holds one or several, a line each: the first is that of new keys, the others are kept for\n"
+              "keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used, and\n"
+              "'retire' takes one out that no key needs any more. 'export' and 'import' bring peppers to another\n"
+              "installation, where records that were made with them are to be imported. A server that holds the folder\n"
+              "must be stopped first; it starts in milliseconds.",
+     .groups = {&pepper_group, &output_group},
+     .example = "keyward pepper rotate --data /var/lib/keyward"},
     {.name = "version", .summary = "Prints the version.", .run = kw_cmd_version, .example = "keyward version"},
     {.name = "help", .summary = "Shows this, or the page of a command.", .run = kw_cmd_help, .operands = "[COMMAND]",
      .operands_max = 1, .example = "keyward help create"},

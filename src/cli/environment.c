@@ -21,6 +21,24 @@ static enum kw_status take_secret(const char *name, struct kw_secret *secret_out
     return KW_OK;
 }
 
+static enum kw_status take_peppers(struct kw_buffer *peppers_out, struct kw_error *error_out)
+{
+    static const char name[] = "KEYWARD_PEPPER";
+    char *value = getenv(name);
+    kw_buffer_init_secret(peppers_out, KW_SECRET_INPUT_MAX);
+    if (value == NULL) {
+        return KW_OK;
+    }
+    struct kw_bytes bytes = kw_bytes_of_text(value);
+    kw_buffer_add(peppers_out, kw_trim(bytes));
+    kw_wipe(value, bytes.size);
+    unsetenv(name);
+    enum kw_status status = kw_buffer_status(peppers_out);
+    return status == KW_OK ? KW_OK
+                           : kw_fail(error_out, status, KW_CLI_FAILED, name,
+                                     "is longer than the %d bytes that it may have", KW_SECRET_INPUT_MAX);
+}
+
 static bool is_set(const char *value)
 {
     return value != NULL && value[0] != '\0';
@@ -28,9 +46,9 @@ static bool is_set(const char *value)
 
 enum kw_status kw_environment_take(struct kw_environment_values *values_out, struct kw_error *error_out)
 {
-    static const char *const names[] = {"KEYWARD_KEY", "KEYWARD_ROOT_KEY", "KEYWARD_PEPPER"};
-    struct kw_secret *const secrets[] = {&values_out->key, &values_out->root_key, &values_out->pepper};
-    enum kw_status status = KW_OK;
+    static const char *const names[] = {"KEYWARD_KEY", "KEYWARD_ROOT_KEY"};
+    struct kw_secret *const secrets[] = {&values_out->key, &values_out->root_key};
+    enum kw_status status = take_peppers(&values_out->pepper, error_out);
     for (size_t i = 0; i < KW_COUNT_OF(names); i++) {
         struct kw_error error = {0};
         enum kw_status taken = take_secret(names[i], secrets[i], &error);

@@ -98,6 +98,7 @@ int main(int count, char **arguments)
     kw_output_init(&cli.out, STDOUT_FILENO, cli.environment.no_colour);
     kw_output_init(&cli.err, STDERR_FILENO, cli.environment.no_colour);
     int code = status == KW_OK ? run(&cli, count, arguments) : kw_report(&cli, &error, false);
+    kw_buffer_deinit(&cli.environment.pepper);
     kw_output_deinit(&cli.out);
     kw_output_deinit(&cli.err);
     kw_wipe(&cli, sizeof cli);

@@ -21,7 +21,7 @@ void kw_output_deinit(struct kw_output *output)
     kw_buffer_deinit(&output->text);
 }
 
-static bool write_whole(int fd, struct kw_bytes bytes)
+bool kw_write_whole(int fd, struct kw_bytes bytes)
 {
     while (bytes.size > 0) {
         ssize_t written = write(fd, bytes.data, bytes.size);
@@ -41,7 +41,7 @@ enum kw_status kw_output_flush(struct kw_output *output, struct kw_error *error_
     if (kw_buffer_status(&output->text) != KW_OK) {
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for the output");
     }
-    bool written = write_whole(output->fd, kw_buffer_bytes(&output->text));
+    bool written = kw_write_whole(output->fd, kw_buffer_bytes(&output->text));
     int reason = errno;
     kw_buffer_reset(&output->text);
     if (!written) {

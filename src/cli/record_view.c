@@ -12,6 +12,7 @@ static const char *const names[KW_SHOWN_COUNT] = {
     [KW_SHOWN_LAST_FOUR] = "lastFour",
     [KW_SHOWN_PUBLIC] = "isPublic",
     [KW_SHOWN_STATUS] = "status",
+    [KW_SHOWN_EFFECTIVE] = "effectiveStatus",
     [KW_SHOWN_OWNER] = "owner",
     [KW_SHOWN_ORG] = "orgId",
     [KW_SHOWN_NAME] = "name",
@@ -102,6 +103,11 @@ static void show_status(const struct line *line)
     kw_buffer_add_text(line->text, colour);
     kw_text_clean(line->text, line->field->text);
     kw_buffer_add_text(line->text, colour == NULL ? NULL : KW_COLOUR_RESET);
+    const struct kw_member *effective = &line->record->fields[KW_SHOWN_EFFECTIVE];
+    if (effective->type == KW_JSON_STRING && !kw_bytes_equal(effective->text, line->field->text)) {
+        kw_buffer_add_text(line->text, ", but stopped by a parent: ");
+        kw_text_clean(line->text, effective->text);
+    }
 }
 
 static void show_key(const struct line *line)

@@ -16,6 +16,7 @@ enum kw_shown_field {
     KW_SHOWN_LAST_FOUR,
     KW_SHOWN_PUBLIC,
     KW_SHOWN_STATUS,
+    KW_SHOWN_EFFECTIVE,
     KW_SHOWN_OWNER,
     KW_SHOWN_ORG,
     KW_SHOWN_NAME,

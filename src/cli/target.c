@@ -25,7 +25,7 @@ static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_li
         .path = cli->data_path,
         .may_make = may_make,
         .pepper_file = kw_line_value(line, "pepper-file"),
-        .pepper_hex = &cli->environment.pepper,
+        .pepper_hex = kw_buffer_bytes(&cli->environment.pepper),
         .clock = cli->clock,
         .entropy = cli->entropy,
         .log = NULL, /* what went wrong is told as an error */

@@ -16,6 +16,12 @@ struct kw_request {
     const char *project;    /* Keyward-Project; NULL: not sent */
     const char *if_version; /* If-Match; NULL: not sent */
     const char *once;       /* Idempotency-Key; NULL: not sent */
+    /*
+     * Takes the body of an answer that went well piece by piece, so that it may be of any size; NULL: all of it stands
+     * in the answer. Where it fails, with the error set, or the answer is cut, the call fails.
+     */
+    enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
+    void *take_context;
 };
 
 struct kw_answer {
@@ -35,9 +41,12 @@ struct kw_target_ops {
 };
 
 #define KW_TARGET_VERSION 1
+#define KW_TARGET_PLACE_SIZE 4200
 
 struct kw_target {
     const struct kw_target_ops *ops;
+    /* Where it is, and who asks there: the address and the management key's last four characters, or the folder. */
+    char place[KW_TARGET_PLACE_SIZE];
 };
 
 void kw_answer_init(struct kw_answer *answer);

@@ -1,9 +1,12 @@
 #include "cli/target.h"
 
+#include "core/transition.h"
 #include "engine/data_folder.h"
 #include "server/api.h"
 
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 
 struct folder_target {
     struct kw_target target;
@@ -41,6 +44,41 @@ static void fill_call(struct folder_target *self, const struct kw_request *reque
     call->context = self;
 }
 
+static void wait_for_answer(struct folder_target *self)
+{
+    pthread_mutex_lock(&self->lock);
+    while (!self->is_answered) {
+        pthread_cond_wait(&self->answered, &self->lock);
+    }
+    self->is_answered = false;
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* Takes what there is of the body, and asks for more until it has ended. */
+static enum kw_status take_pieces(struct folder_target *self, const struct kw_request *request, struct kw_call *call,
+                                  struct kw_error *error_out)
+{
+    enum kw_status status = KW_OK;
+    while (status == KW_OK) {
+        if (call->stream != KW_STREAM_CUT && call->answer.size > 0) {
+            status = request->take(request->take_context, kw_buffer_bytes(&call->answer), error_out);
+        }
+        kw_buffer_reset(&call->answer);
+        if (call->stream != KW_STREAM_MORE) {
+            break;
+        }
+        call->is_left = status != KW_OK;
+        call->go_on(call);
+        wait_for_answer(self);
+    }
+    if (status == KW_OK && call->stream == KW_STREAM_CUT) {
+        enum kw_code code = call->code == KW_CODE_NONE ? KW_CODE_INTERNAL : call->code;
+        return kw_refuse(error_out, code, NULL, "the answer broke off, and what came of it is not whole: %s",
+                         kw_code_info(code)->meaning);
+    }
+    return status;
+}
+
 static enum kw_status folder_send(struct kw_target *target, const struct kw_request *request,
                                   struct kw_answer *answer_out, struct kw_error *error_out)
 {
@@ -51,15 +89,18 @@ static enum kw_status folder_send(struct kw_target *target, const struct kw_requ
     fill_call(self, request, &call);
     self->is_answered = false;
     kw_api_handle(self->api, &call);
-    pthread_mutex_lock(&self->lock);
-    while (!self->is_answered) {
-        pthread_cond_wait(&self->answered, &self->lock);
+    wait_for_answer(self);
+    enum kw_status status = KW_OK;
+    if (request->take != NULL && call.status == 200) {
+        status = take_pieces(self, request, &call, error_out);
     }
-    pthread_mutex_unlock(&self->lock);
     answer_out->status = call.status;
     kw_buffer_add(&answer_out->body, kw_buffer_bytes(&call.answer));
     kw_buffer_deinit(&call.answer);
     kw_arena_reset(&call.arena);
+    if (status != KW_OK) {
+        return status;
+    }
     if (kw_buffer_status(&answer_out->body) != KW_OK) {
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for the answer");
     }
@@ -93,6 +134,9 @@ enum kw_status kw_target_folder_open(const struct kw_data_options *options, stru
     }
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->answered, NULL);
+    char path[PATH_MAX];
+    (void)snprintf(self->target.place, sizeof self->target.place, "%s",
+                   realpath(options->path, path) == NULL ? options->path : path);
     struct kw_api_options api = {.engine = self->folder.engine, .log = options->log};
     status = kw_api_new(&api, &self->api);
     if (status != KW_OK) {

@@ -84,21 +84,70 @@ static struct curl_slist *make_headers(const struct http_target *self, const str
 
 /* --- one call --- */
 
+/* An answer on its way. */
+struct reception {
+    CURL *curl;
+    bool head_is_whole; /* libcurl takes a head that was cut off for an answer without a body */
+    const struct kw_request *request;
+    struct kw_buffer *body;
+    enum kw_status status; /* why it was not taken on */
+    struct kw_error error;
+};
+
+/* Something else may listen there: only JSON is Keyward's. */
+static bool is_json(CURL *curl)
+{
+    static const char *const types[] = {"application/json", "application/problem+json", "application/x-ndjson"};
+    const char *type = NULL;
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    for (size_t i = 0; i < KW_COUNT_OF(types); i++) {
+        if (kw_bytes_starts_with(kw_bytes_of_text(type), kw_bytes_of_text(types[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static size_t take_piece(char *piece, size_t one, size_t size, void *context)
 {
-    struct kw_buffer *body = context;
-    kw_buffer_add(body, kw_bytes_of(piece, size));
-    return kw_buffer_status(body) == KW_OK ? one * size : 0;
+    struct reception *reception = context;
+    const struct kw_request *request = reception->request;
+    struct kw_bytes bytes = kw_bytes_of(piece, size);
+    long status = 0;
+    (void)curl_easy_getinfo(reception->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (request->take != NULL && status == 200 && is_json(reception->curl)) {
+        reception->status = request->take(request->take_context, bytes, &reception->error);
+        return reception->status == KW_OK ? one * size : 0;
+    }
+    kw_buffer_add(reception->body, bytes);
+    return kw_buffer_status(reception->body) == KW_OK ? one * size : 0;
+}
+
+static size_t take_head_line(char *line, size_t one, size_t size, void *context)
+{
+    struct reception *reception = context;
+    reception->head_is_whole = size == 2 && line[0] == '\r' && line[1] == '\n';
+    return one * size;
+}
+
+/* An answer of any size may take any time, as long as something comes. */
+static void set_patience(CURL *curl, bool is_endless)
+{
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, is_endless ? 0L : ANSWER_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, is_endless ? 1L : 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, is_endless ? ANSWER_TIMEOUT_MS / 1000 : 0L);
 }
 
 static CURLcode perform(struct http_target *self, const struct kw_request *request, const char *url,
-                        struct curl_slist *headers, struct kw_buffer *body)
+                        struct curl_slist *headers, struct reception *reception)
 {
     CURL *curl = self->curl;
     self->failure[0] = '\0';
+    set_patience(curl, request->take != NULL);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, reception);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     if (request->body.size > 0) {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -106,7 +155,8 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.data);
     }
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method_names[request->method]);
-    return curl_easy_perform(curl);
+    CURLcode code = curl_easy_perform(curl);
+    return code == CURLE_OK && !reception->head_is_whole ? CURLE_RECV_ERROR : code;
 }
 
 static enum kw_status explain(const struct http_target *self, const struct kw_request *request, CURLcode code,
@@ -132,22 +182,17 @@ static enum kw_status explain(const struct http_target *self, const struct kw_re
     default:
         break;
     }
+    if (request->take != NULL && (code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR)) {
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL,
+                       "the answer of %s broke off, and what came of it is not whole (%s): try again", self->url,
+                       reason);
+    }
     if (request->method == KW_GET) {
         return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "no answer from %s: %s", self->url, reason);
     }
     return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                      "no answer from %s (%s): the change may or may not have happened; look before trying again",
                      self->url, reason);
-}
-
-/* Something else may listen there: only JSON is Keyward's. */
-static bool is_json(CURL *curl)
-{
-    const char *type = NULL;
-    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    struct kw_bytes text = kw_bytes_of_text(type);
-    return kw_bytes_starts_with(text, KW_BYTES("application/json")) ||
-           kw_bytes_starts_with(text, KW_BYTES("application/problem+json"));
 }
 
 static enum kw_status http_send(struct kw_target *target, const struct kw_request *request,
@@ -167,9 +212,14 @@ static enum kw_status http_send(struct kw_target *target, const struct kw_reques
         kw_buffer_deinit(&url);
         return kw_fail(error_out, KW_E_LIMIT, KW_CLI_FAILED, NULL, "the request is too long");
     }
-    CURLcode code = perform(self, request, (const char *)url.data, headers, &answer_out->body);
+    struct reception reception = {.curl = self->curl, .request = request, .body = &answer_out->body};
+    CURLcode code = perform(self, request, (const char *)url.data, headers, &reception);
     free_headers(headers);
     kw_buffer_deinit(&url);
+    if (reception.status != KW_OK) {
+        *error_out = reception.error;
+        return reception.status;
+    }
     if (code != CURLE_OK) {
         return explain(self, request, code, error_out);
     }
@@ -266,12 +316,21 @@ static void set_up(struct http_target *self, const char *ca_file, bool loopback)
     (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "keyward/" KEYWARD_VERSION);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_piece);
+    (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_head_line);
     if (loopback) {
         (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
     if (ca_file != NULL) {
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
     }
+}
+
+static void name_place(struct http_target *self)
+{
+    struct kw_bytes key = kw_secret_expose(&self->key);
+    struct kw_bytes last = kw_bytes_skip(key, key.size < 4 ? key.size : key.size - 4);
+    snprintf(self->target.place, sizeof self->target.place, "%s …%.*s", self->url, (int)last.size,
+             (const char *)last.data);
 }
 
 enum kw_status kw_target_http_open(const struct kw_http_options *options, struct kw_target **target_out,
@@ -301,6 +360,7 @@ enum kw_status kw_target_http_open(const struct kw_http_options *options, struct
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
     }
     set_up(self, options->ca_file, loopback);
+    name_place(self);
     *target_out = &self->target;
     return KW_OK;
 }

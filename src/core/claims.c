@@ -35,13 +35,14 @@ static size_t add_all(struct kw_bytes packed, uint64_t source, struct kw_claim *
 
 struct kw_list kw_entry_limits(const struct kw_entry *entry)
 {
-    struct kw_list limits = {.count = entry->limit_count};
-    if (limits.count != 0) {
-        limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    struct kw_list limits = {.count = 0};
+    if (!kw_entry_is_limited(entry)) {
+        return limits;
     }
+    limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    limits.count = limits.packed.data[-1]; /* of one byte, as the size of each is */
     for (unsigned i = 0; i < limits.count; i++) {
-        limits.packed.size +=
-            1U + limits.packed.data[limits.packed.size]; /* a packed limit is shorter than 128 bytes */
+        limits.packed.size += 1U + limits.packed.data[limits.packed.size];
     }
     return limits;
 }

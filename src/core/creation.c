@@ -207,7 +207,9 @@ enum kw_status kw_creation_params(const struct kw_creation *creation, struct kw_
     }
     const struct kw_policy *policy = NULL;
     status = status != KW_OK ? status : find_policy(creation, &params, &policy, error_out);
-    if (status == KW_OK && policy != NULL && (params.given & KW_GIVEN_SCOPES) == 0) {
+    /* A key that names resources only is asked to do that and no more. */
+    bool names_rights = (params.given & (KW_GIVEN_SCOPES | KW_GIVEN_RESOURCES)) != 0;
+    if (status == KW_OK && policy != NULL && !names_rights) {
         status = add_policy_scopes(policy, arena, &params, error_out);
     }
     if (status != KW_OK) {

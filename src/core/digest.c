@@ -17,8 +17,8 @@
 #define BLOCK_512 SHA512_CBLOCK
 #define LENGTH_SIZE_256 8 /* of the message's length, which ends the padding (FIPS 180-4, 5.1) */
 #define LENGTH_SIZE_512 16
-#define MESSAGE_MAX (KW_SALT_SIZE + KW_KEY_SIZE_MAX)
-#define PADDED_MAX 256
+#define MESSAGE_MAX (KW_SALT_MAX + KW_KEY_SIZE_MAX)
+#define PADDED_MAX 384
 
 _Static_assert(MESSAGE_MAX + 1 + LENGTH_SIZE_256 <= PADDED_MAX && MESSAGE_MAX + 1 + LENGTH_SIZE_512 <= PADDED_MAX,
                "a padded message fits");
@@ -30,8 +30,9 @@ struct kw_digester {
     SHA256_CTX inner; /* after the pepper's inner block (RFC 2104), or at the start */
     SHA256_CTX outer; /* after its outer block */
     SHA512_CTX start_512;
-    uint8_t salt[KW_SALT_SIZE];
+    uint8_t salt[KW_SALT_MAX];
     size_t salt_size;
+    enum kw_salt_place salt_place;
 };
 
 static const struct {
@@ -66,7 +67,7 @@ bool kw_digest_scheme_of_name(struct kw_bytes name, enum kw_digest_scheme *schem
     return false;
 }
 
-static bool is_salted(enum kw_digest_scheme scheme)
+bool kw_digest_scheme_is_salted(enum kw_digest_scheme scheme)
 {
     return scheme == KW_DIGEST_SHA256_SALTED || scheme == KW_DIGEST_SHA512_SALTED;
 }
@@ -101,11 +102,14 @@ static inline void pad(struct padded *padded, const struct kw_digester *digester
     size_t size = digester->salt_size + key.size;
     padded->size = (size + 1 + length_size + block_size - 1) / block_size * block_size;
     memset(padded->bytes, 0, padded->size);
+    size_t key_at = 0;
     if (digester->salt_size != 0) {
-        memcpy(padded->bytes, digester->salt, KW_SALT_SIZE);
+        bool is_first = digester->salt_place == KW_SALT_BEFORE_KEY;
+        key_at = is_first ? digester->salt_size : 0;
+        memcpy(padded->bytes + (is_first ? 0 : key.size), digester->salt, digester->salt_size);
     }
     if (key.size != 0) {
-        memcpy(padded->bytes + digester->salt_size, key.data, key.size);
+        memcpy(padded->bytes + key_at, key.data, key.size);
     }
     padded->bytes[size] = 0x80;
     store_u64((prior_size + size) * 8, padded->bytes + padded->size - sizeof(uint64_t));
@@ -229,12 +233,13 @@ static void start_hmac(struct kw_digester *digester, struct kw_bytes pepper)
 }
 
 static enum kw_status digester_init(struct kw_digester *digester, enum kw_digest_scheme scheme,
-                                    const struct kw_secret *pepper, struct kw_bytes salt)
+                                    const struct kw_secret *pepper, struct kw_bytes salt, enum kw_salt_place place)
 {
+    bool is_salted = kw_digest_scheme_is_salted(scheme);
     if (kw_digest_scheme_name(scheme) == NULL) {
         return KW_E_INVALID;
     }
-    if (is_salted(scheme) && salt.size != KW_SALT_SIZE) {
+    if (is_salted && (salt.size == 0 || salt.size > KW_SALT_MAX)) {
         return KW_E_INVALID;
     }
     if (scheme == KW_DIGEST_HMAC_SHA256 && (pepper == NULL || pepper->size != KW_PEPPER_SIZE)) {
@@ -244,31 +249,44 @@ static enum kw_status digester_init(struct kw_digester *digester, enum kw_digest
     SHA256_Init(&digester->inner);
     SHA256_Init(&digester->outer);
     SHA512_Init(&digester->start_512);
-    if (is_salted(scheme)) {
-        memcpy(digester->salt, salt.data, KW_SALT_SIZE);
-        digester->salt_size = KW_SALT_SIZE;
+    if (is_salted) {
+        memcpy(digester->salt, salt.data, salt.size);
+        digester->salt_size = salt.size;
+        digester->salt_place = place;
     }
     if (scheme == KW_DIGEST_HMAC_SHA256) {
         start_hmac(digester, kw_secret_expose(pepper));
     }
-    digester->is_wide_helpful = !is_512(scheme) && !is_salted(scheme) && kw__sha256_wide_helps();
+    digester->is_wide_helpful = !is_512(scheme) && !is_salted && kw__sha256_wide_helps();
     return KW_OK;
 }
 
-enum kw_status kw_digester_new(enum kw_digest_scheme scheme, const struct kw_secret *pepper, struct kw_bytes salt,
-                               struct kw_digester **digester_out)
+static enum kw_status digester_new(enum kw_digest_scheme scheme, const struct kw_secret *pepper, struct kw_bytes salt,
+                                   enum kw_salt_place place, struct kw_digester **digester_out)
 {
     struct kw_digester *digester = kw_alloc(1, sizeof *digester);
     if (digester == NULL) {
         return KW_E_MEMORY;
     }
-    enum kw_status status = digester_init(digester, scheme, pepper, salt);
+    enum kw_status status = digester_init(digester, scheme, pepper, salt, place);
     if (status != KW_OK) {
         kw_digester_free(digester);
         return status;
     }
     *digester_out = digester;
     return KW_OK;
+}
+
+enum kw_status kw_digester_new(enum kw_digest_scheme scheme, const struct kw_secret *pepper, struct kw_bytes salt,
+                               struct kw_digester **digester_out)
+{
+    return digester_new(scheme, pepper, salt, KW_SALT_BEFORE_KEY, digester_out);
+}
+
+enum kw_status kw_digester_new_salted(enum kw_digest_scheme scheme, struct kw_bytes salt, enum kw_salt_place place,
+                                      struct kw_digester **digester_out)
+{
+    return kw_digest_scheme_is_salted(scheme) ? digester_new(scheme, NULL, salt, place, digester_out) : KW_E_INVALID;
 }
 
 void kw_digester_free(struct kw_digester *digester)
@@ -302,7 +320,8 @@ void kw_pepper_fingerprint(const struct kw_secret *pepper, uint8_t out[KW_PEPPER
 {
     assert(pepper->size == KW_PEPPER_SIZE);
     struct kw_digester digester;
-    if (digester_init(&digester, KW_DIGEST_HMAC_SHA256, pepper, (struct kw_bytes){NULL, 0}) != KW_OK) {
+    if (digester_init(&digester, KW_DIGEST_HMAC_SHA256, pepper, (struct kw_bytes){NULL, 0}, KW_SALT_BEFORE_KEY) !=
+        KW_OK) {
         memset(out, 0, KW_PEPPER_FINGERPRINT_SIZE);
         return;
     }

@@ -12,7 +12,8 @@
 #define KW_DIGEST_MAX 64
 #define KW_DIGEST_INDEX_SIZE 32 /* what an index compares: all of SHA-256, half of SHA-512, 256 bits either way */
 #define KW_PEPPER_SIZE 32
-#define KW_SALT_SIZE 16
+#define KW_SALT_SIZE 16 /* of the salts that are drawn here */
+#define KW_SALT_MAX 64  /* of those that imports bring */
 #define KW_PEPPER_FINGERPRINT_SIZE 16
 
 struct kw_digest {
@@ -20,14 +21,20 @@ struct kw_digest {
     uint8_t size;                 /* 32 or 64 */
 };
 
+/* Where the salt stands: the digest is that of salt and key, or of key and salt, with nothing between them. */
+enum kw_salt_place { KW_SALT_BEFORE_KEY, KW_SALT_AFTER_KEY };
+
 struct kw_digester; /* holds what depends on the pepper: wiped when freed */
 
 /*
- * `pepper` (KW_PEPPER_SIZE bytes, used by hmac only) and `salt` (used by salted schemes only) are borrowed for the
- * call. KW_E_INVALID for a scheme that is not known, KW_E_MEMORY.
+ * `pepper` (KW_PEPPER_SIZE bytes, used by hmac only) and `salt` (1 to KW_SALT_MAX bytes, used by salted schemes only,
+ * which put it before the key) are borrowed for the call. KW_E_INVALID for a scheme that is not known, KW_E_MEMORY.
  */
 KW_MUST_USE enum kw_status kw_digester_new(enum kw_digest_scheme scheme, const struct kw_secret *pepper,
                                            struct kw_bytes salt, struct kw_digester **digester_out);
+/* One of a salted scheme, with the salt where `place` says. Else as above. */
+KW_MUST_USE enum kw_status kw_digester_new_salted(enum kw_digest_scheme scheme, struct kw_bytes salt,
+                                                  enum kw_salt_place place, struct kw_digester **digester_out);
 void kw_digester_free(struct kw_digester *digester);
 enum kw_digest_scheme kw_digester_scheme(const struct kw_digester *digester);
 
@@ -41,6 +48,7 @@ void kw_digest_keys(const struct kw_digester *digester, const struct kw_bytes *k
 /* SHA-256 of several texts, each led by its size, so that other texts never come to the same bytes. */
 void kw_digest_parts(const struct kw_bytes *parts, size_t count, uint8_t out[32]);
 
+bool kw_digest_scheme_is_salted(enum kw_digest_scheme scheme);
 /* "hmac-sha256", "sha256", "sha512", "sha256-salted", "sha512-salted"; NULL for a number that means nothing. */
 const char *kw_digest_scheme_name(enum kw_digest_scheme scheme);
 KW_MUST_USE bool kw_digest_scheme_of_name(struct kw_bytes name, enum kw_digest_scheme *scheme_out);

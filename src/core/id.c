@@ -41,11 +41,6 @@ struct kw_id kw_id_make(int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
     return id;
 }
 
-bool kw_id_is_none(const struct kw_id *id)
-{
-    return (load_u64(id->bytes) | load_u64(id->bytes + 8)) == 0;
-}
-
 bool kw_id_equal(const struct kw_id *a, const struct kw_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

@@ -11,11 +11,10 @@
 
 /* The record's JSON stands inside answers and exports, which must stay within KW_JSON_DEPTH_MAX for their readers. */
 #define METADATA_DEPTH_MAX 16
-#define RESOURCES_SIZE_MAX 16384 /* all resources and their scopes, packed */
-#define LIST_OVERHEAD 3          /* bytes that a packed string needs beside its own, at most */
+#define LIST_OVERHEAD 3 /* bytes that a packed string needs beside its own, at most */
 
 _Static_assert(METADATA_DEPTH_MAX < KW_JSON_DEPTH_MAX, "metadata that is too deep is still read far enough to say so");
-_Static_assert(RESOURCES_SIZE_MAX + KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + LIST_OVERHEAD) +
+_Static_assert(KW_RESOURCES_MAX + KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + LIST_OVERHEAD) +
                        KW_TAG_COUNT_MAX * (KW_TAG_MAX + LIST_OVERHEAD) + KW_METADATA_MAX + KW_DESCRIPTION_MAX +
                        2 * KW_IP_COUNT_MAX * (KW_ADDRESS_RANGE_SIZE + 1) +
                        2 * KW_REGION_COUNT_MAX * (KW_REGION_MAX + 1) +
@@ -249,10 +248,10 @@ static enum kw_status check_resources(const struct check *check)
         }
         size += packed_size(&params->resources[i]);
     }
-    if (size > RESOURCES_SIZE_MAX) {
+    if (size > KW_RESOURCES_MAX) {
         return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "resources",
                          "are too large together: at most %d bytes; use wildcards such as \"website:*\"",
-                         RESOURCES_SIZE_MAX);
+                         KW_RESOURCES_MAX);
     }
     return KW_OK;
 }

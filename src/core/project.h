@@ -41,8 +41,9 @@ struct kw_project {
     struct kw_bytes name;
     const struct kw_environment *environments; /* the first is what a creation gets that names none */
     size_t environment_count;
-    int64_t default_expires_in_ms; /* of a key that names no expiry; 0: it has none */
-    int64_t max_expires_in_ms;     /* 0: any */
+    enum kw_digest_scheme digest_scheme; /* of new keys; 0: as the store says */
+    int64_t default_expires_in_ms;       /* of a key that names no expiry; 0: it has none */
+    int64_t max_expires_in_ms;           /* 0: any */
     struct kw_default_limits default_limits;
     const struct kw_resource_scopes *presets; /* the project's own; a preset's name stands for `resource` */
     size_t preset_count;

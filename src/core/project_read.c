@@ -1,6 +1,7 @@
 #include "core/document_form.h"
 
 #include "base/error.h"
+#include "core/digest.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
 #include "core/schema_parts.h"
@@ -26,6 +27,7 @@ struct project_body {
     struct kw_bytes allow_key_in_query;
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
+    struct kw_bytes digest;
 };
 
 struct parameter_body {
@@ -84,6 +86,9 @@ static const struct kw_schema parameter_schema = {.name = "allowKeyInQuery",
                                                   .fields = parameter_fields,
                                                   .field_count = KW_COUNT_OF(parameter_fields)};
 
+static const struct kw_bytes digests[] = {KW__NAME("hmac-sha256"), KW__NAME("sha256"), KW__NAME("sha512"),
+                                          KW__NAME("sha256-salted"), KW__NAME("sha512-salted")};
+
 static const struct kw_field project_fields[] = {
     KW__ENVELOPE_FIELDS(project_body, KW_PROJECT_MAX),
     KW__DESCRIPTION_FIELD(project_body),
@@ -116,6 +121,11 @@ static const struct kw_field project_fields[] = {
      KW__AT(project_body, allow_key_in_query),
      .size_max = 1024},
     KW__RATE_LIMITS_FIELD(project_body, rate_limits, rate_limit_count, 0, KW_FIELD_OBJECTS, "rateLimits"),
+    {.name = KW__NAME("digest"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(project_body, digest),
+     .choices = digests,
+     .choice_count = KW_COUNT_OF(digests)},
 };
 
 static const char environments_otherwise[] =
@@ -377,6 +387,9 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .default_limits = {body->rate_limits, body->rate_limit_count, true}};
     if (document->is_deleted) {
         return KW_OK;
+    }
+    if (body->digest.size > 0 && !kw_digest_scheme_of_name(body->digest, &project->digest_scheme)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "digest", "there is no such digest scheme");
     }
     if (body->max_expires_in_ms != 0 && body->default_expires_in_ms > body->max_expires_in_ms) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");

@@ -18,6 +18,12 @@
 #define KW_RECORD_ENCODING_VERSION 2
 #define KW_RECORD_ID_AT 2 /* every encoding: its version, the tag of the id, the id's 16 bytes */
 
+/* The number that a store keeps beside the digest (engine/methods.h). */
+static inline uint8_t kw_record_digest_method(const struct kw_record *record)
+{
+    return record->digest_method != 0 ? record->digest_method : (uint8_t)record->digest_scheme;
+}
+
 /* Appends. Equal records give equal bytes. Fails only as the buffer does. */
 KW_MUST_USE enum kw_status kw_record_encode(const struct kw_record *record, struct kw_buffer *buffer);
 
@@ -37,6 +43,13 @@ KW_MUST_USE bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status 
  * by a past grace reads as such.
  */
 void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer);
+/* The same of a child, with `effectiveStatus`: the worse of its own status and `above`, the worst of its ancestors'. */
+void kw_record_write_json_under(const struct kw_record *record, enum kw_key_status above, int64_t now_ms,
+                                struct kw_json_writer *writer);
+
+/* {"lapsedAt":"…","hasChildren":true}: what is kept and not shown, as far as it is there. For exports:
+ * but for the digest's method, whose number means something in its own store only. */
+void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer *writer);
 
 /* {"name":{"from":"a","to":"b"},…}: the fields that differ, without version and updatedAt. `before` NULL: all that are
  * set, from null. */

@@ -160,6 +160,17 @@ static enum kw_status take_scheme(struct kw_bytes *rest, enum kw_digest_scheme *
     return KW_OK;
 }
 
+/* The scheme, whose tag is lower, has been read. */
+static bool take_method(struct kw_bytes *rest, struct kw_record *record)
+{
+    uint64_t number;
+    if (!kw__leb128_read(rest, &number) || number == 0 || number > UINT8_MAX || number == record->digest_scheme) {
+        return false;
+    }
+    record->digest_method = (uint8_t)number;
+    return true;
+}
+
 static bool take_last_four(struct kw_bytes *rest, uint8_t out[4])
 {
     static const uint8_t none[4];
@@ -201,6 +212,8 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
         return sound(take_list(rest, field, member) && kw_rate_limits_valid(member));
     case KW__FIELD_SCHEME:
         return take_scheme(rest, member);
+    case KW__FIELD_METHOD:
+        return sound(take_method(rest, record));
     case KW__FIELD_TIME:
         return sound(take_time(rest, member) && *(int64_t *)member != 0);
     case KW__FIELD_UPDATED:

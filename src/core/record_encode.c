@@ -99,6 +99,11 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
     case KW__FIELD_SCHEME:
         add_number(buffer, tag, record->digest_scheme);
         return;
+    case KW__FIELD_METHOD:
+        if (kw_record_digest_method(record) != (uint8_t)record->digest_scheme) {
+            add_number(buffer, tag, record->digest_method);
+        }
+        return;
     case KW__FIELD_TIME:
         if (*(const int64_t *)member != 0) {
             add_time(buffer, tag, *(const int64_t *)member);

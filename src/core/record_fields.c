@@ -61,8 +61,11 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [37] = {TEXT("template", template_name, KW_TEMPLATE_MAX)},
     [38] = {FIELD(ID, "parentId", parent_id)},
     [39] = {FIELD(SET, "endGraceOnFirstUse", ends_grace), .flags = KW__FIELD_RARE},
-    [40] = {FIELD(SET, "hasChildren", has_children), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
-    [41] = {FIELD(RATE_LIMITS, "rateLimits", rate_limits), .size_max = KW_RATE_LIMIT_PACKED_MAX,
+    [40] = {FIELD(SET, "hasChildren", has_children),
+            .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED | KW__FIELD_RARE},
+    [41] = {FIELD(METHOD, "digestMethod", digest_method), .flags = KW__FIELD_HIDDEN},
+    [42] = {FIELD(SET, "imported", imported), .flags = KW__FIELD_RARE},
+    [43] = {FIELD(RATE_LIMITS, "rateLimits", rate_limits), .size_max = KW_RATE_LIMIT_PACKED_MAX,
             .count_max = KW_RATE_LIMIT_COUNT_MAX, .flags = KW__FIELD_RARE},
 };
 const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
@@ -70,13 +73,13 @@ const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
            [11] = 11, [12] = 12, [13] = 13, [14] = 14, [15] = 15, [16] = 16, [17] = 17, [18] = 18, [19] = 19, [20] = 20,
            [21] = 21, [22] = 22, [23] = 23, [24] = 24, [25] = 25, [26] = 26, [27] = 27, [28] = 28, [29] = 29, [30] = 30,
            [32] = 31, [33] = 32, [34] = 33, [35] = 34, [36] = 35, [37] = 36, [38] = 37, [39] = 38, [40] = 39,
-           [41] = 40, [KW__TAG_VERSION] = 41},
+           [KW__TAG_VERSION] = 40},
     /* The id, environment, scopes, resources and places; then as in version 1. */
     [2] = {[1] = 1, [3] = 2, [16] = 3, [17] = 4, [32] = 5, [33] = 6, [34] = 7, [35] = 8,
            [2] = 9, [4] = 10, [5] = 11, [6] = 12, [7] = 13, [8] = 14, [9] = 15, [10] = 16, [11] = 17, [12] = 18,
            [13] = 19, [14] = 20, [15] = 21, [18] = 22, [19] = 23, [20] = 24, [21] = 25, [22] = 26, [23] = 27, [24] = 28,
            [25] = 29, [26] = 30, [27] = 31, [28] = 32, [29] = 33, [30] = 34, [36] = 35, [37] = 36, [38] = 37, [39] = 38,
-           [40] = 39, [41] = 40, [KW__TAG_VERSION] = 41},
+           [40] = 39, [41] = 40, [42] = 41, [43] = 42, [KW__TAG_VERSION] = 43},
 };
 /* clang-format on */
 

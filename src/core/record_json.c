@@ -138,6 +138,8 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_RANGES:
     case KW__FIELD_RATE_LIMITS:
         return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
+    case KW__FIELD_METHOD:
+        return kw_record_digest_method(record) != (uint8_t)record->digest_scheme;
     case KW__FIELD_CLEARED:
     case KW__FIELD_RESOURCES:
     case KW__FIELD_SCHEME:
@@ -191,6 +193,9 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     case KW__FIELD_SCHEME:
         kw_json_text(writer, kw_digest_scheme_name(record->digest_scheme));
         return;
+    case KW__FIELD_METHOD:
+        kw_json_i64(writer, kw_record_digest_method(record));
+        return;
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
         write_time(writer, *(const int64_t *)member);
@@ -206,7 +211,8 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     }
 }
 
-void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer)
+static void write_record(const struct kw_record *record, const enum kw_key_status *above, int64_t now_ms,
+                         struct kw_json_writer *writer)
 {
     enum kw_key_status status = kw_record_status(record, now_ms);
     struct kw_record lapsed;
@@ -223,7 +229,36 @@ void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct
             write_value(record, field, status, writer);
         }
     }
+    if (above != NULL) {
+        kw_json_name(writer, "effectiveStatus");
+        kw_json_text(writer, kw_key_status_name(*above > status ? *above : status));
+    }
     kw_json_end_object(writer);
+}
+
+void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer *writer)
+{
+    kw_json_begin_object(writer);
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        const struct kw__field *field = &kw__fields[tag];
+        bool is_kept = (field->flags & KW__FIELD_HIDDEN) != 0 && field->kind != KW__FIELD_METHOD;
+        if (is_kept && is_present(record, field)) {
+            write_label(writer, field);
+            write_value(record, field, KW_KEY_ACTIVE, writer);
+        }
+    }
+    kw_json_end_object(writer);
+}
+
+void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer)
+{
+    write_record(record, NULL, now_ms, writer);
+}
+
+void kw_record_write_json_under(const struct kw_record *record, enum kw_key_status above, int64_t now_ms,
+                                struct kw_json_writer *writer)
+{
+    write_record(record, &above, now_ms, writer);
 }
 
 static bool is_equal(const struct kw_record *a, const struct kw_record *b, const struct kw__field *field)
@@ -250,6 +285,8 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
         return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
     case KW__FIELD_SCHEME:
         return a->digest_scheme == b->digest_scheme;
+    case KW__FIELD_METHOD:
+        return kw_record_digest_method(a) == kw_record_digest_method(b);
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
         return *(const int64_t *)left == *(const int64_t *)right;

@@ -5,57 +5,72 @@
 #define CODE_SIZE 2
 #define SUFFIX_MAX 3 /* of a subdivision */
 
-/* Sorted, without anything between the codes. */
-static const char countries[] = "ADAEAFAGAIALAMAOAQARASATAUAWAXAZ"
-                                "BABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZ"
-                                "CACCCDCFCGCHCICKCLCMCNCOCRCUCVCWCXCYCZ"
-                                "DEDJDKDMDODZ"
-                                "ECEEEGEHERESET"
-                                "FIFJFKFMFOFR"
-                                "GAGBGDGEGFGGGHGIGLGMGNGPGQGRGSGTGUGWGY"
-                                "HKHMHNHRHTHU"
-                                "IDIEILIMINIOIQIRISIT"
-                                "JEJMJOJP"
-                                "KEKGKHKIKMKNKPKRKWKYKZ"
-                                "LALBLCLILKLRLSLTLULVLY"
-                                "MAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZ"
-                                "NANCNENFNGNINLNONPNRNUNZ"
-                                "OM"
-                                "PAPEPFPGPHPKPLPMPNPRPSPTPWPY"
-                                "QA"
-                                "RERORSRURW"
-                                "SASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZ"
-                                "TCTDTFTGTHTJTKTLTMTNTOTRTTTVTWTZ"
-                                "UAUGUMUSUYUZ"
-                                "VAVCVEVGVIVNVU"
-                                "WFWS"
-                                "YEYT"
-                                "ZAZMZW";
+/* All assigned codes, by their first letter: a bit for each second one. Asked on the way of every verification that
+ * states a country. */
+#define X(letter) (UINT32_C(1) << ((letter) - 'A'))
+/* clang-format off */
+static const uint32_t countries[26] = {
+    ['A' - 'A'] = X('D') | X('E') | X('F') | X('G') | X('I') | X('L') | X('M') | X('O') | X('Q') | X('R') | X('S') |
+        X('T') | X('U') | X('W') | X('X') | X('Z'),
+    ['B' - 'A'] = X('A') | X('B') | X('D') | X('E') | X('F') | X('G') | X('H') | X('I') | X('J') | X('L') | X('M') |
+        X('N') | X('O') | X('Q') | X('R') | X('S') | X('T') | X('V') | X('W') | X('Y') | X('Z'),
+    ['C' - 'A'] = X('A') | X('C') | X('D') | X('F') | X('G') | X('H') | X('I') | X('K') | X('L') | X('M') | X('N') |
+        X('O') | X('R') | X('U') | X('V') | X('W') | X('X') | X('Y') | X('Z'),
+    ['D' - 'A'] = X('E') | X('J') | X('K') | X('M') | X('O') | X('Z'),
+    ['E' - 'A'] = X('C') | X('E') | X('G') | X('H') | X('R') | X('S') | X('T'),
+    ['F' - 'A'] = X('I') | X('J') | X('K') | X('M') | X('O') | X('R'),
+    ['G' - 'A'] = X('A') | X('B') | X('D') | X('E') | X('F') | X('G') | X('H') | X('I') | X('L') | X('M') | X('N') |
+        X('P') | X('Q') | X('R') | X('S') | X('T') | X('U') | X('W') | X('Y'),
+    ['H' - 'A'] = X('K') | X('M') | X('N') | X('R') | X('T') | X('U'),
+    ['I' - 'A'] = X('D') | X('E') | X('L') | X('M') | X('N') | X('O') | X('Q') | X('R') | X('S') | X('T'),
+    ['J' - 'A'] = X('E') | X('M') | X('O') | X('P'),
+    ['K' - 'A'] = X('E') | X('G') | X('H') | X('I') | X('M') | X('N') | X('P') | X('R') | X('W') | X('Y') | X('Z'),
+    ['L' - 'A'] = X('A') | X('B') | X('C') | X('I') | X('K') | X('R') | X('S') | X('T') | X('U') | X('V') | X('Y'),
+    ['M' - 'A'] = X('A') | X('C') | X('D') | X('E') | X('F') | X('G') | X('H') | X('K') | X('L') | X('M') | X('N') |
+        X('O') | X('P') | X('Q') | X('R') | X('S') | X('T') | X('U') | X('V') | X('W') | X('X') | X('Y') | X('Z'),
+    ['N' - 'A'] = X('A') | X('C') | X('E') | X('F') | X('G') | X('I') | X('L') | X('O') | X('P') | X('R') | X('U') |
+        X('Z'),
+    ['O' - 'A'] = X('M'),
+    ['P' - 'A'] = X('A') | X('E') | X('F') | X('G') | X('H') | X('K') | X('L') | X('M') | X('N') | X('R') | X('S') |
+        X('T') | X('W') | X('Y'),
+    ['Q' - 'A'] = X('A'),
+    ['R' - 'A'] = X('E') | X('O') | X('S') | X('U') | X('W'),
+    ['S' - 'A'] = X('A') | X('B') | X('C') | X('D') | X('E') | X('G') | X('H') | X('I') | X('J') | X('K') | X('L') |
+        X('M') | X('N') | X('O') | X('R') | X('S') | X('T') | X('V') | X('X') | X('Y') | X('Z'),
+    ['T' - 'A'] = X('C') | X('D') | X('F') | X('G') | X('H') | X('J') | X('K') | X('L') | X('M') | X('N') | X('O') |
+        X('R') | X('T') | X('V') | X('W') | X('Z'),
+    ['U' - 'A'] = X('A') | X('G') | X('M') | X('S') | X('Y') | X('Z'),
+    ['V' - 'A'] = X('A') | X('C') | X('E') | X('G') | X('I') | X('N') | X('U'),
+    ['W' - 'A'] = X('F') | X('S'),
+    ['Y' - 'A'] = X('E') | X('T'),
+    ['Z' - 'A'] = X('A') | X('M') | X('W'),
+};
+/* clang-format on */
+#undef X
 
-/* The members since 2020. */
+/* The members since 2020; sorted, without anything between the codes, as is the next. */
 static const char eu_countries[] = "ATBEBGCYCZDEDKEEESFIFRGRHRHUIEITLTLULVMTNLPLPTROSESISK";
 static const char eea_beside_eu[] = "ISLINO";
 
-_Static_assert(sizeof countries - 1 == (size_t)249 * CODE_SIZE, "all assigned codes");
 _Static_assert(sizeof eu_countries - 1 == (size_t)27 * CODE_SIZE, "all members");
 
+static inline unsigned number_of(const uint8_t code[CODE_SIZE])
+{
+    return (unsigned)code[0] << 8 | code[1];
+}
+
+/* Halves what is left without asking for equality: so no step waits for what a branch would have to guess. */
 static bool is_among(struct kw_bytes codes, const uint8_t code[CODE_SIZE])
 {
-    size_t first = 0;
-    size_t end = codes.size / CODE_SIZE;
-    while (first < end) {
-        size_t middle = first + (end - first) / 2;
-        int order = memcmp(code, codes.data + middle * CODE_SIZE, CODE_SIZE);
-        if (order == 0) {
-            return true;
-        }
-        if (order < 0) {
-            end = middle;
-        } else {
-            first = middle + 1;
-        }
+    unsigned wanted = number_of(code);
+    const uint8_t *first = codes.data;
+    size_t left = codes.size / CODE_SIZE;
+    while (left > 1) {
+        size_t half = left / 2;
+        first = number_of(first + half * CODE_SIZE) <= wanted ? first + half * CODE_SIZE : first;
+        left -= half;
     }
-    return false;
+    return left == 1 && number_of(first) == wanted;
 }
 
 static bool is_in_eu(const uint8_t code[CODE_SIZE])
@@ -65,7 +80,9 @@ static bool is_in_eu(const uint8_t code[CODE_SIZE])
 
 static bool is_country(struct kw_bytes text)
 {
-    return text.size == CODE_SIZE && is_among(KW_BYTES(countries), text.data);
+    bool is_code = text.size == CODE_SIZE && text.data[0] >= 'A' && text.data[0] <= 'Z' && text.data[1] >= 'A' &&
+                   text.data[1] <= 'Z';
+    return is_code && (countries[text.data[0] - 'A'] >> (text.data[1] - 'A') & 1) != 0;
 }
 
 static bool is_eu(struct kw_bytes region)
@@ -141,6 +158,13 @@ bool kw_place_valid(const struct kw_place *place)
 static bool any_covers(struct kw_bytes rest, struct kw_bytes wanted)
 {
     struct kw_bytes granted;
+    struct kw_bytes all = rest;
+    while (kw__list_next(&rest, &granted)) { /* what is named itself needs no look into the groups */
+        if (kw_bytes_equal(granted, wanted)) {
+            return true;
+        }
+    }
+    rest = all;
     while (kw__list_next(&rest, &granted)) {
         if (kw_region_covers(granted, wanted)) {
             return true;

@@ -40,6 +40,25 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     hearing->is_open = true;
 }
 
+bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_status *status_out)
+{
+    enum kw_key_status worst = KW_KEY_ACTIVE;
+    for (size_t generation = 0; parent != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+        const struct kw_entry *entry = __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
+        if (entry == NULL) {
+            return false;
+        }
+        enum kw_key_status status = is_revoked(entry, now_ms)                          ? KW_KEY_REVOKED
+                                    : is_expired(entry, now_ms)                        ? KW_KEY_EXPIRED
+                                    : (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0 ? KW_KEY_DISABLED
+                                                                                       : KW_KEY_ACTIVE;
+        worst = status > worst ? status : worst;
+        parent = entry->parent;
+    }
+    *status_out = worst;
+    return true;
+}
+
 bool kw__refuse(const struct kw__hearing *hearing, size_t at, enum kw_code code, struct kw_decision *decision)
 {
     const struct kw__link *link = &hearing->links[at];

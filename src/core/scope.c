@@ -95,16 +95,17 @@ bool kw_resource_valid(struct kw_bytes resource)
 static inline bool covers(struct kw_bytes granted, struct kw_bytes wanted)
 {
     if (granted.data[granted.size - 1] == '*') {
-        return wanted.size >= granted.size && memcmp(wanted.data, granted.data, granted.size - 1) == 0;
+        return wanted.size >= granted.size && kw__same(wanted.data, granted.data, granted.size - 1);
     }
-    return wanted.size == granted.size && wanted.data[0] == granted.data[0] &&
-           memcmp(wanted.data, granted.data, granted.size) == 0;
+    return kw_bytes_equal(wanted, granted);
 }
 
-/* What equals a grant is a scope as it is; only what a star would let pass has to be looked at. */
+/* What equals a grant is a scope as it is; only what a star lets pass has to be looked at, from the star's place on. */
 static inline bool scope_covers(struct kw_bytes granted, struct kw_bytes wanted)
 {
-    return covers(granted, wanted) && (granted.data[granted.size - 1] != '*' || kw_scope_valid(wanted));
+    return covers(granted, wanted) &&
+           (granted.data[granted.size - 1] != '*' ||
+            (wanted.size <= KW_SCOPE_MAX && kw_scope_valid(kw_bytes_skip(wanted, granted.size - 1))));
 }
 
 bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted)

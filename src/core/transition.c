@@ -108,6 +108,7 @@ static struct kw_record born(const struct step *step)
         .env = birth->env,
         .prefix = birth->prefix,
         .digest_scheme = birth->digest_scheme,
+        .digest_method = birth->digest_method,
         .enabled = true,
         .created_by = step->command->actor,
         .created_at_ms = step->now_ms,
@@ -301,6 +302,8 @@ static struct kw_record succeed(const struct step *step)
     successor.version = birth.version;
     successor.prefix = birth.prefix;
     successor.digest_scheme = birth.digest_scheme;
+    successor.digest_method = birth.digest_method;
+    successor.imported = false; /* nobody else has ever had this one */
     memcpy(successor.last_four, birth.last_four, sizeof successor.last_four);
     successor.created_by = birth.created_by;
     successor.created_at_ms = birth.created_at_ms;
@@ -354,6 +357,7 @@ static enum kw_status erase(const struct step *step)
         .id = before->id,
         .project = before->project,
         .digest_scheme = before->digest_scheme,
+        .digest_method = before->digest_method,
         .revoked_at_ms = before->revoked_at_ms != 0 ? before->revoked_at_ms : before->grace_until_ms,
         .version = before->version + 1,
         .lineage_id = before->lineage_id,
@@ -398,6 +402,18 @@ static enum kw_status end_grace(const struct step *step)
     return done(step, "key.revoked", &after);
 }
 
+static enum kw_status move_digest(const struct step *step)
+{
+    enum kw_status status = refuse_revoked(step);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw_record after = next_version(step);
+    after.digest_scheme = step->command->moved_scheme;
+    after.digest_method = step->command->moved_method;
+    return done(step, "key.digest_moved", &after);
+}
+
 static enum kw_status admit(const struct step *step)
 {
     const struct kw_command *command = step->command;
@@ -420,9 +436,10 @@ enum kw_status kw_transition(const struct kw_record *before, const struct kw_com
                              struct kw_arena *arena, struct kw_change *change_out, struct kw_error *error_out)
 {
     static enum kw_status (*const transitions[])(const struct step *step) = {
-        [KW_COMMAND_CREATE] = create,   [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
-        [KW_COMMAND_DISABLE] = disable, [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
-        [KW_COMMAND_ERASE] = erase,     [KW_COMMAND_LAPSE] = lapse,   [KW_COMMAND_END_GRACE] = end_grace,
+        [KW_COMMAND_CREATE] = create,    [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
+        [KW_COMMAND_DISABLE] = disable,  [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
+        [KW_COMMAND_ERASE] = erase,      [KW_COMMAND_LAPSE] = lapse,   [KW_COMMAND_END_GRACE] = end_grace,
+        [KW_COMMAND_MOVE] = move_digest,
     };
     static const struct kw_key_params nothing;
     assert((size_t)command->kind < KW_COUNT_OF(transitions));

@@ -20,6 +20,7 @@ enum kw_command_kind {
     KW_COMMAND_ERASE,
     KW_COMMAND_LAPSE,     /* writes down that an expiry or a grace period has passed; nothing to do is KW_E_CONFLICT */
     KW_COMMAND_END_GRACE, /* revokes a rotated key, now that its successor is in use; nothing to do is KW_E_CONFLICT */
+    KW_COMMAND_MOVE, /* the key's digest is made by another method from now on; of a revoked key it is KW_E_CONFLICT */
 };
 
 /* What a key that is being born gets from outside: create and rotate need it. */
@@ -29,6 +30,7 @@ struct kw_birth {
     struct kw_bytes prefix;
     uint8_t last_four[4];
     enum kw_digest_scheme digest_scheme;
+    uint8_t digest_method;
 };
 
 struct kw_command {
@@ -43,6 +45,8 @@ struct kw_command {
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool ends_grace;                    /* rotate: or until the new key is used for the first time */
     uint64_t if_version;                /* 0: whatever it is now */
+    enum kw_digest_scheme moved_scheme; /* move: how the new digest is made */
+    uint8_t moved_method;
 };
 
 /* What a transition came to. Borrows from record, command and arena. */

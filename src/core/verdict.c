@@ -2,6 +2,7 @@
 
 #include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 #include "core/rules.h"
 
@@ -10,6 +11,7 @@ _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one c
 _Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
+_Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
 
 size_t kw_entry_size(size_t encoding_size)
@@ -24,6 +26,14 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
                      (record->lapsed_at_ms != 0 ? KW_ENTRY_LAPSED : 0U) | (erased ? KW_ENTRY_ERASED : 0U) |
                      (record->ends_grace ? KW_ENTRY_ENDS_GRACE : 0U);
     return (uint8_t)flags;
+}
+
+static uint8_t marks_of(const struct kw_record *record)
+{
+    unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
+                     (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
+                     (record->rate_limits.count != 0 ? KW_ENTRY_LIMITED : 0U);
+    return (uint8_t)marks;
 }
 
 static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding)
@@ -80,11 +90,10 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
         .record_size = (uint16_t)encoding.size,
         .scope_count = (uint8_t)record->scopes.count,
         .resource_count = (uint8_t)record->resources.count,
-        .scheme = (unsigned)record->digest_scheme & 15U,
-        .bounds_others = record->has_children,
+        .method = kw_record_digest_method(record),
+        .marks = marks_of(record),
         .rules_at = place_of(rules, encoding),
         .rules_size = (uint16_t)rules.size,
-        .limit_count = record->rate_limits.count & 15U,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
@@ -107,7 +116,7 @@ enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, 
 void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
 {
     /* Only an entry that knows of its bound can be told off in both places. */
-    bool is_bad = entry == NULL || !entry->bounds_others || (kw_entry_flags(entry) & KW__ENTRY_BAD) != 0;
+    bool is_bad = entry == NULL || !kw_entry_bounds_others(entry) || (kw_entry_flags(entry) & KW__ENTRY_BAD) != 0;
     int64_t good_until_ms = is_bad                                         ? INT64_MIN
                             : entry->expires_at_ms < entry->grace_until_ms ? entry->expires_at_ms
                                                                            : entry->grace_until_ms;
@@ -122,7 +131,7 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
 void kw_entry_tell_off(struct kw_entry *entry, unsigned flags)
 {
     __atomic_fetch_or(&entry->flags, (uint8_t)flags, __ATOMIC_SEQ_CST);
-    struct kw_bound *bound = entry->bounds_others ? kw_entry_tail(entry)->line : NULL;
+    struct kw_bound *bound = kw_entry_bounds_others(entry) ? kw_entry_tail(entry)->line : NULL;
     if (bound != NULL && __atomic_load_n(&bound->entry, __ATOMIC_SEQ_CST) == entry) {
         /* At worst a newer entry is in its place meanwhile: then that is looked at, until the next change. */
         __atomic_store_n(&bound->good_until_ms, INT64_MIN, __ATOMIC_SEQ_CST);
@@ -286,6 +295,14 @@ static unsigned within_of(struct kw_entry *entry, const struct bounds *bounds)
         __atomic_store_n(&entry->within, within, __ATOMIC_RELAXED);
     }
     return (unsigned)within;
+}
+
+void kw_entry_compare(struct kw_entry *entry)
+{
+    struct bounds bounds;
+    if ((entry->parent != NULL || entry->policy != NULL) && bounds_of(entry, &bounds)) {
+        (void)within_of(entry, &bounds);
+    }
 }
 
 static bool policy_agrees(const struct kw_policy *policy, unsigned within, const struct kw_question *question)

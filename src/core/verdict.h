@@ -29,6 +29,16 @@ enum {
     KW_ENTRY_NOTED = 1 << 7,      /* and the command that will say so is on its way */
 };
 
+/* What is not asked of every key. */
+enum {
+    KW_ENTRY_IMPORTED = 1 << 0,
+    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its tail says where */
+    KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits */
+    /* Set in place, as long as the process lives: */
+    KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
+    KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
+};
+
 struct kw_entry;
 
 #define KW_FAMILY_DEPTH_MAX 8 /* generations below the first parent */
@@ -72,8 +82,8 @@ struct kw_entry {
     uint16_t resources_at, resources_size;
     uint16_t record_size;
     uint8_t scope_count, resource_count;
-    unsigned scheme : 4, limit_count : 4; /* of a digest; of rate limits */
-    bool bounds_others;                   /* or may: then kw_entry_line says where */
+    uint8_t method; /* of its digest */
+    uint8_t marks;
     uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
     struct kw_bound *parent;              /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
@@ -88,7 +98,7 @@ struct kw_entry {
 struct kw_entry_tail {
     struct kw_bound *line; /* that the entry may be shown by */
     uint32_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
-    uint16_t limits_at;    /* in record[], as is the next: the packed rate limits */
+    uint16_t limits_at;    /* in record[], as is the next: the packed rate limits, behind their number */
     uint16_t lineage_at;   /* 0: the key is the first of its line */
 };
 
@@ -98,10 +108,6 @@ static inline size_t kw_entry_tailed_size(size_t encoding_size)
 {
     size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_entry_tail);
     return (size + 7) & ~(size_t)7;
-}
-static inline bool kw_entry_has_tail(const struct kw_entry *entry)
-{
-    return entry->bounds_others || entry->limit_count != 0;
 }
 static inline bool kw_record_asks_tail(const struct kw_record *record)
 {
@@ -125,6 +131,9 @@ KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16
                                           struct kw_bytes encoding, struct kw_entry *entry_out,
                                           struct kw_record *record_out);
 
+/* Finds out what of the entry lies within its bounds, so that its first verification need not. */
+void kw_entry_compare(struct kw_entry *entry);
+
 /* From now on children are decided on by this entry; NULL: by nothing. By one thread at a time. */
 void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry);
 
@@ -141,6 +150,26 @@ static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 static inline unsigned kw_entry_flags(const struct kw_entry *entry)
 {
     return __atomic_load_n(&entry->flags, __ATOMIC_RELAXED);
+}
+
+static inline unsigned kw_entry_marks(const struct kw_entry *entry)
+{
+    return __atomic_load_n(&entry->marks, __ATOMIC_RELAXED);
+}
+
+static inline bool kw_entry_bounds_others(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & KW_ENTRY_BOUNDS_OTHERS) != 0;
+}
+
+static inline bool kw_entry_is_limited(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & KW_ENTRY_LIMITED) != 0;
+}
+
+static inline bool kw_entry_has_tail(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & (KW_ENTRY_BOUNDS_OTHERS | KW_ENTRY_LIMITED)) != 0;
 }
 
 /* The key's id: the first field of every encoding. */
@@ -218,5 +247,11 @@ struct kw_check {
  */
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,
                     struct kw_check checks_out[KW_RULE_COUNT]);
+
+/*
+ * The worst status of all that stands above an entry with this parent. False where one of them is not known (yet).
+ * Between kw_engine_read_begin and kw_engine_read_end, as a decision.
+ */
+KW_MUST_USE bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_status *status_out);
 
 #endif

@@ -66,7 +66,8 @@ enum kw_status kw__check_policy(struct kw_engine *engine, const struct kw_work *
 {
     struct kw_op *op = work->op;
     const struct kw_record *record = work->change.has_successor ? &work->change.successor : &work->change.after;
-    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
+    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE ||
+                  op->kind == KW_OP_IMPORT_ONE;
     if (!shapes || record->policy.size == 0) {
         return KW_OK;
     }

@@ -150,10 +150,10 @@ static enum kw_status open_store(struct kw_data_folder *folder, struct kw_store 
 static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw_data_options *options,
                                   struct kw_error *error_out)
 {
-    struct kw_secret pepper KW_WIPED = {0};
+    struct kw_peppers peppers KW_PEPPERS_WIPED = {.count = 0};
     enum kw_status status = check_not_empty(folder, error_out);
     if (status == KW_OK) {
-        status = kw_pepper_find(folder, options, &pepper, error_out);
+        status = kw_pepper_find(folder, options, &peppers, error_out);
     }
     if (status != KW_OK) {
         return status;
@@ -164,7 +164,8 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         return status;
     }
     struct kw_engine_options engine = {
-        .pepper = &pepper,
+        .pepper = peppers.items,
+        .pepper_count = peppers.count,
         .digest_scheme = options->digest_scheme,
         .clock = options->clock,
         .entropy = options->entropy,

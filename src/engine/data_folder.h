@@ -6,6 +6,7 @@
 #define KW_ENGINE_DATA_FOLDER_H
 
 #include "engine/engine.h"
+#include "engine/peppers.h"
 
 struct kw_data_folder {
     const char *path; /* borrowed */
@@ -20,7 +21,7 @@ struct kw_data_options {
     const char *path;
     bool may_make;                       /* makes what is missing; else a folder without a database is an error */
     const char *pepper_file;             /* NULL: `pepper_hex`, or DIR/pepper */
-    const struct kw_secret *pepper_hex;  /* from the environment; size 0: none */
+    struct kw_bytes pepper_hex;          /* from the environment; size 0: none */
     enum kw_digest_scheme digest_scheme; /* of new keys; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
@@ -37,8 +38,14 @@ KW_MUST_USE enum kw_status kw_data_folder_open(const struct kw_data_options *opt
 /* Finishes what is under way and lets go of the folder. Fine on one that is not open. */
 void kw_data_folder_close(struct kw_data_folder *folder);
 
-/* The pepper of the folder (pepper.c). */
+/* The peppers of the folder (pepper.c); where there is no database yet, one is made. */
 KW_MUST_USE enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct kw_data_options *options,
-                                          struct kw_secret *pepper_out, struct kw_error *error_out);
+                                          struct kw_peppers *peppers_out, struct kw_error *error_out);
+/*
+ * Replaces the file that they come from, as a whole or not at all (0600). INVALID_FIELD where they come from the
+ * environment, or the file is a link: then it is the operator who can change them.
+ */
+KW_MUST_USE enum kw_status kw_pepper_keep(const struct kw_data_folder *folder, const struct kw_data_options *options,
+                                          const struct kw_peppers *peppers, struct kw_error *error_out);
 
 #endif

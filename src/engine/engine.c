@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/export.h"
 #include "engine/narrowed.h"
 
 #include <semaphore.h>
@@ -41,9 +42,8 @@ void kw_engine_close(struct kw_engine *engine)
     kw_index_free(engine->index);
     kw_ledger_free(engine->ledger);
     kw_catalog_free(engine->catalog);
-    for (size_t i = 0; i < engine->digester_count; i++) {
-        kw_digester_free(engine->digesters[i]);
-    }
+    kw__methods_free(engine->methods);
+    kw__method_memory_deinit(&engine->method_memory);
     engine->store->ops->close(engine->store);
     kw__queue_deinit(&engine->writes);
     kw__queue_deinit(&engine->reads);
@@ -104,6 +104,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     readers = readers > KW_ENGINE_READERS_MAX ? KW_ENGINE_READERS_MAX : readers;
     enum kw_status status = kw__settings_open(engine, options, error_out);
     status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
+    status = status != KW_OK ? status : kw__methods_load(engine, error_out);
     if (status == KW_OK) {
         status = kw_index_new(&engine->index);
         if (status == KW_OK) {
@@ -129,6 +130,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
+                                : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX : KW_RECORD_MAX);
@@ -149,7 +151,7 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
         op->done(op);
         return;
     }
-    bool reads = op->kind >= KW_OP_GET;
+    bool reads = op->kind == KW_OP_EXPORT ? !kw__export_writes(op->export) : op->kind >= KW_OP_GET;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;
     }

@@ -21,15 +21,22 @@
 #include <keyward/keyward.h>
 
 struct kw_engine;
+struct kw_export;
+struct kw_import_job;
+struct kw_import_one;
 struct kw_index;
 
 #define KW_ENGINE_READERS_MAX 16
 #define KW_ENGINE_QUEUE_MAX 65536 /* operations waiting; one more answers TOO_BUSY */
 #define KW_ENGINE_GROUP_MAX 256   /* operations committed with one sync */
 
+struct kw_digest_method;
+
 struct kw_engine_options {
-    const struct kw_secret *pepper;      /* copied */
-    enum kw_digest_scheme digest_scheme; /* of new keys; 0: hmac-sha256 */
+    const struct kw_secret *pepper; /* copied; that of new keys, and behind it those of older ones */
+    size_t pepper_count;            /* 0: 1 */
+    enum kw_digest_scheme
+        digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
@@ -37,7 +44,7 @@ struct kw_engine_options {
 };
 
 /*
- * Takes over the store, also on failure. Checks the pepper against the store's fingerprint (PEPPER_MISMATCH), starts
+ * Takes over the store, also on failure. A pepper that records were made with must be there (PEPPER_MISMATCH); starts
  * the workers and begins to fill the index in the background: it returns before that is done.
  */
 KW_MUST_USE enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw_store *store_take,
@@ -61,13 +68,13 @@ struct kw_verification {
     struct kw_check *checks; /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
-    bool needs_store; /* out: not decided: the index is still filling and does not know the key (KW_OP_LOAD, then again)
-                       */
+    bool needs_store;  /* out: not decided: the index does not know the key, or not all that an imported one is to be
+                          held against (KW_OP_LOAD, then again) */
     struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE, POLICY_VIOLATION */
     const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* out: the name of the policy that refuses; empty: none does. Both until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
-    struct kw_digest digest; /* the engine's own */
+    struct kw_digest digest; /* the engine's own: under the method of the project's new keys */
 };
 
 /* What a verification hands out is valid between these two. They nest. Do not block in between. */
@@ -98,16 +105,22 @@ enum kw_op_kind {
     KW_OP_ERASE,
     KW_OP_LAPSE,
     KW_OP_END_GRACE,
+    KW_OP_IMPORT_ONE,      /* an item of an import: `import_one`; made by KW_OP_IMPORT alone */
+    KW_OP_MOVE,            /* the engine's own, as the two before: a key gets a digest of its project's method */
     KW_OP_TOGETHER,        /* many changes in one: `parts` */
     KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
     KW_OP_DOCUMENT_CREATE, /* a project, policy or template: `document` */
     KW_OP_DOCUMENT_UPDATE,
     KW_OP_DOCUMENT_DELETE,
+    KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
+    KW_OP_FOREIGN_ADD,
     KW_OP_GET,  /* from here on they only read */
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_LOAD, /* brings a key from the store into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT, /* the next piece of `export` */
+    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -150,24 +163,28 @@ struct kw_op {
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
     int64_t grace_ms;
-    bool spares_children; /* revoke: HAS_CHILDREN as long as a child of the key is alive */
+    bool spares_children; /* revoke, disable, where: HAS_CHILDREN where a child would stop with its parent that is not
+                             revoked (or disabled) itself, before or by the same action on a filter */
     bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
-    struct kw_bytes digest;             /* find: instead of a key */
-    struct kw_bytes authority;          /* create, rotate in `keyward`: the encoded record of the management key that
-                                           asks and must not be exceeded; empty: the operator, who may do anything */
-    const struct kw_once *once;         /* create, rotate: a request that is to be done once however often it comes
-                                           (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
+    struct kw_bytes digest;             /* find: instead of a key; move: the new one */
+    uint8_t method_number;              /* move: how that is made; taking a method: out */
+    const struct kw_digest_method *method;
+    struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
+                                   asks and must not be exceeded; empty: the operator, who may do anything */
+    const struct kw_once *once; /* create, update, revoke, rotate: a request that is to be done once however
+                                   often it comes (IDEMPOTENCY_KEY_REUSED); NULL: as often as it comes */
 
     /*
      * together: operations of their own, of the kinds from create to erase, at most KW_TOGETHER_MAX. Each is done as if
      * it had come alone, in their order, a later one on what an earlier one left; `atomic`: all of them or none, and
-     * those that could have been done are NOT_DONE then. Each part says how it ended; the operation itself fails only
-     * where nothing was looked at. `done` of a part is not called.
+     * those that could have been done are NOT_DONE then, as are those beside parts that were done before (`once`). Each
+     * part says how it ended; the operation itself fails only where nothing was looked at. `done` of a part is not
+     * called.
      */
     struct kw_op *parts;
     size_t part_count;
@@ -179,12 +196,17 @@ struct kw_op {
     enum kw_op_kind then;
     const struct kw_where *where;
 
+    struct kw_import_job *import;     /* import */
+    struct kw_import_one *import_one; /* import_one */
+
     struct kw_bytes template_name; /* create: may be empty, as may be the next */
     struct kw_bytes preset;
     enum kw_document_kind document; /* of operations on documents; a project's needs no `project` */
     struct kw_bytes name;           /* update, delete */
     struct kw_bytes json;           /* create, update: what the caller sends */
     bool is_dry_run;                /* nothing is changed, but all is said that would be */
+
+    struct kw_export *export; /* export: how far it came (export.h) */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
@@ -199,6 +221,8 @@ struct kw_op {
                                   document's   JSON; list: see kw_op_next */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
                                   it narrows, as JSON (narrowed.h) */
+    bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */
+    enum kw_key_status above;  /* the worst of their statuses */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     bool has_more;             /* list: `cursor` is where to go on */
     struct kw_position cursor;
@@ -221,6 +245,11 @@ enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
 
 /* The next encoded record of a list's result: start with `rest` = its bytes. */
 bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
+
+/* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
+ * where one of them is not in memory yet. */
+KW_MUST_USE bool kw_engine_family_status(struct kw_engine *engine, const struct kw_id *lineage, int64_t now_ms,
+                                         enum kw_key_status *status_out);
 
 /* --- the root key --- */
 

@@ -4,10 +4,14 @@
 #include "core/id.h"
 #include "core/management.h"
 
-/* The search for a child that is not revoked. */
+/* Of all keys of an action on a filter, most of which have ended: so long the writer keeps others waiting. */
+#define CHILDREN_LOOKED_AT_MAX (10 * KW_BULK_MAX)
+
+/* The search for a child that a parent's end would take along. */
 struct life {
     struct kw_writer *writer;
     int64_t now_ms;
+    bool is_pause; /* a disabling: children that are disabled are so already */
     struct kw_id last;
     size_t looked_at;
     bool found;
@@ -51,6 +55,27 @@ enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lin
         }
     }
     return status;
+}
+
+bool kw_engine_family_status(struct kw_engine *engine, const struct kw_id *lineage, int64_t now_ms,
+                             enum kw_key_status *status_out)
+{
+    return kw_index_family_status(engine->index, lineage, now_ms, status_out);
+}
+
+void kw__look_above(struct kw_engine *engine, struct kw_op *op)
+{
+    struct kw_record record;
+    size_t generation;
+    bool is_child =
+        kw_record_decode(kw_buffer_bytes(&op->result), &record) == KW_OK && !kw_id_is_none(&record.parent_id);
+    if (!is_child) {
+        return;
+    }
+    int64_t now_ms = kw_engine_now_ms(engine);
+    op->is_child = kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above) ||
+                   (kw__load_family(engine, &record.parent_id, &generation) == KW_OK &&
+                    kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above));
 }
 
 /* --- the parents of what the writer is to change --- */
@@ -142,7 +167,12 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
     return status == KW_OK ? admit_generation(engine, work) : status;
 }
 
-/* Stops at the first child that is not revoked. */
+static bool would_suffer(const struct life *life, const struct kw_record *child)
+{
+    return kw_record_status(child, life->now_ms) != KW_KEY_REVOKED && (child->enabled || !life->is_pause);
+}
+
+/* Stops at the first child that is alive. */
 static enum kw_status look_for_life(void *context, const struct kw_store_row *row)
 {
     struct life *life = context;
@@ -152,7 +182,7 @@ static enum kw_status look_for_life(void *context, const struct kw_store_row *ro
     enum kw_status status = kw_record_decode(row->record, &record);
     const struct kw_record *left = &record;
     (void)kw__touched_before(life->writer, &row->id, &left);
-    life->found = status == KW_OK && kw_record_status(left, life->now_ms) != KW_KEY_REVOKED;
+    life->found = status == KW_OK && would_suffer(life, left);
     return life->found ? KW_E_CONFLICT : status;
 }
 
@@ -160,7 +190,11 @@ static bool is_alive(struct life *life, const struct kw_record *made, const stru
 {
     const struct kw_record *left = made;
     (void)kw__touched_before(life->writer, &made->id, &left);
-    return kw_id_equal(&made->parent_id, lineage) && kw_record_status(left, life->now_ms) != KW_KEY_REVOKED;
+    if (!kw_id_equal(&made->parent_id, lineage) || !would_suffer(life, left)) {
+        return false;
+    }
+    life->last = made->id;
+    return true;
 }
 
 /* Among the children that earlier operations of the group make: the store does not know them yet. */
@@ -178,38 +212,82 @@ static bool is_life_begun(struct life *life, const struct kw_work *work)
     return false;
 }
 
-static enum kw_status refuse_orphans_of(struct kw_op *op)
+static enum kw_status refuse_orphan(struct kw_op *op, const struct kw_record *parent, const struct life *life)
 {
+    char key[KW_ID_TEXT_SIZE + 1] = {0};
+    char child[KW_ID_TEXT_SIZE + 1] = {0};
+    const char *verb = life->is_pause ? "disable" : "revoke";
+    kw_id_format(&parent->id, key);
+    kw_id_format(&life->last, child);
     return kw_refuse(&op->error, KW_CODE_HAS_CHILDREN, NULL,
-                     "The key has children that are alive, and would end with it: revoke them first, or leave cascade "
-                     "out.");
+                     "The key %s has a child that is alive and would stop working with it, %s: %s its children first, "
+                     "or leave cascade out.",
+                     key, child, verb);
 }
 
-enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work)
+/* One that is so already takes nobody along: the core refuses it. */
+static bool may_leave_orphans(const struct life *life, const struct kw_work *work)
 {
     const struct kw_record *record = &work->before;
-    bool bounds_others = record->has_children && kw_id_is_none(&record->rotated_to);
-    if (!work->op->spares_children || work->op->kind != KW_OP_REVOKE || !bounds_others) {
-        return KW_OK;
-    }
-    struct life life = {.writer = engine->writer_state, .now_ms = work->op->now_ms};
-    if (is_life_begun(&life, work)) {
-        return refuse_orphans_of(work->op);
-    }
+    bool is_stop = work->op->kind == KW_OP_REVOKE || work->op->kind == KW_OP_DISABLE;
+    return work->op->spares_children && is_stop && record->has_children && kw_id_is_none(&record->rotated_to) &&
+           would_suffer(life, record);
+}
+
+/* Looks through the children that the store knows, as the group has left them. */
+static enum kw_status refuse_stored_orphan(struct kw_engine *engine, struct kw_work *work, struct life *life)
+{
+    const struct kw_record *record = &work->before;
     struct kw_store_filter filter = {
         .project = record->project, .parent_id = record->lineage_id, .limit = KW_STORE_LIST_MAX};
     size_t before;
+    life->last = (struct kw_id){{0}};
     do {
-        before = life.looked_at;
-        filter.after.id = life.last;
-        enum kw_status status = engine->store->ops->list(engine->store, &filter, look_for_life, &life);
-        if (life.found) {
-            return refuse_orphans_of(work->op);
+        before = life->looked_at;
+        filter.after.id = life->last;
+        enum kw_status status = engine->store->ops->list(engine->store, &filter, look_for_life, life);
+        if (life->found) {
+            return refuse_orphan(work->op, record, life);
         }
         if (status != KW_OK) {
             return kw__store_failed(&work->op->error, status);
         }
-    } while (life.looked_at - before == filter.limit);
+    } while (life->looked_at - before == filter.limit);
+    return KW_OK;
+}
+
+enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work)
+{
+    struct life life = {
+        .writer = engine->writer_state, .now_ms = work->op->now_ms, .is_pause = work->op->kind == KW_OP_DISABLE};
+    /* Those of an action on a filter are looked at together. */
+    if (work->is_loaded || !may_leave_orphans(&life, work)) {
+        return KW_OK;
+    }
+    return is_life_begun(&life, work) ? refuse_orphan(work->op, &work->before, &life)
+                                      : refuse_stored_orphan(engine, work, &life);
+}
+
+enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit)
+{
+    struct kw_work *works = kw__unit_works(engine, unit);
+    struct life life = {
+        .writer = engine->writer_state, .now_ms = unit->op->now_ms, .is_pause = unit->op->then == KW_OP_DISABLE};
+    for (size_t i = 0; i < unit->count; i++) {
+        if (works[i].put_count == 0 || !may_leave_orphans(&life, &works[i])) {
+            continue;
+        }
+        enum kw_status status = refuse_stored_orphan(engine, &works[i], &life);
+        if (status != KW_OK) {
+            return status;
+        }
+        if (life.looked_at > CHILDREN_LOOKED_AT_MAX) {
+            return kw_refuse(&works[i].op->error, KW_CODE_TOO_MANY_KEYS, NULL,
+                             "the keys that match have more than %d children, and one action looks at no more: narrow "
+                             "it, or leave cascade out; nothing was changed",
+                             CHILDREN_LOOKED_AT_MAX);
+        }
+    }
     return KW_OK;
 }
 

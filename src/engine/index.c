@@ -6,35 +6,23 @@
 #include "engine/policies.h"
 #include "engine/pool.h"
 #include "engine/rcu.h"
+#include "engine/table.h"
+#include "engine/tally.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <string.h>
 
-/*
- * Open addressing over buckets of one cache line. A slot holds an entry's address in its low 48 bits and 16 bits of its
- * hash above, so that a find reads an entry only when it is (but for 1 in 65,536) the right one. Slots fill from the
- * left and are never emptied: an empty slot ends a search. Digests are evenly spread by nature, and under a pepper
- * nobody outside can choose them.
- */
-#define SLOTS 8
 #define BUCKETS_MIN ((size_t)64)
 #define RETIRED_MAX 1024
-#define ADDRESS_MASK UINT64_C(0x0000ffffffffffff)
-
-struct bucket {
-    uint64_t slots[SLOTS];
-};
-
-struct table {
-    struct bucket *buckets;
-    size_t mask; /* buckets - 1; a power of two less one */
-};
+#define HOPS_MAX 64 /* moves of one key in one process, while a single find is under way */
 
 struct kw_index {
-    struct table *table; /* readers */
-    uint64_t count;
+    struct kw_table *table; /* readers */
+    uint64_t count;         /* slots that are taken */
+    uint64_t moves;
     bool complete;
+    uint64_t signpost_count;
+    struct kw_tally tally;
 
     pthread_mutex_t lock __attribute__((aligned(64))); /* writers: everything below, and the right to write above */
     struct kw_pool pool;
@@ -63,108 +51,72 @@ void kw_index_read_wait(void)
     kw__rcu_wait(&rcu_domain);
 }
 
-static uint64_t hash_of(const uint8_t *digest)
+static struct kw_entry *find(const struct kw_index *index, const uint8_t *digest)
 {
-    uint64_t hash;
-    memcpy(&hash, digest, sizeof hash);
-    return hash;
+    const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
+    uint64_t slot;
+    (void)kw_table_find(table, digest, &slot);
+    return kw_table_entry(slot);
 }
 
-static struct kw_entry *entry_of(uint64_t slot)
+/*
+ * A signpost stands where a key was before it moved: an entry of no project, whose record is cut after the id and ends
+ * in the digest that the key has now.
+ */
+#define SIGNPOST_TO (KW_RECORD_ID_AT + sizeof(struct kw_id))
+#define SIGNPOST_SIZE (SIGNPOST_TO + KW_DIGEST_INDEX_SIZE)
+
+static inline bool is_signpost(const struct kw_entry *entry)
 {
-    return (struct kw_entry *)(uintptr_t)(slot & ADDRESS_MASK); // NOLINT(performance-no-int-to-ptr): tagged pointer
+    return entry->project == 0;
 }
 
-/* Constant time: every byte is looked at, whatever the first ones say. */
-static bool digest_equal(const uint8_t *a, const uint8_t *b)
+static __attribute__((noinline)) struct kw_entry *follow(const struct kw_index *index, struct kw_entry *entry)
 {
-    uint64_t x[KW_DIGEST_INDEX_SIZE / 8];
-    uint64_t y[KW_DIGEST_INDEX_SIZE / 8];
-    memcpy(x, a, sizeof x);
-    memcpy(y, b, sizeof y);
-    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
-}
-
-/* Four lines are what a typical entry takes. An address that is not mapped does no harm. */
-static inline void prefetch_entry(const struct kw_entry *entry)
-{
-    const uint8_t *line = (const uint8_t *)entry;
-    __builtin_prefetch(line);
-    __builtin_prefetch(line + 64);
-    __builtin_prefetch(line + 128);
-    __builtin_prefetch(line + 192);
-}
-
-/* The slot that holds the digest, or the empty one where it belongs; `slot_out` gets what is in it. */
-static uint64_t *find_slot(const struct table *table, const uint8_t *digest, uint64_t *slot_out)
-{
-    uint64_t hash = hash_of(digest);
-    for (size_t at = hash & table->mask;; at = (at + 1) & table->mask) {
-        uint64_t *slots = table->buckets[at].slots;
-        for (size_t i = 0; i < SLOTS; i++) {
-            uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
-            if (slot != 0 && (slot ^ hash) >> 48 != 0) {
-                continue;
-            }
-            prefetch_entry(entry_of(slot)); /* all of it at once, while its first line is compared */
-            if (slot == 0 || digest_equal(entry_of(slot)->digest, digest)) {
-                *slot_out = slot;
-                return &slots[i];
-            }
-        }
+    for (int hops = 0; entry != NULL && is_signpost(entry) && hops < HOPS_MAX; hops++) {
+        entry = find(index, entry->record + SIGNPOST_TO);
     }
+    return entry == NULL || is_signpost(entry) ? NULL : entry;
 }
 
 struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_digest *digest)
 {
-    const struct table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
-    uint64_t slot;
-    (void)find_slot(table, digest->bytes, &slot);
-    return entry_of(slot);
+    struct kw_entry *entry = find(index, digest->bytes);
+    return __builtin_expect(entry != NULL && is_signpost(entry), 0) ? follow(index, entry) : entry;
 }
 
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest)
 {
-    const struct table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
-    __builtin_prefetch(&table->buckets[hash_of(digest->bytes) & table->mask]);
+    const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
+    __builtin_prefetch(&table->buckets[kw_table_hash(digest->bytes) & table->mask]);
+}
+
+/* What may be the entry of that digest: a hint, not compared. NULL: nothing is. */
+static inline struct kw_entry *likely_entry(const struct kw_index *index, const struct kw_digest *digest)
+{
+    const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
+    uint64_t hash = kw_table_hash(digest->bytes);
+    uint64_t *slots = table->buckets[hash & table->mask].slots;
+    for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
+        uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
+        if (slot != 0 && (slot ^ hash) >> 48 == 0) {
+            return kw_table_entry(slot);
+        }
+    }
+    return NULL;
 }
 
 void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest)
 {
-    const struct table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
-    uint64_t hash = hash_of(digest->bytes);
-    uint64_t *slots = table->buckets[hash & table->mask].slots;
-    for (size_t i = 0; i < SLOTS; i++) {
-        uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_RELAXED);
-        if ((slot ^ hash) >> 48 == 0) {
-            prefetch_entry(entry_of(slot));
-            return;
-        }
-    }
+    kw_table_prefetch(likely_entry(index, digest));
 }
 
-static struct table *table_new(size_t bucket_count)
+void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest)
 {
-    struct table *table = kw_alloc(1, sizeof *table);
-    if (table == NULL) {
-        return NULL;
+    const struct kw_entry *entry = likely_entry(index, digest);
+    if (entry != NULL) {
+        __builtin_prefetch(entry->parent);
     }
-    table->buckets = kw_pages_map(bucket_count * sizeof *table->buckets);
-    table->mask = bucket_count - 1;
-    if (table->buckets == NULL) {
-        kw_free(table);
-        return NULL;
-    }
-    return table;
-}
-
-static void table_free(struct table *table)
-{
-    if (table == NULL) {
-        return;
-    }
-    kw_pages_unmap(table->buckets, (table->mask + 1) * sizeof *table->buckets);
-    kw_free(table);
 }
 
 enum kw_status kw_index_new(struct kw_index **index_out)
@@ -173,12 +125,12 @@ enum kw_status kw_index_new(struct kw_index **index_out)
     if (index == NULL) {
         return KW_E_MEMORY;
     }
-    index->table = table_new(BUCKETS_MIN);
+    index->table = kw_table_new(BUCKETS_MIN);
     if (index->table == NULL) {
         kw_free(index);
         return KW_E_MEMORY;
     }
-    index->table_bytes = BUCKETS_MIN * sizeof(struct bucket);
+    index->table_bytes = BUCKETS_MIN * sizeof(struct kw_bucket);
     kw_pool_init(&index->pool);
     pthread_mutex_init(&index->lock, NULL);
     *index_out = index;
@@ -191,37 +143,27 @@ void kw_index_free(struct kw_index *index)
         return;
     }
     kw_index_reclaim(index);
-    table_free(index->table);
+    kw_table_free(index->table);
     kw_bounds_deinit(&index->bounds);
     kw_policies_deinit(&index->policies);
+    kw_tally_deinit(&index->tally);
     kw_pool_deinit(&index->pool);
     pthread_mutex_destroy(&index->lock);
     kw_free(index);
 }
 
-/* Twice the buckets. Readers go on in the old table until the new one is whole. */
+/* Readers go on in the old table until the new one is whole. */
 static enum kw_status grow(struct kw_index *index)
 {
-    struct table *old = index->table;
-    struct table *bigger = table_new((old->mask + 1) * 2);
+    struct kw_table *old = index->table;
+    struct kw_table *bigger = kw_table_bigger(old);
     if (bigger == NULL) {
         return KW_E_MEMORY;
     }
-    for (size_t at = 0; at <= old->mask; at++) {
-        const uint64_t *slots = old->buckets[at].slots;
-        const uint64_t *ahead = old->buckets[(at + 4) & old->mask].slots;
-        for (size_t i = 0; i < SLOTS; i++) {
-            __builtin_prefetch(entry_of(ahead[i]));
-        }
-        for (size_t i = 0; i < SLOTS && slots[i] != 0; i++) {
-            uint64_t empty;
-            *find_slot(bigger, entry_of(slots[i])->digest, &empty) = slots[i];
-        }
-    }
     __atomic_store_n(&index->table, bigger, __ATOMIC_RELEASE);
-    __atomic_store_n(&index->table_bytes, (bigger->mask + 1) * sizeof(struct bucket), __ATOMIC_RELAXED);
+    __atomic_store_n(&index->table_bytes, (bigger->mask + 1) * sizeof(struct kw_bucket), __ATOMIC_RELAXED);
     kw__rcu_wait(&rcu_domain);
-    table_free(old);
+    kw_table_free(old);
     return KW_OK;
 }
 
@@ -250,32 +192,60 @@ void kw_index_reclaim(struct kw_index *index)
     pthread_mutex_unlock(&index->lock);
 }
 
-static uint64_t slot_of(const struct kw_entry *entry)
-{
-    uint64_t address = (uint64_t)(uintptr_t)entry;
-    assert((address & ~ADDRESS_MASK) == 0);
-    return address | (hash_of(entry->digest) & ~ADDRESS_MASK);
-}
-
 /* Above five eighths full, buckets begin to overflow into their neighbours. */
 static bool is_full(const struct kw_index *index)
 {
-    return index->count + 1 > (index->table->mask + 1) * SLOTS / 8 * 5;
+    return index->count + 1 > (index->table->mask + 1) * KW_TABLE_SLOTS / 8 * 5;
 }
 
+static void count_in(struct kw_index *index, const struct kw_entry *entry)
+{
+    if (is_signpost(entry)) {
+        __atomic_store_n(&index->signpost_count, index->signpost_count + 1, __ATOMIC_RELAXED);
+    } else {
+        kw_tally_add(&index->tally, entry, 1);
+    }
+}
+
+static void count_out(struct kw_index *index, const struct kw_entry *entry)
+{
+    if (is_signpost(entry)) {
+        __atomic_store_n(&index->signpost_count, index->signpost_count - 1, __ATOMIC_RELAXED);
+    } else {
+        kw_tally_add(&index->tally, entry, -1);
+    }
+}
+
+/* What stays true of a key whatever becomes of its record. */
+static void inherit(const struct kw_entry *old, struct kw_entry *entry)
+{
+    if (!is_signpost(entry) && !is_signpost(old)) {
+        entry->marks |= (uint8_t)(kw_entry_marks(old) & KW_ENTRY_CHECKED); /* nobody sees it yet */
+    }
+}
+
+static void replace(struct kw_index *index, uint64_t *place, struct kw_entry *old, struct kw_entry *entry)
+{
+    if (index->retired_count == RETIRED_MAX) {
+        reclaim_locked(index);
+    }
+    inherit(old, entry);
+    index->retired[index->retired_count++] = old;
+    __atomic_store_n(place, kw_table_slot(entry), __ATOMIC_SEQ_CST);
+    count_out(index, old);
+}
+
+/* KW_E_CONFLICT: what is there is as new. Methods count an entry before it is seen, and until it is seen no more. */
 static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
 {
     uint64_t slot;
-    uint64_t *place = find_slot(index->table, entry->digest, &slot);
+    uint64_t *place = kw_table_find(index->table, entry->digest, &slot);
+    if (slot != 0 && kw_table_entry(slot)->version >= entry->version) {
+        return KW_E_CONFLICT;
+    }
     if (slot != 0) {
-        if (entry_of(slot)->version >= entry->version) {
-            return KW_E_CONFLICT;
-        }
-        if (index->retired_count == RETIRED_MAX) {
-            reclaim_locked(index);
-        }
-        index->retired[index->retired_count++] = entry_of(slot);
-        __atomic_store_n(place, slot_of(entry), __ATOMIC_SEQ_CST);
+        count_in(index, entry);
+        replace(index, place, kw_table_entry(slot), entry);
         return KW_OK;
     }
     if (is_full(index)) {
@@ -283,9 +253,10 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
         if (status != KW_OK) {
             return status;
         }
-        place = find_slot(index->table, entry->digest, &slot);
+        place = kw_table_find(index->table, entry->digest, &slot);
     }
-    __atomic_store_n(place, slot_of(entry), __ATOMIC_SEQ_CST);
+    count_in(index, entry);
+    __atomic_store_n(place, kw_table_slot(entry), __ATOMIC_SEQ_CST);
     __atomic_store_n(&index->count, index->count + 1, __ATOMIC_RELAXED);
     return KW_OK;
 }
@@ -337,10 +308,10 @@ static void follow_bound(struct kw_index *index, const struct kw_record *record,
     }
 }
 
-enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
-                            struct kw_bytes encoding)
+static enum kw_status put_record(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
+                                 struct kw_bytes encoding)
 {
-    if (encoding.size == 0 || encoding.size > KW_RECORD_MAX) {
+    if (encoding.size == 0 || encoding.size > KW_RECORD_MAX || project == 0) {
         return KW_E_CORRUPT; /* whatever a store hands out */
     }
     struct kw_record record;
@@ -349,12 +320,15 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
         return status;
     }
     size_t size = size_of(encoding.size, kw_record_asks_tail(&record));
-    pthread_mutex_lock(&index->lock);
     struct kw_entry *entry = kw_pool_take(&index->pool, size);
     if (entry != NULL) {
         kw_entry_make(digest, project, erased, encoding, &record, entry);
     }
     status = entry == NULL ? KW_E_MEMORY : link_bounds(index, &record, entry);
+    status = status == KW_OK ? kw_tally_make_room(&index->tally, entry) : status;
+    if (status == KW_OK) {
+        kw_entry_compare(entry);
+    }
     status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
         follow_bound(index, &record, entry);
@@ -362,8 +336,92 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
     if (status != KW_OK && entry != NULL) {
         kw_pool_give(&index->pool, entry, size);
     }
+    return status == KW_E_CONFLICT ? KW_OK : status;
+}
+
+enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
+                            struct kw_bytes encoding)
+{
+    pthread_mutex_lock(&index->lock);
+    enum kw_status status = put_record(index, digest, project, erased, encoding);
+    pthread_mutex_unlock(&index->lock);
+    return status;
+}
+
+/* --- moving --- */
+
+static void write_signpost(const struct kw_digest *from, const struct kw_entry *to, struct kw_entry *signpost)
+{
+    *signpost = (struct kw_entry){.version = to->version, .record_size = SIGNPOST_SIZE};
+    memcpy(signpost->digest, from->bytes, sizeof signpost->digest);
+    memcpy(signpost->record, to->record, SIGNPOST_TO);
+    memcpy(signpost->record + SIGNPOST_TO, to->digest, sizeof to->digest);
+}
+
+/*
+ * The key's entry stands under its new digest before the signpost takes the old one's place: a find that comes by the
+ * old digest meets one of the two. A signpost that is there already, of the same or a later move, stays.
+ */
+static enum kw_status move_locked(struct kw_index *index, const struct kw_digest *from, const struct kw_digest *to,
+                                  struct kw_entry *signpost)
+{
+    const struct kw_entry *old = find(index, from->bytes);
+    struct kw_entry *entry = find(index, to->bytes);
+    if (old != NULL && !is_signpost(old) && (kw_entry_marks(old) & KW_ENTRY_CHECKED) != 0) {
+        __atomic_fetch_or(&entry->marks, KW_ENTRY_CHECKED, __ATOMIC_RELAXED);
+    }
+    __atomic_fetch_add(&index->moves, 1, __ATOMIC_SEQ_CST);
+    write_signpost(from, entry, signpost);
+    return put_locked(index, signpost);
+}
+
+enum kw_status kw_index_move(struct kw_index *index, const struct kw_digest *from, const struct kw_digest *to,
+                             uint16_t project, bool erased, struct kw_bytes encoding)
+{
+    pthread_mutex_lock(&index->lock);
+    struct kw_entry *signpost = kw_pool_take(&index->pool, kw_entry_size(SIGNPOST_SIZE));
+    enum kw_status status = signpost == NULL ? KW_E_MEMORY : put_record(index, to, project, erased, encoding);
+    if (status == KW_OK) {
+        status = move_locked(index, from, to, signpost);
+    }
+    if (status != KW_OK && signpost != NULL) {
+        kw_pool_give(&index->pool, signpost, kw_entry_size(SIGNPOST_SIZE));
+    }
     pthread_mutex_unlock(&index->lock);
     return status == KW_E_CONFLICT ? KW_OK : status;
+}
+
+bool kw_index_was_moved(const struct kw_index *index, const struct kw_digest *digest, const struct kw_id *id)
+{
+    kw_index_read_begin();
+    const struct kw_entry *entry = find(index, digest->bytes);
+    bool was_moved = false;
+    if (entry != NULL && is_signpost(entry)) {
+        struct kw_id moved = kw_entry_id(entry);
+        was_moved = !kw_id_equal(&moved, id);
+    }
+    kw_index_read_end();
+    return was_moved;
+}
+
+uint64_t kw_index_moves(const struct kw_index *index)
+{
+    return __atomic_load_n(&index->moves, __ATOMIC_SEQ_CST);
+}
+
+uint64_t kw_index_method_keys(const struct kw_index *index, uint8_t method)
+{
+    return __atomic_load_n(&index->tally.keys[method], __ATOMIC_SEQ_CST);
+}
+
+uint64_t kw_index_method_erased(const struct kw_index *index, uint8_t method)
+{
+    return __atomic_load_n(&index->tally.erased[method], __ATOMIC_SEQ_CST);
+}
+
+bool kw_index_has_imported(const struct kw_index *index, uint16_t project)
+{
+    return kw_tally_imported(&index->tally, project) != 0;
 }
 
 bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
@@ -383,6 +441,20 @@ bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size
     bool is_known = bound != NULL && bound->entry != NULL && (kw_entry_flags(bound->entry) & KW_ENTRY_ERASED) == 0;
     pthread_mutex_unlock(&index->lock);
     return is_known;
+}
+
+bool kw_index_family_status(struct kw_index *index, const struct kw_id *lineage, int64_t now_ms,
+                            enum kw_key_status *status_out)
+{
+    bool is_complete = kw_index_complete(index); /* asked first: what is not here after it is gone */
+    pthread_mutex_lock(&index->lock);
+    const struct kw_bound *bound = kw_bounds_find(&index->bounds, lineage);
+    bool is_known = bound != NULL && kw_bound_status(bound, now_ms, status_out);
+    pthread_mutex_unlock(&index->lock);
+    if (!is_known && is_complete) {
+        *status_out = KW_KEY_REVOKED;
+    }
+    return is_known || is_complete;
 }
 
 enum kw_status kw_index_copy_newest(struct kw_index *index, const struct kw_id *lineage, struct kw_arena *arena,
@@ -416,7 +488,7 @@ bool kw_index_complete(const struct kw_index *index)
 
 uint64_t kw_index_count(const struct kw_index *index)
 {
-    return __atomic_load_n(&index->count, __ATOMIC_RELAXED);
+    return __atomic_load_n(&index->count, __ATOMIC_RELAXED) - __atomic_load_n(&index->signpost_count, __ATOMIC_RELAXED);
 }
 
 uint64_t kw_index_bytes(const struct kw_index *index)

@@ -2,7 +2,8 @@
  * The live index: digest -> entry. Readers take no lock and touch one cache line of the table and the entry itself;
  * writers share one mutex. An entry is never changed in place, but for flags that a passed time sets: a newer one takes
  * its place, and the old one is freed when no reader can see it any more. Nothing ever leaves the index: an erased key
- * leaves a tombstone in it, so that a slow loader cannot bring back what it read before (DESIGN, invariant 8).
+ * leaves a tombstone in it, and a key that was moved to another digest a signpost, so that a slow loader cannot bring
+ * back what it read before (DESIGN, invariant 8).
  */
 #ifndef KW_ENGINE_INDEX_H
 #define KW_ENGINE_INDEX_H
@@ -20,11 +21,13 @@ void kw_index_free(struct kw_index *index);
 void kw_index_read_begin(void);
 void kw_index_read_end(void);
 
-/* The entry of that digest, NULL when it is not here. */
+/* The entry of that digest, NULL when it is not here. What has moved is found by its former digests too. */
 struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_digest *digest);
 /* Asks the processor to fetch what a find will read first, and what it will read then. */
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
 void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest);
+/* And what it will read of a parent: waits for the entry, if that is not here yet. */
+void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest);
 
 /*
  * Puts a copy of a record's entry in, unless an entry of the same or a newer version is there. When it returns, every
@@ -34,11 +37,38 @@ KW_MUST_USE enum kw_status kw_index_put(struct kw_index *index, const struct kw_
                                         bool erased, struct kw_bytes encoding);
 
 /*
+ * Puts a record in that is kept under the digest `to` from now on, and was under `from`. No find misses it in between,
+ * and nothing that is put under `from` later, read from the store before, takes effect. Fails as
+ * kw_index_put; then the key may be found under both, as it is and as it was: do it again.
+ */
+KW_MUST_USE enum kw_status kw_index_move(struct kw_index *index, const struct kw_digest *from,
+                                         const struct kw_digest *to, uint16_t project, bool erased,
+                                         struct kw_bytes encoding);
+/* True when the digest is a former one of a key that is not `id`. */
+bool kw_index_was_moved(const struct kw_index *index, const struct kw_digest *digest, const struct kw_id *id);
+/*
+ * Grows before a moved key can be missed under its old method: who skipped a method without entries, and found
+ * nothing, looks again where it has grown.
+ */
+uint64_t kw_index_moves(const struct kw_index *index);
+
+/* Entries by the method of their digest; of keys, and of what is erased. */
+uint64_t kw_index_method_keys(const struct kw_index *index, uint8_t method);
+uint64_t kw_index_method_erased(const struct kw_index *index, uint8_t method);
+/* Whether keys that came from elsewhere are here, of a project. */
+bool kw_index_has_imported(const struct kw_index *index, uint16_t project);
+
+/*
  * True when the newest key of the line and all that it stands under are here: `generation_out` is how many lines stand
  * above it. Else false, and `unknown_out` is the line that is missing.
  */
 KW_MUST_USE bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size_t *generation_out,
                                    struct kw_id *unknown_out);
+
+/* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
+ * where one of them is not here yet. */
+KW_MUST_USE bool kw_index_family_status(struct kw_index *index, const struct kw_id *lineage, int64_t now_ms,
+                                        enum kw_key_status *status_out);
 
 /*
  * A copy of the newest record of a line that others stand under. KW_E_NOT_FOUND when it is not here, or erased;

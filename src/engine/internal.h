@@ -8,10 +8,10 @@
 #include "engine/engine.h"
 #include "engine/index.h"
 #include "engine/ledger.h"
+#include "engine/method_table.h"
 
 #include <pthread.h>
 
-#define KW_SCHEMES_MAX 8
 #define KW_LINE_LENGTH_MAX 10000 /* rotations of one line */
 #define KW_DOUBTS_MAX (KW_BULK_MAX + 1024)
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
@@ -25,15 +25,20 @@ struct kw_queue {
     bool closed;
 };
 
-/* A time that was seen to have passed, or the first use of a key that ends the grace period of the one before. */
+/*
+ * What a verification saw that is to be written down: a time that has passed, the first use of a key that ends the
+ * grace period of the one before, a key whose digest is not made as its project's are.
+ */
 struct kw_lapse {
-    struct kw_id id; /* of the key that is to be changed */
-    bool is_first_use;
+    struct kw_id id;         /* of the key that is to be changed */
+    enum kw_op_kind kind;    /* KW_OP_LAPSE, KW_OP_END_GRACE, KW_OP_MOVE */
     struct kw_digest digest; /* what an index compares of the key that was seen */
     struct kw_index *index;  /* the writer's */
     uint16_t project;
     uint64_t version; /* that was seen: a change in between makes the lapse void, and the next use notices anew */
     int64_t noticed_ms;
+    struct kw_digest moved; /* move: the digest that the key is to have */
+    uint8_t method;         /* and how it is made */
 };
 
 /* Keys whose time was seen to have passed. Filled by verifications, which do not wait: whoever finds it taken or full
@@ -47,6 +52,8 @@ struct kw_lapses {
 /* A write of unknown outcome whose key the index may show too kindly; reloaded until the store answers. */
 struct kw_doubt {
     struct kw_digest digest;
+    struct kw_digest before; /* where it is a move: the digest before it */
+    bool is_move;
     struct kw_doubt *next;
 };
 
@@ -54,8 +61,9 @@ struct kw_engine {
     struct kw_store *store;
     struct kw_index *index;
     struct kw_ledger *ledger;
-    struct kw_digester *digesters[KW_SCHEMES_MAX]; /* the first is that of new keys */
-    size_t digester_count;
+    struct kw__methods *methods; /* atomic; the writer's to replace */
+    struct kw__method_memory method_memory;
+    bool methods_doubted; /* the writer's, like catalog_doubted */
     struct kw_clock clock;
     struct kw_entropy entropy;
     struct kw_log log;
@@ -100,7 +108,14 @@ KW_MUST_USE bool kw__project_name(const struct kw_engine *engine, uint16_t numbe
 /* PROJECT_NOT_FOUND: it was deleted since the caller asked. */
 enum kw_status kw__project_gone(struct kw_error *error_out);
 
+/* What a query asks of the store, a page of KW_STORE_LIST_MAX, but for its order and where it begins. */
+struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project);
+
 bool kw__op_is_document(const struct kw_op *op);
+static inline bool kw__op_is_method(const struct kw_op *op)
+{
+    return op->kind == KW_OP_METHOD_TAKE || op->kind == KW_OP_FOREIGN_ADD;
+}
 /* Does an operation on a document, as the writer, and hands it back. */
 void kw__document_write(struct kw_engine *engine, struct kw_op *op);
 
@@ -144,6 +159,9 @@ KW_MUST_USE enum kw_status kw__load_family(struct kw_engine *engine, const struc
 KW_MUST_USE enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,
                                                 const struct kw_record *record, bool is_made);
 
+/* KW_OP_IMPORT, on a reader. Fails with op->error set. */
+KW_MUST_USE enum kw_status kw__import_run(struct kw_engine *engine, struct kw_op *op);
+
 /* A sink that copies one row's encoding and index data into a struct kw_found. */
 struct kw_found {
     struct kw_arena *arena;
@@ -154,11 +172,29 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row);
 /* The failures of a store in words for the caller. */
 enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status);
 
-/* Settings: pepper and digest schemes; makes the digesters. */
+/* Settings: peppers, the default scheme, the salt; makes the methods ready. */
 KW_MUST_USE enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engine_options *options,
                                              struct kw_error *error_out);
 
-/* The digest of a key under the scheme of new keys. */
-void kw__digest_new_key(const struct kw_engine *engine, struct kw_bytes key, struct kw_digest *digest_out);
+/* The digest of a key under the method of a project's new keys. */
+void kw__digest_new_key(const struct kw_engine *engine, const struct kw_project *project, struct kw_bytes key,
+                        struct kw_digest *digest_out);
+
+/* Leave word for the writer, and mark the entry so that it is left once (notes.c). Neither waits. */
+void kw__note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_code code, int64_t now_ms);
+void kw__note_first_use(struct kw_engine *engine, struct kw_entry *entry, int64_t now_ms);
+/* `moved` is the key's digest under its project's own method `own`. */
+void kw__note_move(struct kw_engine *engine, struct kw_entry *entry, const struct kw__method *own,
+                   const struct kw_digest *moved, int64_t now_ms);
+
+/*
+ * Leaves word where an expiry or a grace period of this record has passed and nothing says so yet, as a verification
+ * does (verify.c).
+ */
+void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
+                     const struct kw_record *record, int64_t now_ms);
+
+/* Fills in what is known of the ancestors of the record that the operation shows (family.c). */
+void kw__look_above(struct kw_engine *engine, struct kw_op *op);
 
 #endif

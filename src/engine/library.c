@@ -168,51 +168,6 @@ enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, st
     return KW_OK;
 }
 
-#define ONCE_MEMORY_MAX ((size_t)4 * 1024 * 1024)
-
-/* What names the request, and tells it from others. */
-static enum kw_status name_once(const struct kw_change_request *request, const struct kw_op *op, struct kw_arena *arena,
-                                struct kw_once *once_out, struct kw_error *error_out)
-{
-    static const struct kw_key_params nothing;
-    bool creates = op->kind == KW_OP_CREATE;
-    struct kw_once_place place = {.caller = op->actor,
-                                  .project = request->project.size == 0 ? KW_BYTES("default") : request->project,
-                                  .route = creates ? KW_BYTES("kw_create") : KW_BYTES("kw_rotate")};
-    struct kw_bytes params;
-    enum kw_status status = kw_once_key_check(request->idempotency_key, "idempotency_key", error_out);
-    status = status != KW_OK ? status
-                             : kw_once_params(op->params == NULL ? &nothing : op->params, arena, &params, error_out);
-    if (status != KW_OK) {
-        return status;
-    }
-    const struct kw_bytes asked[] = {
-        params,
-        kw_bytes_of(op->id.bytes, creates ? 0 : sizeof op->id.bytes),
-        kw_bytes_of((const uint8_t *)&op->grace_ms, sizeof op->grace_ms),
-        op->ends_grace ? KW_BYTES("endGraceOnFirstUse") : KW_BYTES(""),
-        op->template_name,
-        op->preset,
-    };
-    kw_once_make(&place, request->idempotency_key, asked, KW_COUNT_OF(asked), once_out);
-    return KW_OK;
-}
-
-/* Gives `op->once` what it borrows, where the request is to be done once. */
-static enum kw_status prepare_once(const struct kw_change_request *request, struct kw_op *op, struct kw_once *once,
-                                   struct kw_error *error_out)
-{
-    if (request->idempotency_key.size == 0 || (op->kind != KW_OP_CREATE && op->kind != KW_OP_ROTATE)) {
-        return KW_OK;
-    }
-    struct kw_arena arena;
-    kw_arena_init(&arena, NULL, 0, ONCE_MEMORY_MAX);
-    enum kw_status status = name_once(request, op, &arena, once, error_out);
-    kw_arena_reset(&arena);
-    op->once = once;
-    return status;
-}
-
 enum kw_status kw__op_of_request(const struct keyward *keyward, const struct kw_change_request *request,
                                  enum kw_op_kind kind, struct kw_op *op, struct kw_error *error_out)
 {
@@ -240,7 +195,7 @@ static enum kw_status run(struct keyward *keyward, const struct kw_change_reques
 {
     struct kw_once once;
     enum kw_status status = kw__op_of_request(keyward, request, kind, op, error_out);
-    status = status == KW_OK ? prepare_once(request, op, &once, error_out) : status;
+    status = status == KW_OK ? kw__op_name_once(request, op, &once, error_out) : status;
     if (status != KW_OK) {
         kw_op_deinit(op);
         return status;

@@ -33,6 +33,10 @@ KW_MUST_USE enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_byte
 /* Prepares the operation that a request asks for. Also on failure it can be given back, and need not be. */
 KW_MUST_USE enum kw_status kw__op_of_request(const struct keyward *keyward, const struct kw_change_request *request,
                                              enum kw_op_kind kind, struct kw_op *op, struct kw_error *error_out);
+/* Gives `op->once` what it borrows, `once`, where the request is to be done once. INVALID_FIELD, or what is wrong with
+ * the params. */
+KW_MUST_USE enum kw_status kw__op_name_once(const struct kw_change_request *request, struct kw_op *op,
+                                            struct kw_once *once, struct kw_error *error_out);
 /* A copy of a record that stands on its own. */
 KW_MUST_USE enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out);
 /* What an operation made: its key, if it made one, and the records. */

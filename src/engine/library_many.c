@@ -17,7 +17,7 @@ void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count)
 
 /* Fails where one of them cannot be asked at all. */
 static enum kw_status prepare(const struct keyward *keyward, const struct kw_change_item *items, size_t count,
-                              struct kw_op *parts, struct kw_outcome *outcomes)
+                              struct kw_op *parts, struct kw_once *names, struct kw_outcome *outcomes)
 {
     enum kw_status first = KW_OK;
     for (size_t i = 0; i < count; i++) {
@@ -27,6 +27,9 @@ static enum kw_status prepare(const struct keyward *keyward, const struct kw_cha
         outcomes[i].status = kw__op_of_request(keyward, &items[i].request, kind, &parts[i], error);
         if (!is_known) {
             outcomes[i].status = kw_refuse(error, KW_CODE_INVALID_FIELD, "kind", "is no kind of change");
+        }
+        if (outcomes[i].status == KW_OK) {
+            outcomes[i].status = kw__op_name_once(&items[i].request, &parts[i], &names[i], error);
         }
         first = first == KW_OK ? outcomes[i].status : first;
     }
@@ -103,14 +106,18 @@ enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_it
         return fail_all(outcomes_out, count, &error);
     }
     struct kw_op *parts = kw_alloc(count == 0 ? 1 : count, sizeof *parts);
-    if (parts == NULL) {
+    struct kw_once *names = kw_alloc(count == 0 ? 1 : count, sizeof *names);
+    if (parts == NULL || names == NULL) {
+        kw_free(parts);
+        kw_free(names);
         (void)kw_refuse(&error, KW_CODE_TOO_BUSY, NULL, "there is no memory left for this: try again later");
         return fail_all(outcomes_out, count, &error);
     }
-    enum kw_status first = prepare(keyward, items, count, parts, outcomes_out);
+    enum kw_status first = prepare(keyward, items, count, parts, names, outcomes_out);
     first = first == KW_OK ? run_together(keyward, parts, count, atomic, outcomes_out)
                            : leave_alone(outcomes_out, count, first);
     give_back(parts, count);
+    kw_free(names);
     return first;
 }
 
@@ -136,6 +143,7 @@ static enum kw_status change_where(struct keyward *keyward, const struct kw_wher
     op.where = &where;
     op.actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
     op.reason = request->reason;
+    op.spares_children = request->no_cascade;
     status = kw_engine_run(keyward->engine, &op);
     if (status == KW_OK) {
         *result_out = (struct kw_where_result){.matched = op.matched, .changed = op.changed};

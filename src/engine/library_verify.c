@@ -123,11 +123,11 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     return KW_OK;
 }
 
-/* The index is still filling and does not know the key: a worker asks the store. */
-static enum kw_status load(struct keyward *keyward, struct kw_bytes key)
+/* The index does not know all of the key: a worker asks the store. */
+static enum kw_status load(struct keyward *keyward, uint16_t project, struct kw_bytes key)
 {
     struct kw_op op;
-    kw_op_init(&op, KW_OP_LOAD, KW_PROJECT_NONE);
+    kw_op_init(&op, KW_OP_LOAD, project);
     op.key = key;
     enum kw_status status = kw_engine_run(keyward->engine, &op);
     kw_op_deinit(&op);
@@ -137,7 +137,7 @@ static enum kw_status load(struct keyward *keyward, struct kw_bytes key)
 static enum kw_status verify_after_load(struct keyward *keyward, const struct kw_verify_request *request,
                                         struct kw_verification *v, struct kw_verdict *verdict_out)
 {
-    enum kw_status status = load(keyward, request->key);
+    enum kw_status status = load(keyward, v->question.project, request->key);
     if (status != KW_OK && status != KW_E_NOT_FOUND) {
         return status;
     }
@@ -226,4 +226,17 @@ enum kw_status kw_verify_many(struct keyward *keyward, const struct kw_verify_re
         status = statuses_out[i];
     }
     return status;
+}
+
+bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
+                         enum kw_key_status *status_out)
+{
+    enum kw_key_status own = kw_record_status(record, now_ms);
+    enum kw_key_status above = KW_KEY_ACTIVE;
+    bool is_child = memcmp(&record->parent_id, &(struct kw_id){{0}}, sizeof record->parent_id) != 0;
+    if (is_child && !kw_engine_family_status(keyward->engine, &record->parent_id, now_ms, &above)) {
+        return false;
+    }
+    *status_out = above > own ? above : own;
+    return true;
 }

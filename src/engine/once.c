@@ -53,6 +53,7 @@ static enum kw_status answer_again(struct kw_engine *engine, struct kw_op *op, c
     if (status != KW_OK) {
         return kw__store_failed(&op->error, status);
     }
+    kw_buffer_reset(&op->result); /* of an attempt that had to wait for another part */
     kw_buffer_add(&op->result, encoding);
     bool whole = kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
     kw_secret_wipe(&op->secret); /* of an attempt that another writer forestalled */
@@ -86,16 +87,21 @@ enum kw_once_way kw__once_begin(struct kw_engine *engine, size_t index)
     return KW_ONCE_ENDED;
 }
 
-void kw__once_note(struct kw_work *work, struct kw_store_batch *batch)
+void kw__once_fill(struct kw_work *work)
 {
     const struct kw_once *once = work->op->once;
-    if (once == NULL) {
-        return;
-    }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
     work->request = (struct kw_store_request){.key_id = made->id, .at_ms = work->op->now_ms};
     memcpy(work->request.name, once->name, sizeof once->name);
     memcpy(work->request.digest, once->digest, sizeof once->digest);
+}
+
+void kw__once_note(struct kw_work *work, struct kw_store_batch *batch)
+{
+    if (work->op->once == NULL) {
+        return;
+    }
+    kw__once_fill(work);
     batch->requests = &work->request;
     batch->request_count = 1;
 }

@@ -20,6 +20,8 @@ enum kw_once_way {
 /* Looks for works[index] among what was done. Before anything is decided about it. */
 enum kw_once_way kw__once_begin(struct kw_engine *engine, size_t index);
 
+/* Makes work->request of a work that is otherwise complete. Where op->once is there. */
+void kw__once_fill(struct kw_work *work);
 /* Puts the request into the batch of its work, which is otherwise complete. */
 void kw__once_note(struct kw_work *work, struct kw_store_batch *batch);
 

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "core/management.h"
+#include "engine/import.h"
 
 static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
 {
@@ -31,6 +32,9 @@ static void touch(struct kw_writer *writer, size_t index)
             work->touched_next[which] = *bucket;
             *bucket = (uint32_t)(index * KW_COUNT_OF(work->touched_next)) + which + 1;
         }
+    }
+    if (work->op->kind == KW_OP_IMPORT_ONE) {
+        kw__import_note(writer, index);
     }
 }
 
@@ -177,6 +181,22 @@ static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint
     return id;
 }
 
+enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms, struct kw_id *id_out)
+{
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    if (status == KW_OK) {
+        *id_out = next_id(engine, now_ms, random);
+    }
+    return status;
+}
+
+/* What a record says of its method beside the scheme. */
+static uint8_t beyond_scheme(const struct kw_digest_method *method)
+{
+    return method->number == (uint8_t)method->scheme ? 0 : method->number;
+}
+
 static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work, struct kw_birth *birth_out)
 {
     struct kw_op *op = work->op;
@@ -201,10 +221,12 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
         return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the system gave no random bytes");
     }
     struct kw_bytes key = kw_secret_expose(&op->secret);
+    const struct kw_digest_method *own = &kw__own_method(kw__methods(engine), work->project)->is;
     *birth_out = (struct kw_birth){.id = next_id(engine, op->now_ms, random),
                                    .env = environment->name,
                                    .prefix = format->prefix,
-                                   .digest_scheme = kw_digester_scheme(engine->digesters[0])};
+                                   .digest_scheme = own->scheme,
+                                   .digest_method = beyond_scheme(own)};
     memcpy(birth_out->last_four, key.data + key.size - sizeof birth_out->last_four, sizeof birth_out->last_four);
     return KW_OK;
 }
@@ -217,7 +239,8 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
         return KW_OK;
     }
     const struct kw_record *made = work->change.has_successor ? &work->change.successor : &work->change.after;
-    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE;
+    bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE ||
+                  op->kind == KW_OP_IMPORT_ONE;
     enum kw_status status = shapes ? kw_management_check(made, kw__catalog(engine), &op->error) : KW_OK;
     if (status != KW_OK || op->authority.size == 0) {
         return status;
@@ -253,7 +276,7 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
     work->puts[work->put_count++] = (struct kw_store_put){
         .row = {.id = record->id,
                 .digest = kw_bytes_of(kept->bytes, kept->size),
-                .digest_scheme = (uint8_t)record->digest_scheme,
+                .digest_scheme = kw_record_digest_method(record),
                 .project = record->project,
                 .env = record->env,
                 .owner = record->owner,
@@ -333,7 +356,9 @@ static enum kw_status add_account(struct kw_engine *engine, struct kw_work *work
                                           .action = action};
     work->event = (struct kw_store_event){
         .at_ms = work->op->now_ms, .project = after->project, .key_id = after->id, .type = action};
-    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    bool is_import = work->op->kind == KW_OP_IMPORT_ONE;
+    enum kw_status status = is_import ? kw__import_draw(engine, random)
+                                      : engine->entropy.draw(engine->entropy.context, random, sizeof random);
     if (status == KW_OK) {
         work->event.id = kw_id_make(work->op->now_ms, random);
         status = body_of(engine, work, true, &work->audit.body);
@@ -348,12 +373,17 @@ static const enum kw_command_kind command_of[] = {
     [KW_OP_CREATE] = KW_COMMAND_CREATE,   [KW_OP_UPDATE] = KW_COMMAND_UPDATE, [KW_OP_ENABLE] = KW_COMMAND_ENABLE,
     [KW_OP_DISABLE] = KW_COMMAND_DISABLE, [KW_OP_REVOKE] = KW_COMMAND_REVOKE, [KW_OP_ROTATE] = KW_COMMAND_ROTATE,
     [KW_OP_ERASE] = KW_COMMAND_ERASE,     [KW_OP_LAPSE] = KW_COMMAND_LAPSE,   [KW_OP_END_GRACE] = KW_COMMAND_END_GRACE,
+    [KW_OP_MOVE] = KW_COMMAND_MOVE,
 };
 
 static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_op *op = work->op;
     bool bears = op->kind == KW_OP_CREATE || op->kind == KW_OP_ROTATE;
+    if (op->kind == KW_OP_IMPORT_ONE) {
+        enum kw_status status = kw__import_decide(engine, (size_t)(work - engine->writer_state->works));
+        return status == KW_OK ? check_management(engine, work) : status;
+    }
     struct kw_birth *birth = kw_arena_take(&engine->writer_state->arena, sizeof *birth);
     if (birth == NULL) {
         return kw__store_failed(&op->error, KW_E_MEMORY);
@@ -373,6 +403,15 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .grace_ms = op->grace_ms,
                                  .ends_grace = op->ends_grace,
                                  .if_version = op->if_version};
+    if (op->kind == KW_OP_MOVE) {
+        const struct kw__method *method = kw__methods(engine)->by_number[op->method_number];
+        status = method == NULL ? KW_E_CONFLICT : kw__admit_move(engine, work);
+        if (status != KW_OK) {
+            return status;
+        }
+        command.moved_scheme = method->is.scheme;
+        command.moved_method = beyond_scheme(&method->is);
+    }
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
     status = status != KW_OK ? status : kw__check_policy(engine, work);
@@ -407,7 +446,10 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (work->project == NULL) {
         return kw__project_gone(&op->error);
     }
-    enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK : load(engine, index);
+    bool is_import = op->kind == KW_OP_IMPORT_ONE;
+    enum kw_status status = op->kind == KW_OP_CREATE ? KW_OK
+                            : is_import              ? kw__import_find(engine, index)
+                                                     : load(engine, index);
     status = status != KW_OK ? status : kw__choose_params(engine, work);
     status = status != KW_OK ? status : kw__find_parent(engine, index);
     status = status != KW_OK ? status : kw__leave_expiry_to_parent(engine, work);
@@ -418,15 +460,21 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     }
     struct kw_digest born;
     if (op->kind == KW_OP_CREATE || work->change.has_successor) {
-        kw__digest_new_key(engine, kw_secret_expose(&op->secret), &born);
+        kw__digest_new_key(engine, work->project, kw_secret_expose(&op->secret), &born);
+    } else if (op->kind == KW_OP_MOVE) {
+        born = kw__moved_digest(op);
     }
-    const struct kw_digest *digest = work->has_before ? &work->before_digest : &born;
+    if (is_import) {
+        born = op->import_one->digests[0];
+    }
+    bool has_own_digest = work->has_before && op->kind != KW_OP_MOVE;
+    const struct kw_digest *digest = has_own_digest ? &work->before_digest : &born;
     status = add_put(engine, work, &work->change.after, digest, work->change.erased,
                      work->has_before ? work->before.version : 0);
     if (status == KW_OK && work->change.has_successor) {
         status = add_put(engine, work, &work->change.successor, &born, false, 0);
     }
-    if (status == KW_OK && op->kind == KW_OP_CREATE && work->has_parent) {
+    if (status == KW_OK && (op->kind == KW_OP_CREATE || is_import) && work->has_parent) {
         status = mark_parent(engine, index);
     }
     status = status != KW_OK ? status : add_account(engine, work);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/export.h"
 
 #define SCAN_MAX 20000 /* rows that one list looks through for a status or text; then it answers with a cursor */
 
@@ -72,19 +73,58 @@ static enum kw_status run_get(struct kw_engine *engine, struct kw_op *op)
 {
     struct get get = {.engine = engine, .op = op};
     enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, get_sink, &get);
-    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+    if (status != KW_OK) {
+        return kw__store_failed(&op->error, status);
+    }
+    kw__look_above(engine, op);
+    return KW_OK;
 }
 
-/* Under every pepper that a key may have been digested with. */
-static enum kw_status find_by_key(struct kw_engine *engine, struct kw_bytes key, kw_store_row_sink *sink, void *context)
+/* The digests that a key may have in a project (in any, for none), its own method's first. */
+struct digests {
+    struct kw_digest of[KW_METHODS_MAX];
+    size_t count;
+};
+
+static enum kw_status digest_all(struct kw_engine *engine, uint16_t project, struct kw_bytes key,
+                                 struct digests **digests_out)
 {
-    enum kw_status status = KW_E_NOT_FOUND;
-    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
-        struct kw_digest digest;
-        kw_digest_key(engine->digesters[i], key, &digest);
-        status =
-            engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size), sink, context);
+    struct digests *digests = key.size > KW_KEY_SIZE_MAX ? NULL : kw_alloc(1, sizeof *digests);
+    if (digests == NULL) {
+        return key.size > KW_KEY_SIZE_MAX ? KW_E_NOT_FOUND : KW_E_MEMORY;
     }
+    kw_index_read_begin();
+    const struct kw__methods *methods = kw__methods(engine);
+    const struct kw_project *known = kw_project_by_number(kw__catalog(engine), project);
+    const struct kw__method *own =
+        known == NULL ? methods->by_number[methods->own_of[0]] : kw__own_method(methods, known);
+    kw_digest_key(own->digester, key, &digests->of[digests->count++]);
+    for (size_t i = 0; i < methods->count; i++) {
+        const struct kw__method *method = methods->by_number[methods->numbers[i]];
+        if (method != own && (project == KW_PROJECT_NONE || kw__method_serves(method, project))) {
+            kw_digest_key(method->digester, key, &digests->of[digests->count++]);
+        }
+    }
+    kw_index_read_end();
+    *digests_out = digests;
+    return KW_OK;
+}
+
+/* The first that the sink takes. */
+static enum kw_status find_by_key(struct kw_engine *engine, const struct kw_op *op, kw_store_row_sink *sink,
+                                  void *context)
+{
+    struct digests *digests = NULL;
+    enum kw_status status = digest_all(engine, op->project, op->key, &digests);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = KW_E_NOT_FOUND;
+    for (size_t i = 0; i < digests->count && status == KW_E_NOT_FOUND; i++) {
+        struct kw_bytes digest = kw_bytes_of(digests->of[i].bytes, digests->of[i].size);
+        status = engine->store->ops->find_by_digest(engine->store, digest, sink, context);
+    }
+    kw_free(digests);
     return status;
 }
 
@@ -93,8 +133,12 @@ static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
     struct get get = {.engine = engine, .op = op};
     enum kw_status status = op->digest.size > 0
                                 ? engine->store->ops->find_by_digest(engine->store, op->digest, get_sink, &get)
-                                : find_by_key(engine, op->key, get_sink, &get);
-    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+                                : find_by_key(engine, op, get_sink, &get);
+    if (status != KW_OK) {
+        return kw__store_failed(&op->error, status);
+    }
+    kw__look_above(engine, op);
+    return KW_OK;
 }
 
 struct listing {
@@ -139,9 +183,8 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
     return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
-static struct kw_store_filter filter_of(const struct kw_op *op, struct kw_bytes project)
+struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project)
 {
-    const struct kw_list_query *query = op->query;
     return (struct kw_store_filter){
         .project = project,
         .owner = query->owner,
@@ -198,7 +241,7 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
     }
     const struct kw_list_query *query = op->query;
     struct listing listing = {.op = op, .last = query->after, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op, project);
+    struct kw_store_filter filter = kw__filter_of(op->query, project);
     bool ended = false;
     filter.order = query->order;
     filter.after = query->after;
@@ -238,7 +281,7 @@ static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
         return kw__project_gone(&op->error);
     }
     struct listing listing = {.op = op, .now_ms = op->now_ms};
-    struct kw_store_filter filter = filter_of(op, project);
+    struct kw_store_filter filter = kw__filter_of(op->query, project);
     enum kw_status status;
     if (op->query->has_status || op->query->text.size > 0) {
         status = scan(engine, &listing, &filter, count_sink, &op->is_exact);
@@ -249,16 +292,49 @@ static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
-static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
+/* Brings what the store has under one digest into the index. */
+static enum kw_status load_digest(struct kw_engine *engine, const struct kw_digest *digest)
 {
     uint8_t memory[2048];
     struct kw_arena arena;
     kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
     struct kw_found found = {.arena = &arena};
-    enum kw_status status = find_by_key(engine, op->key, kw__found_sink, &found);
+    enum kw_status status = engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest->bytes, digest->size),
+                                                               kw__found_sink, &found);
     status = status == KW_OK ? kw__index_row(engine, &found.row) : status;
-    status = status == KW_OK ? load_parents(engine, found.row.record) : status;
+    status = status == KW_OK && !found.row.erased ? load_parents(engine, found.row.record) : status;
     kw_arena_reset(&arena);
+    return status;
+}
+
+/* All methods were asked: imported keys that were found need not be looked for in the store again. */
+static void mark_checked(struct kw_engine *engine, const struct digests *digests)
+{
+    kw_index_read_begin();
+    for (size_t i = 0; i < digests->count; i++) {
+        struct kw_entry *entry = kw_index_find(engine->index, &digests->of[i]);
+        if (entry != NULL) {
+            __atomic_fetch_or(&entry->marks, KW_ENTRY_CHECKED, __ATOMIC_RELAXED);
+        }
+    }
+    kw_index_read_end();
+}
+
+static enum kw_status run_load(struct kw_engine *engine, struct kw_op *op)
+{
+    struct digests *digests = NULL;
+    enum kw_status status = digest_all(engine, op->project, op->key, &digests);
+    size_t found_count = 0;
+    for (size_t i = 0; status == KW_OK && i < digests->count; i++) {
+        status = load_digest(engine, &digests->of[i]);
+        found_count += status == KW_OK;
+        status = status == KW_E_NOT_FOUND ? KW_OK : status;
+    }
+    if (status == KW_OK) {
+        mark_checked(engine, digests);
+        status = found_count == 0 ? KW_E_NOT_FOUND : KW_OK;
+    }
+    kw_free(digests);
     __atomic_fetch_add(&engine->store_loads, 1, __ATOMIC_RELAXED);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
@@ -278,6 +354,12 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_COUNT:
         op->status = run_count(engine, op);
+        break;
+    case KW_OP_IMPORT:
+        op->status = kw__import_run(engine, op);
+        break;
+    case KW_OP_EXPORT:
+        op->status = kw__export_read(engine, op);
         break;
     default:
         op->status = run_load(engine, op);

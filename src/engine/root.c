@@ -49,9 +49,11 @@ static enum kw_status look_up_chosen(struct kw_engine *engine, const struct kw_s
 {
     struct chosen_row found = {.now_ms = kw_engine_now_ms(engine)};
     enum kw_status status = KW_E_NOT_FOUND;
-    for (size_t i = 0; i < engine->digester_count && status == KW_E_NOT_FOUND; i++) {
+    for (size_t i = 1; i < KW_METHODS_MAX && status == KW_E_NOT_FOUND; i++) {
         struct kw_digest digest;
-        kw_digest_key(engine->digesters[i], kw_secret_expose(chosen), &digest);
+        if (!kw_engine_digest(engine, (uint8_t)i, kw_secret_expose(chosen), &digest)) {
+            continue;
+        }
         status = engine->store->ops->find_by_digest(engine->store, kw_bytes_of(digest.bytes, digest.size), chosen_sink,
                                                     &found);
     }

@@ -75,6 +75,7 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
+            kw__unit_works(engine, unit)[i].is_refused = is_refusal(status);
             kw__work_finish(&kw__unit_works(engine, unit)[i], status);
             is_whole = false;
         }
@@ -100,10 +101,16 @@ static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
             return false;
         }
         if (status != KW_OK) {
+            kw__unit_works(engine, unit)[i].is_refused = true;
             kw__unit_works(engine, unit)[i].put_count = 0;
         }
     }
-    return true;
+    enum kw_status status = kw__refuse_orphans_where(engine, unit);
+    if (status != KW_OK) {
+        unit->op->error = *error;
+        kw__unit_finish(unit, status);
+    }
+    return status == KW_OK;
 }
 
 /* What the works write, as one batch. False when there is no memory. */
@@ -127,11 +134,19 @@ static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw
     if (puts == NULL || audits == NULL || events == NULL) {
         return false;
     }
-    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events};
+    struct kw_store_request *requests = kw_arena_take_array(arena, unit->count, sizeof *requests);
+    if (requests == NULL) {
+        return false;
+    }
+    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events, .requests = requests};
     for (size_t i = 0; i < unit->count; i++) {
-        const struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
         if (work->put_count == 0) {
             continue;
+        }
+        if (work->op->once != NULL) {
+            kw__once_fill(work);
+            requests[batch->request_count++] = work->request;
         }
         memcpy(puts + batch->put_count, work->puts, work->put_count * sizeof *puts);
         batch->put_count += work->put_count;
@@ -141,11 +156,54 @@ static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw
     return true;
 }
 
+static bool is_named_before(const struct kw_work *works, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        const struct kw_once *once = works[i].op->once;
+        if (once != NULL && memcmp(once->name, works[index].op->once->name, sizeof once->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The same for parts that are all done or none. Those of them that were done before were so in another batch, or in
+ * this one when it came before: only then all of them were.
+ */
+static bool may_begin_together(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_work *works = kw__unit_works(engine, unit);
+    size_t ended = 0;
+    for (size_t i = 0; i < unit->count; i++) {
+        if (works[i].op->once == NULL) {
+            continue;
+        }
+        if (is_named_before(works, i)) {
+            enum kw_status status = kw_refuse(&works[i].op->error, KW_CODE_IDEMPOTENCY_KEY_REUSED, NULL,
+                                              "the idempotency key is that of another item: use one for each");
+            kw__work_finish(&works[i], status);
+            ended++;
+            continue;
+        }
+        enum kw_once_way way = kw__once_begin(engine, unit->first + i);
+        if (way == KW_ONCE_WAIT) {
+            return false;
+        }
+        works[i].settled = way == KW_ONCE_ENDED;
+        ended += works[i].settled;
+    }
+    if (ended > 0) {
+        kw__unit_fail(engine, unit, explain_not_done, KW_E_CONFLICT);
+    }
+    return ended == 0;
+}
+
 /* False when the change was done before, which settles it, or when the same one stands earlier in the group. */
 static bool may_begin(struct kw_engine *engine, struct kw_unit *unit)
 {
     if (unit->op->kind == KW_OP_TOGETHER) {
-        return true;
+        return may_begin_together(engine, unit);
     }
     enum kw_once_way way = kw__once_begin(engine, unit->first);
     if (way == KW_ONCE_ENDED) {
@@ -183,6 +241,8 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
         kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
     } else if (batch->put_count == 0) {
         kw__unit_finish(unit, KW_OK); /* every key is so already */
+    } else if (kw__is_rehearsal(unit->op)) {
+        unit->is_rehearsed = true; /* it is settled after the whole group, which must find what this one would leave */
     } else {
         unit->batch = batch;
         writer->batch_count++;
@@ -236,10 +296,12 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
     return has_room;
 }
 
-/* An action on a filter takes all works; what keys are decided by changes with a document. */
+/* An action on a filter takes all works; what keys are decided by changes with a document; an export has no works; a
+ * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || kw__op_is_document(op);
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) ||
+           kw__is_rehearsal(op);
 }
 
 struct kw_op *kw__group_cut(struct kw_op *chain)

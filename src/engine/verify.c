@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/claims.h"
 
+#define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
 
 void kw_engine_read_begin(void)
@@ -15,67 +16,6 @@ void kw_engine_read_end(void)
     kw_index_read_end();
 }
 
-#define TRIES_MAX 64 /* at a list that others are just writing to */
-
-/* Leaves word for the writer; false while the list is taken or full. Never waits. */
-static bool leave_word(struct kw_lapses *lapses, const struct kw_lapse *lapse)
-{
-    if (__atomic_exchange_n(&lapses->lock, 1, __ATOMIC_ACQUIRE) != 0) {
-        return false;
-    }
-    bool fits = lapses->count < KW_LAPSES_MAX;
-    if (fits) {
-        lapses->items[lapses->count++] = *lapse;
-    }
-    __atomic_store_n(&lapses->lock, 0, __ATOMIC_RELEASE);
-    return fits;
-}
-
-/*
- * Marks the entry, so that what has passed stays passed though the clock steps back, and leaves word for the writer.
- * Never waits: while the list is taken or full the entry is not marked as noted, and the next verification tries again.
- */
-static void note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_code code, int64_t now_ms)
-{
-    uint8_t seen = code == KW_CODE_REVOKED ? KW_ENTRY_SEEN_ENDED : KW_ENTRY_SEEN_LAPSED;
-    int64_t passed_ms = code == KW_CODE_REVOKED ? entry->grace_until_ms : entry->expires_at_ms;
-    struct kw_lapse lapse = {.id = kw_entry_id(entry),
-                             .digest.size = sizeof entry->digest,
-                             .project = entry->project,
-                             .version = entry->version,
-                             .noticed_ms = now_ms > passed_ms ? now_ms : passed_ms};
-    memcpy(lapse.digest.bytes, entry->digest, sizeof entry->digest);
-    kw_entry_tell_off(entry, seen);
-    if (leave_word(&engine->lapses, &lapse)) {
-        __atomic_fetch_or(&entry->flags, KW_ENTRY_NOTED, __ATOMIC_RELAXED);
-    }
-}
-
-/*
- * The first use of a key that ends the grace period of the one before it. Told once: whoever takes the flag away leaves
- * word, and puts it back where that was not possible. A key may be used once only, so it is tried more than once.
- */
-static void note_first_use(struct kw_engine *engine, struct kw_entry *entry, int64_t now_ms)
-{
-    struct kw_record record;
-    unsigned flags = __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
-    if ((flags & KW_ENTRY_ENDS_GRACE) == 0 || kw_record_decode(kw_entry_record(entry), &record) != KW_OK) {
-        return;
-    }
-    struct kw_lapse lapse = {.id = record.rotated_from,
-                             .is_first_use = true,
-                             .digest.size = sizeof entry->digest,
-                             .project = entry->project,
-                             .noticed_ms = now_ms};
-    memcpy(lapse.digest.bytes, entry->digest, sizeof entry->digest);
-    for (int i = 0; i < TRIES_MAX; i++) {
-        if (leave_word(&engine->lapses, &lapse)) {
-            return;
-        }
-    }
-    __atomic_fetch_or(&entry->flags, KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
-}
-
 /* Nothing is looked at after the form was refused. */
 static void explain_form(struct kw_check checks[KW_RULE_COUNT], enum kw_code code)
 {
@@ -85,17 +25,18 @@ static void explain_form(struct kw_check checks[KW_RULE_COUNT], enum kw_code cod
     checks[KW_RULE_FORMAT] = (struct kw_check){.outcome = KW_OUTCOME_REFUSED, .decision.code = code};
 }
 
-static bool refuse_form(struct kw_verification *v, enum kw_code code)
+static const struct kw__method *refuse_form(struct kw_verification *v, enum kw_code code)
 {
     v->code = code;
     if (v->checks != NULL) {
         explain_form(v->checks, code);
     }
-    return false;
+    return NULL;
 }
 
-/* Refuses what needs no look-up. True when there is a digest to look up. */
-static bool admit(const struct kw_catalog *catalog, struct kw_verification *v)
+/* Refuses what needs no look-up: then NULL. Else the method under which the key is looked for first. */
+static const struct kw__method *admit(const struct kw_engine *engine, const struct kw_catalog *catalog,
+                                      const struct kw__methods *methods, struct kw_verification *v)
 {
     v->code = KW_CODE_NONE;
     v->needs_store = false;
@@ -108,21 +49,98 @@ static bool admit(const struct kw_catalog *catalog, struct kw_verification *v)
         return refuse_form(v, KW_CODE_MISSING_KEY);
     }
     const struct kw_project *project = kw_project_by_number(catalog, v->question.project);
-    if (project == NULL || !kw_key_well_formed(v->key) || !kw_project_has_prefix_of(project, v->key)) {
+    bool is_ours = project != NULL && kw_key_well_formed(v->key) && kw_project_has_prefix_of(project, v->key);
+    if (!is_ours && (project == NULL || !kw__foreign_admits(engine, methods, project->number, v->key))) {
         return refuse_form(v, KW_CODE_INVALID_FORMAT);
     }
-    return true;
+    return kw__own_method(methods, project);
 }
 
-/* Looks further where a project holds keys of several schemes. */
-static struct kw_entry *find_elsewhere(const struct kw_engine *engine, struct kw_verification *v)
+/* What a key is looked for with. */
+struct look_up {
+    const struct kw_engine *engine;
+    const struct kw__methods *methods;
+    const struct kw__method *own;
+    uint16_t project;
+    bool complete;          /* asked first: what is not found after it is in no store */
+    struct kw_entry *found; /* what decides */
+};
+
+/* How much an entry says that the key has ended. */
+static int finality(const struct kw_entry *entry, int64_t now_ms)
 {
-    struct kw_entry *entry = NULL;
-    for (size_t i = 1; i < engine->digester_count && entry == NULL; i++) {
-        kw_digest_key(engine->digesters[i], v->key, &v->digest);
-        entry = kw_index_find(engine->index, &v->digest);
+    unsigned flags = kw_entry_flags(entry);
+    if ((flags & KW_ENTRY_ERASED) != 0) {
+        return 2;
     }
-    return entry;
+    return (flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= entry->grace_until_ms;
+}
+
+static bool is_imported(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & KW_ENTRY_IMPORTED) != 0;
+}
+
+/*
+ * Takes a find into account; true when it settles what the key is. One that came from elsewhere does not: under another
+ * method it may have ended here, and that counts. A key of another project is as good as none.
+ */
+static bool consider(struct look_up *look, struct kw_entry *entry, int64_t now_ms)
+{
+    if (entry == NULL || entry->project != look->project) {
+        return false;
+    }
+    if (look->found == NULL || finality(entry, now_ms) > finality(look->found, now_ms)) {
+        look->found = entry;
+    }
+    return !is_imported(look->found);
+}
+
+/* Under all methods that the project's keys may have, but for its own. */
+static void look_elsewhere(struct look_up *look, struct kw_bytes key, int64_t now_ms)
+{
+    bool is_settled = false;
+    for (size_t i = 0; i < look->methods->count && !is_settled; i++) {
+        const struct kw__method *method = look->methods->by_number[look->methods->numbers[i]];
+        if (method == look->own || !kw__method_serves(method, look->project) ||
+            !kw__method_has_records(look->engine, method->is.number, look->complete)) {
+            continue;
+        }
+        struct kw_digest digest;
+        kw_digest_key(method->digester, key, &digest);
+        is_settled = consider(look, kw_index_find(look->engine->index, &digest), now_ms);
+    }
+}
+
+/*
+ * Everything but a key of the project under its own method, native to this store. False when it takes the store to
+ * decide.
+ */
+static __attribute__((noinline)) bool look_further(struct look_up *look, struct kw_verification *v, int64_t now_ms)
+{
+    const struct kw_index *index = look->engine->index;
+    uint64_t moves;
+    do { /* a key that moves meanwhile may be missed on either side */
+        moves = kw_index_moves(index);
+        look->found = NULL;
+        if (!consider(look, kw_index_find(index, &v->digest), now_ms)) {
+            look_elsewhere(look, v->key, now_ms);
+        }
+    } while (look->found == NULL && kw_index_moves(index) != moves);
+    if (look->found == NULL) {
+        return look->complete;
+    }
+    /* What was erased before the start is not in the index: it is asked for once. */
+    bool is_known = !is_imported(look->found) || finality(look->found, now_ms) > 0 ||
+                    (kw_entry_marks(look->found) & KW_ENTRY_CHECKED) != 0;
+    look->found = is_known ? look->found : NULL;
+    return is_known;
+}
+
+static inline bool is_at_home(const struct kw_entry *entry, const struct look_up *look)
+{
+    return entry != NULL && entry->project == look->project && entry->method == look->own->is.number &&
+           !is_imported(entry);
 }
 
 /* The limit that stands closest to refusing, or of those that refuse the one that will do so longest. */
@@ -159,8 +177,8 @@ static void show_limit(struct kw_verification *v, const struct kw_claim *claim, 
  * What a good key's limits say. A dry run only looks. Where there is no memory to write down what is spent nobody is
  * let through: it is tried again after a second.
  */
-static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,
-                           int64_t now_ms)
+static __attribute__((noinline)) enum kw_code charge(struct kw_engine *engine, struct kw_verification *v,
+                                                     struct kw_entry *entry, bool has_above, int64_t now_ms)
 {
     struct kw_claim claims[KW_CLAIMS_MAX];
     struct kw_limit_answer answers[KW_CLAIMS_MAX];
@@ -171,7 +189,7 @@ static enum kw_code charge(struct kw_engine *engine, struct kw_verification *v, 
     }
     uint32_t nowhere = 0; /* without limits of its own it has no place to keep: it is looked for each time */
     struct kw_charge charge = {.lineage = kw_entry_lineage(entry),
-                               .place = entry->limit_count != 0 ? &kw_entry_tail(entry)->spending : &nowhere,
+                               .place = kw_entry_is_limited(entry) ? &kw_entry_tail(entry)->spending : &nowhere,
                                .claims = claims,
                                .claim_count = count,
                                .now_ms = now_ms,
@@ -197,19 +215,24 @@ static void fetch_spending(const struct kw_engine *engine, const struct kw_entry
     kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending, __ATOMIC_RELAXED));
 }
 
-static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
+                   struct kw_verification *v, int64_t now_ms)
 {
-    bool complete = kw_index_complete(engine->index); /* asked first: a NULL after it is final */
+    struct look_up look = {.engine = engine, .methods = methods, .own = own, .project = v->question.project};
+    look.complete = kw_index_complete(engine->index);
     struct kw_entry *entry = kw_index_find(engine->index, &v->digest);
-    if (entry == NULL) {
-        entry = find_elsewhere(engine, v);
+    if (__builtin_expect(!is_at_home(entry, &look), 0)) {
+        v->needs_store = !look_further(&look, v, now_ms);
+        entry = look.found;
     }
-    if (entry == NULL && !complete) {
-        v->needs_store = true;
+    if (v->needs_store) {
         v->code = KW_CODE_INVALID_KEY;
+        if (v->checks != NULL) {
+            kw_decide_each(NULL, &v->question, now_ms, v->checks);
+        }
         return;
     }
-    if (entry != NULL && entry->limit_count != 0) {
+    if (entry != NULL && kw_entry_is_limited(entry)) {
         fetch_spending(engine, entry); /* it comes while the rules are looked at */
     }
     struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
@@ -218,7 +241,7 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
     }
     if (decision.is_open) {
         /* A parent that is in no store, or not in the index yet: nobody says that this key may go. */
-        v->needs_store = !complete;
+        v->needs_store = !look.complete;
         decision.code = KW_CODE_REVOKED;
         if (v->checks != NULL) {
             v->checks[KW_RULE_REVOKED] =
@@ -226,56 +249,96 @@ static void decide(struct kw_engine *engine, struct kw_verification *v, int64_t 
         }
     }
     bool is_charged =
-        entry != NULL && decision.code == KW_CODE_NONE && (entry->limit_count != 0 || decision.has_limits_above);
+        entry != NULL && decision.code == KW_CODE_NONE && (kw_entry_is_limited(entry) || decision.has_limits_above);
     v->code = is_charged ? charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     v->missing = decision.missing;
     v->bound = decision.bound;
     v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
     if (decision.lapsed != NULL) {
-        note_lapse(engine, decision.lapsed, decision.code, now_ms);
+        kw__note_lapse(engine, decision.lapsed, decision.code, now_ms);
     }
-    if (entry != NULL && decision.first_use && v->code == KW_CODE_NONE && v->checks == NULL) { /* a dry run is no use */
-        note_first_use(engine, entry, now_ms);
+    if (entry == NULL || v->checks != NULL || v->code != KW_CODE_NONE) { /* neither a refusal nor a dry run is a use */
+        return;
+    }
+    if (decision.first_use) {
+        kw__note_first_use(engine, entry, now_ms);
+    }
+    if (entry->method != own->is.number) {
+        kw__note_move(engine, entry, own, &v->digest, now_ms);
     }
 }
 
 void kw_engine_verify(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
-    if (!admit(kw__catalog(engine), v)) {
+    const struct kw__methods *methods = kw__methods(engine);
+    const struct kw__method *own = admit(engine, kw__catalog(engine), methods, v);
+    if (own == NULL) {
         return;
     }
-    kw_digest_key(engine->digesters[0], v->key, &v->digest);
-    decide(engine, v, now_ms);
+    kw_digest_key(own->digester, v->key, &v->digest);
+    decide(engine, methods, own, v, now_ms);
+}
+
+/* Those among `count` that have one method, from `first` on; they are marked as done by a NULL in `owns`. */
+static size_t pick(struct kw_verification **admitted, const struct kw__method **owns, size_t first, size_t count,
+                   struct kw_verification *picked[TOGETHER], struct kw_bytes keys[TOGETHER])
+{
+    const struct kw__method *own = owns[first];
+    size_t picked_count = 0;
+    for (size_t i = first; i < count; i++) {
+        if (owns[i] == own) {
+            keys[picked_count] = admitted[i]->key;
+            picked[picked_count++] = admitted[i];
+            owns[i] = NULL;
+        }
+    }
+    return picked_count;
+}
+
+static void verify_picked(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
+                          struct kw_verification **picked, const struct kw_bytes *keys, size_t count, int64_t now_ms)
+{
+    struct kw_digest digests[TOGETHER];
+    kw_digest_keys(own->digester, keys, count, digests);
+    for (size_t i = 0; i < count; i++) {
+        kw_index_prefetch_bucket(engine->index, &digests[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        kw_index_prefetch_entry(engine->index, &digests[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count) {
+            kw_index_prefetch_parent(engine->index, &digests[i + AHEAD]);
+        }
+        picked[i]->digest = digests[i];
+        decide(engine, methods, own, picked[i], now_ms);
+    }
 }
 
 static void verify_together(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
                             int64_t now_ms)
 {
     struct kw_verification *admitted[TOGETHER];
-    struct kw_bytes keys[TOGETHER];
-    struct kw_digest digests[TOGETHER];
+    const struct kw__method *owns[TOGETHER];
     size_t admitted_count = 0;
     const struct kw_catalog *catalog = kw__catalog(engine);
+    const struct kw__methods *methods = kw__methods(engine);
     for (size_t i = 0; i < count; i++) {
-        if (admit(catalog, &verifications[i])) {
-            keys[admitted_count] = verifications[i].key;
+        const struct kw__method *own = admit(engine, catalog, methods, &verifications[i]);
+        if (own != NULL) {
+            owns[admitted_count] = own;
             admitted[admitted_count++] = &verifications[i];
         }
     }
-    if (admitted_count == 0) {
-        return;
-    }
-    kw_digest_keys(engine->digesters[0], keys, admitted_count, digests);
-    for (size_t i = 0; i < admitted_count; i++) {
-        kw_index_prefetch_bucket(engine->index, &digests[i]);
-    }
-    for (size_t i = 0; i < admitted_count; i++) {
-        kw_index_prefetch_entry(engine->index, &digests[i]);
-    }
-    for (size_t i = 0; i < admitted_count; i++) {
-        admitted[i]->digest = digests[i];
-        decide(engine, admitted[i], now_ms);
+    for (size_t i = 0; i < admitted_count; i++) { /* as a rule all at once: they are of one project */
+        const struct kw__method *own = owns[i];
+        struct kw_verification *picked[TOGETHER];
+        struct kw_bytes keys[TOGETHER];
+        if (own != NULL) {
+            size_t picked_count = pick(admitted, owns, i, admitted_count, picked, keys);
+            verify_picked(engine, methods, own, picked, keys, picked_count, now_ms);
+        }
     }
 }
 

@@ -213,6 +213,7 @@ static void make_part(struct kw_writer *writer, const struct kw_op *op)
     writer->where_part.actor = op->actor;
     writer->where_part.reason = op->reason;
     writer->where_part.authority = op->authority;
+    writer->where_part.spares_children = op->spares_children;
 }
 
 enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit)

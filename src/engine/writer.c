@@ -2,6 +2,8 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/export.h"
+#include "engine/import.h"
 #include "engine/once.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
@@ -53,29 +55,52 @@ static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
     kw_index_read_end();
 }
 
-static bool is_doubted(const struct kw_engine *engine, const struct kw_digest *digest)
+static struct kw_doubt *find_doubt(const struct kw_engine *engine, const struct kw_digest *digest)
 {
-    for (const struct kw_doubt *doubt = engine->doubts; doubt != NULL; doubt = doubt->next) {
-        if (memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) == 0) {
-            return true;
-        }
+    struct kw_doubt *doubt = engine->doubts;
+    while (doubt != NULL && memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) != 0) {
+        doubt = doubt->next;
     }
-    return false;
+    return doubt;
 }
 
-static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest)
+/* `before`: the digest that the key had until then, if it is a move; else NULL. */
+static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest, const struct kw_digest *before)
 {
-    if (is_doubted(engine, digest)) {
+    struct kw_doubt *known = find_doubt(engine, digest);
+    if (known != NULL) {
+        known->before = before != NULL ? *before : known->before;
+        known->is_move = known->is_move || before != NULL;
         return;
     }
     struct kw_doubt *doubt = engine->doubt_count < KW_DOUBTS_MAX ? kw_alloc(1, sizeof *doubt) : NULL;
     if (doubt == NULL) {
-        condemn(engine, digest);
+        condemn(engine, before != NULL ? before : digest);
         return;
     }
-    *doubt = (struct kw_doubt){.digest = *digest, .next = engine->doubts};
+    *doubt = (struct kw_doubt){.digest = *digest, .is_move = before != NULL, .next = engine->doubts};
+    if (before != NULL) {
+        doubt->before = *before;
+    }
     engine->doubts = doubt;
     engine->doubt_count++;
+}
+
+/* The digest under which the index may know the key still: that before a move, this one or one that is in doubt. */
+static const struct kw_digest *former_digest(const struct kw_engine *engine, const struct kw_work *work, size_t put)
+{
+    if (work->op->kind == KW_OP_MOVE) {
+        return &work->before_digest;
+    }
+    const struct kw_doubt *doubt = engine->doubts == NULL ? NULL : find_doubt(engine, &work->digests[put]);
+    return doubt != NULL && doubt->is_move ? &doubt->before : NULL;
+}
+
+static enum kw_status show_row(struct kw_engine *engine, uint16_t project, const struct kw_store_row *row,
+                               const struct kw_digest *digest, const struct kw_digest *former)
+{
+    return former == NULL ? kw_index_put(engine->index, digest, project, row->erased, row->record)
+                          : kw_index_move(engine->index, former, digest, project, row->erased, row->record);
 }
 
 /* Puts what was committed into the index. False when it could not be put there. */
@@ -85,9 +110,13 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
     /* A successor before the key that it follows: children of their line are never without a parent. */
     for (size_t i = work->put_count; i-- > 0;) {
         const struct kw_store_row *row = &work->puts[i].row;
-        if (kw_index_put(engine->index, &work->digests[i], work->op->project, row->erased, row->record) != KW_OK) {
-            condemn(engine, &work->digests[i]);
-            remember_doubt(engine, &work->digests[i]);
+        const struct kw_digest *former = former_digest(engine, work, i);
+        if (show_row(engine, work->op->project, row, &work->digests[i], former) != KW_OK) {
+            /* A key that did not get to its new digest is still what it was under the old one. */
+            if (work->op->kind != KW_OP_MOVE) {
+                condemn(engine, &work->digests[i]);
+            }
+            remember_doubt(engine, &work->digests[i], former);
             is_seen = false;
         }
     }
@@ -95,7 +124,7 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
 }
 
 /* Hands out the records of what was done. False when there is no memory for it. */
-static bool tell(const struct kw_work *work)
+static bool tell(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
@@ -103,6 +132,7 @@ static bool tell(const struct kw_work *work)
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
+    kw__look_above(engine, op);
     return kw_buffer_status(&op->result) == KW_OK && kw_buffer_status(&op->other) == KW_OK;
 }
 
@@ -118,7 +148,8 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
         is_seen = is_seen && shown;
         op->changed += is_where && work->put_count > 0;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-        bool whole = shown && (is_where || tell(work));
+        bool is_told = is_where || work->op->kind == KW_OP_IMPORT_ONE || tell(engine, work);
+        bool whole = shown && is_told;
         kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
     }
     if (is_where) {
@@ -150,7 +181,7 @@ static void settle_uncertain(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count; i++) {
         const struct kw_work *work = &kw__unit_works(engine, unit)[i];
         for (size_t j = 0; j < work->put_count; j++) {
-            remember_doubt(engine, &work->digests[j]);
+            remember_doubt(engine, &work->digests[j], work->op->kind == KW_OP_MOVE ? &work->before_digest : NULL);
         }
     }
     kw__unit_fail(engine, unit, kw__store_failed, KW_E_UNCERTAIN);
@@ -170,8 +201,12 @@ static void settle(struct kw_engine *engine, struct kw_unit *unit)
         publish(engine, unit);
         break;
     case KW_E_CONFLICT:
+        if (unit->op->kind == KW_OP_IMPORT_ONE) {
+            unit->op->import_one->meets_conflict = true;
+        }
         if (++unit->attempts == KW_WRITE_ATTEMPTS) {
-            kw__unit_fail(engine, unit, explain_conflict, KW_E_CONFLICT);
+            bool is_import = unit->op->kind == KW_OP_IMPORT_ONE;
+            kw__unit_fail(engine, unit, is_import ? kw__import_conflict : explain_conflict, KW_E_CONFLICT);
         }
         break;
     case KW_E_UNCERTAIN:
@@ -188,9 +223,22 @@ static void prepare_all(struct kw_engine *engine)
     struct kw_writer *writer = engine->writer_state;
     writer->batch_count = 0;
     memset(writer->touched, 0, sizeof writer->touched);
+    memset(writer->imported, 0, sizeof writer->imported);
     for (size_t i = 0; i < writer->unit_count; i++) {
         if (!writer->units[i].settled) {
             kw__unit_prepare(engine, &writer->units[i]);
+        }
+    }
+}
+
+static void end_rehearsals(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    for (size_t i = 0; i < writer->unit_count; i++) {
+        struct kw_unit *unit = &writer->units[i];
+        if (unit->is_rehearsed && !unit->settled) {
+            kw__work_finish(kw__unit_works(engine, unit), KW_OK);
+            kw__unit_finish(unit, KW_OK);
         }
     }
 }
@@ -230,6 +278,24 @@ static void hand_back(struct kw_op *op)
     op->done(op);
 }
 
+/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
+static void note_passed(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    for (size_t i = 0; i < writer->work_count; i++) {
+        const struct kw_work *work = &writer->works[i];
+        const struct kw_op *op = work->op;
+        if (!work->is_refused || op->kind == KW_OP_LAPSE || op->kind == KW_OP_END_GRACE) {
+            continue;
+        }
+        if (work->has_before) {
+            kw__note_passed(engine, &work->before_digest, op->project, &work->before, op->now_ms);
+        } else if (work->has_parent) {
+            kw__note_passed(engine, &work->parent_digest, op->project, &work->parent, op->now_ms);
+        }
+    }
+}
+
 static void write_group(struct kw_engine *engine, struct kw_op *chain)
 {
     struct kw_writer *writer = engine->writer_state;
@@ -237,11 +303,13 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     while (open > 0) {
         prepare_all(engine);
         commit_all(engine);
+        end_rehearsals(engine);
         open = 0;
         for (size_t i = 0; i < writer->unit_count; i++) {
             open += !writer->units[i].settled;
         }
     }
+    note_passed(engine);
     for (struct kw_op *op = chain, *next; op != NULL; op = next) {
         next = op->next;
         hand_back(op);
@@ -252,15 +320,17 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
     kw_index_reclaim(engine->index);
 }
 
-/* A lapse, or a first use, that could not be written is noticed again at the next verification. */
+/* A lapse, a first use or a move that could not be written is noticed again at the next verification. */
 static void end_lapse(struct kw_op *op)
 {
     const struct kw_lapse *lapse = op->context;
     if (op->status != KW_OK && op->status != KW_E_CONFLICT && op->status != KW_E_NOT_FOUND) {
         kw_index_read_begin();
         struct kw_entry *entry = kw_index_find(lapse->index, &lapse->digest);
-        if (entry != NULL && lapse->is_first_use) {
+        if (entry != NULL && lapse->kind == KW_OP_END_GRACE) {
             __atomic_fetch_or(&entry->flags, KW_ENTRY_ENDS_GRACE, __ATOMIC_RELAXED);
+        } else if (entry != NULL && lapse->kind == KW_OP_MOVE) {
+            __atomic_fetch_and(&entry->marks, (uint8_t)~KW_ENTRY_MOVING, __ATOMIC_RELAXED);
         } else if (entry != NULL) {
             __atomic_fetch_and(&entry->flags, (uint8_t)~KW_ENTRY_NOTED, __ATOMIC_RELAXED);
         }
@@ -293,10 +363,12 @@ static void write_lapses(struct kw_engine *engine)
     while (take_lapses(engine, &count)) {
         for (size_t i = 0; i < count; i++) {
             struct kw_op *op = &writer->lapse_ops[i];
-            bool is_first_use = writer->lapses[i].is_first_use;
+            const struct kw_lapse *lapse = &writer->lapses[i];
             writer->lapses[i].index = engine->index;
-            kw_op_init(op, is_first_use ? KW_OP_END_GRACE : KW_OP_LAPSE, writer->lapses[i].project);
-            op->reason = is_first_use ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
+            kw_op_init(op, lapse->kind, lapse->project);
+            op->reason = lapse->kind == KW_OP_END_GRACE ? KW_BYTES("rotated") : (struct kw_bytes){NULL, 0};
+            op->digest = kw_bytes_of(lapse->moved.bytes, lapse->moved.size);
+            op->method_number = lapse->method;
             op->id = writer->lapses[i].id;
             op->if_version = writer->lapses[i].version;
             op->now_ms = writer->lapses[i].noticed_ms; /* the time that had passed then has passed for good */
@@ -307,6 +379,15 @@ static void write_lapses(struct kw_engine *engine)
         }
         write_group(engine, writer->lapse_ops);
     }
+}
+
+static enum kw_status resolve(struct kw_engine *engine, const struct kw_doubt *doubt, const struct kw_store_row *row)
+{
+    if (!doubt->is_move) {
+        return kw__index_row(engine, row);
+    }
+    uint16_t project = kw_project_number(kw__catalog(engine), row->project);
+    return kw_index_move(engine->index, &doubt->before, &doubt->digest, project, row->erased, row->record);
 }
 
 /* Brings the index to what the store says of keys whose last write had no known outcome. */
@@ -320,7 +401,7 @@ static void resolve_doubts(struct kw_engine *engine)
         struct kw_bytes digest = kw_bytes_of(doubt->digest.bytes, doubt->digest.size);
         status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
         if (status == KW_OK) {
-            status = kw__index_row(engine, &found.row);
+            status = resolve(engine, doubt, &found.row);
         }
         if (status != KW_OK && status != KW_E_NOT_FOUND && status != KW_E_CORRUPT) {
             place = &doubt->next;
@@ -343,6 +424,10 @@ void *kw__writer_main(void *context)
             struct kw_op *rest = kw__group_cut(chain);
             if (kw__op_is_document(chain)) {
                 kw__document_write(engine, chain);
+            } else if (chain->kind == KW_OP_EXPORT) {
+                kw__export_write(engine, chain);
+            } else if (kw__op_is_method(chain)) {
+                kw__method_write(engine, chain);
             } else {
                 write_group(engine, chain);
             }
@@ -350,6 +435,9 @@ void *kw__writer_main(void *context)
         }
         if (engine->catalog_doubted) {
             engine->catalog_doubted = kw__catalog_load(engine, NULL) != KW_OK;
+        }
+        if (engine->methods_doubted) {
+            engine->methods_doubted = kw__methods_load(engine, NULL) != KW_OK;
         }
         if (engine->doubts != NULL) {
             resolve_doubts(engine);

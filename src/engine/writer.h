@@ -6,6 +6,7 @@
 #ifndef KW_ENGINE_WRITER_H
 #define KW_ENGINE_WRITER_H
 
+#include "core/id.h"
 #include "engine/internal.h"
 
 #define KW_WRITE_ATTEMPTS 3   /* when another writer was quicker */
@@ -37,7 +38,9 @@ struct kw_work {
     struct kw_store_event event;
     struct kw_store_request request; /* where op->once */
     uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
+    uint32_t imported_next;          /* in the chains of kw_writer.imported */
     bool settled;                    /* op->status says how it ended */
+    bool is_refused;                 /* for what it asks, not for want of a store */
 };
 
 struct kw_unit {
@@ -45,6 +48,7 @@ struct kw_unit {
     size_t first, count; /* its works */
     unsigned attempts;
     bool settled;                 /* all of its works are */
+    bool is_rehearsed;            /* of a dry run: decided, and never committed */
     struct kw_store_batch *batch; /* NULL: not in this round */
 };
 
@@ -57,13 +61,16 @@ struct kw_writer {
     size_t unit_count;
     struct kw_store_batch batches[KW_GROUP_WORKS_MAX];
     size_t batch_count;
-    uint32_t touched[KW_TOUCHED_BUCKETS]; /* by id: what the group has changed so far; 0 ends a chain */
+    uint32_t touched[KW_TOUCHED_BUCKETS];  /* by id: what the group has changed so far; 0 ends a chain */
+    uint32_t imported[KW_TOUCHED_BUCKETS]; /* by digest: what the group has imported so far */
     struct kw_work own_works[KW_ENGINE_GROUP_MAX];
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
-    struct kw_op where_part; /* the change that every key of an action on a filter undergoes */
-    struct kw_id last_id;    /* of the newest key */
-    int64_t prune_at_ms;     /* when to look for requests that are too old */
+    struct kw_op where_part;               /* the change that every key of an action on a filter undergoes */
+    struct kw_id last_id;                  /* of the newest key */
+    uint8_t drawn[64 * KW_ID_RANDOM_SIZE]; /* random bytes for events of imports */
+    size_t drawn_left;                     /* events that they suffice for */
+    int64_t prune_at_ms;                   /* when to look for requests that are too old */
 };
 
 /*
@@ -79,8 +86,18 @@ const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct 
 KW_MUST_USE enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, struct kw_record *record_out,
                                         struct kw_digest *digest_out);
 
-/* HAS_CHILDREN where a revocation that is to spare children would end one (family.c). */
+/* The digest that KW_OP_MOVE is to give its key (move.c). */
+struct kw_digest kw__moved_digest(const struct kw_op *op);
+/*
+ * A digest belongs to one record: where another has it, this is a KW_E_CONFLICT, and is logged; the key stays as it is,
+ * and works on. Fails with op->error set.
+ */
+KW_MUST_USE enum kw_status kw__admit_move(struct kw_engine *engine, struct kw_work *work);
+
+/* HAS_CHILDREN where a revocation or disabling that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
+/* The same for an action on a filter, all of whose works are prepared: what it ends itself is no orphan. */
+KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit);
 
 /* What was seen to have passed counts, though the record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
@@ -98,6 +115,25 @@ KW_MUST_USE enum kw_status kw__check_policy(struct kw_engine *engine, const stru
 /* Room for the works of a group, zeroed; false when there is no memory. Given back by kw__works_give_back. */
 KW_MUST_USE bool kw__works_take(struct kw_writer *writer, size_t count);
 void kw__works_give_back(struct kw_writer *writer);
+
+/* The next id: ids ascend. KW_E_SYSTEM when the system gives no random bytes. */
+KW_MUST_USE enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms, struct kw_id *id_out);
+
+/* --- imports (import.c) --- */
+
+/* Finds what is here of an item, and decides whether it is to be put. Fails with op->error and the outcome set. */
+KW_MUST_USE enum kw_status kw__import_find(struct kw_engine *engine, size_t index);
+/* Makes the change. Fails with op->error set. */
+KW_MUST_USE enum kw_status kw__import_decide(struct kw_engine *engine, size_t index);
+/* For the id of an event: an import makes many at once, and no secret is made of these. KW_E_SYSTEM. */
+KW_MUST_USE enum kw_status kw__import_draw(struct kw_engine *engine, uint8_t random[KW_ID_RANDOM_SIZE]);
+/* Notes what works[index] leaves, for those with the same digest behind it in the group. */
+void kw__import_note(struct kw_writer *writer, size_t index);
+/* Whether it only says what would become of items. Such an operation is a group of its own: nothing that is to be
+ * committed may build on what will not be. */
+KW_MUST_USE bool kw__is_rehearsal(const struct kw_op *op);
+/* Why an item could not be put though nothing was in its way. */
+enum kw_status kw__import_conflict(struct kw_error *error_out, enum kw_status status);
 
 /* --- units (unit.c) --- */
 

@@ -73,6 +73,9 @@ static enum kw_status bind_body(struct kw_request *request, struct kw_error *err
 {
     const struct kw_call *call = request->call;
     const struct kw_route *route = request->route;
+    if (route->body_is_raw) {
+        return KW_OK;
+    }
     if (route->body == NULL) {
         return call->body.size == 0 || route->scope == NULL
                    ? KW_OK

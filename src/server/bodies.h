@@ -5,7 +5,9 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
+#include "core/once.h"
 #include <keyward/document.h>
+#include <keyward/import.h>
 
 #define KW_BATCH_MAX 1000                               /* items of one request */
 #define KW_VERSION_STATED_MAX INT64_C(9007199254740991) /* a whole number that every JSON reader keeps */
@@ -20,6 +22,9 @@ struct kw_key_body {
     struct kw_bytes id;
     int64_t if_version; /* 0: any */
     struct kw_bytes reason;
+    struct kw_bytes once; /* its idempotency key; empty: none */
+    uint32_t given;       /* of revocations: whether there is a cascade */
+    bool cascade;
 };
 
 struct kw_key_many_body {
@@ -34,6 +39,8 @@ struct kw_where_body {
     size_t id_count;
     struct kw_bytes owner, org_id, tag;
     struct kw_bytes reason;
+    uint32_t given; /* revoke, disable: whether there is a cascade */
+    bool cascade;
 };
 
 /* Of projects, policies and templates: the core reads it (core/document.h). */
@@ -46,14 +53,10 @@ struct kw_document_list_params {
     int64_t limit;
 };
 
-/* Of revocations and disablings. */
-struct kw_reason_body {
-    struct kw_bytes reason;
-};
-
 enum { KW_GIVEN_CASCADE = 1 };
 
-struct kw_revoke_body {
+/* Of revocations and disablings. */
+struct kw_stop_body {
     uint32_t given;
     struct kw_bytes reason;
     bool cascade; /* where it is given */
@@ -102,12 +105,21 @@ struct kw_list_params {
     struct kw_bytes tags; /* with commas between them */
     struct kw_bytes tag_mode;
     struct kw_bytes sort, cursor;
+    struct kw_bytes format; /* exports */
     int64_t created_after_ms, created_before_ms, expires_before_ms;
     int64_t limit;
 };
 
 struct kw_document_params {
     bool dry_run;
+};
+
+/* Of imports; all of them texts, empty where they are not given. */
+struct kw_import_params {
+    struct kw_bytes format, on_conflict, dry_run;
+    struct kw_bytes owner, env, prefix;
+    struct kw_bytes algorithm, salt, salt_place;
+    struct kw_bytes map; /* "column=field", with commas between them */
 };
 
 /* One of the two. */

@@ -37,8 +37,18 @@ struct kw_answer_header {
     struct kw_bytes value; /* visible ASCII and spaces only (asserted); in the call's arena or static */
 };
 
+/*
+ * An answer whose body comes in pieces, so that neither side ever holds all of it. With KW_STREAM_MORE `done` hands out
+ * the head and the first piece, in `answer`. When the client has taken that, `go_on` is called: it never blocks, and
+ * ends in `done` again, with the next piece (which may be empty), the last one (KW_STREAM_END), or none
+ * (KW_STREAM_CUT): then the connection is cut, so that nobody takes what arrived for the whole. Where the client is
+ * gone, or wants no body, `go_on` is called with `is_left`, once and as the last: its `done` says that nothing is under
+ * way any more.
+ */
+enum kw_stream { KW_STREAM_NONE, KW_STREAM_MORE, KW_STREAM_END, KW_STREAM_CUT };
+
 struct kw_call {
-    /* The request, borrowed until `done`. */
+    /* The request, borrowed until `done`; of a stream until the last one. */
     enum kw_method method;
     struct kw_bytes path;  /* as sent, up to '?'; begins with '/'; visible ASCII */
     struct kw_bytes query; /* what follows '?' */
@@ -59,13 +69,17 @@ struct kw_call {
     /* The answer. */
     uint16_t status;
     const char *content_type; /* static; NULL with an empty body */
-    struct kw_buffer answer;  /* the body; wiped when `answer.secret` */
+    struct kw_buffer answer;  /* the body, or a piece of it; wiped when `answer.secret` */
+    enum kw_stream stream;
+    void (*go_on)(struct kw_call *call); /* where the body comes in pieces */
+    bool is_left;                        /* the transport's: nobody waits for the rest */
     struct kw_answer_header answer_headers[KW_CALL_ANSWER_HEADERS_MAX];
     size_t answer_header_count;
     enum kw_code code; /* for the log and metrics: the verdict or error; KW_CODE_NONE where all is well */
     const char *route; /* for the log and metrics: "POST /v1/keys/{id}/revoke"; NULL where none matched */
 
-    /* Called once by whoever handled the call, possibly from inside kw_api_handle, possibly from another thread. */
+    /* Called by whoever handled the call, possibly from inside kw_api_handle, possibly from another thread: once, and
+     * of a stream once more for each `go_on`. */
     void (*done)(struct kw_call *call);
     void *context; /* the transport's */
 };

@@ -32,11 +32,15 @@ void kw__connection_close(struct kw__connection *connection)
     connection->exchange = NULL;
     if (exchange != NULL && connection->is_handed_on) {
         exchange->connection = NULL;
+    } else if (exchange != NULL && connection->is_streaming) {
+        kw__exchange_leave(exchange);
     } else {
         kw__exchange_give_back(exchange);
     }
     kw__deadline_remove(connection);
-    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    if (!connection->must_reset || uv_tcp_close_reset(&connection->tcp, on_closed) != 0) {
+        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    }
 }
 
 bool kw__connection_is_idle(const struct kw__connection *connection)

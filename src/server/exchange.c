@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "core/key.h"
 
+#include <assert.h>
+
 struct kw__exchange *kw__exchange_take(struct kw__connection *connection)
 {
     struct kw__loop *loop = connection->loop;
@@ -46,6 +48,7 @@ static void clean(struct kw__exchange *exchange)
         kw_buffer_deinit(&call->answer);
     }
     call->answer.secret = false;
+    call->stream = KW_STREAM_NONE;
     exchange->connection = NULL;
 }
 
@@ -162,6 +165,9 @@ static void prepare_call(struct kw__exchange *exchange)
     call->answer_header_count = 0;
     call->code = KW_CODE_NONE;
     call->route = NULL;
+    call->stream = KW_STREAM_NONE;
+    call->go_on = NULL;
+    call->is_left = false;
     call->done = on_done;
     exchange->answered = false;
     exchange->started_ns = is_logged(exchange->loop->server->log) ? kw_monotonic_ns() : 0;
@@ -210,6 +216,9 @@ static void log_request(const struct kw__exchange *exchange)
     if (call->code != KW_CODE_NONE) {
         kw_log_text(&line, "code", kw_code_info(call->code)->name);
     }
+    if (call->stream != KW_STREAM_NONE && call->method != KW_HEAD) {
+        kw_log_text(&line, "body", call->stream == KW_STREAM_END ? "whole" : call->is_left ? "left" : "cut");
+    }
     kw_log_text(&line, "requestId", call->request_id);
     kw_log_bytes(&line, "peer", call->peer);
     if (exchange->started_ns != 0) {
@@ -226,6 +235,7 @@ static void replace_failed_answer(struct kw__exchange *exchange)
     if (is_whole) {
         return;
     }
+    assert(call->stream == KW_STREAM_NONE); /* who answers in pieces sees to it that they fit */
     struct kw_error error;
     bool secret = call->answer.secret;
     kw_buffer_deinit(&call->answer);
@@ -248,7 +258,68 @@ void kw__exchange_answer(struct kw__exchange *exchange, bool keep_alive)
     };
     kw__response_write(call, &manner, &loop->out);
     kw__count(loop, KW__COUNT_ANSWERS_1XX + call->status / 100 - 1, 1);
+    if (call->stream == KW_STREAM_NONE) {
+        log_request(exchange);
+    }
+}
+
+/* --- answers in pieces --- */
+
+/* Ends an answer in pieces, however it came out. */
+static void note_end(struct kw__exchange *exchange)
+{
+    if (exchange->call.stream != KW_STREAM_END && exchange->message.method != KW_HEAD) {
+        kw__count(exchange->loop, KW__COUNT_STREAMS_CUT, 1);
+    }
     log_request(exchange);
+}
+
+void kw__exchange_answer_piece(struct kw__exchange *exchange)
+{
+    struct kw_call *call = &exchange->call;
+    struct kw_buffer *out = &exchange->loop->out;
+    if (kw_buffer_status(&call->answer) != KW_OK) {
+        call->stream = KW_STREAM_CUT;
+    }
+    if (call->stream != KW_STREAM_CUT) {
+        out->secret = out->secret || call->answer.secret;
+        kw__response_write_piece(kw_buffer_bytes(&call->answer), exchange->message.is_http10,
+                                 call->stream == KW_STREAM_END, out);
+    }
+    kw_buffer_reset(&call->answer);
+    if (call->stream != KW_STREAM_MORE) {
+        note_end(exchange);
+    }
+}
+
+void kw__exchange_go_on(struct kw__exchange *exchange)
+{
+    exchange->loop->handed_on++;
+    kw__count(exchange->loop, KW__COUNT_HANDED_ON, 1);
+    exchange->call.go_on(&exchange->call);
+}
+
+void kw__exchange_leave(struct kw__exchange *exchange)
+{
+    exchange->connection = NULL;
+    exchange->call.is_left = true;
+    kw__exchange_go_on(exchange);
+}
+
+/* A finished call whose client is gone: an answer in pieces is told so, and comes back once more. */
+static void collect_left(struct kw__exchange *exchange)
+{
+    struct kw_call *call = &exchange->call;
+    if (call->stream == KW_STREAM_MORE && !call->is_left) {
+        kw__exchange_leave(exchange);
+        return;
+    }
+    if (call->stream != KW_STREAM_NONE) {
+        call->is_left = true;
+        call->stream = KW_STREAM_CUT; /* also where the last piece came too late for its client */
+        note_end(exchange);
+    }
+    kw__exchange_give_back(exchange);
 }
 
 void kw__exchange_collect(struct kw__loop *loop)
@@ -270,7 +341,7 @@ void kw__exchange_collect(struct kw__loop *loop)
         loop->handed_on--;
         kw__count(loop, KW__COUNT_CAME_BACK, 1);
         if (exchange->connection == NULL) {
-            kw__exchange_give_back(exchange);
+            collect_left(exchange);
         } else {
             kw__serve_finished(exchange);
         }

@@ -76,6 +76,9 @@ void kw__metrics_write(void *context, struct kw_buffer *text)
               sum(server, KW__COUNT_OVER_CAP));
     write_one(text, "keyward_http_calls_in_engine", "gauge", "Calls that wait for the engine.",
               difference(server, KW__COUNT_HANDED_ON, KW__COUNT_CAME_BACK));
+    write_one(text, "keyward_http_streams_cut_total", "counter",
+              "Answers in pieces that were not whole when they ended, or whose client left.",
+              sum(server, KW__COUNT_STREAMS_CUT));
     write_one(text, "keyward_http_received_bytes_total", "counter", "Bytes received.", sum(server, KW__COUNT_BYTES_IN));
     write_one(text, "keyward_http_sent_bytes_total", "counter", "Bytes sent.", sum(server, KW__COUNT_BYTES_OUT));
     write_one(text, "keyward_http_malformed_total", "counter", "Requests refused for their form.",

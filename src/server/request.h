@@ -17,6 +17,7 @@ struct kw_api {
     struct kw_api_options options;
     struct kw_failures *failures;
     struct kw_counters *counters;
+    unsigned export_count; /* under way; atomic */
 };
 
 /* A project beyond the read section in which it was found. */
@@ -76,6 +77,9 @@ enum kw_code kw__code_of(const struct kw_error *error);
 void kw__log_failure(const struct kw_request *request, const struct kw_error *error);
 /* Ends a call whose change is made; where it cannot be shown (`status`, or no room) that is said. */
 void kw__finish_change(struct kw_request *request, enum kw_status status);
+/* Writes a record that an operation shows as JSON, with what is known of its ancestors. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op,
+                                           struct kw_bytes encoding);
 /* Writes a record as JSON. KW_E_CORRUPT, KW_E_NEWER. */
 KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
 /* The members of an item that was refused: status, code, field and detail (problem.c). */
@@ -117,6 +121,9 @@ const struct kw_address *kw__client_address(struct kw_request *request);
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
 
+/* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
+struct kw_list_query *kw__list_query(struct kw_request *request);
+
 /* Whether the request's project has an environment of that name. */
 KW_MUST_USE bool kw__has_environment(const struct kw_request *request, struct kw_bytes env);
 
@@ -136,6 +143,7 @@ void kw__keys_revoke(struct kw_request *request);
 void kw__keys_enable(struct kw_request *request);
 void kw__keys_disable(struct kw_request *request);
 void kw__keys_rotate(struct kw_request *request);
+void kw__keys_export(struct kw_request *request);
 void kw__keys_create_many(struct kw_request *request);
 void kw__keys_update_many(struct kw_request *request);
 void kw__keys_revoke_many(struct kw_request *request);
@@ -159,6 +167,7 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__import(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -102,9 +102,13 @@ void kw__response_write(const struct kw_call *call, const struct kw__response_ma
     add_status_line(out, call->status);
     kw_buffer_add(out, KW_BYTES("Date: "));
     kw_buffer_add(out, manner->date);
-    if (may_have_body) {
+    bool is_stream = call->stream != KW_STREAM_NONE;
+    if (may_have_body && !is_stream) {
         kw_buffer_add(out, KW_BYTES(CRLF "Content-Length: "));
         kw_buffer_add_u64(out, call->answer.size);
+    }
+    if (is_stream && !manner->is_http10) {
+        kw_buffer_add(out, KW_BYTES(CRLF "Transfer-Encoding: chunked"));
     }
     if (may_have_body && call->content_type != NULL) {
         kw_buffer_add(out, KW_BYTES(CRLF "Content-Type: "));
@@ -122,7 +126,23 @@ void kw__response_write(const struct kw_call *call, const struct kw__response_ma
         kw_buffer_add(out, KW_BYTES("Connection: keep-alive" CRLF));
     }
     kw_buffer_add(out, KW_BYTES(CRLF));
-    if (may_have_body && !manner->is_head) {
+    if (may_have_body && !manner->is_head && !is_stream) {
         kw_buffer_add(out, kw_buffer_bytes(&call->answer));
+    }
+}
+
+void kw__response_write_piece(struct kw_bytes piece, bool is_http10, bool is_last, struct kw_buffer *out)
+{
+    if (is_http10) {
+        kw_buffer_add(out, piece);
+        return;
+    }
+    if (piece.size > 0) { /* a chunk without bytes would be the end */
+        kw_buffer_add_format(out, "%zx" CRLF, piece.size);
+        kw_buffer_add(out, piece);
+        kw_buffer_add(out, KW_BYTES(CRLF));
+    }
+    if (is_last) {
+        kw_buffer_add(out, KW_BYTES("0" CRLF CRLF));
     }
 }

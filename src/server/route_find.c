@@ -135,8 +135,7 @@ static enum kw_status check_params(const struct kw_request *request, const struc
     return take_tags(&request->call->arena, params->tags, query, error);
 }
 
-/* NULL when the call was answered instead. */
-static struct kw_list_query *make_query(struct kw_request *request)
+struct kw_list_query *kw__list_query(struct kw_request *request)
 {
     struct kw_error error;
     const struct kw_list_params *params = request->query;
@@ -227,7 +226,7 @@ static void answer_count(struct kw_op *op)
 
 static void submit_query(struct kw_request *request, enum kw_op_kind kind, void (*done)(struct kw_op *op))
 {
-    const struct kw_list_query *query = make_query(request);
+    const struct kw_list_query *query = kw__list_query(request);
     struct kw_op *op = query == NULL ? NULL : kw__op_begin(request, kind, done);
     if (op != NULL) {
         op->query = query;

@@ -17,12 +17,30 @@ enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes e
     return status;
 }
 
-/* Writes one record and its version as ETag. */
-static enum kw_status write_versioned(struct kw_call *call, struct kw_json_writer *writer, struct kw_bytes encoding,
-                                      int64_t now_ms)
+static void write_shown(struct kw_json_writer *writer, const struct kw_op *op, const struct kw_record *record)
+{
+    if (op->is_child) {
+        kw_record_write_json_under(record, op->above, op->now_ms, writer);
+    } else {
+        kw_record_write_json(record, op->now_ms, writer);
+    }
+}
+
+enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op, struct kw_bytes encoding)
 {
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
+    if (status == KW_OK) {
+        write_shown(writer, op, &record);
+    }
+    return status;
+}
+
+/* Writes one record and its version as ETag. */
+static enum kw_status write_versioned(struct kw_call *call, struct kw_json_writer *writer, const struct kw_op *op)
+{
+    struct kw_record record;
+    enum kw_status status = kw_record_decode(kw_buffer_bytes(&op->result), &record);
     if (status != KW_OK) {
         return status;
     }
@@ -32,7 +50,7 @@ static enum kw_status write_versioned(struct kw_call *call, struct kw_json_write
         kw_id_format(&record.id, id);
         kw__answer_header_format(call, "Location", "/v1/keys/%.*s", KW_ID_TEXT_SIZE, id);
     }
-    kw_record_write_json(&record, now_ms, writer);
+    write_shown(writer, op, &record);
     return KW_OK;
 }
 
@@ -53,7 +71,7 @@ void kw__answer_record(struct kw_op *op)
     }
     struct kw_request *request = kw__op_request(op);
     struct kw_json_writer writer = kw__answer_begin(request->call, 200);
-    enum kw_status status = write_versioned(request->call, &writer, kw_buffer_bytes(&op->result), op->now_ms);
+    enum kw_status status = write_versioned(request->call, &writer, op);
     kw_op_deinit(op);
     if (request->route->changes) {
         kw__finish_change(request, status);
@@ -68,10 +86,10 @@ void kw__answer_record(struct kw_op *op)
 static enum kw_status write_made(struct kw_call *call, struct kw_json_writer *writer, const struct kw_op *op)
 {
     kw_json_name(writer, "record");
-    enum kw_status status = write_versioned(call, writer, kw_buffer_bytes(&op->result), op->now_ms);
+    enum kw_status status = write_versioned(call, writer, op);
     if (status == KW_OK && op->kind == KW_OP_ROTATE && op->other.size > 0) {
         kw_json_name(writer, "previous");
-        status = kw__write_record(writer, kw_buffer_bytes(&op->other), op->now_ms);
+        status = kw__write_shown(writer, op, kw_buffer_bytes(&op->other));
     }
     return status;
 }
@@ -242,20 +260,10 @@ void kw__keys_rotate(struct kw_request *request)
     }
 }
 
-static void submit_with_reason(struct kw_request *request, enum kw_op_kind kind)
+static void submit_stop(struct kw_request *request, enum kw_op_kind kind)
 {
-    const struct kw_reason_body *body = request->body;
+    const struct kw_stop_body *body = request->body;
     struct kw_op *op = begin_on_key(request, kind, kw__answer_record);
-    if (op != NULL) {
-        op->reason = body->reason;
-        submit(request, op);
-    }
-}
-
-void kw__keys_revoke(struct kw_request *request)
-{
-    const struct kw_revoke_body *body = request->body;
-    struct kw_op *op = begin_on_key(request, KW_OP_REVOKE, kw__answer_record);
     if (op != NULL) {
         op->reason = body->reason;
         op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
@@ -263,9 +271,14 @@ void kw__keys_revoke(struct kw_request *request)
     }
 }
 
+void kw__keys_revoke(struct kw_request *request)
+{
+    submit_stop(request, KW_OP_REVOKE);
+}
+
 void kw__keys_disable(struct kw_request *request)
 {
-    submit_with_reason(request, KW_OP_DISABLE);
+    submit_stop(request, KW_OP_DISABLE);
 }
 
 void kw__keys_enable(struct kw_request *request)

@@ -25,21 +25,39 @@ static bool has_failed(struct kw_op *op)
 
 /* --- batches --- */
 
+static void write_id(struct kw_json_writer *writer, struct kw_bytes encoding)
+{
+    struct kw_record record;
+    char text[KW_ID_TEXT_SIZE];
+    if (kw_record_decode(encoding, &record) == KW_OK) {
+        kw_id_format(&record.id, text);
+        kw_json_name(writer, "id");
+        kw_json_string(writer, kw_bytes_of(text, sizeof text));
+    }
+}
+
 /* A record that does not fit is left out: what was made and done must not be lost with it. */
 static enum kw_status write_done(struct kw_call *call, struct kw_json_writer *writer, const struct kw_op *part)
 {
     struct kw_bytes encoding = kw_buffer_bytes(&part->result);
+    bool is_made = part->kind == KW_OP_CREATE && !part->is_replay;
     kw_json_name(writer, "status");
-    kw_json_i64(writer, part->kind == KW_OP_CREATE ? 201 : 200);
-    if (part->kind == KW_OP_CREATE) {
+    kw_json_i64(writer, is_made ? 201 : 200);
+    if (is_made) {
         kw_json_name(writer, "key");
         kw_json_string(writer, kw_secret_expose(&part->secret));
+    } else if (part->kind == KW_OP_CREATE) {
+        kw_json_name(writer, "code");
+        kw_json_text(writer, kw_code_info(KW_CODE_SECRET_ALREADY_SHOWN)->name);
+        kw_json_name(writer, "detail");
+        kw_json_text(writer, kw_code_info(KW_CODE_SECRET_ALREADY_SHOWN)->meaning);
     }
     if (call->answer.size + RECORD_ROOM(encoding.size) + ANSWER_SPARE > KW_CALL_ANSWER_MAX) {
+        write_id(writer, encoding);
         return KW_OK;
     }
     kw_json_name(writer, "record");
-    return kw__write_record(writer, encoding, part->now_ms);
+    return kw__write_shown(writer, part, encoding);
 }
 
 static enum kw_status write_part(struct kw_request *request, struct kw_json_writer *writer, const struct kw_op *part,
@@ -104,11 +122,84 @@ static void fill_part(struct kw_request *request, const struct kw_key_body *item
     part->template_name = item->template_name;
     part->preset = item->preset;
     part->reason = item->reason;
+    part->spares_children = (item->given & KW_GIVEN_CASCADE) != 0 && !item->cascade;
     part->if_version = (uint64_t)item->if_version;
     /* What is no id is that of no key, and is answered like it. */
     if (kind != KW_OP_CREATE && !kw_id_parse(item->id, &part->id)) {
         part->id = (struct kw_id){{0}};
     }
+}
+
+/* --- items that are to be done once --- */
+
+/* Reads up to the first item of a body that was bound already: an object with a member `items`. */
+static enum kw_status find_items(struct kw_json_reader *reader)
+{
+    struct kw_json_token token;
+    struct kw_bytes raw;
+    enum kw_status status = kw_json_next(reader, &token, NULL);
+    bool is_found = false;
+    while (status == KW_OK && !is_found) {
+        status = kw_json_next(reader, &token, NULL);
+        is_found = token.type == KW_JSON_NAME && kw_bytes_equal(token.text, KW_BYTES("items"));
+        status = status == KW_OK ? kw_json_next(reader, &token, NULL) : status;
+        if (status == KW_OK && !is_found) {
+            status = kw_json_skip(reader, &token, &raw, NULL);
+        }
+    }
+    return status;
+}
+
+static bool has_once(const struct kw_key_many_body *body)
+{
+    for (size_t i = 0; i < body->item_count; i++) {
+        if (body->items[i].once.size > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The name of an item, by caller, project and route, and what is asked for: the item as it is written. */
+static enum kw_status name_item(const struct kw_request *request, size_t index, struct kw_bytes raw, struct kw_op *part,
+                                struct kw_error *error)
+{
+    const struct kw_key_body *item = &((const struct kw_key_many_body *)request->body)->items[index];
+    const struct kw_once_place place = {
+        .caller = request->actor, .project = request->project->name, .route = kw_bytes_of_text(request->route->name)};
+    char field[48];
+    snprintf(field, sizeof field, "items[%zu].idempotencyKey", index);
+    if (item->once.size == 0) {
+        return KW_OK;
+    }
+    struct kw_once *once = kw_arena_take(&request->call->arena, sizeof *once);
+    enum kw_status status = kw_once_key_check(item->once, field, error);
+    if (once == NULL || status != KW_OK) {
+        return once == NULL ? KW_E_MEMORY : status;
+    }
+    kw_once_make(&place, item->once, &raw, 1, once);
+    part->once = once;
+    return KW_OK;
+}
+
+/* Names all items that have a key of their own. */
+static enum kw_status name_items(struct kw_request *request, struct kw_op *parts, struct kw_error *error)
+{
+    const struct kw_key_many_body *body = request->body;
+    if (!has_once(body)) {
+        return KW_OK;
+    }
+    struct kw_json_reader reader;
+    struct kw_json_token token;
+    kw_json_reader_init(&reader, request->call->body, &request->call->arena);
+    enum kw_status status = find_items(&reader);
+    for (size_t i = 0; i < body->item_count && status == KW_OK; i++) {
+        struct kw_bytes raw;
+        status = kw_json_next(&reader, &token, NULL);
+        status = status == KW_OK ? kw_json_skip(&reader, &token, &raw, NULL) : status;
+        status = status == KW_OK ? name_item(request, i, raw, &parts[i], error) : KW_E_MEMORY;
+    }
+    return status;
 }
 
 static void submit_many(struct kw_request *request, enum kw_op_kind kind)
@@ -119,12 +210,22 @@ static void submit_many(struct kw_request *request, enum kw_op_kind kind)
         kw__finish_no_memory(request);
         return;
     }
+    struct kw_error error;
+    for (size_t i = 0; i < body->item_count; i++) {
+        fill_part(request, &body->items[i], kind, &parts[i]);
+    }
+    enum kw_status status = name_items(request, parts, &error);
+    if (status == KW_E_MEMORY) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    if (status != KW_OK) {
+        kw__finish_error(request, &error);
+        return;
+    }
     struct kw_op *op = kw__op_begin(request, KW_OP_TOGETHER, answer_many);
     if (op == NULL) {
         return;
-    }
-    for (size_t i = 0; i < body->item_count; i++) {
-        fill_part(request, &body->items[i], kind, &parts[i]);
     }
     op->parts = parts;
     op->part_count = body->item_count;
@@ -200,6 +301,7 @@ static void submit_where(struct kw_request *request, enum kw_op_kind then)
         op->then = then;
         op->where = where;
         op->reason = body->reason;
+        op->spares_children = (body->given & KW_GIVEN_CASCADE) != 0 && !body->cascade;
         kw_engine_submit(request->api->options.engine, op);
     }
 }

@@ -229,8 +229,14 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
     }
     /* Its entry was made from the record, so it can be decoded. */
     if (shows_record(verification) && kw_record_decode(kw_entry_record(verification->entry), &record) == KW_OK) {
+        const struct kw_bound *parent = verification->entry->parent;
+        enum kw_key_status above = KW_KEY_REVOKED; /* where it was erased, which is what has refused the key then */
         kw_json_name(writer, "record");
-        kw_record_write_json(&record, now_ms, writer);
+        if (parent != NULL && (kw_bound_status(parent, now_ms, &above) || verification->code == KW_CODE_REVOKED)) {
+            kw_record_write_json_under(&record, above, now_ms, writer);
+        } else {
+            kw_record_write_json(&record, now_ms, writer);
+        }
     }
     if (verification->has_rate_limit) {
         write_rate_limit(writer, &verification->rate_limit);

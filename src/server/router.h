@@ -15,7 +15,8 @@ struct kw_route {
     const char *scope; /* that a management key must hold; NULL: open without one */
     bool changes;      /* may change a key: the audit log wants to know who asked */
     bool body_required;
-    uint16_t number; /* for counters */
+    bool body_is_raw; /* the handler reads it, whatever its type */
+    uint16_t number;  /* for counters */
     enum kw_method method;
     const struct kw_schema *query; /* NULL: whatever stands there is ignored */
     const struct kw_schema *body;  /* NULL: takes none */

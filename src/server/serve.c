@@ -10,19 +10,73 @@ static bool may_serve(const struct kw__connection *connection)
     return !kw__connection_must_wait(connection) && !connection->is_closing && !connection->is_broken;
 }
 
+/* The answer is out: parts with its exchange, and makes ready for the next request. */
+static struct kw__exchange *end_exchange(struct kw__connection *connection, bool keep_alive)
+{
+    struct kw__exchange *exchange = connection->exchange;
+    /* Unread bytes at a close would take the answer with them: a client that does not expect the end may be sending. */
+    connection->must_linger = connection->must_linger || keep_alive != exchange->message.keep_alive;
+    connection->exchange = NULL;
+    connection->has_served = true;
+    connection->renew_deadline = true;
+    connection->is_closing = !keep_alive;
+    return exchange;
+}
+
+/* The next piece of an answer stands in the call. */
+static void put_piece(struct kw__connection *connection)
+{
+    struct kw__exchange *exchange = connection->exchange;
+    kw__exchange_answer_piece(exchange);
+    enum kw_stream stream = exchange->call.stream;
+    if (stream == KW_STREAM_MORE) {
+        return;
+    }
+    connection->is_streaming = false;
+    /* Where only the close ends a body, a close alone would make this one look whole. */
+    connection->must_reset = stream == KW_STREAM_CUT && exchange->message.is_http10;
+    kw__exchange_give_back(end_exchange(connection, exchange->keeps_alive && !connection->loop->is_draining));
+    connection->is_broken = connection->is_broken || stream == KW_STREAM_CUT;
+}
+
+/* The head of an answer in pieces, and the first of them. */
+static void begin_stream(struct kw__connection *connection, bool keep_alive)
+{
+    struct kw__exchange *exchange = connection->exchange;
+    exchange->keeps_alive = keep_alive && !exchange->message.is_http10;
+    kw__exchange_answer(exchange, exchange->keeps_alive);
+    if (exchange->message.method == KW_HEAD) {
+        kw__exchange_leave(end_exchange(connection, exchange->keeps_alive));
+        return;
+    }
+    connection->is_streaming = true;
+    put_piece(connection);
+}
+
 /* The answer stands in the call: puts it out and makes ready for the next request. */
 static void finish(struct kw__connection *connection)
 {
     struct kw__exchange *exchange = connection->exchange;
     bool keep_alive = exchange->message.keep_alive && !connection->is_closing && !connection->loop->is_draining;
-    /* Unread bytes at a close would take the answer with them: a client that does not expect the end may be sending. */
-    connection->must_linger = connection->must_linger || keep_alive != exchange->message.keep_alive;
+    if (exchange->call.stream == KW_STREAM_END) {
+        exchange->call.stream = KW_STREAM_NONE; /* the first piece is all there is */
+    }
+    if (exchange->call.stream != KW_STREAM_NONE) {
+        begin_stream(connection, keep_alive);
+        return;
+    }
     kw__exchange_answer(exchange, keep_alive);
-    connection->exchange = NULL;
-    connection->has_served = true;
-    connection->renew_deadline = true;
-    connection->is_closing = !keep_alive;
-    kw__exchange_give_back(exchange);
+    kw__exchange_give_back(end_exchange(connection, keep_alive));
+}
+
+/* Asks for the next piece of an answer once the client has taken those before: so much is held of it and no more. */
+static void stream_on(struct kw__connection *connection)
+{
+    if (connection->is_streaming && !connection->is_handed_on && !connection->is_broken &&
+        kw__output_is_empty(connection)) {
+        connection->is_handed_on = true;
+        kw__exchange_go_on(connection->exchange);
+    }
 }
 
 static void refuse(struct kw__connection *connection, enum kw_code code, const char *reason)
@@ -86,6 +140,7 @@ static size_t serve(struct kw__connection *connection, struct kw_bytes bytes)
         }
     }
     kw__output_flush(connection);
+    stream_on(connection);
     return taken;
 }
 
@@ -179,6 +234,7 @@ static void serve_tls(struct kw__connection *connection)
 
 void kw__serve_resume(struct kw__connection *connection)
 {
+    stream_on(connection);
     if (connection->input.size > connection->input_at && may_serve(connection)) {
         serve_kept_input(connection);
     }
@@ -191,7 +247,11 @@ void kw__serve_finished(struct kw__exchange *exchange)
 {
     struct kw__connection *connection = exchange->connection;
     connection->is_handed_on = false;
-    finish(connection);
+    if (connection->is_streaming) {
+        put_piece(connection);
+    } else {
+        finish(connection);
+    }
     kw__output_flush(connection);
     kw__serve_resume(connection);
     kw__connection_settle(connection);

@@ -50,6 +50,7 @@ enum kw__counter {
     KW__COUNT_TLS_FAILED,
     KW__COUNT_HANDED_ON, /* calls that were not answered at once */
     KW__COUNT_CAME_BACK,
+    KW__COUNT_STREAMS_CUT, /* answers in pieces that did not come to their end */
     KW__COUNT_ANSWERS_1XX, /* by hundreds of the status */
     KW__COUNT_ANSWERS_5XX = KW__COUNT_ANSWERS_1XX + 4,
     KW__COUNTER_COUNT,
@@ -66,6 +67,7 @@ struct kw__exchange {
     struct kw__connection *connection; /* NULL: the client is gone */
     struct kw__exchange *next;         /* among the free, or among the finished */
     uint64_t started_ns;               /* 0 when nobody logs it */
+    bool keeps_alive;                  /* said in the head of an answer that comes in pieces */
     bool answered;                     /* within kw_api_handle */
     struct kw_address peer_address;
     char peer[KW__PEER_MAX];
@@ -92,6 +94,8 @@ struct kw__connection {
     size_t untaken;    /* bytes that the client had not taken when the write's deadline began */
 
     bool is_handed_on; /* the exchange is with the engine */
+    bool is_streaming; /* the exchange's answer has begun, and comes in pieces */
+    bool must_reset;   /* nothing but a reset tells the client that the answer is not whole */
     bool is_writing;   /* a write is under way; nothing touches `output` meanwhile */
     bool is_reading;
     bool has_served; /* at least one request */
@@ -262,8 +266,14 @@ void kw__exchange_free_all(struct kw__loop *loop);
 KW_MUST_USE bool kw__exchange_handle(struct kw__exchange *exchange);
 /* The transport's own answer: a problem. */
 void kw__exchange_refuse(struct kw__exchange *exchange, enum kw_code code, const char *reason);
-/* Appends the answer to loop->out, counts and logs it. */
+/* Appends the answer to loop->out, counts it, and logs it unless more pieces of it are to come. */
 void kw__exchange_answer(struct kw__exchange *exchange, bool keep_alive);
+/* Appends the piece that stands in the call to loop->out, and the end of the answer where it is the last. */
+void kw__exchange_answer_piece(struct kw__exchange *exchange);
+/* Asks for the next piece, which arrives at kw__exchange_collect. */
+void kw__exchange_go_on(struct kw__exchange *exchange);
+/* Takes an answer in pieces from its client, who gets no more of it. The exchange is given back when it has ended. */
+void kw__exchange_leave(struct kw__exchange *exchange);
 /* Ends the calls that other threads have finished. */
 void kw__exchange_collect(struct kw__loop *loop);
 
@@ -275,14 +285,14 @@ void kw__serve_arrived(struct kw__connection *connection, size_t count);
 void kw__serve_room(struct kw__connection *connection, uint8_t **room_out, size_t *size_out);
 /* Goes on with what had arrived before the connection had to wait. */
 void kw__serve_resume(struct kw__connection *connection);
-/* The call that was with the engine is done. */
+/* The call that was with the engine is done, or the next piece of its answer is there. */
 void kw__serve_finished(struct kw__exchange *exchange);
 /* Answers with a problem and closes. */
 void kw__serve_refuse(struct kw__connection *connection, enum kw_code code, const char *reason);
-/* A call is with the engine, or the client has to take its answers first. */
+/* A call is with the engine or its answer not at its end, or the client has to take its answers first. */
 static inline bool kw__connection_must_wait(const struct kw__connection *connection)
 {
-    return connection->is_handed_on || connection->is_writing;
+    return connection->is_handed_on || connection->is_writing || connection->is_streaming;
 }
 
 /* --- response.c --- */
@@ -294,8 +304,10 @@ struct kw__response_manner {
     bool is_http10;
 };
 
-/* Appends the answer as HTTP/1.1. Failures show in the buffer. */
+/* Appends the answer as HTTP/1.1; of one that comes in pieces the head. Failures show in the buffer. */
 void kw__response_write(const struct kw_call *call, const struct kw__response_manner *manner, struct kw_buffer *out);
+/* Appends a piece of a body: as a chunk, unless the client knows of none; and its end where it is the last. */
+void kw__response_write_piece(struct kw_bytes piece, bool is_http10, bool is_last, struct kw_buffer *out);
 
 /* --- metrics.c --- */
 

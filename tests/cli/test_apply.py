@@ -183,7 +183,7 @@ def test_documents_are_listed_and_shown(folder):
 
 def test_the_documentations_file_can_be_applied(folder):
     page = pathlib.Path(__file__).parents[2].joinpath('docs', 'projects.md').read_text(encoding='utf-8')
-    wish = json.loads(re.search(r'```json\n(.*?)```', page, re.DOTALL).group(1))
+    wish = json.loads(re.search(r'```json file=keyward.json\n(.*?)```', page, re.DOTALL).group(1))
     path = write(folder, wish)
 
     def story(world):

@@ -42,6 +42,22 @@ Revoked 0 keys of the 4 that match; the others are so already, or revoked.
 ''')
 
 
+def test_no_cascade(folder):
+    def story(world):
+        parent = created(world, '--owner', 'user:1')[1]['id']
+        child = created(world, '--parent', parent, '--owner', 'user:2')[1]['id']
+        for arguments in ((parent,), (parent, created(world, '--owner', 'user:1')[1]['id']), ('--owner', 'user:1', '--yes')):
+            for command in ('disable', 'revoke'):
+                refused = world.run(command, *arguments, '--no-cascade', code=2).err
+                check_in('HAS_CHILDREN', refused)
+                check_in(child, refused)
+        check_equal(statuses(world), ['active'] * 3)
+        return [world.run('disable', parent, child, '--no-cascade', code=0).out,
+                world.run('revoke', parent, child, '--no-cascade', code=0).out]
+
+    check_equal(''.join(each_way(folder, story)), 'Disabled 2 keys.\nRevoked 2 keys.\n')
+
+
 def test_filters(folder):
     def story(world):
         make(world)
@@ -132,5 +148,5 @@ def test_a_filter_is_asked_about(folder):
 
 
 if __name__ == '__main__':
-    main([test_several_ids, test_filters, test_one_id_is_as_ever, test_refusals_change_nothing, test_keys_are_not_repeated,
+    main([test_several_ids, test_no_cascade, test_filters, test_one_id_is_as_ever, test_refusals_change_nothing, test_keys_are_not_repeated,
           test_a_filter_is_asked_about])

@@ -55,6 +55,7 @@ alone. Before a filter is obeyed it is asked for confirmation, unless --yes is g
 Options
   --reason TEXT               why; it is kept with the key
   --if-version N              only if the key is still of this version
+  --no-cascade                only if no other key stops with it, as a child of it
 
 Instead of ids; all that is given must hold
   --owner TYPE:ID             all keys of this owner

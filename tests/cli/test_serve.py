@@ -359,6 +359,8 @@ def test_another_program_at_the_address(folder):
                 (b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]', 'not what Keyward'),
                 (b'HTTP/1.1 404 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}', 'not what Keyward'),
                 (b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{', 'OUTCOME_UNCERTAIN'),
+                (b'HTTP/1.1 201 Created\r\n', 'OUTCOME_UNCERTAIN'),
+                (b'HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n', 'OUTCOME_UNCERTAIN'),
                 (b'', 'OUTCOME_UNCERTAIN')):
             process = subprocess.Popen([PROGRAM, 'create', '--owner', 'user:1', '--url', url], stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, env=environment(KEYWARD_KEY='kw_live_x'))

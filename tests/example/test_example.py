@@ -1,7 +1,7 @@
 """What a user of libkeyward gets: the installed headers, libraries and pkg-config file, and a program built with just
 them.
 
-    test_example.py BUILD-FOLDER HEADERS EXAMPLE [NAME]
+    test_example.py BUILD-FOLDER HEADERS ISSUE-AND-VERIFY GRANT-RESOURCES [NAME]
 """
 
 import os
@@ -22,6 +22,17 @@ Valid: come in.
 Refused, REVOKED: The key was revoked.
 Keys of user:1:
   ID  Nightly export  revoked
+'''
+
+EXPECTED_OF_GRANTS = '''Editors:
+  read website:123: yes
+  write website:123: yes
+  list website:7: yes
+Readers:
+  read website:123: yes
+  write website:123: INSUFFICIENT_SCOPE
+  list website:7: yes
+Refused: resources INVALID_FIELD
 '''
 
 
@@ -133,6 +144,12 @@ def example_with_static_library(installed):
     run_example(installed, program)
 
 
+def example_of_resources(installed):
+    program = installed.build(GRANTS, 'grants', installed.pkg_config('--cflags', '--libs'))
+    environment = {**os.environ, 'LD_LIBRARY_PATH': str(installed.shared.parent)}
+    equal(run(program, installed.work / 'grants.data', env=environment), EXPECTED_OF_GRANTS, 'what it says')
+
+
 def example_says_what_is_wrong(installed):
     """A folder that cannot be: a clear message, no success."""
     program = installed.build(EXAMPLE, 'wrong', installed.pkg_config('--cflags', '--libs'))
@@ -183,7 +200,8 @@ def library_links_from_cpp(installed):
     run(program, env={**os.environ, 'LD_LIBRARY_PATH': str(installed.shared.parent)})
 
 
-CASES = (everything_is_installed, example_with_shared_library, example_with_static_library, example_says_what_is_wrong,
+CASES = (everything_is_installed, example_with_shared_library, example_with_static_library, example_of_resources,
+         example_says_what_is_wrong,
          library_exports_its_interface_and_no_more, headers_compile_alone, library_links_from_cpp)
 
 
@@ -199,7 +217,7 @@ def run_case(number, case, installed):
 
 
 def main():
-    chosen = [case for case in CASES if len(sys.argv) < 5 or sys.argv[4] in case.__name__]
+    chosen = [case for case in CASES if len(sys.argv) < 6 or sys.argv[5] in case.__name__]
     print(f'TAP version 13\n1..{len(chosen)}', flush=True)
     with tempfile.TemporaryDirectory(prefix='keyward-example-') as folder:
         installed = Installed(sys.argv[1], folder)
@@ -209,6 +227,7 @@ def main():
 
 HEADERS = pathlib.Path(sys.argv[2])
 EXAMPLE = pathlib.Path(sys.argv[3])
+GRANTS = pathlib.Path(sys.argv[4])
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -143,7 +143,7 @@ class Schemas:
             return
         media = (answer.header('Content-Type') or '').split(';')[0]
         check(media in response['content'], f'{where} is {media}')
-        if 'json' in media:
+        if media in ('application/json', 'application/problem+json'):
             self.check(response['content'][media]['schema'], answer.json, where)
         if media == 'application/problem+json':
             equal(answer.json['status'], answer.status, f'{where}: status in the body')
@@ -156,7 +156,7 @@ class Answer:
         self.status = response.status
         self.headers = response.getheaders()
         self.body = body
-        is_json = 'json' in (response.getheader('Content-Type') or '')
+        is_json = (response.getheader('Content-Type') or '') in ('application/json', 'application/problem+json')
         self.json = json.loads(body) if is_json and body else None
 
     def header(self, name):

@@ -158,6 +158,19 @@ class Client:
         line, _, self.buffer = self.buffer.partition(b'\r\n')
         return line.decode('latin-1')
 
+    def _chunks(self):
+        """A body in pieces, up to its end."""
+        pieces = []
+        while size := int(self._line(), 16):
+            while len(self.buffer) < size + 2:
+                if not self._more():
+                    raise Closed(f'{len(self.buffer)} of {size} bytes of a chunk')
+            pieces.append(self.buffer[:size])
+            check_equal(self.buffer[size:size + 2], b'\r\n', 'what ends a chunk')
+            self.buffer = self.buffer[size + 2:]
+        check_equal(self._line(), '', 'what ends the chunks')
+        return b''.join(pieces)
+
     def read_answer(self, to_head=False):
         """The next answer; to a HEAD request it has no body."""
         version, status, _ = (self._line() + ' ').split(' ', 2)
@@ -167,6 +180,8 @@ class Client:
             name, _, value = line.partition(':')
             check(name.lower() not in headers, f'{name} stands twice')
             headers[name.lower()] = value.strip()
+        if headers.get('transfer-encoding') == 'chunked' and not to_head:
+            return Answer(int(status), headers, self._chunks())
         size = 0 if to_head or status[0] == '1' else int(headers.get('content-length', 0))
         while len(self.buffer) < size:
             if not self._more():

@@ -190,8 +190,8 @@ def bad_filters_change_nothing(server):
                 ({'ids': [record['id'], 'x']}, 'KEY_NOT_FOUND', 'ids[1]', 404),
                 ({'ids': [foreign['id'], record['id']]}, 'KEY_NOT_FOUND', 'ids[0]', 404),
                 ({'ids': [record['id']] * 10001}, 'INVALID_FIELD', 'ids', 400),
-                ({'status': 'active'}, 'UNKNOWN_FIELD', 'status', 400), ({'tag': 'filter', 'cascade': True}, 'UNKNOWN_FIELD',
-                                                                         'cascade', 400),
+                ({'status': 'active'}, 'UNKNOWN_FIELD', 'status', 400),
+                ({'tag': 'filter', 'cascade': 'no'}, 'UNKNOWN_FIELD' if action == 'enable' else 'INVALID_FIELD', 'cascade', 400),
                 ({'tag': 'filter', 'reason': 'x' * 257}, 'INVALID_FIELD', 'reason', 400)]:
             server.refuse(code, 'POST', path, body, field=field, status=status)
         server.refuse('INVALID_JSON', 'POST', path)
@@ -200,6 +200,36 @@ def bad_filters_change_nothing(server):
     equal(server.expect(200, 'POST', '/v1/keys/enable', {'ownerId': 'filter'}).json, {'changed': 1, 'matched': 1},
           "a filter does not reach another project's keys")
     equal((code_of(server, key), read(server, record)['version']), ('VALID', 3), 'the key')
+
+
+def a_careful_action_leaves_no_orphan(server):
+    """Children that it means itself are no obstacle; one that it does not mean is named, and nothing is changed."""
+    keys = {'parent': server.create({'ownerId': 'careful', 'tags': ['careful']})}
+    for name, owner in (('inside', 'careful'), ('outside', 'other')):
+        keys[name] = server.create({'parentId': keys['parent'][1]['id'], 'ownerId': owner, 'tags': ['careful']})
+    keys['below'] = server.create({'parentId': keys['inside'][1]['id'], 'tags': ['careful']})
+    ids = {name: record['id'] for name, (_, record) in keys.items()}
+    for action, code in (('disable', 'DISABLED'), ('revoke', 'REVOKED')):
+        path = f'/v1/keys/{action}'
+        for body in ({'ownerId': 'careful'}, {'ids': [ids['parent'], ids['inside'], ids['below']]}):
+            detail = server.refuse('HAS_CHILDREN', 'POST', path, {**body, 'cascade': False}, status=409)['detail']
+            check(ids['parent'] in detail and ids['outside'] in detail, detail)
+            check_codes(server, keys, set(), '')
+        server.refuse('HAS_CHILDREN', 'POST', f'/v1/keys/{ids["inside"]}/{action}', {'cascade': False}, status=409)
+        everyone = {'tag': 'careful', 'cascade': False}
+        equal(server.expect(200, 'POST', path, everyone).json, {'changed': 4, 'matched': 4}, action)
+        check_codes(server, keys, keys, code)
+        equal(server.expect(200, 'POST', path, everyone).json, {'changed': 0, 'matched': 4}, 'again')
+        if action == 'disable':
+            server.expect(200, 'POST', '/v1/keys/enable', {'ids': [ids['parent'], ids['inside']]})
+            equal(server.expect(200, 'POST', path, {'ownerId': 'careful', 'cascade': False}).json, {'changed': 2, 'matched': 2},
+                  'children that are disabled already are no orphans')
+            server.expect(200, 'POST', '/v1/keys/enable', {'tag': 'careful'})
+    first, second = (server.create({'ownerId': 'careful2'})[1]['id'] for _ in range(2))
+    server.create({'parentId': first})
+    items = [{'id': first, 'cascade': False}, {'id': second, 'cascade': False}]
+    equal(outcomes(send(server, REVOKE, items)), ['HAS_CHILDREN', 200], 'a batch')
+    equal(server.expect(200, 'POST', '/v1/keys/revoke', {'ids': [first], 'cascade': True}).json['changed'], 1, 'with cascade')
 
 
 def one_action_changes_at_most_ten_thousand(server):
@@ -243,5 +273,6 @@ if __name__ == '__main__':
     sys.exit(main([
         a_batch_creates_in_its_order, a_full_batch_fits, large_records_are_left_out_of_an_answer_before_it_is_too_large,
         each_item_has_its_own_answer, all_or_none, bad_batches_do_nothing, a_filter_means_what_all_of_it_holds_for,
-        bad_filters_change_nothing, one_action_changes_at_most_ten_thousand, a_management_key_reaches_no_further_in_many,
+        bad_filters_change_nothing, a_careful_action_leaves_no_orphan,
+        one_action_changes_at_most_ten_thousand, a_management_key_reaches_no_further_in_many,
         what_was_done_outlives_a_restart]))

@@ -84,6 +84,9 @@ def a_key_gets_what_its_policy_gives(server):
     record = new_key(server, 'giving', scopes=['orders:read'], expiresIn='1d')
     equal((record['scopes'], lifetime(record)), (['orders:read'], timedelta(days=1)), 'its own')
     equal(new_key(server, 'giving', scopes=[])['scopes'], [], 'none of its own')
+    server.expect(200, 'PATCH', PATH + '/giving', {'resources': {'website:*': ['read']}})
+    record = new_key(server, 'giving', resources={'website:1': ['read']})
+    equal((record['scopes'], record['resources']), ([], {'website:1': ['read']}), 'resources alone are all that it asked for')
     server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'ownerId': '1', 'policy': 'nobody'}, field='policy', status=400)
     parent = server.expect(201, 'POST', '/v1/keys', {'ownerId': '1', 'expiresIn': '1h', 'scopes': ['*']}).json['record']
     child = server.expect(201, 'POST', '/v1/keys', {'parentId': parent['id'], 'policy': 'giving'}).json['record']

@@ -69,6 +69,8 @@ def what_a_project_says_is_checked(server):
             ({'environments': [{**env, 'publicPrefix': 'x_'}]}, 'INVALID_FIELD', 'environments[0].publicPrefix'),
             ({'defaultExpiresIn': '1'}, 'INVALID_FIELD', 'defaultExpiresIn'),
             ({'defaultExpiresIn': '2d', 'maxExpiresIn': '1d'}, 'INVALID_FIELD', 'defaultExpiresIn'),
+            ({'digest': 'md5'}, 'INVALID_FIELD', 'digest'),
+            ({'digest': 256}, 'INVALID_FIELD', 'digest'),
             ({'presets': {'a b': ['read']}}, 'INVALID_FIELD', 'presets'),
             ({'presets': {'support': ['no scope']}}, 'INVALID_FIELD', 'presets.support[0]'),
             ({'presets': {'support': 'read'}}, 'INVALID_FIELD', 'presets.support'),
@@ -239,6 +241,27 @@ def keys_stand_where_the_project_says(server):
     equal(authorize(server, 'places', {}, f'?API_KEY={key}').status, 401, 'a parameter in another case')
 
 
+def keys_move_to_the_projects_digest(server):
+    project(server, 'digested')
+    old, record = server.create(headers=of('digested'))
+    equal(record['digest'], 'hmac-sha256', 'what the server was told')
+    changed = server.expect(200, 'PATCH', PATH + '/digested', {'digest': 'sha256-salted'}).json
+    equal(changed['digest'], 'sha256-salted', 'as it is shown')
+    new, made = server.create(headers=of('digested'))
+    equal(made['digest'], 'sha256-salted', 'of a new key')
+    def valid(key):
+        return server.expect(200, 'POST', '/v1/keys/verify', {'key': key}, headers=of('digested')).json['valid']
+    equal(valid(old), True, 'before it moves')
+    for _ in range(3):  # each goes through the writer, which writes in between what was noted
+        server.create(headers=of('digested'))
+    moved = server.expect(200, 'GET', '/v1/keys/' + record['id'], headers=of('digested')).json
+    equal((moved['digest'], moved['version']), ('sha256-salted', 2), 'the old one, used')
+    equal((valid(old), valid(new)), (True, True), 'both')
+    check('digest' not in server.expect(200, 'PATCH', PATH + '/digested', {'digest': None}).json, 'as if never given')
+    elsewhere = server.expect(200, 'POST', '/v1/keys/verify', {'key': old}).json
+    equal(elsewhere['code'], 'INVALID_KEY', 'in another project')
+
+
 def what_is_written_lasts(server):
     project(server, 'lasting', defaultExpiresIn='5d')
     key, _ = server.create(headers=of('lasting'))
@@ -251,7 +274,8 @@ def what_is_written_lasts(server):
 
 CASES = [built_in_projects_are_shown, a_project_is_made_and_used, what_a_project_says_is_checked,
          a_change_names_its_version, what_has_keys_stays, what_is_built_in_stays, a_life_is_bounded, presets_give_scopes,
-         only_who_may_changes_projects, lists_go_on, keys_stand_where_the_project_says, what_is_written_lasts]
+         only_who_may_changes_projects, lists_go_on, keys_stand_where_the_project_says, keys_move_to_the_projects_digest,
+         what_is_written_lasts]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))

@@ -35,7 +35,7 @@ class Service(http.server.BaseHTTPRequestHandler):
 def documented():
     """The server block of the page."""
     text = PAGE.read_text(encoding='utf-8')
-    found = re.search(r'^    server \{\n.*?^    \}\n', text, re.MULTILINE | re.DOTALL)
+    found = re.search(r'^server \{\n.*?^\}\n', text, re.MULTILINE | re.DOTALL)
     check(found, 'docs/proxy.md shows no server')
     return found.group(0)
 

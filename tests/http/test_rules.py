@@ -218,10 +218,47 @@ def a_careful_revocation_leaves_no_orphan(server):
     equal(server.expect(200, 'POST', '/v1/keys/verify', {'key': key}).json['code'], 'REVOKED', 'a child of a revoked key')
 
 
+def a_record_says_what_its_family_says(server):
+    """A child keeps its own status; what it comes to stands beside it, wherever one record is shown."""
+    _, parent = server.create({'scopes': ['read']})
+    key, child = server.create({'parentId': parent['id'], 'scopes': ['read']})
+    _, grandchild = server.create({'parentId': child['id'], 'scopes': ['read']})
+    equal((parent.get('effectiveStatus'), child['effectiveStatus'], grandchild['effectiveStatus']), (None, 'active', 'active'),
+          'when they are made')
+
+    def statuses(record):
+        return record['status'], record.get('effectiveStatus')
+
+    def seen(record):
+        path = f'/v1/keys/{record["id"]}'
+        changed = server.expect(200, 'PATCH', path, {'name': 'x'}).json
+        equal(statuses(changed), statuses(server.expect(200, 'GET', path).json), 'changed and read')
+        return statuses(changed)
+
+    for action, code in (('disable', 'DISABLED'), ('enable', None), ('revoke', 'REVOKED')):
+        server.expect(200, 'POST', f'/v1/keys/{parent["id"]}/{action}')
+        comes_to = {'disable': 'disabled', 'enable': 'active', 'revoke': 'revoked'}[action]
+        equal((seen(child), seen(grandchild)), (('active', comes_to),) * 2, action)
+        verdict = server.verify(key)
+        equal((verdict.get('code'), statuses(verdict['record'])), (code, ('active', comes_to)), 'a verdict')
+        found = server.expect(200, 'POST', '/v1/keys/lookup', {'key': key}).json
+        equal(statuses(found.get('record', found)), ('active', comes_to), 'found by the key')
+    item = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [{'id': child['id'], 'name': 'y'}]}).json['items'][0]
+    equal(statuses(item['record']), ('active', 'revoked'), 'an item of a batch')
+    listed = server.expect(200, 'GET', f'/v1/keys?parent={parent["id"]}&status=active').json['items']
+    equal([statuses(record) for record in listed], [('active', None)], 'a list shows its own')
+    rotated = server.expect(201, 'POST', f'/v1/keys/{grandchild["id"]}/rotate', {}).json
+    equal((statuses(rotated['record']), statuses(rotated['previous'])), (('active', 'revoked'), ('revoked', 'revoked')), 'rotated')
+    server.stop()
+    server.start()
+    equal(statuses(server.expect(200, 'GET', f'/v1/keys/{child["id"]}').json), ('active', 'revoked'), 'after a restart')
+
+
 CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
          what_is_stated_must_be_something, requirements_are_judged, a_dry_run_says_what_each_rule_says,
          a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
-         a_management_child_hands_on_what_is_left_to_it, a_careful_revocation_leaves_no_orphan]
+         a_management_child_hands_on_what_is_left_to_it, a_careful_revocation_leaves_no_orphan,
+         a_record_says_what_its_family_says]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))

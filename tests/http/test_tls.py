@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from streams import STREAM, read_stream_answers
-from support import PATIENCE_S, Client, Server, case, check, check_equal, main, need_echo, request, wait_until
+from support import PATIENCE_S, Client, Closed, Server, case, check, check_equal, main, need_echo, request, wait_until
 from tls_files import files, server_and_files
 
 
@@ -49,6 +49,21 @@ def answers_of_other_threads_and_large_ones():
         check_equal(client.ask(request('/echo', 'POST', body=body)).body, body)
         client.send(request('/big?16777216'))
         check_equal(len(client.read_answer().body), 16777216, 'to a client that waits')
+
+
+@case
+def answers_in_pieces():
+    need_echo()
+    with server_and_files() as (server, _):
+        with server.connect() as client:
+            for size in [1000, 5000000]:
+                check_equal(len(client.ask(request(f'/stream/tls?{size}')).body), size)
+            client.send(request('/stream/cut?5000000'))
+            try:
+                client.read_answer()
+                check(False, 'what was cut looks whole')
+            except (Closed, ssl.SSLError):
+                pass
 
 
 @case

@@ -177,6 +177,13 @@ def use_on_command_line(where, env, key, key_id):
         yield 'verify of a file', run('verify', '--key-file', file.name, *where, env=env, code=0)
         yield 'verify of two lines', run('verify', *where, stdin=f'{key}\n{key}\n', env=env)
         yield 'verify of a piece', run('verify', *where, stdin=key[:-1], env=env)
+    for form, text in (('csv', 'key,env\n{0}\n{0},test,more\n"{0}"x\n'), ('csv', '{0}\n{0}\n'), ('csv', 'key\n"{0}\n'),
+                       ('ndjson', '{{"key":"{0}"}}\n{{"{0}":1}}\n{{"key":"{0}",}}\n{0}\n{{"key":"{0}","env":"{0}"}}\n')):
+        yield f'batch verify of {text}', run('batch', 'verify', '-', '--format', form, '--progress', 'plain', *where,
+                                             stdin=text.format(key), env=env)
+    for arguments in (['batch', key, key], ['batch', 'verify', key], ['batch', 'verify', '-', '--format', key],
+                      ['batch', 'verify', '-', '--format', 'csv', '--map', key]):
+        yield ' '.join(arguments).replace(key, 'KEY'), run(*arguments, *where, stdin='key\n', env=env)
     for arguments in (['show', key], ['revoke', key], ['update', key, '--name', 'x'], ['verify', key], ['erase', key],
                       ['show', key_id, key], ['list', '--status', key], ['list', '--limit', key], [key],
                       ['create', '--owner', 'user:1', '--expires-in', key], ['create', '--' + key], ['list', key],

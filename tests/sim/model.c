@@ -195,7 +195,7 @@ static const struct model_key *parent_of(const struct model *model, int key)
     return is_whole && count > 1 ? &model->keys[links[1]] : NULL;
 }
 
-static bool has_expired(const struct model *model, const struct model_key *key)
+bool model_has_expired(const struct model *model, const struct model_key *key)
 {
     return key->lapsed_at != 0 || (key->expires_at != 0 && model->now >= key->expires_at);
 }
@@ -211,7 +211,7 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if (params_are_bad(model, &command->params)) {
         return KW_CODE_INVALID_FIELD;
     }
-    if ((given & GIVEN_EXPIRY) != 0 && has_expired(model, key)) {
+    if ((given & GIVEN_EXPIRY) != 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
     struct model_key after = *key;
@@ -242,7 +242,7 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     if (params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
         return KW_CODE_INVALID_FIELD;
     }
-    if ((given & GIVEN_EXPIRY) == 0 && has_expired(model, key)) {
+    if ((given & GIVEN_EXPIRY) == 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
     struct model_key after = *key;
@@ -268,17 +268,6 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
         key->grace_until = model->now + command->grace;
     }
     return KW_CODE_NONE;
-}
-
-static bool has_living_child(const struct model *model, const struct model_key *key)
-{
-    for (int i = 0; i < model->count; i++) {
-        const struct model_key *child = &model->keys[i];
-        if (!child->erased && child->parent == key->line && model_status(child, model->now) != KW_KEY_REVOKED) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static enum kw_code change(struct model *model, const struct model_command *command, int *made)
@@ -312,7 +301,7 @@ static enum kw_code change(struct model *model, const struct model_command *comm
     return KW_CODE_NONE;
 }
 
-static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
+static enum kw_code judge(struct model *model, const struct model_command *command, int *made)
 {
     *made = -1;
     if (command->kind == KW_CHANGE_CREATE) {
@@ -322,8 +311,7 @@ static enum kw_code apply(struct model *model, const struct model_command *comma
     if (key->erased) {
         return KW_CODE_KEY_NOT_FOUND;
     }
-    if (command->kind == KW_CHANGE_REVOKE && command->no_cascade && key->rotated_to < 0 &&
-        has_living_child(model, key)) {
+    if (command->no_cascade && model_leaves_orphan(model, key, command->kind, NULL)) {
         return KW_CODE_HAS_CHILDREN;
     }
     if (command->if_version != 0 && command->if_version != key->version) {
@@ -332,10 +320,20 @@ static enum kw_code apply(struct model *model, const struct model_command *comma
     return change(model, command, made);
 }
 
+static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
+{
+    enum kw_code code = judge(model, command, made);
+    if (code != KW_CODE_NONE) {
+        model_note_refusal(model, command);
+    }
+    return code;
+}
+
 static void begin(struct model *model)
 {
     for (int i = 0; i < model->count; i++) {
         model->keys[i].touched = false;
+        model->keys[i].noted_first = model->keys[i].noted_last = 0;
     }
 }
 
@@ -357,6 +355,7 @@ void model_apply_many(struct model *model, const struct model_command *commands,
         failed = failed || codes_out[i] != KW_CODE_NONE;
     }
     if (atomic && failed) {
+        model_keep_notes(model, &before);
         *model = before;
         for (int i = 0; i < count; i++) {
             codes_out[i] = codes_out[i] == KW_CODE_NONE ? KW_CODE_NOT_DONE : codes_out[i];
@@ -371,10 +370,23 @@ bool model_matches(const struct model_key *key, const struct model_where *where)
            (where->tag < 0 || (key->tags >> where->tag & 1) != 0);
 }
 
-void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed)
+enum kw_code model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched,
+                               uint64_t *changed)
 {
     *matched = *changed = 0;
     begin(model);
+    for (int i = 0; i < model->count; i++) {
+        const struct model_key *key = &model->keys[i];
+        bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
+        if (model_matches(key, where) && !is_so && model_status(key, model->now) == KW_KEY_REVOKED) {
+            model_note(model, i); /* one that is so already is not even looked at */
+        }
+    }
+    for (int i = 0; i < model->count && where->no_cascade; i++) {
+        if (model_matches(&model->keys[i], where) && model_leaves_orphan(model, &model->keys[i], where->kind, where)) {
+            return KW_CODE_HAS_CHILDREN;
+        }
+    }
     for (int i = 0; i < model->count; i++) {
         if (model_matches(&model->keys[i], where)) {
             struct model_command command = {
@@ -384,6 +396,7 @@ void model_apply_where(struct model *model, const struct model_where *where, uin
             *changed += change(model, &command, &made) == KW_CODE_NONE;
         }
     }
+    return KW_CODE_NONE;
 }
 
 /* --- verdicts --- */
@@ -394,7 +407,7 @@ static int first_that(const struct model *model, const int *links, int count, en
     for (int i = 0; i < count; i++) {
         const struct model_key *key = &model->keys[links[i]];
         bool is_so = status == KW_KEY_REVOKED   ? model_status(key, model->now) == KW_KEY_REVOKED
-                     : status == KW_KEY_EXPIRED ? has_expired(model, key) || model_outlived(model, key)
+                     : status == KW_KEY_EXPIRED ? model_has_expired(model, key) || model_outlived(model, key)
                                                 : !key->enabled;
         if (is_so) {
             return i;
@@ -403,7 +416,7 @@ static int first_that(const struct model *model, const int *links, int count, en
     return -1;
 }
 
-static void see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
+void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
 {
     if (status == KW_KEY_REVOKED && key->revoked_at == 0) {
         end(model, key, key->grace_until, "system", "rotated");
@@ -442,7 +455,7 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
         const struct model_key *gone = &model->keys[last_of(model, model->keys[links[count - 1]].parent)];
         link = first_that(model, links, count, KW_KEY_REVOKED);
         if (link >= 0 && !gone->is_forgotten) {
-            see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
+            model_see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
         }
         return KW_CODE_REVOKED;
     }
@@ -450,9 +463,9 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
         link = first_that(model, links, count, statuses[i]);
         if (link >= 0) {
             struct model_key *refusing = &model->keys[links[link]];
-            refusal_out->by_policy = statuses[i] == KW_KEY_EXPIRED && !has_expired(model, refusing);
+            refusal_out->by_policy = statuses[i] == KW_KEY_EXPIRED && !model_has_expired(model, refusing);
             if (!refusal_out->by_policy) {
-                see_passed(model, refusing, statuses[i]);
+                model_see_passed(model, refusing, statuses[i]);
             }
             refusal_out->ancestor = link == 0 ? -1 : links[link];
             return codes[i];

@@ -54,10 +54,11 @@ struct model_key {
     int64_t created_at, updated_at, expires_at, lapsed_at, revoked_at, grace_until;
     int rotated_from, rotated_to, line, parent; /* the last two: the first key of a line */
     int policy;
-    bool first_use_told;    /* and the grace period of the key before has ended with it */
-    bool is_forgotten;      /* erased, and nobody remembers whose parent it was since a restart */
-    bool touched;           /* by an earlier command of the same batch */
-    bool acknowledged_dead; /* somebody was told that it is revoked; kept by the simulation */
+    bool first_use_told;              /* and the grace period of the key before has ended with it */
+    bool is_forgotten;                /* erased, and nobody remembers whose parent it was since a restart */
+    bool touched;                     /* by an earlier command of the same batch */
+    uint64_t noted_first, noted_last; /* versions at which refusals met a time that has passed; 0: none did */
+    bool acknowledged_dead;           /* somebody was told that it is revoked; kept by the simulation */
 };
 
 struct model {
@@ -91,6 +92,11 @@ struct model_command {
 /* KW_CODE_NONE and the change is made, else nothing is. `made_out`: the new key of a creation or rotation. */
 enum kw_code model_apply(struct model *model, const struct model_command *command, int *made_out);
 
+/* Writes down what refusals have met, of keys that nothing has changed since. */
+void model_write_noted(struct model *model);
+/* Hands them on to what the model was before. */
+void model_keep_notes(const struct model *model, struct model *before);
+
 /* Applies them in order; with `atomic` all or none. Codes as struct kw_outcome says them. */
 void model_apply_many(struct model *model, const struct model_command *commands, int count, bool atomic,
                       enum kw_code *codes_out, int *made_out);
@@ -101,8 +107,11 @@ struct model_where {
     int tag;
     enum kw_change_kind kind;
     const char *actor, *reason;
+    bool no_cascade;
 };
-void model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched, uint64_t *changed);
+/* KW_CODE_NONE, or HAS_CHILDREN: then nothing is changed. */
+enum kw_code model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched,
+                               uint64_t *changed);
 bool model_matches(const struct model_key *key, const struct model_where *where);
 
 enum model_require { REQUIRE_NOTHING, REQUIRE_BOTH, REQUIRE_EITHER, REQUIRE_NESTED };
@@ -133,5 +142,17 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
 enum kw_key_status model_status(const struct model_key *key, int64_t now);
 /* The key that stands for a line: its last; -1 when that was erased. */
 int model_newest(const struct model *model, int line);
+
+/* --- what the files of the model share --- */
+
+bool model_has_expired(const struct model *model, const struct model_key *key);
+/* Writes down that a grace period (REVOKED) or an expiry has passed. */
+void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status);
+/* Whether it would stop a child that it does not mean. `where`: what else is meant; NULL: nothing. */
+bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
+                         const struct model_where *where);
+/* A refusal sees what a verification would see of the key, or of the parent that a child was to have. */
+void model_note_refusal(struct model *model, const struct model_command *command);
+void model_note(struct model *model, int index);
 
 #endif

@@ -46,7 +46,7 @@ void model_take_from_policy(const struct model *model, const struct model_key *p
         return;
     }
     const struct model_policy *policy = &model->policies[params->policy];
-    if ((params->given & KW_GIVEN_SCOPES) == 0) {
+    if ((params->given & (KW_GIVEN_SCOPES | KW_GIVEN_RESOURCES)) == 0) {
         params->given |= KW_GIVEN_SCOPES;
         params->rights.scopes = policy->rights.scopes;
     }

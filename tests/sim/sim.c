@@ -130,6 +130,20 @@ static void check_touched(struct sim *sim)
     }
 }
 
+/* What refusals have met is written down by now; where calls fail, it is when it was met once more. */
+static void take_notes(struct sim *sim)
+{
+    for (int i = 0; i < sim->model.count && sim->fault != NULL; i++) {
+        const struct kw_key_params other = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:9")};
+        const struct kw_change_request request = {.id = sim->model.keys[i].id, .params = &other};
+        if (sim->model.keys[i].noted_last != 0) {
+            CHECK(sim->t, kw_update(sim->keyward, &request, NULL, NULL) != KW_OK);
+        }
+    }
+    settle(sim);
+    model_write_noted(&sim->model);
+}
+
 static void take_key(struct sim *sim, int made, const struct kw_new_key *key)
 {
     sim->model.keys[made].id = key->held.record.id;
@@ -248,6 +262,7 @@ void sim_command(struct sim *sim, const struct model_command *command)
             sim->model.keys[command->key].acknowledged_dead = true;
         }
     }
+    take_notes(sim);
     check_touched(sim);
     if (command->kind != KW_CHANGE_CREATE) {
         check_key(sim, command->key);
@@ -274,6 +289,7 @@ void sim_many(struct sim *sim, const struct model_command *commands, int count, 
             take_key(sim, made[i], &outcomes[i].made);
         }
     }
+    take_notes(sim);
     check_touched(sim);
     kw_outcomes_clear(outcomes, (size_t)count);
 }
@@ -286,7 +302,8 @@ void sim_where(struct sim *sim, const struct model_where *where)
                                        .org_id = kw_text(where->org),
                                        .tag = kw_text(where->tag < 0 ? NULL : model_tags[where->tag]),
                                        .actor = kw_text(where->actor),
-                                       .reason = kw_text(where->reason)};
+                                       .reason = kw_text(where->reason),
+                                       .no_cascade = where->no_cascade};
     struct kw_where_result result = {0};
     struct kw_error error = {0};
     uint64_t matched;
@@ -298,17 +315,18 @@ void sim_where(struct sim *sim, const struct model_where *where)
                                 ? kw_enable_where(sim->keyward, &request, &result, &error)
                                 : kw_disable_where(sim->keyward, &request, &result, &error);
     sim_disarm(sim);
-    model_apply_where(&sim->model, where, &matched, &changed);
+    enum kw_code code = model_apply_where(&sim->model, where, &matched, &changed);
     if (sim_is_fault(sim, code_of(status, &error))) {
         struct model_command first = {.kind = where->kind, .key = -1};
         for (int i = 0; i < sim->model.count; i++) {
             first.key = sim->model.keys[i].touched ? i : first.key;
         }
         if (status != KW_E_UNCERTAIN || first.key < 0 || !has_happened(sim, &first, -1)) {
+            model_keep_notes(&sim->model, &before); /* keys that were left alone may have been seen for what they are */
             sim->model = before;
         }
     } else {
-        CHECK_STATUS(sim->t, status, KW_OK);
+        check_code(sim, code_of(status, &error), code);
         CHECK_I64(sim->t, result.matched, matched);
         CHECK_I64(sim->t, result.changed, changed);
     }
@@ -318,6 +336,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
         bool is_dead = revokes && status == KW_OK && key->revoked_at != 0 && model_matches(key, where);
         key->acknowledged_dead = key->acknowledged_dead || is_dead;
     }
+    take_notes(sim);
     check_touched(sim);
 }
 

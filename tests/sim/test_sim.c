@@ -234,6 +234,7 @@ static struct model_where draw_where(struct sim *sim)
     where.owner = chance(sim, 50) ? owners[below(sim, 3)] : NULL;
     where.org = chance(sim, 50) ? orgs[1 + below(sim, 2)] : NULL;
     where.tag = where.owner == NULL && where.org == NULL ? below(sim, TAGS) : -1;
+    where.no_cascade = chance(sim, 50);
     return where;
 }
 

@@ -33,6 +33,8 @@ class Document:
 
     def needs_fields(self, operation):
         """Whether the body can lack something."""
+        if operation.get("x-raw"):
+            return False
         content = operation["requestBody"]["content"]["application/json"]
         schema = self.description.follow(content["schema"], operation["operationId"])
         return "required" in schema or "x-exactly-one" in schema
@@ -128,9 +130,10 @@ class Document:
         if not isinstance(node, dict):
             return
         if "x-enum" in node:
-            if node["x-enum"] not in ("verdicts", "all"):
+            if node["x-enum"] not in ("verdicts", "all", "items"):
                 refuse("x-enum", f"does not know '{node['x-enum']}'")
-            names = [name for name, code in self.codes.items() if code[2] or (node["x-enum"] == "all" and code[0] >= 400)]
+            least = {"verdicts": 1000, "all": 400, "items": 0}[node["x-enum"]]  # items of a batch have notes too
+            names = [name for name, code in self.codes.items() if code[2] or code[0] >= least]
             node["enum"] = names
             node["description"] = node["description"] + "\n\n" + "\n".join(
                 f"- `{name}`: {self.codes[name][1]}" for name in names)

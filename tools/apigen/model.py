@@ -12,7 +12,7 @@ SCHEMA_WORDS = ANNOTATIONS | {
     "x-unlimited", "x-enum", "x-document", "x-exactly-one", "x-at-most-one"}
 OPERATION_WORDS = {
     "operationId", "tags", "summary", "description", "parameters", "requestBody", "responses", "x-scope", "x-handler",
-    "x-any", "x-struct", "x-problems", "x-item-problems", "x-at-most-one", "x-security"}
+    "x-any", "x-raw", "x-struct", "x-problems", "x-item-problems", "x-at-most-one", "x-security"}
 PARAMETER_WORDS = {"name", "in", "required", "description", "schema", "x-bind", "x-before", "x-rest", "$ref"}
 ROOT_WORDS = {"openapi", "info", "servers", "tags", "paths", "components", "x-problems-everywhere",
               "x-problems-elsewhere"}

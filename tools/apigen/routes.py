@@ -22,6 +22,8 @@ class Routes:
         if "requestBody" not in operation:
             return "NULL", "false"
         body = operation["requestBody"]
+        if operation.get("x-raw"):
+            return "NULL", "true"
         only(body, {"required", "content"}, where)
         only(body["content"], {"application/json"}, where)
         only(body["content"]["application/json"], {"schema", "example", "examples"}, where)
@@ -41,9 +43,10 @@ class Routes:
         if not re.fullmatch(r"kw__\w+", operation.get("x-handler", "")):
             refuse(where, "needs x-handler")
         changes = "true" if scope and not scope.endswith((":read", ":verify")) else "false"
+        raw = ".body_is_raw = true, " if operation.get("x-raw") else ""
         self.names.append(name)
         return (f'    {{.name = "{name}", .scope = {quoted(scope) if scope else "NULL"}, .changes = {changes}, '
-                f".body_required = {required}, .number = {len(self.names) - 1}, .method = KW_{method.upper()}, "
+                f".body_required = {required}, {raw}.number = {len(self.names) - 1}, .method = KW_{method.upper()}, "
                 f".query = {query}, .body = {body}, .handle = {operation['x-handler']}}},")
 
     def split(self, path, rest_names):

@@ -257,6 +257,8 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
     record.rotated_to = coin(t) ? random_id(t) : (struct kw_id){{0}};
     record.lineage_id = coin(t) ? record.id : random_id(t);
     record.ends_grace = coin(t);
+    record.imported = coin(t);
+    record.digest_method = coin(t) ? (uint8_t)(6 + test_random_below(t, 250)) : 0;
     return record;
 }
 
@@ -329,7 +331,9 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     CHECK(t, actual->is_public == expected->is_public);
     CHECK(t, actual->enabled == expected->enabled);
     CHECK(t, actual->ends_grace == expected->ends_grace);
+    CHECK(t, actual->imported == expected->imported);
     CHECK_I64(t, actual->digest_scheme, expected->digest_scheme);
+    CHECK_I64(t, actual->digest_method, expected->digest_method);
     CHECK_I64(t, actual->created_at_ms, expected->created_at_ms);
     CHECK_I64(t, actual->updated_at_ms, expected->updated_at_ms);
     CHECK_I64(t, actual->expires_at_ms, expected->expires_at_ms);

@@ -197,6 +197,10 @@ static void a_policy_gives_scopes_and_expiry(struct test *t)
     own = (struct kw_key_params){.given = KW_GIVEN_POLICY};
     REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
     CHECK_I64(t, made.expires_in_ms, 2 * DAY_MS);
+    own = (struct kw_key_params){.given = KW_GIVEN_POLICY | KW_GIVEN_RESOURCES, .policy = KW_BYTES("a")};
+    REQUIRE_OK(t, kw_creation_params(&creation, &f.arena, &made, &error));
+    CHECK_I64(t, made.given & KW_GIVEN_SCOPES, 0); /* resources alone are all that was asked for */
+    CHECK_I64(t, made.scope_count, 0);
     own.policy = KW_BYTES("b");
     CHECK_STATUS(t, kw_creation_params(&creation, &f.arena, &made, &error), KW_E_INVALID);
     CHECK_TEXT(t, error.field, "policy");

@@ -130,6 +130,32 @@ static void every_size_of_every_scheme_agrees_with_openssl(struct test *t)
     }
 }
 
+/* Salts of every size, before the key and after it, by OpenSSL on the two laid side by side. */
+static void salts_of_every_size_stand_where_they_are_to(struct test *t)
+{
+    static const size_t key_sizes[] = {0, 1, 38, 46, 47, 55, 56, 63, 64, 119, 128, KW_KEY_SIZE_MAX};
+    for (size_t size = 1; size <= KW_SALT_MAX; size++) {
+        for (size_t i = 0; i < 4 * sizeof key_sizes / sizeof *key_sizes; i++) {
+            size_t key_size = key_sizes[i / 4];
+            enum kw_salt_place place = i % 2 == 0 ? KW_SALT_BEFORE_KEY : KW_SALT_AFTER_KEY;
+            bool is_512 = i % 4 >= 2;
+            uint8_t both[KW_SALT_MAX + KW_KEY_SIZE_MAX];
+            uint8_t expected[KW_DIGEST_MAX] = {0};
+            struct kw_digester *digester = NULL;
+            struct kw_digest digest;
+            fill(t, both, size + key_size);
+            bool is_first = place == KW_SALT_BEFORE_KEY;
+            struct kw_bytes salt = kw_bytes_of(both + (is_first ? 0 : key_size), size);
+            REQUIRE_OK(t, kw_digester_new_salted(is_512 ? KW_DIGEST_SHA512_SALTED : KW_DIGEST_SHA256_SALTED, salt,
+                                                 place, &digester));
+            kw_digest_key(digester, kw_bytes_of(both + (is_first ? size : 0), key_size), &digest);
+            EVP_Digest(both, size + key_size, expected, NULL, is_512 ? EVP_sha512() : EVP_sha256(), NULL);
+            CHECK_BYTES(t, kw_bytes_of(digest.bytes, sizeof digest.bytes), kw_bytes_of(expected, sizeof expected));
+            kw_digester_free(digester);
+        }
+    }
+}
+
 #define MANY_MAX 70
 
 static void many_agree_with_one_by_one(struct test *t)
@@ -197,13 +223,18 @@ static void digesters_refuse_what_they_cannot_use(struct test *t)
     struct kw_secret pepper = {.size = KW_PEPPER_SIZE};
     struct kw_secret short_pepper = {.size = KW_PEPPER_SIZE - 1};
     struct kw_bytes none = {NULL, 0};
+    static const uint8_t long_salt[KW_SALT_MAX + 1];
     struct kw_digester *digester = NULL;
     CHECK_STATUS(t, kw_digester_new((enum kw_digest_scheme)0, &pepper, none, &digester), KW_E_INVALID);
     CHECK_STATUS(t, kw_digester_new((enum kw_digest_scheme)6, &pepper, none, &digester), KW_E_INVALID);
     CHECK_STATUS(t, kw_digester_new(KW_DIGEST_HMAC_SHA256, NULL, none, &digester), KW_E_INVALID);
     CHECK_STATUS(t, kw_digester_new(KW_DIGEST_HMAC_SHA256, &short_pepper, none, &digester), KW_E_INVALID);
     CHECK_STATUS(t, kw_digester_new(KW_DIGEST_SHA256_SALTED, NULL, none, &digester), KW_E_INVALID);
-    CHECK_STATUS(t, kw_digester_new(KW_DIGEST_SHA512_SALTED, NULL, KW_BYTES("short"), &digester), KW_E_INVALID);
+    CHECK_STATUS(t, kw_digester_new(KW_DIGEST_SHA512_SALTED, NULL, kw_bytes_of(long_salt, sizeof long_salt), &digester),
+                 KW_E_INVALID);
+    CHECK_STATUS(t, kw_digester_new_salted(KW_DIGEST_SHA512_SALTED, none, KW_SALT_AFTER_KEY, &digester), KW_E_INVALID);
+    CHECK_STATUS(t, kw_digester_new_salted(KW_DIGEST_SHA512, KW_BYTES("salt"), KW_SALT_AFTER_KEY, &digester),
+                 KW_E_INVALID);
     CHECK(t, digester == NULL);
     kw_alloc_fail_after(0);
     CHECK_STATUS(t, kw_digester_new(KW_DIGEST_SHA256, NULL, none, &digester), KW_E_MEMORY);
@@ -254,6 +285,7 @@ int main(int argc, char **argv)
         TEST_CASE(sha_agrees_with_the_examples_of_fips_180),
         TEST_CASE(hmac_agrees_with_rfc_4231),
         TEST_CASE(every_size_of_every_scheme_agrees_with_openssl),
+        TEST_CASE(salts_of_every_size_stand_where_they_are_to),
         TEST_CASE(many_agree_with_one_by_one),
         TEST_CASE(lanes_agree_with_openssl),
         TEST_CASE(digesters_refuse_what_they_cannot_use),

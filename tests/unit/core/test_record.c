@@ -27,12 +27,16 @@ static void every_record_round_trips(struct test *t)
     kw_arena_init(&arena, NULL, 0, 1 << 20);
     for (int i = 0; i < 3000; i++) {
         struct kw_record record = record_random(t, &arena);
+        struct kw_record older = record; /* version 1 has no words for these */
+        older.digest_method = 0;
+        older.imported = false;
+        older.rate_limits = (struct kw_list){.count = 0};
         for (unsigned version = 1; version <= KW_RECORD_ENCODING_VERSION; version++) {
             struct kw_bytes encoding = encode_as(t, &record, version);
             REQUIRE(t, encoding.size <= KW_RECORD_MAX && encoding.data[0] == version);
             struct kw_record again;
             REQUIRE_OK(t, kw_record_decode(encoding, &again));
-            check_records_equal(t, &again, &record);
+            check_records_equal(t, &again, version == 1 ? &older : &record);
             CHECK_STATUS(t, decode_exactly(t, encoding.data, encoding.size), KW_OK);
         }
         CHECK_I64(t, encode(t, &record).data[0], KW_RECORD_ENCODING_VERSION);

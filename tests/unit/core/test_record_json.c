@@ -105,6 +105,31 @@ static void a_full_record_shows_everything_in_order(struct test *t)
     kw_arena_reset(&arena);
 }
 
+static struct kw_bytes to_kept(struct test *t, const struct kw_record *record)
+{
+    struct kw_buffer buffer;
+    struct kw_json_writer writer;
+    kw_buffer_init_fixed(&buffer, room, sizeof room);
+    kw_json_writer_init(&writer, &buffer);
+    kw_record_write_kept(record, &writer);
+    CHECK_STATUS(t, kw_buffer_status(&buffer), KW_OK);
+    return kw_buffer_bytes(&buffer);
+}
+
+static void what_is_not_shown_can_be_had(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 12);
+    struct kw_record record = record_typical(&arena);
+    CHECK_BYTES(t, to_kept(t, &record), KW_BYTES("{}"));
+    record.has_children = true;
+    CHECK_BYTES(t, to_kept(t, &record), KW_BYTES("{\"hasChildren\":true}"));
+    record.lapsed_at_ms = RECORD_BORN_MS;
+    record.digest_method = 200;
+    CHECK_BYTES(t, to_kept(t, &record), KW_BYTES("{\"lapsedAt\":\"2026-01-01T00:00:00.000Z\",\"hasChildren\":true}"));
+    kw_arena_reset(&arena);
+}
+
 static bool holds(struct kw_bytes json, const char *part)
 {
     return kw_bytes_contains_ignoring_case(json, kw_bytes_of_text(part));
@@ -303,6 +328,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_typical_record_shows_what_it_has),
         TEST_CASE(what_is_rare_shows_where_it_is_true),
         TEST_CASE(a_full_record_shows_everything_in_order),
+        TEST_CASE(what_is_not_shown_can_be_had),
         TEST_CASE(a_past_grace_reads_as_a_revocation),
         TEST_CASE(every_record_is_well_formed_json),
         TEST_CASE(changes_name_what_differs_and_nothing_else),

@@ -5,7 +5,8 @@
 static struct {
     struct kw_store_ops ops;
     const struct kw_store_ops *inner;
-    bool held_back; /* atomic */
+    bool held_back; /* atomic, as the next two */
+    bool change_uncertain, digests_unavailable;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool stopped, stands_before, loses_first;
@@ -16,6 +17,14 @@ static enum kw_status shelf_list(struct kw_store *store, const struct kw_store_f
 {
     return __atomic_load_n(&shelf.held_back, __ATOMIC_RELAXED) ? KW_E_UNAVAILABLE
                                                                : shelf.inner->list(store, filter, sink, context);
+}
+
+static enum kw_status shelf_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
+                                           void *context)
+{
+    return __atomic_load_n(&shelf.digests_unavailable, __ATOMIC_RELAXED)
+               ? KW_E_UNAVAILABLE
+               : shelf.inner->find_by_digest(store, digest, sink, context);
 }
 
 static enum kw_status shelf_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
@@ -29,10 +38,20 @@ static enum kw_status shelf_commit(struct kw_store *store, struct kw_store_batch
     bool loses_first = shelf.loses_first && batch_count > 1;
     shelf.loses_first = shelf.loses_first && !loses_first;
     pthread_mutex_unlock(&shelf.lock);
+    enum kw_status status;
     if (!loses_first) {
-        return shelf.inner->commit(store, batches, batch_count);
+        status = shelf.inner->commit(store, batches, batch_count);
+        bool is_change = batches[0].put_count > 0 && __atomic_load_n(&shelf.change_uncertain, __ATOMIC_RELAXED);
+        for (size_t i = 0; i < batch_count && is_change; i++) {
+            batches[i].outcome = KW_E_UNCERTAIN;
+        }
+        if (is_change) {
+            __atomic_store_n(&shelf.change_uncertain, false, __ATOMIC_RELAXED);
+            __atomic_store_n(&shelf.digests_unavailable, true, __ATOMIC_RELAXED);
+        }
+        return is_change ? KW_E_UNCERTAIN : status;
     }
-    enum kw_status status = shelf.inner->commit(store, batches + 1, batch_count - 1);
+    status = shelf.inner->commit(store, batches + 1, batch_count - 1);
     batches[0].outcome = KW_E_UNAVAILABLE;
     return status;
 }
@@ -51,9 +70,11 @@ bool shelf_open(struct kw_store **store_out)
     shelf.ops = *shelf.inner;
     shelf.ops.list = shelf_list;
     shelf.ops.commit = shelf_commit;
+    shelf.ops.find_by_digest = shelf_find_by_digest;
     shelf.ops.close = shelf_keep;
     shelf.stopped = shelf.loses_first = false;
     shelf_hold_back(false);
+    shelf_end_doubt();
     (*store_out)->ops = &shelf.ops;
     return true;
 }
@@ -66,6 +87,22 @@ void shelf_close(struct kw_store *store)
 void shelf_hold_back(bool held_back)
 {
     __atomic_store_n(&shelf.held_back, held_back, __ATOMIC_RELAXED);
+}
+
+static void doubt(bool change_uncertain, bool digests_unavailable)
+{
+    __atomic_store_n(&shelf.change_uncertain, change_uncertain, __ATOMIC_RELAXED);
+    __atomic_store_n(&shelf.digests_unavailable, digests_unavailable, __ATOMIC_RELAXED);
+}
+
+void shelf_doubt_next_change(void)
+{
+    doubt(true, false);
+}
+
+void shelf_end_doubt(void)
+{
+    doubt(false, false);
 }
 
 void shelf_stop_commits(void)

@@ -15,6 +15,9 @@ void shelf_hold_back(bool held_back);
 /* Waits until a commit stands before the gate. */
 void shelf_stop_commits(void);
 void shelf_wait_for_commit(void);
+/* The next change of keys is made and answered with KW_E_UNCERTAIN; from then on nothing is found by its digest. */
+void shelf_doubt_next_change(void);
+void shelf_end_doubt(void);
 /* `lose_first`: of the next group of two or more, the first is not written, and KW_E_UNAVAILABLE. */
 void shelf_let_commits_go(bool lose_first);
 

@@ -18,11 +18,9 @@ static void digest_of(uint64_t number, struct kw_digest *digest_out)
     }
 }
 
-static enum kw_status put(struct kw_index *index, uint64_t number, uint64_t version, bool erased)
+static enum kw_status encode(uint64_t number, uint64_t version, enum kw_digest_scheme scheme,
+                             struct kw_buffer *encoding)
 {
-    uint8_t memory[256];
-    struct kw_buffer encoding;
-    struct kw_digest digest;
     struct kw_record record = {.id = {{1}},
                                .lineage_id = {{1}},
                                .version = version,
@@ -30,14 +28,22 @@ static enum kw_status put(struct kw_index *index, uint64_t number, uint64_t vers
                                .env = KW_BYTES("live"),
                                .prefix = KW_BYTES("sk_live_"),
                                .enabled = true,
-                               .digest_scheme = KW_DIGEST_SHA256,
+                               .digest_scheme = scheme,
                                .owner = KW_BYTES("user:1"),
                                .created_at_ms = 1,
                                .updated_at_ms = 1};
     memcpy(record.id.bytes + 8, &number, sizeof number);
     record.lineage_id = record.id;
+    return kw_record_encode(&record, encoding);
+}
+
+static enum kw_status put(struct kw_index *index, uint64_t number, uint64_t version, bool erased)
+{
+    uint8_t memory[256];
+    struct kw_buffer encoding;
+    struct kw_digest digest;
     kw_buffer_init_fixed(&encoding, memory, sizeof memory);
-    enum kw_status status = kw_record_encode(&record, &encoding);
+    enum kw_status status = encode(number, version, KW_DIGEST_SHA256, &encoding);
     digest_of(number, &digest);
     return status != KW_OK ? status : kw_index_put(index, &digest, 1, erased, kw_buffer_bytes(&encoding));
 }
@@ -111,13 +117,13 @@ static void digests_of_one_bucket_are_kept_apart(struct test *t)
     for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
         digests[i] = (struct kw_digest){.size = 32};
         digests[i].bytes[31] = (uint8_t)(i + 1); /* the same hash, another digest */
-        REQUIRE_OK(t, kw_index_put(index, &digests[i], (uint16_t)i, false, kw_buffer_bytes(&encoding)));
+        REQUIRE_OK(t, kw_index_put(index, &digests[i], (uint16_t)(i + 1), false, kw_buffer_bytes(&encoding)));
     }
     kw_index_read_begin();
     for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
         const struct kw_entry *entry = kw_index_find(index, &digests[i]);
         REQUIRE(t, entry != NULL);
-        CHECK_I64(t, entry->project, i);
+        CHECK_I64(t, entry->project, i + 1);
     }
     kw_index_read_end();
     kw_index_free(index);
@@ -178,6 +184,56 @@ static void readers_miss_nothing_while_it_grows(struct test *t)
     kw_index_free(reading.index);
 }
 
+/* Digests of one key, by numbers that are no other's. */
+static enum kw_status move(struct kw_index *index, uint64_t from, uint64_t to, uint64_t version)
+{
+    uint8_t memory[256];
+    struct kw_buffer encoding;
+    struct kw_digest before;
+    struct kw_digest after;
+    kw_buffer_init_fixed(&encoding, memory, sizeof memory);
+    enum kw_status status = encode(0, version, KW_DIGEST_SHA512, &encoding);
+    digest_of(from, &before);
+    digest_of(to, &after);
+    return status != KW_OK ? status : kw_index_move(index, &before, &after, 1, false, kw_buffer_bytes(&encoding));
+}
+
+static void a_moved_key_is_found_by_every_digest_it_had(struct test *t)
+{
+    struct kw_index *index;
+    struct kw_digest former;
+    struct kw_id id = {{1}};
+    struct kw_id other = {{2}};
+    REQUIRE_OK(t, kw_index_new(&index));
+    REQUIRE_OK(t, put(index, 0, 1, false));
+    CHECK_I64(t, kw_index_method_keys(index, KW_DIGEST_SHA256), 1);
+    REQUIRE_OK(t, move(index, 0, 1001, 2));
+    CHECK_I64(t, kw_index_method_keys(index, KW_DIGEST_SHA256), 0);
+    CHECK_I64(t, kw_index_method_keys(index, KW_DIGEST_SHA512), 1);
+    REQUIRE_OK(t, put(index, 0, 1, false)); /* a slow loader */
+    CHECK_I64(t, version_of(index, 0), 2);
+    CHECK_I64(t, version_of(index, 1001), 2);
+    REQUIRE_OK(t, move(index, 1001, 1002, 3));
+    REQUIRE_OK(t, move(index, 1001, 1002, 3)); /* again, as after doubt */
+    REQUIRE_OK(t, move(index, 0, 1001, 2));    /* and late */
+    for (uint64_t number = 1000; number <= 1002; number++) {
+        CHECK_I64(t, version_of(index, number == 1000 ? 0 : number), 3);
+    }
+    digest_of(1001, &former);
+    CHECK(t, kw_index_was_moved(index, &former, &other) && !kw_index_was_moved(index, &former, &id));
+    REQUIRE_OK(t, move(index, 1002, 0, 4)); /* and back */
+    for (uint64_t number = 1000; number <= 1002; number++) {
+        CHECK_I64(t, version_of(index, number == 1000 ? 0 : number), 4);
+    }
+    digest_of(0, &former);
+    CHECK(t, !kw_index_was_moved(index, &former, &other));
+    CHECK_I64(t, kw_index_count(index), 1);
+    CHECK_I64(t, kw_index_method_keys(index, KW_DIGEST_SHA512), 1);
+    kw_index_reclaim(index);
+    CHECK_I64(t, version_of(index, 1001), 4);
+    kw_index_free(index);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -186,6 +242,7 @@ int main(int argc, char **argv)
         TEST_CASE(digests_of_one_bucket_are_kept_apart),
         TEST_CASE(an_impossible_record_is_refused),
         TEST_CASE(readers_miss_nothing_while_it_grows),
+        TEST_CASE(a_moved_key_is_found_by_every_digest_it_had),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -179,6 +179,45 @@ static void actions_on_a_filter(struct test *t)
     library_end(&library);
 }
 
+/* A child outside of what is meant keeps its parent; one that is meant too, or is so already, does not. */
+static void careful_actions_on_a_filter(struct test *t)
+{
+    struct library library;
+    struct kw_new_key parent, inside, outside;
+    struct kw_where_result result = {7, 7};
+    struct kw_error error;
+    char id[KW_ID_TEXT_SIZE + 1], orphan[KW_ID_TEXT_SIZE + 1];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &of_user_2, &parent));
+    kw_id_to_text(&parent.held.record.id, id);
+    struct kw_key_params child = {.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    REQUIRE(t, library_create_as(t, &library, &child, &inside));
+    child = (struct kw_key_params){
+        .given = KW_GIVEN_PARENT | KW_GIVEN_OWNER, .owner = KW_BYTES("user:3"), .parent = kw_text(id)};
+    REQUIRE(t, library_create_as(t, &library, &child, &outside));
+    kw_id_to_text(&outside.held.record.id, orphan);
+    struct kw_where_request owned = {.owner = KW_BYTES("user:2"), .no_cascade = true};
+    struct kw_where_request other = {.owner = KW_BYTES("user:3"), .no_cascade = true};
+    CHECK_REFUSED(t, kw_revoke_where(library.keyward, &owned, &result, &error), error, KW_E_CONFLICT, "HAS_CHILDREN",
+                  "");
+    CHECK(t, strstr(error.message, orphan) != NULL && result.matched == 7);
+    CHECK_CODE(t, library_verify(t, &library, inside.key), KW_CODE_NONE);
+    REQUIRE_OK(t, kw_disable_where(library.keyward, &other, &result, &error));
+    CHECK_REFUSED(t, kw_revoke_where(library.keyward, &owned, &result, &error), error, KW_E_CONFLICT, "HAS_CHILDREN",
+                  "");
+    REQUIRE_OK(t, kw_disable_where(library.keyward, &owned, &result, &error));
+    CHECK(t, result.matched == 2 && result.changed == 2);
+    REQUIRE_OK(t, kw_enable_where(library.keyward, &owned, &result, &error));
+    REQUIRE_OK(t, kw_revoke_where(library.keyward, &other, &result, &error));
+    REQUIRE_OK(t, kw_revoke_where(library.keyward, &owned, &result, &error));
+    CHECK(t, result.matched == 2 && result.changed == 2);
+    CHECK_CODE(t, library_verify(t, &library, inside.key), KW_CODE_REVOKED);
+    kw_new_key_clear(&parent);
+    kw_new_key_clear(&inside);
+    kw_new_key_clear(&outside);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -187,6 +226,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),
         TEST_CASE(actions_on_a_filter),
+        TEST_CASE(careful_actions_on_a_filter),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -114,6 +114,45 @@ static void a_first_use_ends_the_grace_period(struct test *t)
     library_end(&library);
 }
 
+/* A creation, an update and a revocation, alone and all together: each is done once. */
+static void a_batch_that_comes_again_changes_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one, two;
+    struct kw_outcome outcomes[3];
+    struct kw_key_params owner = {.given = KW_GIVEN_OWNER, .owner = KW_BYTES("user:1")};
+    struct kw_key_params name = {.given = KW_GIVEN_NAME, .name = KW_BYTES("n")};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    REQUIRE(t, library_create(t, &library, &two));
+    struct kw_change_item items[] = {
+        {.kind = KW_CHANGE_CREATE, .request = request_of(&owner, "first")},
+        {.kind = KW_CHANGE_UPDATE, .request = request_of(&name, "first")},
+        {.kind = KW_CHANGE_REVOKE, .request = request_of(NULL, "first")},
+    };
+    items[1].request.id = one.held.record.id;
+    items[2].request.id = two.held.record.id;
+    for (int round = 0; round < 4; round++) {
+        REQUIRE_OK(t, kw_change_many(library.keyward, items, 3, round % 2 == 0, outcomes));
+        CHECK(t, (outcomes[0].made.key[0] != '\0') == (round == 0));
+        CHECK(t, outcomes[0].made.is_replay == (round > 0));
+        CHECK_I64(t, outcomes[1].made.held.record.version, 2);
+        CHECK_I64(t, outcomes[2].made.held.record.version, 2);
+        kw_outcomes_clear(outcomes, 3);
+    }
+    items[2].request.reason = KW_BYTES("another");
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, true, outcomes), KW_E_INVALID);
+    CHECK_TEXT(t, outcomes[2].error.code, "IDEMPOTENCY_KEY_REUSED");
+    kw_outcomes_clear(outcomes, 3);
+    items[2].request.idempotency_key = KW_BYTES("a b");
+    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_INVALID);
+    CHECK_TEXT(t, outcomes[2].error.field, "idempotency_key");
+    kw_outcomes_clear(outcomes, 3);
+    kw_new_key_clear(&one);
+    kw_new_key_clear(&two);
+    library_end(&library);
+}
+
 static void a_name_must_be_visible_text(struct test *t)
 {
     struct library library;
@@ -138,6 +177,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_creation_that_comes_again_makes_no_key),
         TEST_CASE(a_rotation_that_comes_again_makes_no_key),
+        TEST_CASE(a_batch_that_comes_again_changes_nothing),
         TEST_CASE(a_first_use_ends_the_grace_period),
         TEST_CASE(a_name_must_be_visible_text),
     };

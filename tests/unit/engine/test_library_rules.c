@@ -206,12 +206,132 @@ static void nothing_is_born_under_an_erased_grandparent(struct test *t)
     library_end(&library);
 }
 
+/* Changes that come to nothing: what was noted before them is written when the second one is answered. */
+static void let_the_writer_go_round(struct test *t, struct library *library)
+{
+    const struct kw_change_request nobody = {.id = {{1}}};
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(t, kw_revoke(library->keyward, &nobody, NULL, NULL), KW_E_NOT_FOUND);
+    }
+}
+
+/* Nobody verifies while the time has passed: the refusal alone has met it. */
+static void a_time_that_a_refusal_has_met_stays_passed(struct test *t)
+{
+    struct library library;
+    struct kw_new_key key, old, successor;
+    struct kw_error error;
+    struct kw_key_params minute = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_IN, .owner = KW_BYTES("user:1"), .expires_in_ms = 60000};
+    struct kw_key_params longer = {.given = KW_GIVEN_EXPIRES_IN, .expires_in_ms = 3600000};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &minute, &key));
+    REQUIRE(t, library_create(t, &library, &old));
+    struct kw_change_request rotation = {.id = old.held.record.id, .grace_ms = 60000};
+    REQUIRE_OK(t, kw_rotate(library.keyward, &rotation, &successor, &error));
+    library_set_clock(&library, LIBRARY_NOW_MS + 60000);
+    struct kw_change_request update = {.id = key.held.record.id, .params = &longer};
+    CHECK_REFUSED(t, kw_update(library.keyward, &update, NULL, &error), error, KW_E_CONFLICT, "ALREADY_EXPIRED", "");
+    struct kw_change_request revocation = {.id = old.held.record.id};
+    CHECK_REFUSED(t, kw_revoke(library.keyward, &revocation, NULL, &error), error, KW_E_CONFLICT, "ALREADY_REVOKED",
+                  "");
+    library_set_clock(&library, LIBRARY_NOW_MS);
+    CHECK_CODE(t, library_verify(t, &library, key.key), KW_CODE_EXPIRED);
+    CHECK_CODE(t, library_verify(t, &library, old.key), KW_CODE_REVOKED);
+    let_the_writer_go_round(t, &library);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_verify(t, &library, key.key), KW_CODE_EXPIRED);
+    CHECK_CODE(t, library_verify(t, &library, old.key), KW_CODE_REVOKED);
+    CHECK_CODE(t, library_verify(t, &library, successor.key), KW_CODE_NONE);
+    kw_new_key_clear(&key);
+    kw_new_key_clear(&old);
+    kw_new_key_clear(&successor);
+    library_end(&library);
+}
+
+/* The same of a parent, met by the creation of a child, and written down: no verification sees it before the restart.
+ */
+static void a_parents_time_that_a_refusal_has_met_stays_passed(struct test *t)
+{
+    struct library library;
+    struct kw_new_key parent, child;
+    struct kw_error error;
+    char id[KW_ID_TEXT_SIZE + 1];
+    struct kw_key_params minute = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_IN, .owner = KW_BYTES("user:1"), .expires_in_ms = 60000};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &minute, &parent));
+    kw_id_to_text(&parent.held.record.id, id);
+    struct kw_key_params params = {.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    library_set_clock(&library, LIBRARY_NOW_MS + 60000);
+    CHECK_REFUSED(t, kw_create(library.keyward, &(struct kw_change_request){.params = &params}, &child, &error), error,
+                  KW_E_INVALID, "INVALID_FIELD", "parentId");
+    let_the_writer_go_round(t, &library);
+    library_set_clock(&library, LIBRARY_NOW_MS);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_verify(t, &library, parent.key), KW_CODE_EXPIRED);
+    kw_new_key_clear(&parent);
+    library_end(&library);
+}
+
+static void check_effective(struct test *t, struct library *library, const struct kw_new_key *key,
+                            enum kw_key_status expected)
+{
+    struct kw_held_record held;
+    enum kw_key_status status = KW_KEY_ACTIVE;
+    REQUIRE_OK(t, kw_get(library->keyward, KW_BYTES(""), &key->held.record.id, &held, NULL));
+    CHECK(t, kw_effective_status(library->keyward, &held.record, library->now_ms, &status));
+    CHECK_I64(t, status, expected);
+    kw_held_record_clear(&held);
+}
+
+/* The worst of a line of three, whoever of them it is of. */
+static void what_a_family_comes_to(struct test *t)
+{
+    struct library library;
+    struct kw_new_key line[3];
+    char id[KW_ID_TEXT_SIZE + 1];
+    struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_EXPIRES_IN, .owner = KW_BYTES("user:1"), .expires_in_ms = 60000};
+    REQUIRE(t, library_open(t, &library));
+    for (size_t i = 0; i < 3; i++) {
+        REQUIRE(t, library_create_as(t, &library, &params, &line[i]));
+        check_effective(t, &library, &line[i], KW_KEY_ACTIVE);
+        kw_id_to_text(&line[i].held.record.id, id);
+        params = (struct kw_key_params){.given = KW_GIVEN_PARENT, .parent = kw_text(id)};
+    }
+    struct kw_change_request middle = {.id = line[1].held.record.id};
+    REQUIRE_OK(t, kw_disable(library.keyward, &middle, NULL, NULL));
+    check_effective(t, &library, &line[0], KW_KEY_ACTIVE);
+    check_effective(t, &library, &line[2], KW_KEY_DISABLED);
+    library_set_clock(&library, LIBRARY_NOW_MS + 60000);
+    check_effective(t, &library, &line[2], KW_KEY_EXPIRED);
+    REQUIRE_OK(t, kw_revoke(library.keyward, &middle, NULL, NULL));
+    check_effective(t, &library, &line[0], KW_KEY_EXPIRED);
+    check_effective(t, &library, &line[1], KW_KEY_REVOKED);
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    REQUIRE_OK(t, kw_erase(library.keyward, &middle, NULL));
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    REQUIRE(t, library_reopen(t, &library, 0)); /* nothing is known of an erased key's line then */
+    kw_wait_filled(library.keyward);
+    check_effective(t, &library, &line[2], KW_KEY_REVOKED);
+    for (size_t i = 0; i < 3; i++) {
+        kw_new_key_clear(&line[i]);
+    }
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(places_and_requirements_are_asked),           TEST_CASE(an_explanation_names_every_rule),
-        TEST_CASE(a_verdict_names_the_parent_that_refuses),     TEST_CASE(ranges_as_text),
+        TEST_CASE(places_and_requirements_are_asked),
+        TEST_CASE(an_explanation_names_every_rule),
+        TEST_CASE(a_verdict_names_the_parent_that_refuses),
+        TEST_CASE(ranges_as_text),
         TEST_CASE(nothing_is_born_under_an_erased_grandparent),
+        TEST_CASE(a_time_that_a_refusal_has_met_stays_passed),
+        TEST_CASE(what_a_family_comes_to),
+        TEST_CASE(a_parents_time_that_a_refusal_has_met_stays_passed),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -8,12 +8,23 @@
 #include <time.h>
 
 #define WORKERS 2
+#define PIECE_SIZE 65536
+
+/* A call that a worker is to answer, in the call's arena. */
+struct work {
+    struct kw_api *api;
+    struct kw_call *call;
+    struct work *next;
+    uint64_t size; /* of the rest of an answer in pieces */
+    uint64_t pieces;
+};
 
 struct kw_api {
     struct kw_api_options options;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct kw_call *first, *last; /* linked through route_state */
+    struct work *first, *last;
+    uint64_t streamed_bytes, streams_begun, streams_ended, streams_left; /* under the lock */
     bool must_end;
     pthread_t workers[WORKERS];
 };
@@ -83,6 +94,26 @@ static bool is_at(const struct kw_call *call, const char *path)
     return kw_bytes_equal(call->path, kw_bytes_of_text(path));
 }
 
+static void answer_streams(struct kw_api *api, struct kw_call *call)
+{
+    struct kw_json_writer json;
+    kw_json_writer_init(&json, &call->answer);
+    pthread_mutex_lock(&api->lock);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "bytes");
+    kw_json_i64(&json, (int64_t)api->streamed_bytes);
+    kw_json_name(&json, "begun");
+    kw_json_i64(&json, (int64_t)api->streams_begun);
+    kw_json_name(&json, "left");
+    kw_json_i64(&json, (int64_t)api->streams_left);
+    kw_json_name(&json, "ended");
+    kw_json_i64(&json, (int64_t)api->streams_ended);
+    kw_json_end_object(&json);
+    pthread_mutex_unlock(&api->lock);
+    call->status = 200;
+    call->content_type = "application/json";
+}
+
 static void answer(struct kw_api *api, struct kw_call *call)
 {
     const struct kw_api_options *options = &api->options;
@@ -98,6 +129,8 @@ static void answer(struct kw_api *api, struct kw_call *call)
         answer_secret(call);
     } else if (is_at(call, "/nothing")) {
         call->status = 204;
+    } else if (is_at(call, "/streams")) {
+        answer_streams(api, call);
     } else if (is_at(call, "/metrics")) {
         answer_text(call, 200, "");
         options->transport_metrics(options->transport_context, &call->answer);
@@ -109,7 +142,64 @@ static void answer(struct kw_api *api, struct kw_call *call)
     }
 }
 
-static void *work(void *context)
+static bool is_stream(const struct kw_call *call)
+{
+    return kw_bytes_starts_with(call->path, KW_BYTES("/stream/"));
+}
+
+static void submit(struct kw_api *api, struct kw_call *call);
+
+static void go_on(struct kw_call *call)
+{
+    const struct work *work = call->route_state;
+    submit(work->api, call);
+}
+
+/* Pieces that tell where they stand, an empty one now and then. */
+static void answer_piece(struct kw_api *api, struct work *work)
+{
+    struct kw_call *call = work->call;
+    bool is_first = work->pieces == 0;
+    uint64_t size = work->pieces % 5 == 1 ? 0 : work->size < PIECE_SIZE ? work->size : PIECE_SIZE;
+    uint8_t *room = call->is_left || size == 0 ? NULL : kw_buffer_reserve(&call->answer, size);
+    if (room != NULL) {
+        memset(room, 'a' + (int)(work->pieces % 26), size);
+        call->answer.size += size;
+    }
+    work->pieces++;
+    work->size -= size;
+    call->status = 200;
+    call->content_type = "application/octet-stream";
+    call->go_on = go_on;
+    call->stream = call->is_left ? KW_STREAM_CUT : work->size > 0 || is_first ? KW_STREAM_MORE : KW_STREAM_END;
+    if (call->stream == KW_STREAM_END && is_at(call, "/stream/cut")) {
+        call->stream = KW_STREAM_CUT;
+    }
+    pthread_mutex_lock(&api->lock);
+    api->streamed_bytes += call->is_left ? 0 : size;
+    api->streams_begun += is_first;
+    api->streams_left += call->is_left;
+    api->streams_ended += call->stream != KW_STREAM_MORE;
+    pthread_mutex_unlock(&api->lock);
+}
+
+static void do_work(struct kw_api *api, struct work *work)
+{
+    struct kw_call *call = work->call;
+    if (is_at(call, "/delay")) {
+        uint64_t ms = number_of(call);
+        struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+        nanosleep(&pause, NULL);
+    }
+    if (is_stream(call)) {
+        answer_piece(api, work);
+    } else {
+        answer(api, call);
+    }
+    call->done(call);
+}
+
+static void *work_on(void *context)
 {
     struct kw_api *api = context;
     pthread_mutex_lock(&api->lock);
@@ -117,19 +207,13 @@ static void *work(void *context)
         while (api->first == NULL && !api->must_end) {
             pthread_cond_wait(&api->changed, &api->lock);
         }
-        struct kw_call *call = api->first;
-        if (call == NULL) {
+        struct work *work = api->first;
+        if (work == NULL) {
             break;
         }
-        api->first = call->route_state;
+        api->first = work->next;
         pthread_mutex_unlock(&api->lock);
-        if (is_at(call, "/delay")) {
-            uint64_t ms = number_of(call);
-            struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
-            nanosleep(&pause, NULL);
-        }
-        answer(api, call);
-        call->done(call);
+        do_work(api, work);
         pthread_mutex_lock(&api->lock);
     }
     pthread_mutex_unlock(&api->lock);
@@ -146,7 +230,7 @@ enum kw_status kw_api_new(const struct kw_api_options *options, struct kw_api **
     pthread_mutex_init(&api->lock, NULL);
     pthread_cond_init(&api->changed, NULL);
     for (int i = 0; i < WORKERS; i++) {
-        if (pthread_create(&api->workers[i], NULL, work, api) != 0) {
+        if (pthread_create(&api->workers[i], NULL, work_on, api) != 0) {
             abort();
         }
     }
@@ -173,21 +257,27 @@ void kw_api_free(struct kw_api *api)
 
 static void submit(struct kw_api *api, struct kw_call *call)
 {
-    pthread_mutex_lock(&api->lock);
-    call->route_state = NULL;
-    if (api->first == NULL) {
-        api->first = call;
-    } else {
-        api->last->route_state = call;
+    struct work *work = call->route_state;
+    if (work == NULL) {
+        work = call->route_state = kw_arena_take(&call->arena, sizeof *work);
+        *work = (struct work){.api = api, .call = call, .size = number_of(call)};
     }
-    api->last = call;
+    work->next = NULL;
+    pthread_mutex_lock(&api->lock);
+    if (api->first == NULL) {
+        api->first = work;
+    } else {
+        api->last->next = work;
+    }
+    api->last = work;
     pthread_cond_signal(&api->changed);
     pthread_mutex_unlock(&api->lock);
 }
 
 void kw_api_handle(struct kw_api *api, struct kw_call *call)
 {
-    if (is_at(call, "/delay") || kw_bytes_starts_with(call->path, KW_BYTES("/async"))) {
+    bool is_async = kw_bytes_starts_with(call->path, KW_BYTES("/async")) || is_stream(call);
+    if (is_at(call, "/delay") || is_async) {
         submit(api, call);
         return;
     }

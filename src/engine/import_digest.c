@@ -1,0 +1,202 @@
+#include "engine/import.h"
+
+#include "base/bytes.h"
+#include "core/id.h"
+#include "core/key.h"
+#include "engine/writer.h"
+
+/* --- methods --- */
+
+static bool is_same_method(const struct kw_digest_method *a, const struct kw_digest_method *b)
+{
+    return a->scheme == b->scheme && a->project == b->project && a->salt_size == b->salt_size &&
+           (a->salt_size == 0 || a->salt_place == b->salt_place) && memcmp(a->salt, b->salt, sizeof a->salt) == 0 &&
+           memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0; /* none of this is secret */
+}
+
+static struct kw_digest_method method_of(const struct kw_import_forms *forms, const struct kw_import_item *item)
+{
+    struct kw_digest_method method = {.scheme = item->scheme, .salt_size = item->salt_size};
+    if (item->salt_size > 0) {
+        method.project = forms->project;
+        method.salt_place = item->salt_before ? KW_SALT_BEFORE_KEY : KW_SALT_AFTER_KEY;
+        memcpy(method.salt, item->salt, item->salt_size);
+    }
+    if (item->scheme == KW_DIGEST_HMAC_SHA256) {
+        memcpy(method.fingerprint, item->fingerprint, sizeof method.fingerprint);
+    }
+    return method;
+}
+
+/* The equal method that is there already; 0: none. */
+static uint8_t find_method(const struct kw_import_forms *forms, const struct kw_digest_method *wanted)
+{
+    struct kw_digest_method method;
+    for (unsigned number = 1; number <= UINT8_MAX; number++) {
+        if (kw_engine_method(forms->engine, (uint8_t)number, &method) && is_same_method(&method, wanted)) {
+            return (uint8_t)number;
+        }
+    }
+    return 0;
+}
+
+/* The peppers that the engine was given; they stay as they are while it lives. */
+static bool has_pepper(const struct kw_engine *engine, const struct kw_digest_method *method)
+{
+    const struct kw__method_memory *memory = &engine->method_memory;
+    bool has = false;
+    for (size_t i = 0; i < memory->pepper_count; i++) {
+        has = has || memcmp(memory->fingerprints[i], method->fingerprint, sizeof method->fingerprint) == 0;
+    }
+    return has;
+}
+
+static enum kw_status refuse_pepper(const struct kw_digest_method *method, struct kw_error *error_out)
+{
+    char text[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
+    kw_hex_encode(kw_bytes_of(method->fingerprint, sizeof method->fingerprint), text);
+    return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, "digest.pepper",
+                     "was made under the pepper %s, which is not here: take it there with \"keyward pepper export\", "
+                     "and bring it here with \"keyward pepper import\"",
+                     text);
+}
+
+static enum kw_status take_method(struct kw_import_forms *forms, const struct kw_import_item *item, uint8_t *number_out,
+                                  struct kw_error *error_out)
+{
+    struct kw_digest_method method = method_of(forms, item);
+    for (size_t i = 0; i < forms->known_count; i++) {
+        if (is_same_method(&forms->known[i].method, &method)) {
+            *number_out = forms->known[i].number;
+            return KW_OK;
+        }
+    }
+    enum kw_status status = KW_OK;
+    uint8_t number = find_method(forms, &method);
+    if (number == 0 && method.scheme == KW_DIGEST_HMAC_SHA256 && !has_pepper(forms->engine, &method)) {
+        return refuse_pepper(&method, error_out);
+    }
+    if (number == 0 && forms->dry_run) {
+        number = (uint8_t)method.scheme; /* nothing is kept, and nothing has the method yet */
+    } else {
+        status = kw_engine_method_take(forms->engine, &method, &number, error_out);
+    }
+    if (status == KW_OK && forms->known_count < KW_IMPORT_METHODS_KNOWN_MAX) {
+        forms->known[forms->known_count].method = method;
+        forms->known[forms->known_count++].number = number;
+    }
+    *number_out = number;
+    return status;
+}
+
+/* --- keys of another form than Keyward's --- */
+
+static enum kw_status admit_prefix(struct kw_import_forms *forms, struct kw_bytes prefix, struct kw_error *error_out)
+{
+    for (size_t i = 0; i < forms->prefix_count; i++) {
+        if (kw_bytes_equal(kw_bytes_of(forms->prefixes[i], forms->prefix_sizes[i]), prefix)) {
+            return KW_OK;
+        }
+    }
+    enum kw_status status =
+        forms->dry_run ? KW_OK : kw_engine_foreign_add(forms->engine, forms->project, prefix, error_out);
+    if (status == KW_OK && forms->prefix_count < KW_FOREIGN_COUNT_MAX) {
+        if (prefix.size > 0) {
+            memcpy(forms->prefixes[forms->prefix_count], prefix.data, prefix.size);
+        }
+        forms->prefix_sizes[forms->prefix_count++] = prefix.size;
+    }
+    return status;
+}
+
+/*
+ * Whether verifications find the key by its form: then they need no word from an import. What only names a prefix of
+ * ours does not say that its keys end in our checksum, but for our own exports. `prefix_out`: that of the environment.
+ */
+static bool has_our_form(const struct kw_import_forms *forms, const struct kw_import_item *item,
+                         struct kw_bytes *prefix_out)
+{
+    bool is_ours = false;
+    if (item->key.size > 0 ? !kw_key_well_formed(item->key) : !item->is_own) {
+        return false;
+    }
+    kw_engine_read_begin();
+    const struct kw_project *project = kw_project_by_number(kw_engine_catalog(forms->engine), forms->project);
+    for (size_t i = 0; project != NULL && i < project->environment_count; i++) {
+        const struct kw_environment *environment = &project->environments[i];
+        const struct kw_key_format *format =
+            item->record.is_public ? &environment->public_keys : &environment->secret_keys;
+        bool has_prefix = item->key.size > 0 ? kw_bytes_starts_with(item->key, format->prefix)
+                                             : kw_bytes_equal(item->record.prefix, format->prefix);
+        if (has_prefix && format->prefix.size > 0) {
+            is_ours = true;
+            *prefix_out = format->prefix;
+        }
+    }
+    kw_engine_read_end();
+    return is_ours;
+}
+
+enum kw_status kw__import_take_form(struct kw_import_forms *forms, struct kw_arena *arena, struct kw_import_item *item,
+                                    struct kw_error *error_out)
+{
+    struct kw_bytes prefix = {NULL, 0};
+    if (has_our_form(forms, item, &prefix)) {
+        return item->key.size == 0 ? KW_OK : kw_arena_copy(arena, prefix, &item->record.prefix);
+    }
+    if (item->key.size > 0 && !kw_bytes_starts_with(item->key, item->record.prefix)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "prefix", "is not what the key begins with");
+    }
+    return admit_prefix(forms, item->record.prefix, error_out);
+}
+
+/* --- digests --- */
+
+/* All digests that the project may know a plain key by. Its own method's is the one that is kept. */
+static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import_one *one, struct kw_error *error_out)
+{
+    struct kw_bytes key = one->item->key;
+    one->method = forms->own_method;
+    if (!kw_engine_digest(forms->engine, one->method, key, &one->digests[0])) {
+        return kw_refuse(error_out, KW_CODE_INTERNAL, NULL, "the digest's method is gone");
+    }
+    one->digest_count = 1;
+    for (unsigned number = 1; number <= UINT8_MAX && one->digest_count < KW_COUNT_OF(one->digests); number++) {
+        struct kw_digest_method method;
+        bool is_there = number != one->method && kw_engine_method(forms->engine, (uint8_t)number, &method);
+        if (is_there && (method.project == KW_PROJECT_NONE || method.project == forms->project) &&
+            kw_engine_digest(forms->engine, (uint8_t)number, key, &one->digests[one->digest_count])) {
+            one->digest_count++;
+        }
+    }
+    return KW_OK;
+}
+
+/*
+ * An item without an id gets one of its digest, so that a second import finds the key though it was used in between and
+ * has another digest now. Under the pepper: ids are shown, and must not help to guess a weak key.
+ */
+static void take_id(struct kw_import_forms *forms, struct kw_import_item *item)
+{
+    char hex[2 * KW_DIGEST_MAX];
+    struct kw_digest secret;
+    if (!kw_id_is_none(&item->record.id)) {
+        return;
+    }
+    kw_hex_encode(kw_bytes_of(item->digest.bytes, item->digest.size), hex);
+    if (kw_engine_digest(forms->engine, KW_DIGEST_HMAC_SHA256, kw_bytes_of(hex, 2U * item->digest.size), &secret)) {
+        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, secret.bytes);
+    }
+}
+
+enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_import_one *one,
+                                      struct kw_import_item *item, struct kw_error *error_out)
+{
+    if (item->key.size > 0) {
+        return digest_key(forms, one, error_out);
+    }
+    take_id(forms, item);
+    one->digests[0] = item->digest;
+    one->digest_count = 1;
+    return take_method(forms, one->item, &one->method, error_out);
+}

@@ -1,0 +1,114 @@
+/*
+ * The table of digest methods as the engine has it: published as a whole like the catalog, replaced by the writer
+ * alone. The methods themselves live as long as the engine, at one place, so that tables only point to them.
+ */
+#ifndef KW_ENGINE_METHOD_TABLE_H
+#define KW_ENGINE_METHOD_TABLE_H
+
+#include "engine/methods.h"
+#include "engine/peppers.h"
+
+#define KW_METHODS_MAX 256
+#define KW_METHOD_FIRST_OWN 6 /* below, a method has its scheme's number and is there from the start */
+
+struct kw__method {
+    struct kw_digest_method is;
+    struct kw_digester *digester; /* NULL: its pepper is not here; hmac-sha256: the pepper's, borrowed */
+    bool is_retired;              /* no record needed it when its pepper was first missing */
+    bool is_fresh;                /* taken since the start: it counts as in use, though it has no records yet */
+};
+
+/* Prefixes of foreign keys. */
+struct kw__foreign {
+    uint16_t project;
+    uint8_t count;
+    struct {
+        uint8_t size;
+        uint8_t bytes[KW_PREFIX_MAX];
+    } prefixes[KW_FOREIGN_COUNT_MAX];
+};
+
+struct kw__methods {
+    const struct kw__method *by_number[KW_METHODS_MAX]; /* NULL: there is none that keys can be looked for under */
+    uint8_t numbers[KW_METHODS_MAX];                    /* of those that are there, ascending */
+    size_t count;
+    uint8_t own_of[KW_DIGEST_SHA512_SALTED + 1]; /* by scheme; 0: the store's default */
+    struct kw__foreign *foreigns;
+    size_t foreign_count;
+};
+
+/* What the engine keeps beside the table. The writer's, once there are threads. */
+struct kw__method_memory {
+    struct kw__method methods[KW_METHODS_MAX]; /* by number; one of scheme 0 is none */
+    /* What is kept of the peppers: the states that they lead to, which methods borrow. The first is that of new keys.
+     */
+    struct kw_digester *pepper_digesters[KW_PEPPERS_MAX];
+    uint8_t fingerprints[KW_PEPPERS_MAX][KW_PEPPER_FINGERPRINT_SIZE];
+    size_t pepper_count;
+    enum kw_digest_scheme default_scheme;
+};
+
+/* For the writer, and for whoever is inside read_begin and read_end. */
+const struct kw__methods *kw__methods(const struct kw_engine *engine);
+
+/* NULL when there is no such project. */
+static inline const struct kw__method *kw__own_method(const struct kw__methods *methods,
+                                                      const struct kw_project *project)
+{
+    return methods->by_number[methods->own_of[project->digest_scheme]];
+}
+
+/* Whether keys of the project may have the method. */
+static inline bool kw__method_serves(const struct kw__method *method, uint16_t project)
+{
+    return method->is.project == KW_PROJECT_NONE || method->is.project == project;
+}
+
+/*
+ * Whether records may be found under the method: always while the index is filling, else where the index has some.
+ * `is_complete` was asked before the find that this stands beside.
+ */
+bool kw__method_has_records(const struct kw_engine *engine, uint8_t number, bool is_complete);
+
+/* Whether a key that is not of our form is looked up in that project. */
+bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods *methods, uint16_t project,
+                        struct kw_bytes key);
+
+/* Makes a method's digester where there is none and its pepper is here. KW_E_MEMORY, KW_E_INVALID. */
+KW_MUST_USE enum kw_status kw__method_ready(struct kw__method_memory *memory, struct kw__method *method);
+/* The number of the method that is equal but for its number; 0: none. */
+uint8_t kw__method_find(const struct kw__method_memory *memory, const struct kw_digest_method *wanted);
+/* The lowest number that is free; 0: none is. */
+uint8_t kw__method_free_number(const struct kw__method_memory *memory);
+/* Lets go of the digester of a method that did not come about. */
+void kw__method_clear(struct kw__method *method);
+void kw__method_memory_deinit(struct kw__method_memory *memory);
+
+/* The setting "digest.methods": all methods but those that are there from the start. */
+KW_MUST_USE enum kw_status kw__methods_encode(const struct kw__method_memory *memory, struct kw_buffer *buffer);
+/* Puts in what the setting says; a method that is there already stays as it is. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__methods_decode(struct kw_bytes setting, struct kw__method_memory *memory);
+/* Reads that setting of a store. None is no failure. */
+KW_MUST_USE enum kw_status kw__methods_read(struct kw_store *store, struct kw__method_memory *memory);
+
+/* "foreign.PROJECT". */
+KW_MUST_USE enum kw_status kw__foreign_encode(const struct kw__foreign *foreign, struct kw_buffer *buffer);
+KW_MUST_USE enum kw_status kw__foreign_decode(struct kw_bytes setting, struct kw__foreign *foreign_out);
+
+/* Makes a table of what is in memory and of these prefixes, which are copied. NULL: no memory. */
+KW_MUST_USE struct kw__methods *kw__methods_make(const struct kw__method_memory *memory,
+                                                 const struct kw__foreign *foreigns, size_t foreign_count);
+void kw__methods_free(struct kw__methods *methods);
+/* Puts a table in the place of the one before, and frees that as soon as nobody looks into it. */
+void kw__methods_publish(struct kw_engine *engine, struct kw__methods *next_take);
+/* Reads the prefixes from the store and publishes a table: after the catalog was loaded. */
+KW_MUST_USE enum kw_status kw__methods_load(struct kw_engine *engine, struct kw_error *error_out);
+
+/* An operation on methods or foreign prefixes, done by the writer, and handed back. */
+void kw__method_write(struct kw_engine *engine, struct kw_op *op);
+
+#define KW_METHODS_SETTING "digest.methods"
+#define KW_FOREIGN_PREFIX "foreign."
+#define KW_METHODS_SETTING_MAX ((size_t)KW_METHODS_MAX * (KW_SALT_MAX + 16))
+
+#endif

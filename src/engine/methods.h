@@ -1,0 +1,77 @@
+/*
+ * Digest methods: what the number beside a digest means. 1 to 5 are the store's own, one for each scheme, with the
+ * scheme's number: hmac-sha256 under the store's first pepper, sha256, sha512, and the two salted ones under the salt
+ * that the store drew for itself. Further ones come with peppers and with imports and are kept as a setting, so that a
+ * number never changes its meaning.
+ *
+ * All of them are one table, which is replaced as a whole (like the catalog) and read without a lock. A key is looked
+ * for under its project's own method first, then under the others that the project may have keys of.
+ */
+#ifndef KW_ENGINE_METHODS_H
+#define KW_ENGINE_METHODS_H
+
+#include "core/digest.h"
+#include "engine/engine.h"
+
+#define KW_METHODS_OF_PROJECT_MAX 8 /* in use at once, those of all projects among them */
+#define KW_FOREIGN_COUNT_MAX 8      /* prefixes of foreign keys that a project admits */
+#define KW_FOREIGN_SIZE_MIN 8       /* bytes of a key that may be of another form than ours */
+
+struct kw_digest_method {
+    uint8_t number; /* what rows and records have (kw_record_digest_method); kw_engine_method_take gives it */
+    enum kw_digest_scheme scheme;
+    uint16_t project; /* whose keys may have it; KW_PROJECT_NONE: all. Always that for hmac-sha256 */
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE]; /* hmac-sha256: of its pepper; else zero */
+    uint8_t salt[KW_SALT_MAX];                       /* of salted schemes; zero beyond salt_size */
+    uint8_t salt_size;                               /* 1 to KW_SALT_MAX for those, else 0 */
+    enum kw_salt_place salt_place;
+};
+
+/*
+ * Finds the method that is equal but for its number, or adds it; durable and known to all verifications when it
+ * returns. `method->number` is not read. Blocks: not from a worker's `done`. PEPPER_MISMATCH, naming the fingerprint,
+ * for one under a pepper that this engine was not given; LIMIT_REACHED when a project would have more than
+ * KW_METHODS_OF_PROJECT_MAX in use; INVALID_FIELD ("salt", "digest") for what is no method.
+ */
+KW_MUST_USE enum kw_status kw_engine_method_take(struct kw_engine *engine, const struct kw_digest_method *method,
+                                                 uint8_t *number_out, struct kw_error *error_out);
+
+/* The method of that number. False when there is none, or its pepper was retired. Any thread. */
+KW_MUST_USE bool kw_engine_method(const struct kw_engine *engine, uint8_t number, struct kw_digest_method *method_out);
+
+/* The method that new keys of a project get. False when there is no such project. Any thread. */
+KW_MUST_USE bool kw_engine_own_method(const struct kw_engine *engine, uint16_t project,
+                                      struct kw_digest_method *method_out);
+
+/* The digest of a key (at most KW_KEY_SIZE_MAX bytes) under a method. False when there is none of that number. */
+KW_MUST_USE bool kw_engine_digest(const struct kw_engine *engine, uint8_t number, struct kw_bytes key,
+                                  struct kw_digest *digest_out);
+
+/*
+ * From now on keys of the project that begin with `prefix` (any bytes, at most KW_PREFIX_MAX; empty: any key) are
+ * looked up though they are not of Keyward's form, as long as the project has imported keys. Durable when it returns.
+ * Blocks. LIMIT_REACHED beyond KW_FOREIGN_COUNT_MAX; an empty one takes in all others. PROJECT_NOT_FOUND.
+ */
+KW_MUST_USE enum kw_status kw_engine_foreign_add(struct kw_engine *engine, uint16_t project, struct kw_bytes prefix,
+                                                 struct kw_error *error_out);
+
+/* A pepper that the engine was given. */
+struct kw_pepper_use {
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
+    bool is_current; /* that of new keys */
+    uint64_t keys;   /* that need it, revoked ones too */
+    uint64_t erased; /* tombstones made with it, as far as they were read: they do not hold it back */
+};
+
+/* All of them, in their order, `count` at most. Returns how many. What they are used for counts once the index is
+ * complete (kw_engine_wait_filled, kw_engine_stats). */
+size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *uses_out, size_t count);
+
+/*
+ * True when the digest was that of another key which has moved to another method since this process started. The store
+ * would take it again; the index would not, so nobody may. Any thread.
+ */
+KW_MUST_USE bool kw_engine_digest_was_moved(const struct kw_engine *engine, const struct kw_digest *digest,
+                                            const struct kw_id *id);
+
+#endif

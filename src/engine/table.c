@@ -1,0 +1,48 @@
+#include "engine/table.h"
+
+#include "base/memory.h"
+#include "engine/pool.h"
+
+struct kw_table *kw_table_new(size_t bucket_count)
+{
+    struct kw_table *table = kw_alloc(1, sizeof *table);
+    if (table == NULL) {
+        return NULL;
+    }
+    table->buckets = kw_pages_map(bucket_count * sizeof *table->buckets);
+    table->mask = bucket_count - 1;
+    if (table->buckets == NULL) {
+        kw_free(table);
+        return NULL;
+    }
+    return table;
+}
+
+void kw_table_free(struct kw_table *table)
+{
+    if (table == NULL) {
+        return;
+    }
+    kw_pages_unmap(table->buckets, (table->mask + 1) * sizeof *table->buckets);
+    kw_free(table);
+}
+
+struct kw_table *kw_table_bigger(const struct kw_table *old)
+{
+    struct kw_table *bigger = kw_table_new((old->mask + 1) * 2);
+    if (bigger == NULL) {
+        return NULL;
+    }
+    for (size_t at = 0; at <= old->mask; at++) {
+        const uint64_t *slots = old->buckets[at].slots;
+        const uint64_t *ahead = old->buckets[(at + 4) & old->mask].slots;
+        for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
+            __builtin_prefetch(kw_table_entry(ahead[i]));
+        }
+        for (size_t i = 0; i < KW_TABLE_SLOTS && slots[i] != 0; i++) {
+            uint64_t empty;
+            *kw_table_find(bigger, kw_table_entry(slots[i])->digest, &empty) = slots[i];
+        }
+    }
+    return bigger;
+}

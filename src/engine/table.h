@@ -1,0 +1,93 @@
+/*
+ * The index's table. Open addressing over buckets of one cache line. A slot holds an entry's address in its low 48 bits
+ * and 16 bits of its hash above, so that a find reads an entry only when it is (but for 1 in 65,536) the right one.
+ * Slots fill from the left and are never emptied: an empty slot ends a search. Digests are evenly spread by nature, and
+ * under a pepper nobody outside can choose them.
+ */
+#ifndef KW_ENGINE_TABLE_H
+#define KW_ENGINE_TABLE_H
+
+#include "core/verdict.h"
+
+#include <assert.h>
+
+#define KW_TABLE_SLOTS 8
+#define KW_TABLE_ADDRESS_MASK UINT64_C(0x0000ffffffffffff)
+
+struct kw_bucket {
+    uint64_t slots[KW_TABLE_SLOTS];
+};
+
+struct kw_table {
+    struct kw_bucket *buckets;
+    size_t mask; /* buckets - 1; a power of two less one */
+};
+
+/* NULL when there is no memory. */
+KW_MUST_USE struct kw_table *kw_table_new(size_t bucket_count);
+void kw_table_free(struct kw_table *table);
+/* One of twice the buckets with the same entries; NULL when there is no memory. Nobody may write meanwhile. */
+KW_MUST_USE struct kw_table *kw_table_bigger(const struct kw_table *old);
+
+static inline uint64_t kw_table_hash(const uint8_t *digest)
+{
+    uint64_t hash;
+    memcpy(&hash, digest, sizeof hash);
+    return hash;
+}
+
+static inline struct kw_entry *kw_table_entry(uint64_t slot)
+{
+    uint64_t address = slot & KW_TABLE_ADDRESS_MASK;
+    return (struct kw_entry *)(uintptr_t)address; // NOLINT(performance-no-int-to-ptr): tagged pointer
+}
+
+/* What a slot holds for that entry. */
+static inline uint64_t kw_table_slot(const struct kw_entry *entry)
+{
+    uint64_t address = (uint64_t)(uintptr_t)entry;
+    assert((address & ~KW_TABLE_ADDRESS_MASK) == 0);
+    return address | (kw_table_hash(entry->digest) & ~KW_TABLE_ADDRESS_MASK);
+}
+
+/* Constant time: every byte is looked at, whatever the first ones say. */
+static inline bool kw__digest_equal(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t x[KW_DIGEST_INDEX_SIZE / 8];
+    uint64_t y[KW_DIGEST_INDEX_SIZE / 8];
+    memcpy(x, a, sizeof x);
+    memcpy(y, b, sizeof y);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
+}
+
+/* Four lines are what a typical entry takes. An address that is not mapped does no harm. */
+static inline void kw_table_prefetch(const struct kw_entry *entry)
+{
+    const uint8_t *line = (const uint8_t *)entry;
+    __builtin_prefetch(line);
+    __builtin_prefetch(line + 64);
+    __builtin_prefetch(line + 128);
+    __builtin_prefetch(line + 192);
+}
+
+/* The slot that holds the digest, or the empty one where it belongs; `slot_out` gets what is in it. */
+static inline uint64_t *kw_table_find(const struct kw_table *table, const uint8_t *digest, uint64_t *slot_out)
+{
+    uint64_t hash = kw_table_hash(digest);
+    for (size_t at = hash & table->mask;; at = (at + 1) & table->mask) {
+        uint64_t *slots = table->buckets[at].slots;
+        for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
+            uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
+            if (slot != 0 && (slot ^ hash) >> 48 != 0) {
+                continue;
+            }
+            kw_table_prefetch(kw_table_entry(slot)); /* all of it at once, while its first line is compared */
+            if (slot == 0 || kw__digest_equal(kw_table_entry(slot)->digest, digest)) {
+                *slot_out = slot;
+                return &slots[i];
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,78 @@
+#include "sim/model.h"
+
+/* --- who would be orphaned --- */
+
+/* Whether such a change would stop the key, or the key with a parent that it is made to. */
+static bool would_suffer(const struct model *model, const struct model_key *key, enum kw_change_kind kind)
+{
+    return !key->erased && model_status(key, model->now) != KW_KEY_REVOKED &&
+           (kind == KW_CHANGE_REVOKE || (kind == KW_CHANGE_DISABLE && key->enabled));
+}
+
+bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
+                         const struct model_where *where)
+{
+    for (int i = 0; i < model->count && key->rotated_to < 0 && would_suffer(model, key, kind); i++) {
+        const struct model_key *child = &model->keys[i];
+        if (child->parent == key->line && would_suffer(model, child, kind) &&
+            (where == NULL || !model_matches(child, where))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- what refusals have met --- */
+
+void model_note(struct model *model, int index)
+{
+    struct model_key *key = &model->keys[index];
+    bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
+    if (!key->erased && key->revoked_at == 0 && (has_ended || (key->lapsed_at == 0 && model_has_expired(model, key)))) {
+        key->noted_first = key->noted_first == 0 ? key->version : key->noted_first;
+        key->noted_last = key->version;
+    }
+}
+
+void model_note_refusal(struct model *model, const struct model_command *command)
+{
+    int seen = command->key;
+    if (command->kind == KW_CHANGE_CREATE) {
+        const struct model_params *params = &command->params;
+        bool names_policy = (params->given & KW_GIVEN_POLICY) != 0 && params->policy >= 0;
+        /* A policy that is not there is refused before anybody looks at the parent. */
+        bool names_parent = (params->given & KW_GIVEN_PARENT) != 0 &&
+                            (!names_policy || model->policies[params->policy].is_there);
+        seen = -1;
+        for (int at = names_parent ? command->params.parent : -1; at >= 0; at = model->keys[at].rotated_to) {
+            seen = model->keys[at].erased ? -1 : at;
+            if (seen < 0) {
+                break; /* the line cannot be followed to its newest key */
+            }
+        }
+    }
+    if (seen >= 0) {
+        model_note(model, seen);
+    }
+}
+
+void model_keep_notes(const struct model *model, struct model *before)
+{
+    for (int i = 0; i < before->count; i++) {
+        before->keys[i].noted_first = model->keys[i].noted_first;
+        before->keys[i].noted_last = model->keys[i].noted_last;
+    }
+}
+
+void model_write_noted(struct model *model)
+{
+    for (int i = 0; i < model->count; i++) {
+        struct model_key *key = &model->keys[i];
+        bool is_as_noted = key->noted_first == key->version || key->noted_last == key->version;
+        if (is_as_noted && !key->erased) {
+            bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
+            model_see_passed(model, key, has_ended ? KW_KEY_REVOKED : KW_KEY_EXPIRED);
+        }
+        key->noted_first = key->noted_last = 0;
+    }
+}
