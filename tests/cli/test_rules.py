@@ -1,6 +1,7 @@
 """Where keys may be used from, families, and what explains a verdict: on a data folder and behind a server alike."""
 
 import json
+import os
 import sys
 
 from support import check, check_equal, check_in, main
@@ -74,6 +75,27 @@ def test_rate_limits_are_given_spent_and_cleared(folder):
         check('rateLimits' not in cleared, 'limits that were cleared')
         check_equal(json.loads(world.run('verify', '--cost', '5', '--json', stdin=key, code=0).out)['valid'], True)
         return told
+
+    each_way(folder, story)
+
+
+def test_a_batch_gives_and_spends_rate_limits(folder):
+    rows = os.path.join(folder, 'rows.csv')
+    with open(rows, 'w', encoding='utf-8') as file:
+        file.write('ownerId,rateLimits,rateLimit\n1,"[{""name"":""a"",""requests"":2,""window"":""1d""}]",\n'
+                   '2,,"{""requests"":1,""window"":""1d""}"\n3,"[{""requests"":1,""window"":""soon""}]",\n')
+
+    def story(world):
+        made = [json.loads(line) for line in world.run('batch', 'create', rows, '--out', '-', code=1).out.splitlines()]
+        check_equal([item.get('field') for item in made], [None, None, 'rateLimits[0].window'])
+        shown = [json.loads(world.run('show', item['id'], '--json', code=0).out)['rateLimits'] for item in made[:2]]
+        check_equal(shown, [[{'name': 'a', 'requests': 2, 'window': '1d'}], [{'name': 'default', 'requests': 1, 'window': '1d'}]])
+        asked = '\n'.join(json.dumps({'key': made[i]['key']}) for i in (0, 1, 0, 1, 0))
+        done = world.run('batch', 'verify', '-', stdin=asked, code=1)
+        answers = [json.loads(line) for line in done.out.splitlines()]
+        check_equal([answer['valid'] for answer in answers], [True, True, True, False, False])
+        check_equal([answer.get('code') for answer in answers[3:]], ['RATE_LIMITED'] * 2)
+        return [done.err]
 
     each_way(folder, story)
 

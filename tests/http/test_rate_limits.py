@@ -64,6 +64,23 @@ def a_key_is_refused_beyond_its_limit(server):
     equal([item['valid'] for item in many['items']], [True] * 3 + [False] * 2, 'in a batch each is spent')
 
 
+def items_of_a_batch_have_limits(server):
+    items = [{'ownerId': '1', 'rateLimits': [DAY, HOUR]}, {'ownerId': '1', 'rateLimit': {'requests': 2, 'window': '1h'}}]
+    made = server.expect(200, 'POST', '/v1/keys/batch/create', {'items': items}).json['items']
+    equal([item['record']['rateLimits'] for item in made], [[DAY, HOUR], [{'name': 'default', 'requests': 2, 'window': '1h'}]],
+          'what each has')
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys/batch/create', {'items': [{'rateLimits': [{**DAY, 'requests': 0}]}]},
+                  field='items[0].rateLimits[0].requests')
+    ids = [item['record']['id'] for item in made]
+    told = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [
+        {'id': ids[0], 'rateLimits': None}, {'id': ids[1], 'rateLimit': DAY, 'ifVersion': 1}]}).json['items']
+    equal([item['record'].get('rateLimits') for item in told], [None, [DAY]], 'what each has now')
+    answers = server.expect(200, 'POST', '/v1/keys/batch/verify', {'items': [
+        {'key': made[1]['key'], 'cost': 3}, {'key': made[1]['key']}, {'key': made[0]['key']}]}).json['items']
+    equal([answer['valid'] for answer in answers], [True, False, True], 'what is spent')
+    check('rateLimit' not in answers[2], 'a limit that was lifted')
+
+
 def a_gateway_reads_it_in_headers(server):
     key, _ = server.create({'rateLimits': [DAY]})
     for remaining in (2, 1, 0):
@@ -139,7 +156,7 @@ def a_child_lies_within_its_parent(server):
 
 
 CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_key_is_refused_beyond_its_limit,
-         a_gateway_reads_it_in_headers, a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
+         items_of_a_batch_have_limits, a_gateway_reads_it_in_headers, a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
          a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent]
 
 if __name__ == '__main__':
