@@ -201,7 +201,7 @@ struct kw_change_request {
 /*
  * Every change is durable, and seen by every verification that begins, before the call returns. On failure nothing was
  * changed (but for KW_E_UNCERTAIN) and the outputs are untouched. The codes are those of KW_ERROR_CODES. `held_out` may
- * be NULL.
+ * be NULL. An update that names no field changes nothing, and gives the record as it is.
  */
 KW_API KW_MUST_USE enum kw_status kw_create(struct keyward *keyward, const struct kw_change_request *request,
                                             struct kw_new_key *made_out, struct kw_error *error_out);

@@ -209,7 +209,9 @@ void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool
     }
     kw_buffer_add_format(text, "%s %llu key%s", is_dry ? "Would create" : "Created",
                          (unsigned long long)report->created, report->created == 1 ? "" : "s");
-    kw_buffer_add_format(text, ", overwritten %llu, skipped %llu, refused %llu.%s\n",
+    kw_buffer_add_format(text,
+                         is_dry ? ", overwrite %llu, skip %llu, refuse %llu. Nothing was changed.\n"
+                                : ", overwrote %llu, skipped %llu, refused %llu.\n",
                          (unsigned long long)report->overwritten, (unsigned long long)report->skipped,
-                         (unsigned long long)report->refused, is_dry ? " Nothing was changed." : "");
+                         (unsigned long long)report->refused);
 }

@@ -30,11 +30,13 @@ static const struct {
     uint32_t given;
     const char *field;
 } fixed_fields[] = {
-    {KW_GIVEN_ENV, "env"},   {KW_GIVEN_PUBLIC, "isPublic"}, {KW_GIVEN_OWNER, "owner"},
-    {KW_GIVEN_ORG, "orgId"}, {KW_GIVEN_PARENT, "parentId"}, {KW_GIVEN_POLICY, "policy"},
+    {KW_GIVEN_PROJECT, "projectId"}, {KW_GIVEN_ENV, "env"},       {KW_GIVEN_PUBLIC, "isPublic"},
+    {KW_GIVEN_OWNER_ID, "ownerId"},  {KW_GIVEN_OWNER, "owner"},   {KW_GIVEN_ORG, "orgId"},
+    {KW_GIVEN_PARENT, "parentId"},   {KW_GIVEN_POLICY, "policy"},
 };
 
-#define FIXED_IN_UPDATE (KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER | KW_GIVEN_PARENT)
+#define FIXED_IN_UPDATE \
+    (KW_GIVEN_PROJECT | KW_GIVEN_ENV | KW_GIVEN_PUBLIC | KW_GIVEN_OWNER_ID | KW_GIVEN_OWNER | KW_GIVEN_PARENT)
 #define FIXED_IN_ROTATION (FIXED_IN_UPDATE | KW_GIVEN_ORG | KW_GIVEN_POLICY)
 #define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
 

@@ -23,6 +23,12 @@ enum kw_command_kind {
     KW_COMMAND_MOVE, /* the key's digest is made by another method from now on; of a revoked key it is KW_E_CONFLICT */
 };
 
+/* Beside enum kw_given, in the params of updates and rotations: for the field by which one is refused. */
+enum kw_given_name {
+    KW_GIVEN_OWNER_ID = 1 << 30, /* with KW_GIVEN_OWNER: it was named ownerId */
+    KW_GIVEN_PROJECT = 1 << 29,  /* a project was named, whichever it was */
+};
+
 /* What a key that is being born gets from outside: create and rotate need it. */
 struct kw_birth {
     struct kw_id id;

@@ -68,7 +68,7 @@ enum kw_status kw__check_policy(struct kw_engine *engine, const struct kw_work *
     const struct kw_record *record = work->change.has_successor ? &work->change.successor : &work->change.after;
     bool shapes = op->kind == KW_OP_CREATE || op->kind == KW_OP_UPDATE || op->kind == KW_OP_ROTATE ||
                   op->kind == KW_OP_IMPORT_ONE;
-    if (!shapes || record->policy.size == 0) {
+    if (!shapes || kw__changes_nothing(op) || record->policy.size == 0) {
         return KW_OK;
     }
     bool is_given = work->params != NULL && (work->params->given & KW_GIVEN_POLICY) != 0;

@@ -458,6 +458,11 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (status != KW_OK) {
         return status;
     }
+    if (kw__changes_nothing(op)) {
+        kw_buffer_reset(&op->result);
+        status = kw_record_encode(&work->before, &op->result);
+        return status == KW_OK ? KW_OK : kw__store_failed(&op->error, KW_E_MEMORY);
+    }
     struct kw_digest born;
     if (op->kind == KW_OP_CREATE || work->change.has_successor) {
         kw__digest_new_key(engine, work->project, kw_secret_expose(&op->secret), &born);

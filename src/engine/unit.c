@@ -75,8 +75,10 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
-            kw__unit_works(engine, unit)[i].is_refused = is_refusal(status);
-            kw__work_finish(&kw__unit_works(engine, unit)[i], status);
+            struct kw_work *work = &kw__unit_works(engine, unit)[i];
+            bool is_asked = work->op->kind != KW_OP_LAPSE && work->op->kind != KW_OP_END_GRACE;
+            work->is_refused = is_asked && is_refusal(status);
+            kw__work_finish(work, status);
             is_whole = false;
         }
     }
@@ -87,27 +89,53 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     return is_whole;
 }
 
+/*
+ * A key that an action on a filter finds revoked though its record does not say so: its grace period has passed. That
+ * is written down with the action, whose answer counts on it: else a crash and a clock that steps back would revive it.
+ */
+static enum kw_status prepare_lapse(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    int64_t now_ms = writer->where_part.now_ms;
+    int64_t until_ms = work->before.grace_until_ms;
+    work->op = &writer->where_lapse;
+    work->op->now_ms = now_ms > until_ms ? now_ms : until_ms; /* it may have been seen before the clock stepped back */
+    work->before.revoked_at_ms = 0;
+    enum kw_status status = kw__prepare(engine, index);
+    work->op->now_ms = now_ms;
+    return status;
+}
+
+static enum kw_status prepare_where(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    enum kw_status status = kw__prepare(engine, index);
+    if (status == KW_OK || !kw__where_spares(&work->op->error)) {
+        return status;
+    }
+    work->is_refused = true;
+    work->put_count = 0;
+    return kw_record_status(&work->before, work->op->now_ms) == KW_KEY_REVOKED ? prepare_lapse(engine, index) : KW_OK;
+}
+
 /* The same for an action on a filter: a key that is so already is left alone, and any other refusal is that of all. */
 static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
-    const struct kw_error *error = &writer->where_part.error;
     for (size_t i = 0; i < unit->count; i++) {
-        enum kw_status status = kw__prepare(engine, unit->first + i);
-        if (status != KW_OK && !kw__where_spares(error)) {
-            unit->op->error = *error;
+        enum kw_status status = prepare_where(engine, unit->first + i);
+        if (status != KW_OK) {
+            unit->op->error = kw__unit_works(engine, unit)[i].op->error;
             status = status == KW_E_BUSY ? kw__where_no_memory(writer, &unit->op->error) : status;
             kw__unit_finish(unit, status);
             return false;
         }
-        if (status != KW_OK) {
-            kw__unit_works(engine, unit)[i].is_refused = true;
-            kw__unit_works(engine, unit)[i].put_count = 0;
-        }
     }
     enum kw_status status = kw__refuse_orphans_where(engine, unit);
     if (status != KW_OK) {
-        unit->op->error = *error;
+        unit->op->error = writer->where_part.error;
         kw__unit_finish(unit, status);
     }
     return status == KW_OK;
@@ -213,6 +241,35 @@ static bool may_begin(struct kw_engine *engine, struct kw_unit *unit)
     return way == KW_ONCE_GO_ON;
 }
 
+bool kw__changes_nothing(const struct kw_op *op)
+{
+    return op->kind == KW_OP_UPDATE && (op->params == NULL || op->params->given == 0);
+}
+
+/* Whether an answer would show what an earlier unit of the group makes of a record: that may still come to nothing. */
+static bool would_show_unmade(struct kw_engine *engine, const struct kw_unit *unit)
+{
+    for (size_t i = 0; i < unit->count; i++) {
+        const struct kw_op *op = kw__unit_works(engine, unit)[i].op;
+        const struct kw_record *record = NULL;
+        if (kw__changes_nothing(op) && kw__touched_before(engine->writer_state, &op->id, &record) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every key is so already. */
+static void finish_idle(struct kw_engine *engine, struct kw_unit *unit)
+{
+    for (size_t i = 0; i < unit->count && unit->op->kind != KW_OP_WHERE; i++) {
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        kw__look_above(engine, work->op);
+        kw__work_finish(work, KW_OK);
+    }
+    kw__unit_finish(unit, KW_OK);
+}
+
 void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
@@ -227,7 +284,7 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         *work = (struct kw_work){.op = work->op};
     }
-    if (!is_where && !may_begin(engine, unit)) {
+    if (!is_where && (would_show_unmade(engine, unit) || !may_begin(engine, unit))) {
         return;
     }
     if (!(is_where ? decide_where(engine, unit) : decide(engine, unit))) {
@@ -240,7 +297,7 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
     } else if (!is_made) {
         kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
     } else if (batch->put_count == 0) {
-        kw__unit_finish(unit, KW_OK); /* every key is so already */
+        finish_idle(engine, unit);
     } else if (kw__is_rehearsal(unit->op)) {
         unit->is_rehearsed = true; /* it is settled after the whole group, which must find what this one would leave */
     } else {

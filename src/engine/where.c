@@ -214,6 +214,9 @@ static void make_part(struct kw_writer *writer, const struct kw_op *op)
     writer->where_part.reason = op->reason;
     writer->where_part.authority = op->authority;
     writer->where_part.spares_children = op->spares_children;
+    kw_op_deinit(&writer->where_lapse);
+    kw_op_init(&writer->where_lapse, KW_OP_LAPSE, op->project);
+    writer->where_lapse.actor = KW_BYTES("system");
 }
 
 enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit)

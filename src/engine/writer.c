@@ -128,7 +128,9 @@ static bool tell(struct kw_engine *engine, const struct kw_work *work)
 {
     struct kw_op *op = work->op;
     size_t shown = work->change.has_successor ? 1 : 0;
-    kw_buffer_add(&op->result, work->puts[shown].row.record);
+    if (work->put_count > 0) { /* else the result is there already */
+        kw_buffer_add(&op->result, work->puts[shown].row.record);
+    }
     if (work->change.has_successor) {
         kw_buffer_add(&op->other, work->puts[0].row.record);
     }
@@ -146,7 +148,7 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         bool shown = show(engine, work);
         is_seen = is_seen && shown;
-        op->changed += is_where && work->put_count > 0;
+        op->changed += is_where && work->put_count > 0 && work->op->kind != KW_OP_LAPSE;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
         bool is_told = is_where || work->op->kind == KW_OP_IMPORT_ONE || tell(engine, work);
         bool whole = shown && is_told;
@@ -285,12 +287,9 @@ static void note_passed(struct kw_engine *engine)
     for (size_t i = 0; i < writer->work_count; i++) {
         const struct kw_work *work = &writer->works[i];
         const struct kw_op *op = work->op;
-        if (!work->is_refused || op->kind == KW_OP_LAPSE || op->kind == KW_OP_END_GRACE) {
-            continue;
-        }
-        if (work->has_before) {
+        if (work->is_refused && work->has_before) {
             kw__note_passed(engine, &work->before_digest, op->project, &work->before, op->now_ms);
-        } else if (work->has_parent) {
+        } else if (work->is_refused && work->has_parent) {
             kw__note_passed(engine, &work->parent_digest, op->project, &work->parent, op->now_ms);
         }
     }
@@ -315,6 +314,7 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
         hand_back(op);
     }
     kw_op_deinit(&writer->where_part);
+    kw_op_deinit(&writer->where_lapse);
     kw__works_give_back(writer);
     kw_arena_reset(&writer->arena);
     kw_index_reclaim(engine->index);

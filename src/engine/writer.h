@@ -40,7 +40,7 @@ struct kw_work {
     uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
     uint32_t imported_next;          /* in the chains of kw_writer.imported */
     bool settled;                    /* op->status says how it ended */
-    bool is_refused;                 /* for what it asks, not for want of a store */
+    bool is_refused;                 /* for what a caller asks, not for want of a store */
 };
 
 struct kw_unit {
@@ -67,6 +67,7 @@ struct kw_writer {
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
     struct kw_op where_part;               /* the change that every key of an action on a filter undergoes */
+    struct kw_op where_lapse;              /* and what becomes of those whose grace period has passed unseen */
     struct kw_id last_id;                  /* of the newest key */
     uint8_t drawn[64 * KW_ID_RANDOM_SIZE]; /* random bytes for events of imports */
     size_t drawn_left;                     /* events that they suffice for */
@@ -78,6 +79,9 @@ struct kw_writer {
  * the core, encodes. Fails with op->error set.
  */
 KW_MUST_USE enum kw_status kw__prepare(struct kw_engine *engine, size_t index);
+
+/* An update that names no field: it is refused like any other, else answered with the record as it is. */
+bool kw__changes_nothing(const struct kw_op *op);
 
 /* Where an earlier operation of the same group has left this key; NULL, and the record untouched, when none did. */
 const struct kw_work *kw__touched_before(struct kw_writer *writer, const struct kw_id *id,

@@ -6,6 +6,7 @@
 #define KW_SERVER_BODIES_H
 
 #include "core/once.h"
+#include "core/transition.h"
 #include <keyward/document.h>
 #include <keyward/import.h>
 
@@ -18,6 +19,7 @@ struct kw_key_body {
     int64_t grace_ms;                      /* rotations */
     bool ends_grace;                       /* rotations */
     struct kw_bytes template_name, preset; /* creations */
+    struct kw_bytes project_id;            /* updates and rotations, which refuse it */
     /* Items of batches; of updates and revocations. */
     struct kw_bytes id;
     int64_t if_version; /* 0: any */

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unicodedata
 
-from support import ID, KEY, PROGRAM, Normal, World, check, check_equal, check_in, environment, main, run
+from support import ID, KEY, PROGRAM, Normal, World, ageless, check, check_equal, check_in, environment, main, run
 
 WAYS = ('data', 'url')
 
@@ -234,7 +234,7 @@ def test_find(folder):
         shown = world.run('show', record['id'], code=0).out
         for done in (world.run('find', stdin=key, code=0), world.run('find', '-', stdin=key + '\n', code=0),
                      world.run('find', '--key-file', path, code=0)):
-            check_equal(done.out, shown)
+            check_equal(ageless(done.out), ageless(shown))
         check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out), record)
         world.run('revoke', record['id'], code=0)
         check_equal(json.loads(world.run('find', '--json', stdin=key, code=0).out)['status'], 'revoked')

@@ -44,11 +44,11 @@ def test_every_form_comes_in(folder):
             check_in('Valid', world.run('verify', '-', stdin=key, code=0).out, key)
         return told
 
-    check_equal(''.join(each_way(folder, story)), '''Would create 2500 keys, overwritten 0, skipped 0, refused 0. Nothing was changed.
-Created 2500 keys, overwritten 0, skipped 0, refused 0.
-Created 0 keys, overwritten 0, skipped 2500, refused 0.
-Created 100 keys, overwritten 0, skipped 0, refused 0.
-Created 10 keys, overwritten 0, skipped 0, refused 0.
+    check_equal(''.join(each_way(folder, story)), '''Would create 2500 keys, overwrite 0, skip 0, refuse 0. Nothing was changed.
+Created 2500 keys, overwrote 0, skipped 0, refused 0.
+Created 0 keys, overwrote 0, skipped 2500, refused 0.
+Created 100 keys, overwrote 0, skipped 0, refused 0.
+Created 10 keys, overwrote 0, skipped 0, refused 0.
 {"dryRun":false,"created":1200,"overwritten":0,"skipped":0,"refused":0,"isCut":false}
 ''')
 
@@ -72,7 +72,7 @@ def test_bad_lines_are_told_by_their_place(folder):
         check_equal(os.stat(report).st_mode & 0o777, 0o600)
         return [first.out]
 
-    check_equal(each_way(folder, story), ['Created 1498 keys, overwritten 0, skipped 0, refused 2.\n'])
+    check_equal(each_way(folder, story), ['Created 1498 keys, overwrote 0, skipped 0, refused 2.\n'])
 
 
 def test_an_export_that_was_cut(folder):

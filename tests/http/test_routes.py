@@ -69,8 +69,13 @@ def an_update_changes_what_it_names(server):
         check(name not in cleared, f'{name} is cleared')
     equal((cleared['tags'], cleared['scopes'], cleared['resources']), ([], [], {}), 'lists are cleared')
     equal(server.expect(200, 'PATCH', path, {'expiresIn': '1h'}).json['version'], 4, 'version')
-    for name, value in (('env', 'test'), ('isPublic', True), ('owner', 'team:1'), ('ownerId', '2')):
-        server.refuse('CANNOT_CHANGE_FIELD', 'PATCH', path, {name: value}, status=400)
+    for name, value in (('env', 'test'), ('isPublic', True), ('owner', 'team:1'), ('owner', 'user:2'), ('ownerId', '2'),
+                        ('projectId', 'default')):
+        for method, end in (('PATCH', ''), ('POST', '/rotate')):
+            server.refuse('CANNOT_CHANGE_FIELD', method, path + end, {name: value}, field=name, status=400)
+    nothing = server.expect(200, 'PATCH', path, {})
+    equal((nothing.json['version'], nothing.header('ETag')), (4, '"4"'), 'nothing is changed')
+    server.refuse('VERSION_CONFLICT', 'PATCH', path, {}, headers={'If-Match': '"3"'}, status=409)
     equal(server.expect(200, 'GET', path).json['version'], 4, 'version after refusals')
 
 

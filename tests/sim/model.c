@@ -214,6 +214,9 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if ((given & GIVEN_EXPIRY) != 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
+    if (given == 0) {
+        return KW_CODE_NONE;
+    }
     struct model_key after = *key;
     set_params(model, &command->params, &after);
     if (parent != NULL && exceeds(&after, parent, given)) {
@@ -370,16 +373,21 @@ bool model_matches(const struct model_key *key, const struct model_where *where)
            (where->tag < 0 || (key->tags >> where->tag & 1) != 0);
 }
 
+/* One that is enabled or disabled already is not even looked at. */
+static bool has_ended_unseen(const struct model *model, const struct model_key *key, const struct model_where *where)
+{
+    bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
+    return !is_so && key->revoked_at == 0 && model_status(key, model->now) == KW_KEY_REVOKED;
+}
+
 enum kw_code model_apply_where(struct model *model, const struct model_where *where, uint64_t *matched,
                                uint64_t *changed)
 {
     *matched = *changed = 0;
     begin(model);
     for (int i = 0; i < model->count; i++) {
-        const struct model_key *key = &model->keys[i];
-        bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
-        if (model_matches(key, where) && !is_so && model_status(key, model->now) == KW_KEY_REVOKED) {
-            model_note(model, i); /* one that is so already is not even looked at */
+        if (model_matches(&model->keys[i], where) && has_ended_unseen(model, &model->keys[i], where)) {
+            model_note(model, i); /* should the action come to nothing */
         }
     }
     for (int i = 0; i < model->count && where->no_cascade; i++) {
@@ -393,7 +401,11 @@ enum kw_code model_apply_where(struct model *model, const struct model_where *wh
                 .kind = where->kind, .key = i, .actor = where->actor, .reason = where->reason};
             int made;
             ++*matched;
-            *changed += change(model, &command, &made) == KW_CODE_NONE;
+            if (has_ended_unseen(model, &model->keys[i], where)) {
+                model_see_passed(model, &model->keys[i], KW_KEY_REVOKED);
+            } else {
+                *changed += change(model, &command, &made) == KW_CODE_NONE;
+            }
         }
     }
     return KW_CODE_NONE;

@@ -41,8 +41,8 @@ void model_note_refusal(struct model *model, const struct model_command *command
         const struct model_params *params = &command->params;
         bool names_policy = (params->given & KW_GIVEN_POLICY) != 0 && params->policy >= 0;
         /* A policy that is not there is refused before anybody looks at the parent. */
-        bool names_parent = (params->given & KW_GIVEN_PARENT) != 0 &&
-                            (!names_policy || model->policies[params->policy].is_there);
+        bool names_parent =
+            (params->given & KW_GIVEN_PARENT) != 0 && (!names_policy || model->policies[params->policy].is_there);
         seen = -1;
         for (int at = names_parent ? command->params.parent : -1; at >= 0; at = model->keys[at].rotated_to) {
             seen = model->keys[at].erased ? -1 : at;

@@ -332,8 +332,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
     }
     for (int i = 0; i < sim->model.count; i++) {
         struct model_key *key = &sim->model.keys[i];
-        /* One whose grace period had passed unseen was left alone, and may come back with a clock that steps back. */
-        bool is_dead = revokes && status == KW_OK && key->revoked_at != 0 && model_matches(key, where);
+        bool is_dead = revokes && status == KW_OK && model_matches(key, where);
         key->acknowledged_dead = key->acknowledged_dead || is_dead;
     }
     take_notes(sim);

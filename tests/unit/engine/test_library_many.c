@@ -65,6 +65,79 @@ static void check_outcome(struct test *t, const struct kw_outcome *outcome, cons
     CHECK_I64(t, outcome->made.held.memory != NULL, outcome->status == KW_OK);
 }
 
+/* Alone, and among others of a batch: it shows what they leave, and counts as done. */
+static void an_update_that_names_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one;
+    struct kw_held_record held;
+    struct kw_key_params name = {.given = KW_GIVEN_NAME, .name = KW_BYTES("n")};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    struct kw_change_item items[] = {change_of(KW_CHANGE_UPDATE, &one), change_of(KW_CHANGE_UPDATE, &one),
+                                     change_of(KW_CHANGE_DISABLE, &one)};
+    REQUIRE_OK(t, kw_update(library.keyward, &items[1].request, &held, NULL));
+    CHECK_I64(t, held.record.version, 1);
+    CHECK_FIELD(t, held.record.owner, "user:1");
+    kw_held_record_clear(&held);
+    items[0].request.params = &name;
+    for (int atomic = 0; atomic < 2; atomic++) {
+        struct kw_outcome outcomes[3];
+        items[2].kind = atomic ? KW_CHANGE_ENABLE : KW_CHANGE_DISABLE;
+        REQUIRE_OK(t, kw_change_many(library.keyward, items, 3, atomic, outcomes));
+        CHECK_I64(t, outcomes[0].made.held.record.version, 2 + 2 * atomic);
+        CHECK_FIELD(t, outcomes[1].made.held.record.name, "n");
+        CHECK_I64(t, outcomes[2].made.held.record.version, 3 + 2 * atomic);
+        kw_outcomes_clear(outcomes, 3);
+    }
+    for (int atomic = 0; atomic < 2; atomic++) {
+        struct kw_outcome outcome;
+        REQUIRE_OK(t, kw_change_many(library.keyward, &items[1], 1, atomic, &outcome));
+        CHECK_I64(t, outcome.made.held.record.version, 5);
+        kw_outcomes_clear(&outcome, 1);
+    }
+    items[1].request.if_version = 4;
+    CHECK_STATUS(t, kw_update(library.keyward, &items[1].request, &held, NULL), KW_E_CONFLICT);
+    kw_new_key_clear(&one);
+    library_end(&library);
+}
+
+/* An action that found a key revoked by its grace period has said so for good: the clock may step back. */
+static void an_action_writes_down_what_has_passed(struct test *t)
+{
+    struct library library;
+    struct kw_new_key one, successor;
+    struct kw_held_record held;
+    struct kw_where_result result;
+    REQUIRE(t, library_open(t, &library));
+    for (int disables = 0; disables < 2; disables++) {
+        REQUIRE(t, library_create(t, &library, &one));
+        struct kw_change_request rotation = {.id = one.held.record.id, .grace_ms = 1000};
+        struct kw_where_request where = {.ids = &one.held.record.id, .id_count = 1};
+        struct kw_where_request all = {.owner = KW_BYTES("user:1")};
+        REQUIRE_OK(t, kw_rotate(library.keyward, &rotation, &successor, NULL));
+        library_set_clock(&library, LIBRARY_NOW_MS + 1000);
+        if (disables) {
+            REQUIRE_OK(t, kw_disable_where(library.keyward, &where, &result, NULL));
+        } else {
+            REQUIRE_OK(t, kw_revoke_where(library.keyward, &all, &result, NULL));
+        }
+        CHECK_I64(t, result.matched, disables ? 1 : 2);
+        CHECK_I64(t, result.changed, disables ? 0 : 1);
+        REQUIRE_OK(t, kw_get(library.keyward, kw_text(NULL), &one.held.record.id, &held, NULL));
+        CHECK_I64(t, held.record.revoked_at_ms, LIBRARY_NOW_MS + 1000);
+        CHECK_FIELD(t, held.record.revoke_reason, "rotated");
+        kw_held_record_clear(&held);
+        library_set_clock(&library, LIBRARY_NOW_MS);
+        REQUIRE(t, library_reopen(t, &library, 0));
+        CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_REVOKED);
+        CHECK_CODE(t, library_verify(t, &library, successor.key), disables ? KW_CODE_NONE : KW_CODE_REVOKED);
+        kw_new_key_clear(&one);
+        kw_new_key_clear(&successor);
+    }
+    library_end(&library);
+}
+
 static void an_item_that_is_refused(struct test *t)
 {
     struct library library;
@@ -222,6 +295,8 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(every_kind_in_one_call),
+        TEST_CASE(an_update_that_names_nothing),
+        TEST_CASE(an_action_writes_down_what_has_passed),
         TEST_CASE(an_item_that_is_refused),
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),

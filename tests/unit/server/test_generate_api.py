@@ -25,7 +25,7 @@ BROKEN = [
     ('x-at-most-one: [[ownerId, owner],', 'x-at-most-one: [[ownerId, ownr],', 'ownr'),
     ('x-at-most-one: [[ownerId, owner],', 'x-at-most-one: [[ownerId, ownr],', 'ownr'),
     ('      maxItems: 16\n      x-cap: KW_ENVIRONMENT_COUNT_MAX', '      maxItems: 16', 'x-cap'),
-    ('          type: boolean\n', '          type: number\n', 'kind'),
+    ('          type: boolean\n          x-bind', '          type: number\n          x-bind', 'kind'),
     ("anyOf: [{$ref: '#/components/schemas/Name'}, {type: 'null'}]",
      "anyOf: [{$ref: '#/components/schemas/Name'}, {type: boolean}]", 'anyOf'),
     ("x-problems: [KEY_NOT_FOUND, NOT_REVOKED,", "x-problems: [KEY_NOT_FOUND, NOT_REVOKD,", 'NOT_REVOKD'),
