@@ -118,7 +118,8 @@ struct kw_verdict {
     /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing. POLICY_VIOLATION: the field of the
      * record that does not keep within the policy. */
     char missing[KW_REQUIRE_MAX + 1];
-    char policy[KW_POLICY_MAX + 1]; /* that refuses: the key's, or that of `refused_by`; empty: none does */
+    char missing_on[KW_RESOURCE_MAX + 1]; /* the resource on which that scope is missing; empty: it is on none */
+    char policy[KW_POLICY_MAX + 1];       /* that refuses: the key's, or that of `refused_by`; empty: none does */
     bool has_rate_limit;
     struct kw_rate_limit_state rate_limit;
     bool has_record;

@@ -34,7 +34,23 @@ struct checklist {
     struct kw_arena *arena;
 };
 
-enum { VALID, CODE, RECORD, MISSING, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
+enum { VALID, CODE, RECORD, MISSING, MISSING_ON, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
+
+/* The scope that is not held, and the resource on which it is not. */
+static void add_missing(struct kw_buffer *text, char before, const struct kw_member *missing,
+                        const struct kw_member *on)
+{
+    if (missing->type != KW_JSON_STRING) {
+        return;
+    }
+    kw_buffer_add_byte(text, (uint8_t)before);
+    kw_buffer_add_text(text, "Missing: ");
+    kw_text_clean(text, missing->text);
+    if (on->type == KW_JSON_STRING) {
+        kw_buffer_add_text(text, " on ");
+        kw_text_clean(text, on->text);
+    }
+}
 
 /* Whose rule it is, where it is not the key's own. */
 static void add_whose(struct kw_buffer *text, char before, const struct kw_member *parent,
@@ -69,10 +85,7 @@ static void show_refusal(struct kw_output *out, const struct kw_member *members)
     if (known != KW_CODE_NONE) {
         kw_buffer_add_format(&out->text, "\n%s %s", kw_code_info(known)->meaning, kw_code_info(known)->advice);
     }
-    if (members[MISSING].type == KW_JSON_STRING) {
-        kw_buffer_add_text(&out->text, "\nMissing: ");
-        kw_text_clean(&out->text, members[MISSING].text);
-    }
+    add_missing(&out->text, '\n', &members[MISSING], &members[MISSING_ON]);
     add_whose(&out->text, '\n', &members[REFUSED_BY], &members[POLICY]);
     kw_buffer_add_byte(&out->text, '\n');
 }
@@ -97,7 +110,7 @@ static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *mem
 /* One line of the checklist: a mark, the rule, and what it says. */
 static enum kw_status show_check(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { RULE, OUTCOME, DETAIL, LACKS, BY, WHICH, COUNT };
+    enum { RULE, OUTCOME, DETAIL, LACKS, ON, BY, WHICH, COUNT };
     static const struct {
         const char *outcome, *mark, *colour, *text;
     } looks[] = {
@@ -108,8 +121,9 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
     };
     struct checklist *list = context;
     struct kw_buffer *text = &list->out->text;
-    struct kw_member members[COUNT] = {[RULE] = {"rule"},     [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},
-                                       [LACKS] = {"missing"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
+    struct kw_member members[COUNT] = {
+        [RULE] = {"rule"},    [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},        [LACKS] = {"missing"},
+        [ON] = {"missingOn"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, list->arena, members, COUNT);
     for (size_t i = 0; status == KW_OK && i < KW_COUNT_OF(looks); i++) {
@@ -124,10 +138,7 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
         bool has_detail = members[DETAIL].type == KW_JSON_STRING;
         kw_text_clean(text, has_detail ? members[DETAIL].text : kw_bytes_of_text(looks[i].text));
     }
-    if (members[LACKS].type == KW_JSON_STRING) {
-        kw_buffer_add_text(text, " Missing: ");
-        kw_text_clean(text, members[LACKS].text);
-    }
+    add_missing(text, ' ', &members[LACKS], &members[ON]);
     add_whose(text, ' ', &members[BY], &members[WHICH]);
     kw_buffer_add_byte(text, '\n');
     return status;
@@ -152,9 +163,13 @@ static enum kw_status show_checks(struct kw_cli *cli, const struct kw_member *me
 static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json,
                                    struct kw_arena *arena, bool *valid_out)
 {
-    struct kw_member members[MEMBER_COUNT] = {[VALID] = {"valid"},          [CODE] = {"code"},
-                                              [RECORD] = {"record"},        [MISSING] = {"missing"},
-                                              [REFUSED_BY] = {"refusedBy"}, [POLICY] = {"refusedByPolicy"},
+    struct kw_member members[MEMBER_COUNT] = {[VALID] = {"valid"},
+                                              [CODE] = {"code"},
+                                              [RECORD] = {"record"},
+                                              [MISSING] = {"missing"},
+                                              [MISSING_ON] = {"missingOn"},
+                                              [REFUSED_BY] = {"refusedBy"},
+                                              [POLICY] = {"refusedByPolicy"},
                                               [CHECKS] = {"checks"}};
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), arena, members, MEMBER_COUNT);
     if (status != KW_OK) {

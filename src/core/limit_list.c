@@ -135,7 +135,8 @@ bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rate_limit *lim
     for (size_t i = 0; i < count; i++) {
         add_packed(&packed, sorted[i]);
     }
-    *list_out = count == 0 ? (struct kw_list){.count = 0} : (struct kw_list){kw_buffer_bytes(&packed), (uint32_t)count};
+    list_out->packed = count == 0 ? (struct kw_bytes){NULL, 0} : kw_buffer_bytes(&packed);
+    list_out->count = (uint32_t)count;
     return true;
 }
 

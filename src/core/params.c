@@ -11,6 +11,7 @@
 
 /* The record's JSON stands inside answers and exports, which must stay within KW_JSON_DEPTH_MAX for their readers. */
 #define METADATA_DEPTH_MAX 16
+#define KEY_SIZE_MIN 20 /* 128 bits in characters that can be printed */
 #define LIST_OVERHEAD 3 /* bytes that a packed string needs beside its own, at most */
 
 _Static_assert(METADATA_DEPTH_MAX < KW_JSON_DEPTH_MAX, "metadata that is too deep is still read far enough to say so");
@@ -213,15 +214,23 @@ static bool stands_before(const struct kw_key_params *params, size_t index)
     return false;
 }
 
+/* What is no resource stands in the error as it was sent, unless it is so long that it could be a key. */
+static struct kw_bytes shown_of(struct kw_bytes name)
+{
+    bool may_be_shown = name.size > 0 && name.size < KEY_SIZE_MIN && kw_utf8_valid(name) && !kw_bytes_has_control(name);
+    return may_be_shown ? name : KW_BYTES("*");
+}
+
 static enum kw_status check_resource(const struct check *check, size_t index)
 {
     const struct kw_resource_scopes *resource = &check->params->resources[index];
+    char field[KW_ERROR_FIELD_MAX];
     if (!kw_resource_valid(resource->resource)) {
-        return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "resources",
+        name_resource(shown_of(resource->resource), field);
+        return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,
                          "must be named \"type:id\", such as \"website:123\"; the id may be '*'; at most %d bytes",
                          KW_RESOURCE_MAX);
     }
-    char field[KW_ERROR_FIELD_MAX];
     name_resource(resource->resource, field);
     if (resource->scope_count == 0) {
         return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,

@@ -109,7 +109,7 @@ bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct kw_entry *entry = key_at(hearing, i);
-        if (entry == NULL && has_outlived(&hearing->links[i], hearing->now_ms)) {
+        if (hearing->links[i].bound != NULL && has_outlived(&hearing->links[i], hearing->now_ms)) {
             return kw__refuse(hearing, i, KW_CODE_EXPIRED, decision);
         }
         if (entry == NULL || !is_expired(entry, hearing->now_ms)) {

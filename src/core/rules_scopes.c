@@ -48,18 +48,18 @@ static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes want
 
 /* What is missing may be empty: that is no scope. */
 static bool lacks_named_scope(const struct authority *authority, const struct kw_question *question,
-                              struct kw_bytes *missing_out)
+                              struct kw__lack *lack_out)
 {
     for (size_t i = 0; i < question->scope_count; i++) {
         if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
-            *missing_out = question->scopes[i];
+            *lack_out = (struct kw__lack){.scope = question->scopes[i]};
             return true;
         }
     }
     for (size_t i = 0; i < question->resource_scope_count; i++) {
         if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
                                 question->resource_scopes[i])) {
-            *missing_out = question->resource_scopes[i];
+            *lack_out = (struct kw__lack){question->resource_scopes[i], question->resource};
             return true;
         }
     }
@@ -67,27 +67,27 @@ static bool lacks_named_scope(const struct authority *authority, const struct kw
 }
 
 static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
-                        struct kw_bytes *missing_out)
+                        struct kw__lack *lack_out)
 {
-    if (lacks_named_scope(authority, question, missing_out)) {
+    if (lacks_named_scope(authority, question, lack_out)) {
         return true;
     }
     bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
-    *missing_out = question->resource;
+    *lack_out = (struct kw__lack){.scope = question->resource};
     return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
 }
 
-bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw_bytes *missing_out)
+bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw__lack *lack_out)
 {
     struct authority authority = {kw__scopes_of(entry), kw__resources_of(entry)};
-    return lacks_scope(&authority, question, missing_out);
+    return lacks_scope(&authority, question, lack_out);
 }
 
 bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
-                            struct kw_bytes *missing_out)
+                            struct kw__lack *lack_out)
 {
     struct authority authority = {policy->scopes, policy->resources};
-    return lacks_named_scope(&authority, question, missing_out);
+    return lacks_named_scope(&authority, question, lack_out);
 }
 
 static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
@@ -159,7 +159,6 @@ static bool holds_up_to(void *context, struct kw_bytes scope)
 bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     const struct kw_question *question = hearing->question;
-    struct kw_bytes missing;
     size_t last = 0; /* that says anything */
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct holding holding = {hearing, i};
@@ -168,10 +167,13 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
             continue;
         }
         last = i;
-        if (lacks_scope(&authority, question, &missing) ||
-            (question->require.size != 0 && !kw_requirement_met(question->require, holds_up_to, &holding, &missing))) {
+        struct kw__lack lack = {.scope.size = 0};
+        if (lacks_scope(&authority, question, &lack) ||
+            (question->require.size != 0 &&
+             !kw_requirement_met(question->require, holds_up_to, &holding, &lack.scope))) {
             kw__refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
-            decision->missing = missing;
+            decision->missing = lack.scope;
+            decision->missing_on = lack.resource;
             return true;
         }
     }

@@ -204,9 +204,9 @@ static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
 
 static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)
 {
-    struct kw_bytes missing;
+    struct kw__lack lack;
     return (question->scope_count | question->resource_scope_count | question->resource.size) == 0 ||
-           !kw__lacks_scope(entry, question, &missing);
+           !kw__lacks_scope(entry, question, &lack);
 }
 
 /* What bounds an entry, as it is now. */
@@ -307,13 +307,13 @@ void kw_entry_compare(struct kw_entry *entry)
 
 static bool policy_agrees(const struct kw_policy *policy, unsigned within, const struct kw_question *question)
 {
-    struct kw_bytes missing;
+    struct kw__lack lack;
     if ((within & KW__WITHIN_POLICY) == 0) {
         return false;
     }
     return (within & KW__WITHIN_POLICY_AUTHORITY) != 0 ||
            ((question->resource.size == 0 || question->resource_scope_count != 0) &&
-            !kw__policy_lacks_scope(policy, question, &missing));
+            !kw__policy_lacks_scope(policy, question, &lack));
 }
 
 /*

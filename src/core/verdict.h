@@ -202,6 +202,7 @@ struct kw_decision {
     bool first_use;        /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
     struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
                                      POLICY_VIOLATION: the field by which the record goes beyond the policy */
+    struct kw_bytes missing_on;   /* the resource on which that scope is missing; empty: it was asked for on none */
     const struct kw_entry *bound; /* the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* the name of the policy that refuses; empty: none does */
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */

@@ -186,7 +186,7 @@ static enum kw_status check_new(const struct edit *edit)
 static enum kw_status make_after(struct edit *edit)
 {
     struct kw_op *op = edit->op;
-    if (op->kind == KW_OP_DOCUMENT_DELETE) {
+    if (op->kind == KW_OP_DOCUMENT_DELETE && edit->before != NULL) {
         enum kw_status status = op->document == KW_DOCUMENT_PROJECT  ? check_no_keys(edit)
                                 : op->document == KW_DOCUMENT_POLICY ? check_no_keys_under(edit)
                                                                      : KW_OK;

@@ -71,6 +71,7 @@ struct kw_verification {
     bool needs_store;  /* out: not decided: the index does not know the key, or not all that an imported one is to be
                           held against (KW_OP_LOAD, then again) */
     struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE, POLICY_VIOLATION */
+    struct kw_bytes missing_on;   /* out: as in struct kw_decision */
     const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* out: the name of the policy that refuses; empty: none does. Both until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */

@@ -77,6 +77,16 @@ static enum kw_status copy_record(const struct kw_verify_request *request, const
     return kw_record_decode(kw_bytes_of(request->record_memory, encoding.size), record_out);
 }
 
+/* Nothing where it would not fit. */
+static void put_text(struct kw_bytes text, size_t size_max, char *text_out)
+{
+    size_t size = text.size <= size_max ? text.size : 0;
+    if (size > 0) {
+        memcpy(text_out, text.data, size);
+    }
+    text_out[size] = '\0';
+}
+
 /* Takes over what lives only as long as the read section. The verdict is touched last, when nothing can fail any more.
  */
 static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
@@ -110,16 +120,9 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->bound != NULL) {
         verdict_out->refused_by = kw_entry_id(v->bound);
     }
-    size_t policy_size = v->policy.size <= KW_POLICY_MAX ? v->policy.size : 0;
-    if (policy_size > 0) {
-        memcpy(verdict_out->policy, v->policy.data, policy_size);
-    }
-    verdict_out->policy[policy_size] = '\0';
-    size_t missing_size = v->missing.size <= KW_REQUIRE_MAX ? v->missing.size : 0;
-    if (missing_size > 0) {
-        memcpy(verdict_out->missing, v->missing.data, missing_size);
-    }
-    verdict_out->missing[missing_size] = '\0';
+    put_text(v->policy, KW_POLICY_MAX, verdict_out->policy);
+    put_text(v->missing, KW_REQUIRE_MAX, verdict_out->missing);
+    put_text(v->missing_on, KW_RESOURCE_MAX, verdict_out->missing_on);
     return KW_OK;
 }
 

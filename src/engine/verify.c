@@ -44,7 +44,7 @@ static const struct kw__method *admit(const struct kw_engine *engine, const stru
     v->bound = NULL;
     v->has_rate_limit = v->has_rate_limit && v->has_paid; /* what was said then still holds */
     v->policy = (struct kw_bytes){NULL, 0};
-    v->missing = (struct kw_bytes){NULL, 0};
+    v->missing = v->missing_on = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
         return refuse_form(v, KW_CODE_MISSING_KEY);
     }
@@ -252,6 +252,7 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
         entry != NULL && decision.code == KW_CODE_NONE && (kw_entry_is_limited(entry) || decision.has_limits_above);
     v->code = is_charged ? charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     v->missing = decision.missing;
+    v->missing_on = decision.missing_on;
     v->bound = decision.bound;
     v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;

@@ -144,6 +144,18 @@ static void write_bound(struct kw_json_writer *writer, const struct kw_entry *bo
     }
 }
 
+static void write_missing(struct kw_json_writer *writer, struct kw_bytes missing, struct kw_bytes missing_on)
+{
+    if (missing.size > 0) {
+        kw_json_name(writer, "missing");
+        kw_json_string(writer, missing);
+    }
+    if (missing_on.size > 0) {
+        kw_json_name(writer, "missingOn");
+        kw_json_string(writer, missing_on);
+    }
+}
+
 static void write_refusal(struct kw_json_writer *writer, const struct kw_verification *verification)
 {
     const struct kw_code_info *info = kw_code_info(verification->code);
@@ -151,10 +163,7 @@ static void write_refusal(struct kw_json_writer *writer, const struct kw_verific
     kw_json_text(writer, info->name);
     kw_json_name(writer, "message");
     kw_json_text(writer, info->meaning);
-    if (verification->missing.size > 0) {
-        kw_json_name(writer, "missing");
-        kw_json_string(writer, verification->missing);
-    }
+    write_missing(writer, verification->missing, verification->missing_on);
     write_bound(writer, verification->bound, verification->policy);
 }
 
@@ -172,10 +181,7 @@ static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const 
         kw_json_name(writer, "detail");
         kw_json_text(writer, info->meaning);
     }
-    if (check->decision.missing.size > 0) {
-        kw_json_name(writer, "missing");
-        kw_json_string(writer, check->decision.missing);
-    }
+    write_missing(writer, check->decision.missing, check->decision.missing_on);
     write_bound(writer, check->decision.bound, check->decision.policy);
     kw_json_end_object(writer);
 }

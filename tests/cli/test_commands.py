@@ -364,7 +364,7 @@ def test_verify(folder):
         return told
 
     told = '\n'.join(each_way(folder, story))
-    for part in ('Valid\n\nID ', 'INSUFFICIENT_SCOPE', 'Missing: x', 'ENVIRONMENT_MISMATCH', 'INVALID_FORMAT', 'MISSING_KEY'):
+    for part in ('Valid\n\nID ', 'INSUFFICIENT_SCOPE', 'Missing: x\n', 'Missing: write on website:2\n', 'ENVIRONMENT_MISMATCH', 'INVALID_FORMAT', 'MISSING_KEY'):
         check_in(part, told)
 
 

@@ -201,11 +201,12 @@ def verdicts_say_what_is_wrong(server):
     for question in yes:
         equal(server.verify(key, **question), {'valid': True, 'record': record}, f'{question}')
     no = [({'scopes': ['orders:read', 'orders:write']}, 'orders:write'), ({'scopes': ['files']}, 'files'),
-          ({'scopes': ['*']}, '*'), ({'resource': {'type': 'website', 'id': '2', 'scopes': ['write']}}, 'write'),
-          ({'resource': {'type': 'website', 'id': '1', 'scopes': ['write', 'sell']}}, 'sell')]
-    for question, missing in no:
+          ({'scopes': ['*']}, '*'), ({'resource': {'type': 'website', 'id': '2', 'scopes': ['write']}}, 'write', 'website:2'),
+          ({'resource': {'type': 'website', 'id': '1', 'scopes': ['write', 'sell']}}, 'sell', 'website:1')]
+    for question, missing, *on in no:
         verdict = server.verify(key, **question)
         equal((verdict['valid'], verdict['code'], verdict['missing']), (False, 'INSUFFICIENT_SCOPE', missing), f'{question}')
+        equal(verdict.get('missingOn'), *on or [None], f'where {question}')
         equal(verdict['record'], record, 'record of a refused key')
     equal(server.verify(key, env='test')['code'], 'ENVIRONMENT_MISMATCH', 'another environment')
     server.refuse('INVALID_FIELD', 'POST', '/v1/keys/verify', {'key': key, 'env': 'nowhere'}, field='env')

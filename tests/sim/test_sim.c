@@ -39,6 +39,12 @@ static unsigned draw_set(struct sim *sim, int count)
     return set;
 }
 
+static unsigned draw_wide_set(struct sim *sim, int count)
+{
+    unsigned set = draw_set(sim, count);
+    return set | draw_set(sim, count);
+}
+
 /* For the most part what the model key (NULL: nobody) has, or less. */
 static struct model_rights draw_rights(struct sim *sim, const struct model_key *like)
 {
@@ -198,9 +204,9 @@ static struct model_policy draw_policy(struct sim *sim)
                                   .ttl = chance(sim, 40) ? times[below(sim, 3)] : 0,
                                   .resources = chance(sim, 30) ? below(sim, 3) : -1};
     if (policy.bounds_rights) {
-        policy.rights.scopes = draw_set(sim, SCOPES) | draw_set(sim, SCOPES);
+        policy.rights.scopes = draw_wide_set(sim, SCOPES);
         for (int i = below(sim, 4); i > 0; i--) {
-            policy.rights.resources[below(sim, RESOURCES)] = draw_set(sim, SCOPES) | draw_set(sim, SCOPES);
+            policy.rights.resources[below(sim, RESOURCES)] = draw_wide_set(sim, SCOPES);
         }
     }
     return policy;

@@ -185,12 +185,22 @@ static void resources_are_named_by_their_name(struct test *t)
     resources[0].scope_count = 0;
     check_params(t, "no scopes", &params, "resources.website:123");
     resources[0].scope_count = 2;
-    static const char *const names[] = {"",   "website",   "website:",
-                                        ":1", "Website:1", "website:a b",
-                                        "**", "w:1*",      "sk_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const names[][2] = {
+        {"", "resources.*"},
+        {"website", "resources.website"},
+        {"website:", "resources.website:"},
+        {":1", "resources.:1"},
+        {"Website:1", "resources.Website:1"},
+        {"web site:a b", "resources.web site:a b"},
+        {"**", "resources.**"},
+        {"w:1*", "resources.w:1*"},
+        {"w\n:1", "resources.*"},
+        {"w\xff:1", "resources.*"},
+        {"sk_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "resources.*"},
+    };
     for (size_t i = 0; i < KW_COUNT_OF(names); i++) {
-        resources[1].resource = kw_bytes_of_text(names[i]);
-        check_params(t, names[i], &params, "resources");
+        resources[1].resource = kw_bytes_of_text(names[i][0]);
+        check_params(t, names[i][0], &params, names[i][1]);
     }
     params.resource_count = KW_RESOURCE_COUNT_MAX + 1;
     check_params(t, "too many", &params, "resources");

@@ -165,12 +165,9 @@ static void what_a_key_is_born_with_cannot_change(struct test *t)
         uint32_t given;
         const char *field;
     } rows[] = {
-        {KW_GIVEN_ENV, "env"},
-        {KW_GIVEN_PUBLIC, "isPublic"},
-        {KW_GIVEN_OWNER, "owner"},
-        {KW_GIVEN_OWNER | KW_GIVEN_OWNER_ID, "ownerId"},
-        {KW_GIVEN_ORG, "orgId"},
-        {KW_GIVEN_PROJECT, "projectId"},
+        {KW_GIVEN_ENV, "env"},     {KW_GIVEN_PUBLIC, "isPublic"},
+        {KW_GIVEN_OWNER, "owner"}, {KW_GIVEN_OWNER | KW_GIVEN_OWNER_ID, "ownerId"},
+        {KW_GIVEN_ORG, "orgId"},   {KW_GIVEN_PROJECT, "projectId"},
     };
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, 1 << 16);

@@ -217,11 +217,13 @@ static void refusals_name_their_place(struct test *t)
     static char texts[KW_SCOPE_COUNT_MAX + 1][8];
     struct kw_bytes website = KW_BYTES("website");
     const struct kw_bytes two[] = {KW_BYTES("read"), KW_BYTES("a b")};
-    static const char *const no_types[][2] = {{"", "1"},    {"website", ""}, {"Web", "1"},
-                                              {"a:b", "1"}, {"a", "b c"},    {"*", "1"}};
+    static const char *const no_types[][3] = {
+        {"", "1", "resources.:1"},   {"website", "", "resources.website:"}, {"Web", "1", "resources.Web:1"},
+        {"a:b", "1", "resources.*"}, {"a", "b c", "resources.a:b c"},       {"*", "1", "resources.*:1"},
+    };
     for (size_t i = 0; i < KW_COUNT_OF(no_types); i++) {
         CHECK_REFUSED(t, kw_resources_add(resources, kw_text(no_types[i][0]), kw_text(no_types[i][1]), two[0], &error),
-                      error, KW_E_INVALID, "INVALID_FIELD", "resources");
+                      error, KW_E_INVALID, "INVALID_FIELD", no_types[i][2]);
     }
     CHECK_REFUSED(t, kw_resources_add_many(resources, website, KW_BYTES("1"), two, 2, &error), error, KW_E_INVALID,
                   "INVALID_FIELD", "resources.website:1[1]");
@@ -264,7 +266,7 @@ static void json_is_read_strictly(struct test *t)
         {"{\"a:1\": [1]}", "INVALID_FIELD", "resources.a:1[0]"},
         {"{\"a:1\": [\"r\"], \"b:1\": [\"r\", \"a b\"]}", "INVALID_FIELD", "resources.b:1[1]"},
         {"{\"a:1\": []}", "INVALID_FIELD", "resources.a:1"},
-        {"{\"a\": [\"r\"]}", "INVALID_FIELD", "resources"},
+        {"{\"a\": [\"r\"]}", "INVALID_FIELD", "resources.a"},
         {"{\"a:1\": [\"r\"], \"a:1\": [\"w\"]}", "DUPLICATE_FIELD", "resources.a:1"},
     };
     struct kw_resources *resources = kw_resources_new();
@@ -316,6 +318,7 @@ static void a_key_takes_what_was_built(struct test *t)
     REQUIRE_OK(t, kw_verify(library.keyward, &request, &verdict));
     CHECK_CODE(t, verdict.code, KW_CODE_INSUFFICIENT_SCOPE);
     CHECK_TEXT(t, verdict.missing, "write");
+    CHECK_TEXT(t, verdict.missing_on, "website:123");
     kw_new_key_clear(&first);
     kw_new_key_clear(&second);
     kw_resources_free(resources);
