@@ -60,7 +60,10 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
         }
         const struct kw_bound *parent = entry->parent;
         entry = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
-        struct kw_list outer = entry == NULL ? (struct kw_list){.count = 0} : kw_entry_limits(entry);
+        struct kw_list outer = {.count = 0};
+        if (entry != NULL) {
+            outer = kw_entry_limits(entry);
+        }
         if (!kw_rate_limits_within(&own, &outer)) {
             uint64_t source = hash_on(HASH_BEGIN, KW_BYTES("parent:"));
             source = hash_on(source, (struct kw_bytes){parent->id.bytes, sizeof parent->id.bytes});

@@ -296,7 +296,8 @@ static struct kw_limit_state known_of(const struct kw_ledger *ledger, const stru
     for (; line != NULL; line = slot_at(ledger, line->next)) {
         longest = line->window_ms > longest->window_ms ? line : longest;
     }
-    return longest == NULL ? (struct kw_limit_state){0} : longest->state;
+    static const struct kw_limit_state nothing;
+    return longest == NULL ? nothing : longest->state;
 }
 
 /* A slot for the claim in the line, which is locked if it is there; makes it the line where there is none yet. */
