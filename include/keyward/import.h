@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define KW_IMPORT_TOGETHER_MAX 1000          /* items that are committed together */
+#define KW_IMPORT_TOGETHER_MAX 3000          /* items that are committed together */
 #define KW_IMPORT_ITEM_MAX ((size_t)65536)   /* bytes of one line or item */
 #define KW_IMPORT_COLUMNS_MAX 64             /* of CSV */
 #define KW_IMPORT_SALT_MAX 64                /* bytes of a salt */

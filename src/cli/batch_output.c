@@ -19,28 +19,13 @@ static enum kw_status cannot(const char *what, const char *path, struct kw_error
                    path == NULL ? "standard output" : path, what, strerror(errno));
 }
 
-static bool write_whole(int fd, struct kw_bytes bytes)
-{
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return false;
-        }
-        bytes = kw_bytes_skip(bytes, (size_t)written);
-    }
-    return true;
-}
-
 /* Writes what was gathered, and waits for the disk where there is one. */
 static enum kw_status flush(struct kw_batch_output *output, struct kw_error *error_out)
 {
     if (kw_buffer_status(&output->text) != KW_OK) {
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory for the output");
     }
-    bool is_written = write_whole(output->fd, kw_buffer_bytes(&output->text));
+    bool is_written = kw_write_whole(output->fd, kw_buffer_bytes(&output->text));
     is_written = is_written && (output->path == NULL || fsync(output->fd) == 0);
     enum kw_status status = is_written ? KW_OK : cannot("written", output->path, error_out);
     output->size += output->text.size;

@@ -64,21 +64,6 @@ static void write_state(const struct kw_batch_terms *terms, const struct kw_batc
     kw_buffer_add_byte(text, '\n');
 }
 
-static bool write_whole(int fd, struct kw_bytes bytes)
-{
-    while (bytes.size > 0) {
-        ssize_t written = write(fd, bytes.data, bytes.size);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return false;
-        }
-        bytes = kw_bytes_skip(bytes, (size_t)written);
-    }
-    return fsync(fd) == 0;
-}
-
 /* A rename is durable once its folder is synced. */
 static bool sync_folder(const char *path)
 {
@@ -106,7 +91,7 @@ static bool replace(const char *path, struct kw_bytes content)
     if (fd < 0) {
         return false;
     }
-    bool is_written = write_whole(fd, content);
+    bool is_written = kw_write_whole(fd, content) && fsync(fd) == 0;
     is_written = close(fd) == 0 && is_written;
     return is_written && rename(temporary, path) == 0 && sync_folder(path);
 }

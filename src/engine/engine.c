@@ -145,9 +145,10 @@ void kw_op_deinit(struct kw_op *op)
 
 void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
 {
-    if (op->part_count > KW_TOGETHER_MAX) {
-        op->status =
-            kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "items", "holds too many: at most %d", KW_TOGETHER_MAX);
+    bool imports = op->part_count > 0 && op->parts[0].kind == KW_OP_IMPORT_ONE;
+    int most = imports ? KW_IMPORT_TOGETHER_MAX : KW_TOGETHER_MAX;
+    if (op->part_count > (size_t)most) {
+        op->status = kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "items", "holds too many: at most %d", most);
         op->done(op);
         return;
     }

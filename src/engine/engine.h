@@ -25,6 +25,8 @@ struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
 struct kw_index;
+struct kw__method;
+struct kw__methods;
 
 #define KW_ENGINE_READERS_MAX 16
 #define KW_ENGINE_QUEUE_MAX 65536 /* operations waiting; one more answers TOO_BUSY */
@@ -75,7 +77,9 @@ struct kw_verification {
     const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* out: the name of the policy that refuses; empty: none does. Both until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */
-    struct kw_digest digest; /* the engine's own: under the method of the project's new keys */
+    struct kw_digest digest;           /* the engine's own: under the method of the project's new keys */
+    const struct kw__methods *methods; /* the engine's own, too */
+    const struct kw__method *own;      /* NULL: refused without a look-up */
 };
 
 /* What a verification hands out is valid between these two. They nest. Do not block in between. */
@@ -84,6 +88,12 @@ void kw_engine_read_end(void);
 
 /* Never blocks. Inside read_begin and read_end. */
 void kw_engine_verify(struct kw_engine *engine, struct kw_verification *verification, int64_t now_ms);
+/*
+ * The same in two steps, in one read section: what a caller does in between costs nothing while the index's cache line
+ * comes. Of the question the first step reads `project` alone, and the second need not follow.
+ */
+void kw_engine_verify_start(struct kw_engine *engine, struct kw_verification *verification);
+void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *verification, int64_t now_ms);
 /* The same for many, side by side: digests together, reads prefetched. */
 void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
                            int64_t now_ms);

@@ -85,13 +85,45 @@ static enum kw_status refuse_parent(struct kw_op *op, const char *why)
     return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "parentId", "%s", why);
 }
 
+/* Whether the line `above` is this one, or stands above it, as the index has them. */
+static bool is_at_or_above(struct kw_engine *engine, struct kw_id line, const struct kw_id *above)
+{
+    for (size_t step = 0; step <= KW_FAMILY_DEPTH_MAX && !kw_id_is_none(&line); step++) {
+        struct kw_bytes encoding;
+        struct kw_record newest;
+        if (kw_id_equal(&line, above)) {
+            return true;
+        }
+        if (kw_index_copy_newest(engine->index, &line, &engine->writer_state->arena, &encoding) != KW_OK ||
+            kw_record_decode(encoding, &newest) != KW_OK) {
+            return false;
+        }
+        line = newest.parent_id;
+    }
+    return false;
+}
+
+/* As kw__load_family, as the group has left the family so far: the index knows what it erases only afterwards. */
+static enum kw_status load_family(struct kw_engine *engine, const struct kw_work *work, const struct kw_id *lineage,
+                                  size_t *generation_out)
+{
+    for (const struct kw_work *earlier = engine->writer_state->works; earlier < work; earlier++) {
+        bool ends_line = !earlier->settled && earlier->put_count > 0 && earlier->change.erased &&
+                         kw_id_is_none(&earlier->before.rotated_to);
+        if (ends_line && is_at_or_above(engine, *lineage, &earlier->before.lineage_id)) {
+            return KW_E_NOT_FOUND;
+        }
+    }
+    return kw__load_family(engine, lineage, generation_out);
+}
+
 static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work *work)
 {
     size_t generation = 0;
     if (kw_id_is_none(&work->parent.parent_id)) {
         return KW_OK;
     }
-    enum kw_status status = kw__load_family(engine, &work->parent.parent_id, &generation);
+    enum kw_status status = load_family(engine, work, &work->parent.parent_id, &generation);
     if (status == KW_E_NOT_FOUND) {
         return refuse_parent(work->op,
                              "names a key whose own parent was erased: its children would be dead from the start");
@@ -136,7 +168,7 @@ static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work
 {
     struct kw_writer *writer = engine->writer_state;
     size_t generation;
-    enum kw_status status = kw__load_family(engine, &work->before.parent_id, &generation);
+    enum kw_status status = load_family(engine, work, &work->before.parent_id, &generation);
     struct kw_bytes encoding = {NULL, 0};
     if (status == KW_OK) {
         status = kw_index_copy_newest(engine->index, &work->before.parent_id, &writer->arena, &encoding);

@@ -179,11 +179,12 @@ enum kw_status kw__import_find(struct kw_engine *engine, size_t index)
     struct kw_op *op = work->op;
     struct kw_import_one *one = op->import_one;
     struct here by_id = {.is_there = false};
-    struct here by_digest[KW_COUNT_OF(one->digests)] = {{.is_there = false}};
+    struct here by_digest[KW_COUNT_OF(one->digests)]; /* as many as there are digests */
     one->outcome = KW_IMPORT_REFUSED;
     one->id = one->item->record.id;
     enum kw_status status = KW_OK;
     for (size_t i = 0; i < one->digest_count && status == KW_OK; i++) {
+        by_digest[i] = (struct here){.is_there = false};
         status = find_digest(engine, &one->digests[i], &by_digest[i]);
     }
     status = status == KW_OK ? find_id(engine, one, by_digest, &by_id) : status;

@@ -106,17 +106,18 @@ static inline struct kw_entry *likely_entry(const struct kw_index *index, const 
     return NULL;
 }
 
-void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest)
+struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest)
 {
-    kw_table_prefetch(likely_entry(index, digest));
+    struct kw_entry *entry = likely_entry(index, digest);
+    kw_table_prefetch(entry);
+    return entry;
 }
 
-void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest)
+struct kw_entry *kw_index_find_expected(const struct kw_index *index, const struct kw_digest *digest,
+                                        struct kw_entry *expected)
 {
-    const struct kw_entry *entry = likely_entry(index, digest);
-    if (entry != NULL) {
-        __builtin_prefetch(entry->parent);
-    }
+    bool is_it = expected != NULL && kw__digest_equal(expected->digest, digest->bytes) && !is_signpost(expected);
+    return is_it ? expected : kw_index_find(index, digest);
 }
 
 enum kw_status kw_index_new(struct kw_index **index_out)

@@ -23,11 +23,13 @@ void kw_index_read_end(void);
 
 /* The entry of that digest, NULL when it is not here. What has moved is found by its former digests too. */
 struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_digest *digest);
-/* Asks the processor to fetch what a find will read first, and what it will read then. */
+/* Asks the processor to fetch what a find will read first. */
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
-void kw_index_prefetch_entry(const struct kw_index *index, const struct kw_digest *digest);
-/* And what it will read of a parent: waits for the entry, if that is not here yet. */
-void kw_index_prefetch_parent(const struct kw_index *index, const struct kw_digest *digest);
+/* And what it will read then: what is likely the entry, not compared yet, or NULL. Valid as what a find gives. */
+struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest);
+/* The find that follows, as of the moment of either call. */
+struct kw_entry *kw_index_find_expected(const struct kw_index *index, const struct kw_digest *digest,
+                                        struct kw_entry *expected);
 
 /*
  * Puts a copy of a record's entry in, unless an entry of the same or a newer version is there. When it returns, every

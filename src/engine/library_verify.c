@@ -31,28 +31,33 @@ static bool ask_rest(const struct kw_verify_request *request, struct asked *aske
     return is_good && (request->require.size == 0 || kw_requirement_check(request->require, &at, &why) == KW_OK);
 }
 
-/* False when there is no such project, or something is not what it should be. */
-static bool ask(const struct keyward *keyward, const struct kw_verify_request *request, struct asked *asked,
-                struct kw_verification *v)
+static void begin(const struct keyward *keyward, const struct kw_verify_request *request, struct kw_check *checks,
+                  struct kw_verification *v)
 {
     v->key = request->key;
-    v->checks = NULL;
+    v->checks = checks;
     v->cost = request->cost;
     v->has_paid = false;
     v->has_rate_limit = false;
-    v->question = (struct kw_question){.project = kw__project_of(keyward, request->project),
-                                       .env = request->env,
-                                       .scopes = request->scopes,
-                                       .scope_count = request->scope_count,
-                                       .resource = request->resource,
-                                       .resource_scopes = request->resource_scopes,
-                                       .resource_scope_count = request->resource_scope_count};
+    v->question.project = kw__project_of(keyward, request->project);
+}
+
+/* False when there is no such project, or something is not what it should be. */
+static bool ask(const struct kw_verify_request *request, struct asked *asked, struct kw_question *question)
+{
+    *question = (struct kw_question){.project = question->project,
+                                     .env = request->env,
+                                     .scopes = request->scopes,
+                                     .scope_count = request->scope_count,
+                                     .resource = request->resource,
+                                     .resource_scopes = request->resource_scopes,
+                                     .resource_scope_count = request->resource_scope_count};
     bool is_good =
         request->resource.size == 0 ? request->resource_scope_count == 0 : kw_resource_valid(request->resource);
     if ((request->ip.size | request->country.size | request->region.size | request->require.size) != 0) {
-        is_good = is_good && ask_rest(request, asked, &v->question);
+        is_good = is_good && ask_rest(request, asked, question);
     }
-    return is_good && request->cost <= KW_COST_MAX && v->question.project != KW_PROJECT_NONE;
+    return is_good && request->cost <= KW_COST_MAX && question->project != KW_PROJECT_NONE;
 }
 
 static bool are_scopes(const struct kw_bytes *scopes, size_t count)
@@ -153,21 +158,27 @@ static enum kw_status verify_after_load(struct keyward *keyward, const struct kw
 }
 
 static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify_request *request,
-                                 struct kw_verification *v, struct kw_verdict *verdict_out)
+                                 struct kw_check *checks, struct kw_verdict *verdict_out)
 {
+    struct kw_verification v;
+    struct asked asked;
+    begin(keyward, request, checks, &v);
     kw_engine_read_begin();
-    kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
-    enum kw_status status = v->needs_store ? KW_OK : answer(request, v, verdict_out);
+    kw_engine_verify_start(keyward->engine, &v);
+    bool is_good = ask(request, &asked, &v.question); /* while memory answers */
+    enum kw_status status = KW_E_INVALID;
+    if (is_good) {
+        kw_engine_verify_finish(keyward->engine, &v, kw_engine_now_ms(keyward->engine));
+        status = v.needs_store ? KW_OK : answer(request, &v, verdict_out);
+    }
     kw_engine_read_end();
-    return v->needs_store ? verify_after_load(keyward, request, v, verdict_out) : status;
+    return is_good && v.needs_store ? verify_after_load(keyward, request, &v, verdict_out) : status;
 }
 
 enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                          struct kw_verdict *verdict_out)
 {
-    struct kw_verification v;
-    struct asked asked;
-    return ask(keyward, request, &asked, &v) ? verify_one(keyward, request, &v, verdict_out) : KW_E_INVALID;
+    return verify_one(keyward, request, NULL, verdict_out);
 }
 
 enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_request *request,
@@ -175,14 +186,8 @@ enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_reques
                           size_t *count_out)
 {
     _Static_assert(KW_RULE_COUNT <= KW_RULES_MAX, "callers have room for all rules");
-    struct kw_verification v;
-    struct asked asked;
     struct kw_check checks[KW_RULE_COUNT];
-    if (!ask(keyward, request, &asked, &v)) {
-        return KW_E_INVALID;
-    }
-    v.checks = checks;
-    enum kw_status status = verify_one(keyward, request, &v, verdict_out);
+    enum kw_status status = verify_one(keyward, request, checks, verdict_out);
     for (size_t rule = 0; status == KW_OK && rule < KW_RULE_COUNT; rule++) {
         outcomes_out[rule] = (struct kw_rule_outcome){
             kw_rule_name((enum kw_rule)rule), kw_finding_name(checks[rule].outcome), checks[rule].decision.code};
@@ -197,7 +202,8 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
     struct kw_verification verifications[TOGETHER];
     struct asked asked[TOGETHER];
     for (size_t i = 0; i < count; i++) {
-        statuses_out[i] = ask(keyward, &requests[i], &asked[i], &verifications[i]) ? KW_OK : KW_E_INVALID;
+        begin(keyward, &requests[i], NULL, &verifications[i]);
+        statuses_out[i] = ask(&requests[i], &asked[i], &verifications[i].question) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
         }

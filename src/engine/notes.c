@@ -1,5 +1,5 @@
 #include "base/bytes.h"
-#include "engine/internal.h"
+#include "engine/writer.h"
 
 /* What verifications see by the way and leave to the writer. */
 
@@ -79,6 +79,20 @@ void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, u
                                  .version = record->version,
                                  .noticed_ms = now_ms};
         (void)leave_word(&engine->lapses, &lapse);
+    }
+}
+
+void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record)
+{
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find(engine->index, digest);
+    unsigned flags = entry == NULL || entry->version != record->version ? 0 : kw_entry_flags(entry);
+    kw_index_read_end();
+    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && record->lapsed_at_ms == 0) {
+        record->lapsed_at_ms = record->expires_at_ms;
+    }
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && record->revoked_at_ms == 0) {
+        record->revoked_at_ms = record->grace_until_ms;
     }
 }
 

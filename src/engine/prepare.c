@@ -94,20 +94,6 @@ enum kw_status kw__load_key(struct kw_engine *engine, const struct kw_id *id, st
     return KW_OK;
 }
 
-void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record)
-{
-    kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find(engine->index, digest);
-    unsigned flags = entry == NULL || entry->version != record->version ? 0 : kw_entry_flags(entry);
-    kw_index_read_end();
-    if ((flags & KW_ENTRY_SEEN_LAPSED) != 0 && record->lapsed_at_ms == 0) {
-        record->lapsed_at_ms = record->expires_at_ms;
-    }
-    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 && record->revoked_at_ms == 0) {
-        record->revoked_at_ms = record->grace_until_ms;
-    }
-}
-
 static enum kw_status load(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
@@ -435,6 +421,29 @@ static enum kw_status mark_parent(struct kw_engine *engine, size_t index)
     return add_put(engine, work, &work->parent, &work->parent_digest, false, version);
 }
 
+/* The digest that a change gives to a key: to a new one, or in place of another. */
+static struct kw_digest born_digest(struct kw_engine *engine, const struct kw_work *work)
+{
+    const struct kw_op *op = work->op;
+    struct kw_digest born = {.size = 0};
+    if (op->kind == KW_OP_IMPORT_ONE) {
+        born = op->import_one->digests[0];
+    } else if (op->kind == KW_OP_MOVE) {
+        born = kw__moved_digest(op);
+    } else if (op->kind == KW_OP_CREATE || work->change.has_successor) {
+        kw__digest_new_key(engine, work->project, kw_secret_expose(&op->secret), &born);
+    }
+    return born;
+}
+
+static enum kw_status show_unchanged(const struct kw_work *work)
+{
+    struct kw_op *op = work->op;
+    kw_buffer_reset(&op->result);
+    enum kw_status status = kw_record_encode(&work->before, &op->result);
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, KW_E_MEMORY);
+}
+
 enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
@@ -459,19 +468,9 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         return status;
     }
     if (kw__changes_nothing(op)) {
-        kw_buffer_reset(&op->result);
-        status = kw_record_encode(&work->before, &op->result);
-        return status == KW_OK ? KW_OK : kw__store_failed(&op->error, KW_E_MEMORY);
+        return show_unchanged(work);
     }
-    struct kw_digest born;
-    if (op->kind == KW_OP_CREATE || work->change.has_successor) {
-        kw__digest_new_key(engine, work->project, kw_secret_expose(&op->secret), &born);
-    } else if (op->kind == KW_OP_MOVE) {
-        born = kw__moved_digest(op);
-    }
-    if (is_import) {
-        born = op->import_one->digests[0];
-    }
+    struct kw_digest born = born_digest(engine, work);
     bool has_own_digest = work->has_before && op->kind != KW_OP_MOVE;
     const struct kw_digest *digest = has_own_digest ? &work->before_digest : &born;
     status = add_put(engine, work, &work->change.after, digest, work->change.erased,
@@ -482,7 +481,8 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
     if (status == KW_OK && (op->kind == KW_OP_CREATE || is_import) && work->has_parent) {
         status = mark_parent(engine, index);
     }
-    status = status != KW_OK ? status : add_account(engine, work);
+    work->is_shared = work->may_share && !work->has_before;
+    status = status != KW_OK || work->is_shared ? status : add_account(engine, work);
     if (status == KW_OK) {
         touch(engine->writer_state, index);
     }

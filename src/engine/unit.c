@@ -282,7 +282,7 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
     }
     for (size_t i = 0; i < unit->count && !is_where; i++) {
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
-        *work = (struct kw_work){.op = work->op};
+        *work = (struct kw_work){.op = work->op, .may_share = kw__import_may_share(unit)};
     }
     if (!is_where && (would_show_unmade(engine, unit) || !may_begin(engine, unit))) {
         return;
@@ -290,6 +290,11 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
     if (!(is_where ? decide_where(engine, unit) : decide(engine, unit))) {
         return;
     }
+    if (unit->count > 0 && kw__unit_works(engine, unit)->is_shared && !kw__is_rehearsal(unit->op)) {
+        kw__import_join(engine, unit);
+        return;
+    }
+    kw__import_seal(engine);
     struct kw_store_batch *batch = &writer->batches[writer->batch_count];
     bool is_made = bind(engine, unit, batch);
     if (!is_made && is_where) {

@@ -5,6 +5,7 @@
 
 #define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
+#define RANK 16     /* of them, whose digests are computed at once */
 
 void kw_engine_read_begin(void)
 {
@@ -216,11 +217,11 @@ static void fetch_spending(const struct kw_engine *engine, const struct kw_entry
 }
 
 static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
-                   struct kw_verification *v, int64_t now_ms)
+                   struct kw_verification *v, struct kw_entry *expected, int64_t now_ms)
 {
     struct look_up look = {.engine = engine, .methods = methods, .own = own, .project = v->question.project};
     look.complete = kw_index_complete(engine->index);
-    struct kw_entry *entry = kw_index_find(engine->index, &v->digest);
+    struct kw_entry *entry = kw_index_find_expected(engine->index, &v->digest, expected);
     if (__builtin_expect(!is_at_home(entry, &look), 0)) {
         v->needs_store = !look_further(&look, v, now_ms);
         entry = look.found;
@@ -270,15 +271,27 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     }
 }
 
+void kw_engine_verify_start(struct kw_engine *engine, struct kw_verification *v)
+{
+    v->methods = kw__methods(engine);
+    v->own = admit(engine, kw__catalog(engine), v->methods, v);
+    if (v->own != NULL) {
+        kw_digest_key(v->own->digester, v->key, &v->digest);
+        kw_index_prefetch_bucket(engine->index, &v->digest);
+    }
+}
+
+void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+{
+    if (v->own != NULL) {
+        decide(engine, v->methods, v->own, v, NULL, now_ms);
+    }
+}
+
 void kw_engine_verify(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
-    const struct kw__methods *methods = kw__methods(engine);
-    const struct kw__method *own = admit(engine, kw__catalog(engine), methods, v);
-    if (own == NULL) {
-        return;
-    }
-    kw_digest_key(own->digester, v->key, &v->digest);
-    decide(engine, methods, own, v, now_ms);
+    kw_engine_verify_start(engine, v);
+    kw_engine_verify_finish(engine, v, now_ms);
 }
 
 /* Those among `count` that have one method, from `first` on; they are marked as done by a NULL in `owns`. */
@@ -301,19 +314,24 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
                           struct kw_verification **picked, const struct kw_bytes *keys, size_t count, int64_t now_ms)
 {
     struct kw_digest digests[TOGETHER];
-    kw_digest_keys(own->digester, keys, count, digests);
+    for (size_t at = 0; at < count; at += RANK) { /* buckets come while the next digests are computed */
+        size_t part = count - at < RANK ? count - at : RANK;
+        kw_digest_keys(own->digester, keys + at, part, digests + at);
+        for (size_t i = at; i < at + part; i++) {
+            kw_index_prefetch_bucket(engine->index, &digests[i]);
+        }
+    }
+    struct kw_entry *expected[TOGETHER];
+    /* All before the first decision: the more are under way at once, the sooner the last one comes. */
     for (size_t i = 0; i < count; i++) {
-        kw_index_prefetch_bucket(engine->index, &digests[i]);
+        expected[i] = kw_index_expect(engine->index, &digests[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        kw_index_prefetch_entry(engine->index, &digests[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (i + AHEAD < count) {
-            kw_index_prefetch_parent(engine->index, &digests[i + AHEAD]);
+        if (i + AHEAD < count && expected[i + AHEAD] != NULL) {
+            __builtin_prefetch(expected[i + AHEAD]->parent);
         }
         picked[i]->digest = digests[i];
-        decide(engine, methods, own, picked[i], now_ms);
+        decide(engine, methods, own, picked[i], expected[i], now_ms);
     }
 }
 

@@ -231,6 +231,7 @@ static void prepare_all(struct kw_engine *engine)
             kw__unit_prepare(engine, &writer->units[i]);
         }
     }
+    kw__import_seal(engine);
 }
 
 static void end_rehearsals(struct kw_engine *engine)
@@ -253,8 +254,10 @@ static void commit_all(struct kw_engine *engine)
     }
     enum kw_status status = engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
     uint64_t changes = 0;
-    for (size_t i = 0; i < writer->batch_count; i++) {
-        changes += writer->batches[i].audit_count;
+    for (size_t i = 0; i < writer->unit_count; i++) {
+        const struct kw_unit *unit = &writer->units[i];
+        bool is_in = !unit->settled && unit->batch != NULL;
+        changes += !is_in ? 0 : kw__unit_works(engine, unit)->is_shared ? 1 : unit->batch->audit_count;
     }
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);

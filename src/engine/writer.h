@@ -8,6 +8,7 @@
 
 #include "core/id.h"
 #include "engine/internal.h"
+#include <keyward/import.h>
 
 #define KW_WRITE_ATTEMPTS 3   /* when another writer was quicker */
 #define KW_WRITER_TICK_MS 250 /* how long a noticed lapse or a doubt waits at most */
@@ -15,6 +16,7 @@
 #define KW_TOUCHED_BUCKETS 4096 /* a power of two */
 /* Changes of one group. An action on a filter is a group of its own, of up to KW_BULK_MAX. */
 #define KW_GROUP_WORKS_MAX KW_TOGETHER_MAX
+#define KW_GROUP_UNITS_MAX KW_IMPORT_TOGETHER_MAX /* an import's chunk is a group of its own where it is larger */
 
 /* One change on its way through a group. Everything it points to lives in the group's arena. */
 struct kw_work {
@@ -39,6 +41,8 @@ struct kw_work {
     struct kw_store_request request; /* where op->once */
     uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
     uint32_t imported_next;          /* in the chains of kw_writer.imported */
+    bool may_share;                  /* a new key of an import: it may be committed with others, and told with them */
+    bool is_shared;                  /* and is: no audit line and no event are its own */
     bool settled;                    /* op->status says how it ended */
     bool is_refused;                 /* for what a caller asks, not for want of a store */
 };
@@ -57,10 +61,12 @@ struct kw_writer {
     struct kw_buffer scratch; /* one text at a time, before it is copied into the arena */
     struct kw_work *works;    /* `own_works`, or memory of the group where those are not enough */
     size_t work_count;
-    struct kw_unit units[KW_GROUP_WORKS_MAX];
+    struct kw_unit units[KW_GROUP_UNITS_MAX];
     size_t unit_count;
-    struct kw_store_batch batches[KW_GROUP_WORKS_MAX];
+    struct kw_store_batch batches[KW_GROUP_UNITS_MAX];
     size_t batch_count;
+    size_t shared_first;                   /* the unit that began the last batch, where that is `is_sharing` */
+    bool is_sharing;                       /* the last batch is one of an import's new keys, and more may join it */
     uint32_t touched[KW_TOUCHED_BUCKETS];  /* by id: what the group has changed so far; 0 ends a chain */
     uint32_t imported[KW_TOUCHED_BUCKETS]; /* by digest: what the group has imported so far */
     struct kw_work own_works[KW_ENGINE_GROUP_MAX];
@@ -138,6 +144,18 @@ void kw__import_note(struct kw_writer *writer, size_t index);
 KW_MUST_USE bool kw__is_rehearsal(const struct kw_op *op);
 /* Why an item could not be put though nothing was in its way. */
 enum kw_status kw__import_conflict(struct kw_error *error_out, enum kw_status status);
+
+/* --- new keys of an import, committed and told together (import_account.c) --- */
+
+/* Whether the unit's key, if it turns out to be a new one, may be told together with others. */
+KW_MUST_USE bool kw__import_may_share(const struct kw_unit *unit);
+/* Adds a unit to the batch of those that stand before it, or begins one. */
+void kw__import_join(struct kw_engine *engine, struct kw_unit *unit);
+/*
+ * Ends the batch that new keys were joining, if there is one: before any other batch is added, and before the commit.
+ * Its units fail where there is no memory for it.
+ */
+void kw__import_seal(struct kw_engine *engine);
 
 /* --- units (unit.c) --- */
 

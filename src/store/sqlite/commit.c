@@ -3,6 +3,14 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
+/*
+ * Digests fall anywhere into their index, so that commits of many new rows write the same pages again and again. What
+ * the log takes before it goes into the file is then written there once: four times as much log, a third of those
+ * writes.
+ */
+#define MANY_ROWS 1000
+#define CHECKPOINT_PAGES_MANY (4 * KW__SQLITE_CHECKPOINT_PAGES)
+
 static enum kw_status run_plain(struct kw__connection *writer, enum kw__sql sql)
 {
     struct kw__query query = kw__query_open(writer, sql);
@@ -108,6 +116,16 @@ static enum kw_status write_all(struct kw__connection *writer, struct kw_store_b
     return status == KW_OK && wrote ? write_sequences(writer, last) : status;
 }
 
+static void choose_checkpoint(struct kw__sqlite *sqlite, const struct kw_store_batch *batches, size_t batch_count)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < batch_count; i++) {
+        rows += batches[i].put_count;
+    }
+    int pages = rows >= MANY_ROWS ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES;
+    (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, pages); /* it cannot fail on a connection that is open */
+}
+
 static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
                                  bool apart)
 {
@@ -116,6 +134,7 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
         return status;
     }
     struct kw__sequences last = sqlite->last;
+    choose_checkpoint(sqlite, batches, batch_count);
     status = write_all(&sqlite->writer, batches, batch_count, apart, &last);
     return kw__write_end(sqlite, status, &last);
 }

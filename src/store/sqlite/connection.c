@@ -13,8 +13,7 @@ static const char connection_pragmas[] =
     "PRAGMA temp_store = MEMORY;"
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA cell_size_check = ON;"
-    "PRAGMA secure_delete = ON;"         /* what is erased leaves the file's pages, not only its indices */
-    "PRAGMA wal_autocheckpoint = 16000;" /* 64 MB: what a start after a crash reads back */
+    "PRAGMA secure_delete = ON;" /* what is erased leaves the file's pages, not only its indices */
     "PRAGMA journal_size_limit = 67108864;"
     "PRAGMA cache_size = -32768;";
 
@@ -48,6 +47,7 @@ int kw__sqlite_connection_open(struct kw__connection *connection, const char *pa
         sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
         sqlite3_db_config(connection->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         result = sqlite3_exec(connection->db, connection_pragmas, NULL, NULL, NULL);
+        (void)sqlite3_wal_autocheckpoint(connection->db, KW__SQLITE_CHECKPOINT_PAGES);
     }
     return result;
 }

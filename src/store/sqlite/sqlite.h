@@ -13,6 +13,7 @@
 
 #define KW__SQLITE_READER_COUNT 4
 #define KW__SQLITE_PATH_MAX 4096
+#define KW__SQLITE_CHECKPOINT_PAGES 16000 /* of the log: 64 MB, what a start after a crash reads back */
 #define KW__SQLITE_FULL_TEXT "The disk that the store is on is full. Make room on it and try again."
 
 struct kw__connection {

@@ -170,7 +170,7 @@ static const struct refusal refusals[] = {
     {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"presets\":{\"*\":[\"read\"]}}", "INVALID_FIELD", "presets"},
     {KW_DOCUMENT_POLICY, "{\"name\":\"p\",\"creators\":[\"key_1\"]}", "INVALID_FIELD", "creators[0]"},
     {KW_DOCUMENT_POLICY, "{\"name\":\"p\",\"resources\":{\"a:1\":[\"read\"],\"b\":[\"read\"]}}", "INVALID_FIELD",
-     "resources"},
+     "resources.b"},
     {KW_DOCUMENT_POLICY, "{\"name\":\"p\",\"number\":1}", "CANNOT_CHANGE_FIELD", "number"},
     {KW_DOCUMENT_TEMPLATE, "{\"name\":\"p\",\"fields\":{\"tags\":[\" \"]}}", "INVALID_FIELD", "fields.tags[0]"},
     {KW_DOCUMENT_TEMPLATE, "{\"name\":\"p\",\"locked\":[\"scopes\",\"nothing\"]}", "INVALID_FIELD", "locked[1]"},

@@ -161,7 +161,7 @@ static void an_export_that_was_cut_is_told(struct test *t)
 /* More than one chunk, of which each is a commit: all are there, and a second time none is new. */
 static void import_many_chunks(struct place *place)
 {
-    enum { KEYS = 2500 };
+    enum { KEYS = 2 * KW_IMPORT_TOGETHER_MAX + 500 };
     struct kw_buffer text;
     kw_buffer_init(&text, (size_t)1024 * 1024);
     for (int i = 0; i < KEYS; i++) {

@@ -60,6 +60,18 @@ static uint64_t version_of(const struct kw_index *index, uint64_t number)
     return version;
 }
 
+/* The same by the way of many at once. */
+static uint64_t expected_version_of(const struct kw_index *index, uint64_t number)
+{
+    struct kw_digest digest;
+    digest_of(number, &digest);
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find_expected(index, &digest, kw_index_expect(index, &digest));
+    uint64_t version = entry == NULL ? 0 : entry->version;
+    kw_index_read_end();
+    return version;
+}
+
 static void what_was_put_is_found_and_nothing_else(struct test *t)
 {
     struct kw_index *index;
@@ -71,6 +83,8 @@ static void what_was_put_is_found_and_nothing_else(struct test *t)
     for (uint64_t i = 0; i < KEYS; i++) {
         CHECK_I64(t, version_of(index, i), 1 + i % 5);
         CHECK_I64(t, version_of(index, KEYS + i), 0);
+        CHECK_I64(t, expected_version_of(index, i), 1 + i % 5);
+        CHECK_I64(t, expected_version_of(index, KEYS + i), 0);
     }
     kw_index_free(index);
 }
@@ -124,6 +138,8 @@ static void digests_of_one_bucket_are_kept_apart(struct test *t)
         const struct kw_entry *entry = kw_index_find(index, &digests[i]);
         REQUIRE(t, entry != NULL);
         CHECK_I64(t, entry->project, i + 1);
+        /* Only the first is what is expected: the others have its hash. */
+        CHECK(t, kw_index_find_expected(index, &digests[i], kw_index_expect(index, &digests[i])) == entry);
     }
     kw_index_read_end();
     kw_index_free(index);
@@ -224,6 +240,7 @@ static void a_moved_key_is_found_by_every_digest_it_had(struct test *t)
     REQUIRE_OK(t, move(index, 1002, 0, 4)); /* and back */
     for (uint64_t number = 1000; number <= 1002; number++) {
         CHECK_I64(t, version_of(index, number == 1000 ? 0 : number), 4);
+        CHECK_I64(t, expected_version_of(index, number == 1000 ? 0 : number), 4);
     }
     digest_of(0, &former);
     CHECK(t, !kw_index_was_moved(index, &former, &other));

@@ -1,6 +1,8 @@
 /* The library's changes of many keys: what each item gets, what stays after reopening, and actions on a filter. */
 #include "library_fixture.h"
 
+#include "core/id.h"
+
 static const struct kw_key_params of_user_2 = {.given = KW_GIVEN_OWNER | KW_GIVEN_ORG,
                                                .owner = {(const uint8_t *)"user:2", 6},
                                                .org_id = {(const uint8_t *)"acme", 4}};
@@ -57,12 +59,6 @@ static void every_kind_in_one_call(struct test *t)
     kw_new_key_clear(&one);
     kw_new_key_clear(&two);
     library_end(&library);
-}
-
-static void check_outcome(struct test *t, const struct kw_outcome *outcome, const char *code)
-{
-    CHECK_TEXT(t, outcome->status == KW_OK ? "" : outcome->error.code, code);
-    CHECK_I64(t, outcome->made.held.memory != NULL, outcome->status == KW_OK);
 }
 
 /* Alone, and among others of a batch: it shows what they leave, and counts as done. */
@@ -134,6 +130,50 @@ static void an_action_writes_down_what_has_passed(struct test *t)
         CHECK_CODE(t, library_verify(t, &library, successor.key), disables ? KW_CODE_NONE : KW_CODE_REVOKED);
         kw_new_key_clear(&one);
         kw_new_key_clear(&successor);
+    }
+    library_end(&library);
+}
+
+static void check_outcome(struct test *t, const struct kw_outcome *outcome, const char *code)
+{
+    CHECK_TEXT(t, outcome->status == KW_OK ? "" : outcome->error.code, code);
+    CHECK_I64(t, outcome->made.held.memory != NULL, outcome->status == KW_OK);
+}
+
+static bool create_under(struct test *t, struct library *library, const struct kw_new_key *parent,
+                         struct kw_new_key *made)
+{
+    char id[KW_ID_TEXT_SIZE];
+    kw_id_format(&parent->held.record.id, id);
+    struct kw_key_params params = {.given = KW_GIVEN_PARENT, .parent = {(const uint8_t *)id, sizeof id}};
+    return library_create_as(t, library, &params, made);
+}
+
+/* What a batch erases is gone for what comes behind it in the batch: nothing can be made below it any more. */
+static void a_batch_erases_above_what_it_makes(struct test *t)
+{
+    struct library library;
+    struct kw_new_key oldest, parent;
+    REQUIRE(t, library_open(t, &library));
+    for (int atomic = 0; atomic < 2; atomic++) {
+        struct kw_outcome outcomes[3];
+        REQUIRE(t, library_create(t, &library, &oldest));
+        REQUIRE(t, create_under(t, &library, &oldest, &parent));
+        char id[KW_ID_TEXT_SIZE];
+        kw_id_format(&parent.held.record.id, id);
+        struct kw_key_params params = {.given = KW_GIVEN_PARENT, .parent = {(const uint8_t *)id, sizeof id}};
+        struct kw_change_item items[] = {change_of(KW_CHANGE_REVOKE, &oldest),
+                                         change_of(KW_CHANGE_ERASE, &oldest),
+                                         {.kind = KW_CHANGE_CREATE, .request = {.params = &params}}};
+        CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, atomic, outcomes),
+                     atomic ? KW_E_CONFLICT : KW_E_INVALID);
+        CHECK_I64(t, outcomes[1].status == KW_OK, !atomic);
+        check_outcome(t, &outcomes[2], "INVALID_FIELD");
+        CHECK_TEXT(t, outcomes[2].error.field, "parentId");
+        CHECK_CODE(t, library_verify(t, &library, parent.key), atomic ? KW_CODE_NONE : KW_CODE_REVOKED);
+        kw_outcomes_clear(outcomes, 3);
+        kw_new_key_clear(&oldest);
+        kw_new_key_clear(&parent);
     }
     library_end(&library);
 }
@@ -298,6 +338,7 @@ int main(int argc, char **argv)
         TEST_CASE(an_update_that_names_nothing),
         TEST_CASE(an_action_writes_down_what_has_passed),
         TEST_CASE(an_item_that_is_refused),
+        TEST_CASE(a_batch_erases_above_what_it_makes),
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),
         TEST_CASE(actions_on_a_filter),
