@@ -41,7 +41,7 @@ def policies_belong_to_a_project(server):
 def what_a_policy_says_is_checked(server):
     for settings, code, field in [
             ({'scopes': ['no scope']}, 'INVALID_FIELD', 'scopes[0]'), ({'scopes': 'read'}, 'INVALID_FIELD', 'scopes'),
-            ({'resources': {'website': ['read']}}, 'INVALID_FIELD', 'resources'),
+            ({'resources': {'website': ['read']}}, 'INVALID_FIELD', 'resources.website'),
             ({'resources': {'website:1': []}}, 'INVALID_FIELD', 'resources.website:1'),
             ({'maxTtl': 7}, 'INVALID_FIELD', 'maxTtl'), ({'requireIP': 'yes'}, 'INVALID_FIELD', 'requireIP'),
             ({'maxResources': 65}, 'INVALID_FIELD', 'maxResources'), ({'maxResources': -1}, 'INVALID_FIELD', 'maxResources'),
