@@ -4,6 +4,7 @@
 #include "core/address.h"
 #include "core/id.h"
 #include "core/key.h"
+#include "core/limit_list.h"
 #include "measure.h"
 
 #include <stdio.h>
@@ -99,6 +100,22 @@ static void add_rules(uint64_t number, struct kw_buffer *packed, struct kw_recor
     }
 }
 
+/* Windows that outlast the bench. */
+static struct kw_list limits_of(uint8_t *memory, size_t size)
+{
+    static const struct kw_rate_limit limits[] = {
+        {{(const uint8_t *)"burst", 5}, 900000000, INT64_C(3600000)},
+        {{(const uint8_t *)"steady", 6}, 1000000000, INT64_C(86400000)},
+    };
+    struct kw_arena arena;
+    struct kw_list list;
+    kw_arena_init(&arena, memory, size, size);
+    if (!kw_rate_limits_pack(&arena, limits, KW_COUNT_OF(limits), &list)) {
+        abort();
+    }
+    return list;
+}
+
 void bench_row_make(const struct kw_digester *digester, uint64_t number, enum bench_mix mix, struct bench_row *row_out)
 {
     static const char *const scopes[] = {"invoices:read", "read", "reports:*"};
@@ -126,6 +143,9 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
         .expires_at_ms = BENCH_NOW_MS + INT64_C(1000) * 86400 * 3650,
         .lineage_id = id_of(number),
     };
+    if (mix == BENCH_LIMITED) {
+        record.rate_limits = limits_of(row_out->limits, sizeof row_out->limits);
+    }
     if (mix == BENCH_RULED) {
         add_rules(number, &packed, &record);
     }

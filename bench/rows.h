@@ -18,6 +18,7 @@ struct bench_row {
     struct kw_digest digest;
     uint8_t encoding[BENCH_ROW_SIZE];
     uint8_t packed[256];
+    uint8_t limits[128];
     char owner[32];
     char name[32];
 };
@@ -25,8 +26,10 @@ struct bench_row {
 void bench_key_text(uint64_t number, uint8_t out[BENCH_KEY_SIZE]);
 
 enum bench_mix {
-    BENCH_PLAIN, /* an owner with two other keys, a name, three scopes, one tag */
-    /* Beside that two ranges of addresses, a list of regions, three scopes on a resource, a parent, a policy. */
+    BENCH_PLAIN,   /* an owner with two other keys, a name, three scopes, one tag */
+    BENCH_LIMITED, /* beside that two rate limits, which are never reached */
+    /* Beside what a plain one has that two ranges of addresses, a list of regions, three scopes on a resource, a
+       parent, a policy. */
     BENCH_RULED,
 };
 #define BENCH_POLICY "partners" /* that all keys of a ruled mix stand under */

@@ -25,7 +25,8 @@ extern "C" {
       "Use it from a region that it allows; a caller states its region as geo.") \
     X(ENVIRONMENT_MISMATCH, 403, "The key belongs to another environment.", "Use a key of the environment asked for.") \
     X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
-    X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.")
+    X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.") \
+    X(RATE_LIMITED, 429, "The key was used too often.", "Try again after retryAfter.")
 
 /* Errors of calls. */
 #define KW_ERROR_CODES(X) \

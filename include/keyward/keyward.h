@@ -95,9 +95,20 @@ struct kw_verify_request {
     /* And a country of ISO 3166-1, with a part of it as in ISO 3166-2, or none. The library looks no address up. */
     struct kw_bytes country;
     struct kw_bytes region;
+    uint32_t cost; /* what it takes from each rate limit, at most KW_COST_MAX; 0 is 1 */
     /* Memory for the key's record, KW_RECORD_MAX bytes to be sure: then verdict.record is filled. NULL: not wanted. */
     void *record_memory;
     size_t record_memory_size;
+};
+
+/* How the rate limit that leaves least stands after the request; or, where one refuses, how that one stands. */
+struct kw_rate_limit_state {
+    char name[KW_RATE_LIMIT_NAME_MAX + 1];
+    int64_t requests, window_ms; /* the limit */
+    int64_t remaining;
+    int64_t resets_at_ms;   /* when all of it can be spent, if nobody spends until then */
+    int64_t retry_after_ms; /* RATE_LIMITED: who waits so long is let through, if nobody else spends. 0: it was let
+                               through; -1: it costs more than the limit, and no waiting helps */
 };
 
 struct kw_verdict {
@@ -109,6 +120,8 @@ struct kw_verdict {
     char missing[KW_REQUIRE_MAX + 1];
     char missing_on[KW_RESOURCE_MAX + 1]; /* the resource on which that scope is missing; empty: it is on none */
     char policy[KW_POLICY_MAX + 1];       /* that refuses: the key's, or that of `refused_by`; empty: none does */
+    bool has_rate_limit;
+    struct kw_rate_limit_state rate_limit;
     bool has_record;
     struct kw_record record; /* borrows from record_memory */
 };

@@ -37,9 +37,14 @@ extern "C" {
 #define KW_REQUIRE_MAX 512      /* a requirement of scopes */
 #define KW_POLICY_MAX 64
 #define KW_TEMPLATE_MAX 64
-#define KW_RECORD_MAX 53248  /* an encoded record */
-#define KW_TOGETHER_MAX 1000 /* changes of one call */
-#define KW_BULK_MAX 10000    /* keys that one action on a filter changes, or names by their ids */
+#define KW_RATE_LIMIT_NAME_MAX 32
+#define KW_RATE_LIMIT_COUNT_MAX 8
+#define KW_RATE_LIMIT_REQUESTS_MAX 1000000000
+#define KW_RATE_LIMIT_WINDOW_MS_MAX (INT64_C(31) * 86400 * 1000) /* longer than that, a quota is what is wanted */
+#define KW_COST_MAX KW_RATE_LIMIT_REQUESTS_MAX                   /* of one request */
+#define KW_RECORD_MAX 53248                                      /* an encoded record */
+#define KW_TOGETHER_MAX 1000                                     /* changes of one call */
+#define KW_BULK_MAX 10000 /* keys that one action on a filter changes, or names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
 struct kw_id {
@@ -70,6 +75,16 @@ enum kw_digest_scheme {
     KW_DIGEST_SHA256_SALTED = 4, /* over a salt and the key: the store's own salt stands before it */
     KW_DIGEST_SHA512_SALTED = 5,
 };
+
+/* At most so many requests, or so much cost, in any window of that length, wherever it starts. */
+struct kw_rate_limit {
+    struct kw_bytes name; /* "default" when empty; what was spent is kept under it */
+    int64_t requests;     /* 1 to KW_RATE_LIMIT_REQUESTS_MAX */
+    int64_t window_ms;    /* 1 to KW_RATE_LIMIT_WINDOW_MS_MAX */
+};
+
+/* The next of a record's rate limits: start with `rest` = rate_limits.packed. False when nothing is left. */
+KW_API bool kw_rate_limits_next(struct kw_bytes *rest, struct kw_rate_limit *limit_out);
 
 /*
  * A record. All bytes are borrowed from where it was decoded. Times are milliseconds since 1970 UTC, 0 where there is
@@ -115,10 +130,11 @@ struct kw_record {
     struct kw_list blocked_regions;
     struct kw_bytes policy;
     struct kw_bytes template_name;
-    struct kw_id parent_id; /* the lineage of the key that bounds this one */
-    bool has_children;      /* or had */
-    bool ends_grace;        /* its first use ends the grace period of the key that it was rotated from */
-    bool imported;          /* it came from elsewhere: that it is revoked here under another digest counts */
+    struct kw_id parent_id;     /* the lineage of the key that bounds this one */
+    struct kw_list rate_limits; /* sorted by name, packed; kw_rate_limits_next reads them */
+    bool has_children;          /* or had */
+    bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
+    bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */
@@ -141,6 +157,7 @@ enum kw_given {
     KW_GIVEN_BLOCKED_REGIONS = 1 << 15,
     KW_GIVEN_POLICY = 1 << 16,
     KW_GIVEN_PARENT = 1 << 17,
+    KW_GIVEN_RATE_LIMITS = 1 << 18,
 };
 
 /* The scopes that a key has on one resource: {"website:123", {"read", "write"}, 2}. */
@@ -177,6 +194,8 @@ struct kw_key_params {
     const struct kw_bytes *blocked_regions;
     size_t blocked_region_count;
     struct kw_bytes policy;
+    const struct kw_rate_limit *rate_limits;
+    size_t rate_limit_count;
     struct kw_bytes parent; /* creation: the id, "key_…", of any key of the line that is to be the parent */
 };
 

@@ -12,22 +12,18 @@
  * and repeat in eras of 400 years, 146097 days; 719468 is the day number of 1970-01-01 counted from 0000-03-01. All
  * our years are at least 0, so a year of January or February may be -1: one era is added and taken off again.
  */
-static int64_t days_from_civil(unsigned year, unsigned month, unsigned day)
+int64_t kw_date_to_days(struct kw_date date)
 {
+    unsigned year = date.year, month = date.month;
     unsigned march_year = year + 400 - (month <= 2);
     unsigned era = march_year / 400;
     unsigned year_of_era = march_year % 400;
-    unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    unsigned day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + date.day - 1;
     unsigned day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return (int64_t)(era - 1) * 146097 + day_of_era - 719468;
 }
 
-struct date {
-    unsigned year, month, day;
-};
-
-/* For days from 1970-01-01 on. */
-static struct date civil_from_days(unsigned days)
+struct kw_date kw_date_of_days(unsigned days)
 {
     unsigned shifted = days + 719468;
     unsigned era = shifted / 146097;
@@ -36,14 +32,14 @@ static struct date civil_from_days(unsigned days)
     unsigned day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     unsigned month_from_march = (5 * day_of_year + 2) / 153;
     unsigned month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-    return (struct date){
+    return (struct kw_date){
         .year = year_of_era + era * 400 + (month <= 2),
         .month = month,
         .day = day_of_year - (153 * month_from_march + 2) / 5 + 1,
     };
 }
 
-static unsigned days_of_month(unsigned year, unsigned month)
+unsigned kw_days_of_month(unsigned year, unsigned month)
 {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -85,10 +81,10 @@ static bool take_date(struct kw_bytes *text, int64_t *days_out)
         !take_byte(text, '-') || !take_digits(text, 2, &day)) {
         return false;
     }
-    if (month < 1 || month > 12 || day < 1 || day > days_of_month(year, month)) {
+    if (month < 1 || month > 12 || day < 1 || day > kw_days_of_month(year, month)) {
         return false;
     }
-    *days_out = days_from_civil(year, month, day);
+    *days_out = kw_date_to_days((struct kw_date){year, month, day});
     return true;
 }
 
@@ -163,7 +159,7 @@ static void put_two(char *out, unsigned value)
 void kw_time_format(int64_t time_ms, char *out)
 {
     time_ms = time_ms < 0 ? 0 : time_ms > KW_TIME_MS_MAX ? KW_TIME_MS_MAX : time_ms;
-    struct date date = civil_from_days((unsigned)(time_ms / DAY_MS));
+    struct kw_date date = kw_date_of_days((unsigned)(time_ms / DAY_MS));
     unsigned ms_of_day = (unsigned)(time_ms % DAY_MS);
     unsigned second_of_day = ms_of_day / 1000;
     unsigned ms = ms_of_day % 1000;

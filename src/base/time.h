@@ -20,6 +20,16 @@ KW_MUST_USE bool kw_time_parse(struct kw_bytes text, int64_t *time_ms_out);
 /* Writes KW_TIME_TEXT_SIZE characters, no NUL. Times outside 0…KW_TIME_MS_MAX are clamped to it. */
 void kw_time_format(int64_t time_ms, char *out);
 
+/* A day of the Gregorian calendar; month and day count from 1. */
+struct kw_date {
+    unsigned year, month, day;
+};
+
+/* `days` from 1970-01-01 on, of which kw_date_to_days is the reverse; it takes any date from the year 0 on. */
+struct kw_date kw_date_of_days(unsigned days);
+int64_t kw_date_to_days(struct kw_date date);
+unsigned kw_days_of_month(unsigned year, unsigned month);
+
 /*
  * "90s" "15m" "1h" "7d" "2w" "1y" and "250ms": a number without leading zero and one unit; a year is 365 days. Above
  * zero and at most KW_DURATION_MS_MAX.

@@ -63,17 +63,18 @@ KW_MUST_USE enum kw_status kw_environment_take(struct kw_environment_values *val
 
 /* Where the value of an option goes. */
 enum kw_option_place {
-    KW_PLACE_LOCAL,     /* the command reads it itself */
-    KW_PLACE_QUERY,     /* `field` of the query */
-    KW_PLACE_TEXT,      /* `field` of the body: a string */
-    KW_PLACE_LIST,      /* a list of strings */
-    KW_PLACE_TRUE,      /* true */
-    KW_PLACE_FALSE,     /* false */
-    KW_PLACE_JSON,      /* JSON as it is, or a file of it: @FILE */
-    KW_PLACE_RESOURCES, /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
-    KW_PLACE_RESOURCE,  /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
-    KW_PLACE_GEO,       /* "US" or "US-CA" as {"country": …, "region": …} */
-    KW_PLACE_CLEAR,     /* names another option whose field is to be null */
+    KW_PLACE_LOCAL,       /* the command reads it itself */
+    KW_PLACE_QUERY,       /* `field` of the query */
+    KW_PLACE_TEXT,        /* `field` of the body: a string */
+    KW_PLACE_LIST,        /* a list of strings */
+    KW_PLACE_TRUE,        /* true */
+    KW_PLACE_FALSE,       /* false */
+    KW_PLACE_JSON,        /* JSON as it is, or a file of it: @FILE */
+    KW_PLACE_RATE_LIMITS, /* [NAME=]100/1m as [{"name":…,"requests":100,"window":"1m"}] */
+    KW_PLACE_RESOURCES,   /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
+    KW_PLACE_RESOURCE,    /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
+    KW_PLACE_GEO,         /* "US" or "US-CA" as {"country": …, "region": …} */
+    KW_PLACE_CLEAR,       /* names another option whose field is to be null */
 };
 
 struct kw_option {

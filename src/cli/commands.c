@@ -40,6 +40,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .field = "scopes", .repeats = true}, \
     {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
+    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW", .help = "how often it may be used: 100/1m, burst=10/1s", \
+     .place = KW_PLACE_RATE_LIMITS, .field = "rateLimits", .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
      .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
     {.name = "allow-ip", .argument = "ADDRESS|RANGE", .help = "it works from here only: 192.0.2.1, 2001:db8::/32", \
@@ -200,6 +202,8 @@ static const struct kw_option verify_options[] = {
      .field = "ip"},
     {.name = "geo", .argument = "REGION", .help = "the country or part of it that it comes from: US, US-CA",
      .place = KW_PLACE_GEO, .field = "geo"},
+    {.name = "cost", .argument = "N", .help = "what it takes from each rate limit (1, if it is not given)",
+     .place = KW_PLACE_JSON, .field = "cost"},
 };
 
 static const struct kw_option batch_options[] = {

@@ -25,6 +25,7 @@ static const char *const names[KW_SHOWN_COUNT] = {
     [KW_SHOWN_BLOCKED_IPS] = "blockedIPs",
     [KW_SHOWN_ALLOWED_REGIONS] = "allowedRegions",
     [KW_SHOWN_BLOCKED_REGIONS] = "blockedRegions",
+    [KW_SHOWN_RATE_LIMITS] = "rateLimits",
     [KW_SHOWN_POLICY] = "policy",
     [KW_SHOWN_TEMPLATE] = "template",
     [KW_SHOWN_PARENT] = "parentId",
@@ -173,6 +174,35 @@ static void show_resources(const struct line *line)
     }
 }
 
+/* "default: 100 in 1m", a line each. */
+static void show_rate_limits(const struct line *line)
+{
+    static const char *const words[] = {"name", "requests", "window"};
+    static const char *const joints[] = {"", ": ", " in "};
+    struct kw_json_reader reader;
+    struct kw_json_token token;
+    bool first = true;
+    kw_json_reader_init(&reader, line->field->text, line->record->arena);
+    while (kw_json_next(&reader, &token, NULL) == KW_OK && token.type != KW_JSON_END) {
+        if (token.type == KW_JSON_OBJECT_BEGIN && !first) {
+            new_line(line);
+        }
+        first = first && token.type != KW_JSON_OBJECT_BEGIN;
+        for (size_t i = 0; token.type == KW_JSON_NAME && i < KW_COUNT_OF(words); i++) {
+            struct kw_json_token value;
+            if (!kw_bytes_equal(token.text, kw_bytes_of_text(words[i]))) {
+                continue;
+            }
+            if (kw_json_next(&reader, &value, NULL) != KW_OK) {
+                return;
+            }
+            kw_buffer_add_text(line->text, joints[i]);
+            kw_text_clean(line->text, value.text);
+            break;
+        }
+    }
+}
+
 static void show_time(const struct line *line)
 {
     int64_t time_ms;
@@ -239,6 +269,7 @@ static const struct {
     {"Never from", KW_SHOWN_BLOCKED_IPS, show_list},
     {"Only in", KW_SHOWN_ALLOWED_REGIONS, show_list},
     {"Never in", KW_SHOWN_BLOCKED_REGIONS, show_list},
+    {"At most", KW_SHOWN_RATE_LIMITS, show_rate_limits},
     {"Policy", KW_SHOWN_POLICY, show_text},
     {"Template", KW_SHOWN_TEMPLATE, show_text},
     {"Parent", KW_SHOWN_PARENT, show_text},

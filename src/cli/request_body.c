@@ -125,7 +125,7 @@ static void write_scopes(struct body *body, struct kw_bytes scopes)
     }
 }
 
-static enum kw_status bad_resource(const struct kw_option *option, struct kw_error *error_out)
+static enum kw_status bad_form(const struct kw_option *option, struct kw_error *error_out)
 {
     return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--%s must read %s", option->name, option->argument);
 }
@@ -150,7 +150,7 @@ static enum kw_status write_resources(struct body *body, const struct kw_option 
             continue;
         }
         if (!kw_bytes_split(kw_bytes_of_text(given[i].value), '=', &resource, &scopes)) {
-            return bad_resource(option, body->error);
+            return bad_form(option, body->error);
         }
         size_t first = 0;
         while (!grants_on(&given[first], option, resource, &scopes)) {
@@ -170,13 +170,40 @@ static enum kw_status write_resources(struct body *body, const struct kw_option 
     return KW_OK;
 }
 
+static enum kw_status write_rate_limits(struct body *body, const struct kw_option *option)
+{
+    size_t at = 0;
+    kw_json_begin_array(&body->writer);
+    for (const char *value; (value = next_value(body, option, &at)) != NULL;) {
+        struct kw_bytes name, limit, requests, window;
+        int64_t number;
+        bool has_name = kw_bytes_split(kw_bytes_of_text(value), '=', &name, &limit);
+        if (!kw_bytes_split(has_name ? limit : kw_bytes_of_text(value), '/', &requests, &window) ||
+            !kw_json_to_i64(requests, &number)) {
+            return bad_form(option, body->error);
+        }
+        kw_json_begin_object(&body->writer);
+        if (has_name) {
+            kw_json_name(&body->writer, "name");
+            kw_json_string(&body->writer, name);
+        }
+        kw_json_name(&body->writer, "requests");
+        kw_json_i64(&body->writer, number);
+        kw_json_name(&body->writer, "window");
+        kw_json_string(&body->writer, window);
+        kw_json_end_object(&body->writer);
+    }
+    kw_json_end_array(&body->writer);
+    return KW_OK;
+}
+
 static enum kw_status write_resource(struct body *body, const struct kw_option *option)
 {
     struct kw_bytes value = kw_bytes_of_text(kw_line_value(body->line, option->name));
     struct kw_bytes resource, scopes, type, id;
     bool has_scopes = kw_bytes_split(value, '=', &resource, &scopes);
     if (!kw_bytes_split(resource, ':', &type, &id)) {
-        return bad_resource(option, body->error);
+        return bad_form(option, body->error);
     }
     kw_json_begin_object(&body->writer);
     kw_json_name(&body->writer, "type");
@@ -211,9 +238,16 @@ static enum kw_status write_geo(struct body *body, const struct kw_option *optio
 }
 
 static enum kw_status (*const place_writers[])(struct body *, const struct kw_option *) = {
-    [KW_PLACE_TEXT] = write_text,         [KW_PLACE_LIST] = write_list, [KW_PLACE_TRUE] = write_true,
-    [KW_PLACE_FALSE] = write_false,       [KW_PLACE_JSON] = write_json, [KW_PLACE_RESOURCES] = write_resources,
-    [KW_PLACE_RESOURCE] = write_resource, [KW_PLACE_GEO] = write_geo,   [KW_PLACE_CLEAR] = NULL,
+    [KW_PLACE_TEXT] = write_text,
+    [KW_PLACE_LIST] = write_list,
+    [KW_PLACE_TRUE] = write_true,
+    [KW_PLACE_FALSE] = write_false,
+    [KW_PLACE_JSON] = write_json,
+    [KW_PLACE_RESOURCES] = write_resources,
+    [KW_PLACE_RATE_LIMITS] = write_rate_limits,
+    [KW_PLACE_RESOURCE] = write_resource,
+    [KW_PLACE_GEO] = write_geo,
+    [KW_PLACE_CLEAR] = NULL,
 };
 
 /* --- the whole --- */

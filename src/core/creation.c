@@ -48,6 +48,8 @@ static const struct {
     MEMBER(KW_GIVEN_ALLOWED_REGIONS, allowed_region_count, "allowedRegions"),
     LIST(KW_GIVEN_BLOCKED_REGIONS, blocked_regions, "blockedRegions"),
     MEMBER(KW_GIVEN_BLOCKED_REGIONS, blocked_region_count, "blockedRegions"),
+    LIST(KW_GIVEN_RATE_LIMITS, rate_limits, "rateLimits"),
+    MEMBER(KW_GIVEN_RATE_LIMITS, rate_limit_count, "rateLimits"),
     MEMBER(KW_GIVEN_POLICY, policy, "policy"),
 #undef MEMBER
 #undef LIST
@@ -146,6 +148,32 @@ static enum kw_status add_policy_scopes(const struct kw_policy *policy, struct k
     return KW_OK;
 }
 
+/* The policy's, or those of the environment, or the project's; a child has its parent's. Limits that are given as none
+ * are none. */
+static void add_rate_limits(const struct kw_creation *creation, const struct kw_policy *policy,
+                            struct kw_key_params *params)
+{
+    if ((params->given & KW_GIVEN_RATE_LIMITS) != 0) {
+        return;
+    }
+    const struct kw_project *project = creation->project;
+    struct kw_bytes env = (params->given & KW_GIVEN_ENV) != 0 ? params->env : project->environments[0].name;
+    const struct kw_environment *environment = kw_project_environment(project, env);
+    const struct kw_default_limits *limits = &project->default_limits;
+    if (policy != NULL && policy->default_limits.count > 0) {
+        limits = &policy->default_limits;
+    } else if ((params->given & KW_GIVEN_PARENT) != 0) {
+        return;
+    } else if (environment != NULL && environment->default_limits.is_given) {
+        limits = &environment->default_limits;
+    }
+    if (limits->count > 0) {
+        params->given |= KW_GIVEN_RATE_LIMITS;
+        params->rate_limits = limits->limits;
+        params->rate_limit_count = limits->count;
+    }
+}
+
 /* Of project and policy the shorter one. */
 static void add_expiry(const struct kw_project *project, const struct kw_policy *policy, struct kw_key_params *params)
 {
@@ -188,6 +216,7 @@ enum kw_status kw_creation_params(const struct kw_creation *creation, struct kw_
         return status;
     }
     add_expiry(creation->project, policy, &params);
+    add_rate_limits(creation, policy, &params);
     *params_out = params;
     return KW_OK;
 }

@@ -21,6 +21,26 @@ static const struct kw_field scope_field[] = {
 };
 const struct kw_schema kw__each_scope = {.name = "scopes", .fields = scope_field, .field_count = 1};
 
+static const struct kw_field rate_limit_fields[] = {
+    {.name = KW__NAME("name"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(kw_rate_limit, name),
+     .size_min = 1,
+     .size_max = KW_RATE_LIMIT_NAME_MAX},
+    {.name = KW__NAME("requests"),
+     .kind = KW_FIELD_INTEGER,
+     KW__AT(kw_rate_limit, requests),
+     .low = 1,
+     .high = KW_RATE_LIMIT_REQUESTS_MAX},
+    {.name = KW__NAME("window"), .kind = KW_FIELD_DURATION, KW__AT(kw_rate_limit, window_ms)},
+};
+const struct kw_schema kw__each_rate_limit = {.name = "rateLimit",
+                                              .size = sizeof(struct kw_rate_limit),
+                                              .given_offset = SIZE_MAX,
+                                              .required = 1U << 1 | 1U << 2,
+                                              .fields = rate_limit_fields,
+                                              .field_count = KW_COUNT_OF(rate_limit_fields)};
+
 const struct kw__form *kw__form_of(enum kw_document_kind kind)
 {
     return forms[kind];

@@ -76,4 +76,12 @@ enum kw_status kw__document_under(enum kw_status status, const char *parent, siz
     }
 extern const struct kw_schema kw__each_scope; /* the one field: the scopes of a resource */
 
+#define KW__RATE_LIMITS_FIELD(body, member, count, bit, of_kind, label) \
+    { \
+        .name = KW__NAME(label), .kind = (of_kind), KW__AT(body, member), \
+        .count_offset = offsetof(struct body, count), .given = (bit), .count_max = KW_RATE_LIMIT_COUNT_MAX, \
+        .items = &kw__each_rate_limit \
+    }
+extern const struct kw_schema kw__each_rate_limit; /* name, requests, window */
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/address.h"
+#include "core/limit_list.h"
 #include "core/region.h"
 #include "core/scope.h"
 #include "core/transition.h"
@@ -27,6 +28,10 @@ enum kw_status kw_family_admits(const struct kw_record *parent, const struct kw_
     }
     if (parent->expires_at_ms != 0 && (child->expires_at_ms == 0 || child->expires_at_ms > parent->expires_at_ms)) {
         return refuse(error_out, "expiresAt", "must not lie behind the parent's: give an earlier one, or none");
+    }
+    if (!kw_rate_limits_within(&child->rate_limits, &parent->rate_limits)) {
+        return refuse(error_out, "rateLimits",
+                      "go beyond the parent's: for each of its limits give one that admits no more, or give none");
     }
     bool has_ips = child->allowed_ips.count != 0 && parent->allowed_ips.count != 0;
     if (has_ips && !kw_addresses_within(&child->allowed_ips, &parent->allowed_ips)) {

@@ -9,7 +9,8 @@
 
 /*
  * KW_OK, or EXCEEDS_PARENT naming the field by which `child` would pass `parent`: scopes, resources, expiry, addresses,
- * regions, environment. Rules on places need not be repeated: a child without any stands under its parent's.
+ * regions, rate limits, environment. Rules on places need not be repeated: a child without any stands under its
+ * parent's.
  */
 KW_MUST_USE enum kw_status kw_family_admits(const struct kw_record *parent, const struct kw_record *child,
                                             struct kw_error *error_out);

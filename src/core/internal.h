@@ -85,6 +85,7 @@ enum kw__field_kind {
     KW__FIELD_LIST,
     KW__FIELD_RESOURCES,
     KW__FIELD_RANGES, /* a list of packed ranges of addresses */
+    KW__FIELD_RATE_LIMITS,
     KW__FIELD_SCHEME,
     KW__FIELD_METHOD, /* a number that is present when it is not the scheme's own */
     KW__FIELD_TIME,
@@ -114,7 +115,7 @@ struct kw__field {
 };
 
 /* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
-#define KW__FIELD_COUNT 43
+#define KW__FIELD_COUNT 44
 /* The tags that other files name. Those on places stand in a row. */
 enum {
     KW__TAG_VERSION = 31, /* the last field of every encoding, whatever its tag: one that was cut off lacks it */

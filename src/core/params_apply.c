@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "core/address.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 #include "core/transition.h"
 
@@ -224,6 +225,10 @@ enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_
     }
     if ((given & KW_GIVEN_RESOURCES) != 0 &&
         !pack_resources(arena, params->resources, params->resource_count, &record->resources)) {
+        return kw__no_memory(error_out);
+    }
+    if ((given & KW_GIVEN_RATE_LIMITS) != 0 &&
+        !kw_rate_limits_pack(arena, params->rate_limits, params->rate_limit_count, &record->rate_limits)) {
         return kw__no_memory(error_out);
     }
     return apply_rules(params, arena, record) ? KW_OK : kw__no_memory(error_out);

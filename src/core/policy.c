@@ -4,6 +4,7 @@
 #include "core/document_form.h"
 #include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -22,6 +23,8 @@ struct policy_body {
     size_t environment_count;
     const struct kw_bytes *creators;
     size_t creator_count;
+    const struct kw_rate_limit *rate_limits;
+    size_t rate_limit_count;
 };
 
 static const struct kw_field policy_fields[] = {
@@ -66,6 +69,7 @@ static const struct kw_field policy_fields[] = {
      .size_max = KW_ID_TEXT_SIZE,
      .count_min = 1,
      .count_max = KW_CREATOR_COUNT_MAX},
+    KW__RATE_LIMITS_FIELD(policy_body, rate_limits, rate_limit_count, 0, KW_FIELD_OBJECTS, "rateLimits"),
 };
 
 static const char *const policy_otherwise[KW_COUNT_OF(policy_fields)];
@@ -83,16 +87,21 @@ static enum kw_status take_authority(struct kw_document *document, const struct 
 {
     struct kw_policy *policy = &document->is.policy;
     struct kw_record record = {.version = 1};
-    struct kw_key_params params = {.given = body->given & (KW_GIVEN_SCOPES | KW_GIVEN_RESOURCES),
+    struct kw_key_params params = {.given = body->given | KW_GIVEN_RATE_LIMITS,
                                    .scopes = body->scopes,
                                    .scope_count = body->scope_count,
                                    .resources = body->resources,
-                                   .resource_count = body->resource_count};
+                                   .resource_count = body->resource_count,
+                                   .rate_limits = body->rate_limits,
+                                   .rate_limit_count = body->rate_limit_count};
     enum kw_status status = kw_key_params_check(&params, 0, &document->arena, error_out);
     status = status != KW_OK ? status : kw__params_apply(&params, 0, &document->arena, &record, error_out);
-    policy->bounds_authority = params.given != 0;
+    policy->bounds_authority = body->given != 0;
     policy->scopes = record.scopes;
     policy->resources = record.resources;
+    policy->rate_limits = record.rate_limits;
+    policy->default_limits =
+        (struct kw_default_limits){body->rate_limits, body->rate_limit_count, body->rate_limit_count > 0};
     return status;
 }
 
@@ -148,6 +157,7 @@ static const struct {
     {"resources", "are more than", "allows"},
     {"scopes", "go beyond what", "allows"},
     {"resources", "go beyond what", "allows"},
+    {"rateLimits", "admit more than", "allows"},
 };
 
 const char *kw_policy_excess_field(size_t number)
@@ -181,6 +191,9 @@ unsigned kw_policy_excess(const struct kw_policy *policy, const struct kw_record
     }
     if (policy->require_ip && record->allowed_ips.count == 0) {
         excess |= KW_EXCESS_ADDRESSES;
+    }
+    if (!kw_rate_limits_within(&record->rate_limits, &policy->rate_limits)) {
+        excess |= KW_EXCESS_RATE_LIMITS;
     }
     if (policy->max_resources >= 0 && record->resources.count > (uint64_t)policy->max_resources) {
         excess |= KW_EXCESS_RESOURCE_COUNT;
@@ -219,6 +232,9 @@ unsigned kw_policy_tightened(const struct kw_policy *before, const struct kw_pol
     }
     if (after->max_resources >= 0 && (before->max_resources < 0 || after->max_resources < before->max_resources)) {
         bits |= KW_EXCESS_RESOURCE_COUNT;
+    }
+    if (!kw_rate_limits_within(&before->rate_limits, &after->rate_limits)) {
+        bits |= KW_EXCESS_RATE_LIMITS;
     }
     bool keeps_authority = !after->bounds_authority ||
                            (before->bounds_authority && kw_authority_within(&before->scopes, &before->resources,

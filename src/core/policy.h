@@ -5,16 +5,19 @@
 #ifndef KW_CORE_POLICY_H
 #define KW_CORE_POLICY_H
 
+#include "core/project.h"
 #include <keyward/document.h>
 
 struct kw_policy {
     struct kw_bytes name;
-    bool bounds_authority;               /* scopes or resources are given: no key may do more than these together */
-    struct kw_list scopes, resources;    /* as in a record */
-    int64_t max_ttl_ms;                  /* 0: any */
-    bool require_ip;                     /* a key must name the addresses that it may be used from */
-    int64_t max_resources;               /* -1: any number */
-    const struct kw_bytes *environments; /* none: any */
+    bool bounds_authority;                   /* scopes or resources are given: no key may do more than these together */
+    struct kw_list scopes, resources;        /* as in a record */
+    int64_t max_ttl_ms;                      /* 0: any */
+    struct kw_list rate_limits;              /* as in a record: a key must keep to each of them */
+    struct kw_default_limits default_limits; /* the same, for a key that names none */
+    bool require_ip;                         /* a key must name the addresses that it may be used from */
+    int64_t max_resources;                   /* -1: any number */
+    const struct kw_bytes *environments;     /* none: any */
     size_t environment_count;
     const struct kw_bytes *creators; /* ids of management keys; none: any */
     size_t creator_count;
@@ -28,7 +31,8 @@ enum kw_policy_excess {
     KW_EXCESS_RESOURCE_COUNT = 1 << 3,
     KW_EXCESS_SCOPES = 1 << 4,
     KW_EXCESS_RESOURCES = 1 << 5,
-    KW_EXCESS_COUNT = 6, /* how many there are */
+    KW_EXCESS_RATE_LIMITS = 1 << 6,
+    KW_EXCESS_COUNT = 7, /* how many there are */
 };
 
 /* The record's field in which the excess of that number (0: the first bit) lies: "env", "expiresAt" … */

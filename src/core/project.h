@@ -14,10 +14,18 @@ enum { KW_PROJECT_NONE = 0, KW_PROJECT_DEFAULT = 1, KW_PROJECT_KEYWARD = 2 };
 
 #define KW_ROOT_OWNER "service:root" /* holds the root key, in the project `keyward` */
 
+/* The limits of keys that name none. */
+struct kw_default_limits {
+    const struct kw_rate_limit *limits;
+    size_t count;
+    bool is_given; /* also where there are none */
+};
+
 struct kw_environment {
     struct kw_bytes name;
     struct kw_key_format secret_keys;
-    struct kw_key_format public_keys; /* an empty prefix: this environment has no public keys */
+    struct kw_key_format public_keys;        /* an empty prefix: this environment has no public keys */
+    struct kw_default_limits default_limits; /* where given, instead of the project's */
 };
 
 /* Where a request may carry a project's key. */
@@ -33,9 +41,10 @@ struct kw_project {
     struct kw_bytes name;
     const struct kw_environment *environments; /* the first is what a creation gets that names none */
     size_t environment_count;
-    enum kw_digest_scheme digest_scheme;      /* of new keys; 0: as the store says */
-    int64_t default_expires_in_ms;            /* of a key that names no expiry; 0: it has none */
-    int64_t max_expires_in_ms;                /* 0: any */
+    enum kw_digest_scheme digest_scheme; /* of new keys; 0: as the store says */
+    int64_t default_expires_in_ms;       /* of a key that names no expiry; 0: it has none */
+    int64_t max_expires_in_ms;           /* 0: any */
+    struct kw_default_limits default_limits;
     const struct kw_resource_scopes *presets; /* the project's own; a preset's name stands for `resource` */
     size_t preset_count;
     const struct kw_key_place *key_places; /* in the order in which they are looked at */

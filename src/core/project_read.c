@@ -3,11 +3,15 @@
 #include "base/error.h"
 #include "core/digest.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/schema_parts.h"
 
 struct environment_body {
     struct kw_bytes name, secret_prefix, public_prefix, alphabet;
     int64_t length;
+    uint32_t given;
+    const struct kw_rate_limit *rate_limits;
+    size_t rate_limit_count;
 };
 
 struct project_body {
@@ -21,6 +25,8 @@ struct project_body {
     const struct kw_bytes *key_headers;
     size_t key_header_count;
     struct kw_bytes allow_key_in_query;
+    const struct kw_rate_limit *rate_limits;
+    size_t rate_limit_count;
     struct kw_bytes digest;
 };
 
@@ -55,10 +61,12 @@ static const struct kw_field environment_fields[] = {
      KW__AT(environment_body, alphabet),
      .size_min = 1,
      .size_max = 62},
+    KW__RATE_LIMITS_FIELD(environment_body, rate_limits, rate_limit_count, KW_GIVEN_RATE_LIMITS, KW_FIELD_OBJECTS,
+                          "rateLimits"),
 };
 static const struct kw_schema environment_schema = {.name = "environment",
                                                     .size = sizeof(struct environment_body),
-                                                    .given_offset = SIZE_MAX,
+                                                    .given_offset = offsetof(struct environment_body, given),
                                                     .required = 1U << 0 | 1U << 1,
                                                     .fields = environment_fields,
                                                     .field_count = KW_COUNT_OF(environment_fields)};
@@ -112,6 +120,7 @@ static const struct kw_field project_fields[] = {
      .kind = KW_FIELD_VALUE,
      KW__AT(project_body, allow_key_in_query),
      .size_max = 1024},
+    KW__RATE_LIMITS_FIELD(project_body, rate_limits, rate_limit_count, 0, KW_FIELD_OBJECTS, "rateLimits"),
     {.name = KW__NAME("digest"),
      .kind = KW_FIELD_TEXT,
      KW__AT(project_body, digest),
@@ -176,7 +185,10 @@ static enum kw_status take_environment(const struct environment_body *body, stru
     *environment = (struct kw_environment){.name = body->name, .secret_keys = format, .public_keys = format};
     environment->secret_keys.prefix = body->secret_prefix;
     environment->public_keys.prefix = body->public_prefix;
-    enum kw_status status = check_format(&environment->secret_keys, "secretPrefix", error_out);
+    environment->default_limits =
+        (struct kw_default_limits){body->rate_limits, body->rate_limit_count, body->given != 0};
+    enum kw_status status = kw_rate_limits_check(body->rate_limits, body->rate_limit_count, "rateLimits", error_out);
+    status = status != KW_OK ? status : check_format(&environment->secret_keys, "secretPrefix", error_out);
     if (status == KW_OK && body->public_prefix.size > 0) {
         status = check_format(&environment->public_keys, "publicPrefix", error_out);
     }
@@ -371,7 +383,8 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .default_expires_in_ms = body->default_expires_in_ms,
                                    .max_expires_in_ms = body->max_expires_in_ms,
                                    .presets = body->presets,
-                                   .preset_count = body->preset_count};
+                                   .preset_count = body->preset_count,
+                                   .default_limits = {body->rate_limits, body->rate_limit_count, true}};
     if (document->is_deleted) {
         return KW_OK;
     }
@@ -382,6 +395,8 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");
     }
     enum kw_status status = check_presets(body, error_out);
+    status = status != KW_OK ? status
+                             : kw_rate_limits_check(body->rate_limits, body->rate_limit_count, "rateLimits", error_out);
     status = status != KW_OK ? status : take_environments(document, body, error_out);
     status = status != KW_OK ? status : take_places(document, body, error_out);
     return status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);

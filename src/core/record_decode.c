@@ -2,6 +2,7 @@
 #include "core/address.h"
 #include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 
 /*
@@ -207,6 +208,8 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
         return sound(take_resources(rest, field, member));
     case KW__FIELD_RANGES:
         return sound(take_list(rest, field, member) && are_ranges(member));
+    case KW__FIELD_RATE_LIMITS:
+        return sound(take_list(rest, field, member) && kw_rate_limits_valid(member));
     case KW__FIELD_SCHEME:
         return take_scheme(rest, member);
     case KW__FIELD_METHOD:

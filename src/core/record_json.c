@@ -76,6 +76,25 @@ static void write_ranges(struct kw_json_writer *writer, struct kw_bytes packed)
     kw_json_end_array(writer);
 }
 
+static void write_rate_limits(struct kw_json_writer *writer, struct kw_bytes packed)
+{
+    struct kw_rate_limit limit;
+    char window[KW_DURATION_TEXT_MAX];
+    kw_json_begin_array(writer);
+    while (kw_rate_limits_next(&packed, &limit)) {
+        kw_duration_format(limit.window_ms, window);
+        kw_json_begin_object(writer);
+        kw_json_name(writer, "name");
+        kw_json_string(writer, limit.name);
+        kw_json_name(writer, "requests");
+        kw_json_i64(writer, limit.requests);
+        kw_json_name(writer, "window");
+        kw_json_text(writer, window);
+        kw_json_end_object(writer);
+    }
+    kw_json_end_array(writer);
+}
+
 static void write_resources(struct kw_json_writer *writer, struct kw_bytes packed)
 {
     struct kw_bytes resource;
@@ -117,6 +136,7 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
         return (field->flags & KW__FIELD_RARE) == 0 || *(const bool *)member;
     case KW__FIELD_LIST:
     case KW__FIELD_RANGES:
+    case KW__FIELD_RATE_LIMITS:
         return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
     case KW__FIELD_METHOD:
         return kw_record_digest_method(record) != (uint8_t)record->digest_scheme;
@@ -163,6 +183,9 @@ static void write_value(const struct kw_record *record, const struct kw__field *
         return;
     case KW__FIELD_RANGES:
         write_ranges(writer, ((const struct kw_list *)member)->packed);
+        return;
+    case KW__FIELD_RATE_LIMITS:
+        write_rate_limits(writer, ((const struct kw_list *)member)->packed);
         return;
     case KW__FIELD_RESOURCES:
         write_resources(writer, ((const struct kw_list *)member)->packed);
@@ -258,6 +281,7 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
     case KW__FIELD_LIST:
     case KW__FIELD_RESOURCES:
     case KW__FIELD_RANGES:
+    case KW__FIELD_RATE_LIMITS:
         return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
     case KW__FIELD_SCHEME:
         return a->digest_scheme == b->digest_scheme;
@@ -277,7 +301,8 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
 
 static bool is_list(const struct kw__field *field)
 {
-    return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES || field->kind == KW__FIELD_RANGES;
+    return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES || field->kind == KW__FIELD_RANGES ||
+           field->kind == KW__FIELD_RATE_LIMITS;
 }
 
 /* Whether a record that is being born has something to show for `field`. */

@@ -321,6 +321,20 @@ static enum kw_status bind_objects(struct binder *binder, const struct kw_field 
     }
 }
 
+/* An object where several could stand elsewhere. */
+static enum kw_status bind_one(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
+                               uint8_t *out)
+{
+    if (token->type != KW_JSON_OBJECT_BEGIN) {
+        return refuse(binder, "must be an object");
+    }
+    struct items items = {.item_size = field->items->size};
+    void *item = NULL;
+    enum kw_status status = add_item(binder, &items, &item);
+    status = status != KW_OK ? status : bind_members(binder, field->items, item);
+    return status != KW_OK ? status : put_items(binder, field, &items, out);
+}
+
 static enum kw_status bind_value(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
                                  uint8_t *out)
 {
@@ -329,7 +343,7 @@ static enum kw_status bind_value(struct binder *binder, const struct kw_field *f
         [KW_FIELD_TEXT] = bind_text,       [KW_FIELD_TEXTS] = bind_texts,         [KW_FIELD_BOOL] = bind_bool,
         [KW_FIELD_INTEGER] = bind_integer, [KW_FIELD_TIME] = bind_time,           [KW_FIELD_DURATION] = bind_duration,
         [KW_FIELD_JSON] = bind_json,       [KW_FIELD_RESOURCES] = bind_resources, [KW_FIELD_OBJECT] = bind_object,
-        [KW_FIELD_OBJECTS] = bind_objects, [KW_FIELD_VALUE] = bind_json,
+        [KW_FIELD_OBJECTS] = bind_objects, [KW_FIELD_VALUE] = bind_json,          [KW_FIELD_ONE] = bind_one,
     };
     if (token->type == KW_JSON_NULL) {
         return field->is_nullable ? KW_OK : refuse(binder, "must not be null: leave it out instead");

@@ -20,6 +20,7 @@ enum kw_field_kind {
     KW_FIELD_RESOURCES, /* const struct kw_resource_scopes * and a size_t; {"website:123": ["read"]} outside */
     KW_FIELD_OBJECT,    /* a struct inside the struct */
     KW_FIELD_OBJECTS,   /* a pointer to structs and a size_t */
+    KW_FIELD_ONE,       /* the same, of an object that stands alone: one struct, and a count of 1 */
     KW_FIELD_VALUE,     /* struct kw_bytes: any value's text without white space */
 };
 

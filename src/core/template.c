@@ -105,10 +105,16 @@ static const struct kw_field creation_fields[] = {
      .given = KW_GIVEN_POLICY,
      .size_min = 1,
      .size_max = KW_POLICY_MAX},
+    KW__RATE_LIMITS_FIELD(fields_body, params.rate_limits, params.rate_limit_count, KW_GIVEN_RATE_LIMITS,
+                          KW_FIELD_OBJECTS, "rateLimits"),
+    KW__RATE_LIMITS_FIELD(fields_body, params.rate_limits, params.rate_limit_count, KW_GIVEN_RATE_LIMITS, KW_FIELD_ONE,
+                          "rateLimit"),
 };
+#define RATE_LIMIT_BITS (UINT32_C(3) << (KW_COUNT_OF(creation_fields) - 2))
 static const struct kw_field_group creation_groups[] = {
     {1U << 0 | 1U << 1, false, "ownerId or owner"},
     {1U << 11 | 1U << 12, false, "expiresAt or expiresIn"},
+    {RATE_LIMIT_BITS, false, "rateLimits or rateLimit"},
 };
 static const struct kw_schema creation_schema = {.name = "fields",
                                                  .size = sizeof(struct fields_body),

@@ -5,6 +5,7 @@
 #include "core/family.h"
 #include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 #include "core/scope.h"
 
@@ -132,6 +133,7 @@ static enum kw_status descend(const struct step *step, struct kw_record *record)
     record->owner = parent->owner;
     record->org_id = parent->org_id;
     record->expires_at_ms = parent->expires_at_ms;
+    record->rate_limits = parent->rate_limits;
     return KW_OK;
 }
 
@@ -153,6 +155,7 @@ static enum kw_status refuse_beyond_parent(const struct step *step, const struct
     asked.expires_at_ms = (given & GIVEN_EXPIRY) != 0 ? asked.expires_at_ms : parent->expires_at_ms;
     asked.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? asked.allowed_ips : none;
     asked.allowed_regions = (given & KW_GIVEN_ALLOWED_REGIONS) != 0 ? asked.allowed_regions : none;
+    asked.rate_limits = (given & KW_GIVEN_RATE_LIMITS) != 0 ? asked.rate_limits : parent->rate_limits;
     return kw_family_admits(parent, &asked, step->error);
 }
 
@@ -253,6 +256,8 @@ static enum kw_status refuse_wider(const struct step *step, const struct kw_reco
         field = "scopes";
     } else if (!kw_authority_within(&none, &successor->resources, &before->scopes, &before->resources)) {
         field = "resources";
+    } else if (!kw_rate_limits_within(&successor->rate_limits, &before->rate_limits)) {
+        field = "rateLimits";
     }
     return field == NULL ? KW_OK
                          : kw_refuse(step->error, KW_CODE_INVALID_FIELD, field,

@@ -1,6 +1,8 @@
 #include "core/verdict.h"
 
+#include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
 #include "core/record.h"
 #include "core/rules.h"
 
@@ -9,6 +11,7 @@ _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one c
 _Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
+_Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
 
 size_t kw_entry_size(size_t encoding_size)
@@ -25,9 +28,28 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
     return (uint8_t)flags;
 }
 
+static uint8_t marks_of(const struct kw_record *record)
+{
+    unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
+                     (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
+                     (record->rate_limits.count != 0 ? KW_ENTRY_LIMITED : 0U);
+    return (uint8_t)marks;
+}
+
 static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding)
 {
     return part.size == 0 ? 0 : (uint16_t)(part.data - encoding.data);
+}
+
+/* The same bytes may stand in several places, since other keys are named too: any of these will do. */
+static uint16_t lineage_place(const struct kw_record *record, struct kw_bytes encoding)
+{
+    if (kw_id_equal(&record->lineage_id, &record->id)) {
+        return 0;
+    }
+    const uint8_t *found =
+        memmem(encoding.data, encoding.size, record->lineage_id.bytes, sizeof record->lineage_id.bytes);
+    return found == NULL ? 0 : (uint16_t)(found - encoding.data);
 }
 
 /* From the first to the last field on addresses and regions: their tags stand beside each other. */
@@ -69,15 +91,15 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
         .scope_count = (uint8_t)record->scopes.count,
         .resource_count = (uint8_t)record->resources.count,
         .method = kw_record_digest_method(record),
-        .marks =
-            (uint8_t)((record->imported ? KW_ENTRY_IMPORTED : 0) | (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0)),
+        .marks = marks_of(record),
         .rules_at = place_of(rules, encoding),
         .rules_size = (uint16_t)rules.size,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
-    if (record->has_children) {
-        *kw__entry_line_place(entry_out) = NULL;
+    if (kw_record_asks_tail(record)) {
+        *kw_entry_tail(entry_out) = (struct kw_entry_tail){.limits_at = place_of(record->rate_limits.packed, encoding),
+                                                           .lineage_at = lineage_place(record, encoding)};
     }
 }
 
@@ -109,7 +131,7 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
 void kw_entry_tell_off(struct kw_entry *entry, unsigned flags)
 {
     __atomic_fetch_or(&entry->flags, (uint8_t)flags, __ATOMIC_SEQ_CST);
-    struct kw_bound *bound = kw_entry_bounds_others(entry) ? *kw__entry_line_place(entry) : NULL;
+    struct kw_bound *bound = kw_entry_bounds_others(entry) ? kw_entry_tail(entry)->line : NULL;
     if (bound != NULL && __atomic_load_n(&bound->entry, __ATOMIC_SEQ_CST) == entry) {
         /* At worst a newer entry is in its place meanwhile: then that is looked at, until the next change. */
         __atomic_store_n(&bound->good_until_ms, INT64_MIN, __ATOMIC_SEQ_CST);
@@ -132,6 +154,7 @@ static const struct {
     [KW_RULE_ENVIRONMENT] = {"environment", kw__refuses_environment, kw__asks_environment},
     [KW_RULE_POLICY] = {"policy", kw__refuses_policy, kw__has_policy},
     [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
+    [KW_RULE_RATE_LIMITS] = {"rateLimits", NULL, NULL},
 };
 
 const char *kw_rule_name(enum kw_rule rule)
@@ -163,13 +186,14 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
     if (hearing.is_open) {
         return (struct kw_decision){.is_open = true}; /* what is not known yet may refuse before what is */
     }
-    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_RATE_LIMITS; rule++) {
         struct kw_decision decision = {.code = KW_CODE_NONE};
         if (rules[rule].refuses(&hearing, &decision)) {
             return decision;
         }
     }
-    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
+                                .has_limits_above = entry->parent != NULL || entry->policy != NULL};
 }
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
@@ -202,8 +226,8 @@ static uint64_t mark_via(uint64_t changes)
 /* What must lie within what, that none of it need be asked. */
 static unsigned wanted_of(const struct kw_bound *parent, const struct kw_policy_bound *policy)
 {
-    return (parent == NULL ? 0U : KW__WITHIN_PLACES | KW__WITHIN_AUTHORITY) |
-           (policy == NULL ? 0U : KW__WITHIN_POLICY | KW__WITHIN_POLICY_AUTHORITY);
+    return (parent == NULL ? 0U : KW__WITHIN_PLACES | KW__WITHIN_AUTHORITY | KW__WITHIN_LIMITS) |
+           (policy == NULL ? 0U : KW__WITHIN_POLICY | KW__WITHIN_POLICY_AUTHORITY | KW__WITHIN_POLICY_LIMITS);
 }
 
 /*
@@ -345,12 +369,14 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
                     (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
                    (entry->rules_size == 0 || kw__is_in_place(entry, question));
-    is_good = is_good && holds_what_is_asked(entry, question) &&
-              (is_calm(entry, now_ms) || bounds_agree(entry, question, now_ms));
+    is_good = is_good && holds_what_is_asked(entry, question);
+    bool calm = is_good && is_calm(entry, now_ms);
+    is_good = calm || (is_good && bounds_agree(entry, question, now_ms));
     if (!is_good) {
         return decide_by_rule(entry, question, now_ms);
     }
-    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0};
+    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
+                                .has_limits_above = !calm && (entry->parent != NULL || entry->policy != NULL)};
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,
@@ -366,7 +392,7 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
     if (is_known) {
         kw__hear(&hearing, entry, question, now_ms);
     }
-    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_COUNT; rule++) {
+    for (size_t rule = KW_RULE_REVOKED; rule < KW_RULE_RATE_LIMITS; rule++) {
         struct kw_check check = {.outcome = KW_OUTCOME_SKIPPED};
         if (is_known && rules[rule].refuses(&hearing, &check.decision)) {
             check.outcome = KW_OUTCOME_REFUSED;
@@ -376,4 +402,5 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
         }
         checks_out[rule] = check;
     }
+    checks_out[KW_RULE_RATE_LIMITS] = (struct kw_check){.outcome = is_known ? KW_OUTCOME_NONE : KW_OUTCOME_SKIPPED};
 }

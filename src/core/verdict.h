@@ -32,7 +32,8 @@ enum {
 /* What is not asked of every key. */
 enum {
     KW_ENTRY_IMPORTED = 1 << 0,
-    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: kw_entry_line says where */
+    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its tail says where */
+    KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits */
     /* Set in place, as long as the process lives: */
     KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
     KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
@@ -93,31 +94,42 @@ struct kw_entry {
     uint8_t record[]; /* the encoding (core/record.h) */
 };
 
-/* Bytes that the entry of an encoding of that size takes; of one that bounds others kw_entry_bounding_size. */
+/* What stands behind the record of an entry that bounds others or has limits: few have one. */
+struct kw_entry_tail {
+    struct kw_bound *line; /* that the entry may be shown by */
+    uint32_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
+    uint16_t limits_at;    /* in record[], as is the next: the packed rate limits, behind their number */
+    uint16_t lineage_at;   /* 0: the key is the first of its line */
+};
+
+/* Bytes that the entry of an encoding of that size takes; of one with a tail kw_entry_tailed_size. */
 size_t kw_entry_size(size_t encoding_size);
-static inline size_t kw_entry_bounding_size(size_t encoding_size)
+static inline size_t kw_entry_tailed_size(size_t encoding_size)
 {
-    size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_bound *);
+    size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_entry_tail);
     return (size + 7) & ~(size_t)7;
+}
+static inline bool kw_record_asks_tail(const struct kw_record *record)
+{
+    return record->has_children || record->rate_limits.count != 0;
+}
+/* Of an entry that has one. */
+static inline struct kw_entry_tail *kw_entry_tail(const struct kw_entry *entry)
+{
+    size_t at = kw_entry_tailed_size(entry->record_size) - sizeof(struct kw_entry_tail);
+    return (struct kw_entry_tail *)(void *)((uint8_t *)(uintptr_t)entry + at); // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
 void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
                    const struct kw_record *record, struct kw_entry *entry_out);
 /*
- * Reads the encoding and makes an entry of kw_entry_bounding_size bytes of it. `record_out` borrows from `encoding`.
+ * Reads the encoding and makes an entry of kw_entry_tailed_size bytes of it. `record_out` borrows from `encoding`.
  * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
                                           struct kw_bytes encoding, struct kw_entry *entry_out,
                                           struct kw_record *record_out);
-
-/* Where the bound that this entry may be shown by is kept: behind the record, since few have one. */
-static inline struct kw_bound **kw__entry_line_place(struct kw_entry *entry)
-{
-    size_t at = kw_entry_bounding_size(entry->record_size) - sizeof(struct kw_bound *);
-    return (struct kw_bound **)(void *)((uint8_t *)entry + at);
-}
 
 /* Finds out what of the entry lies within its bounds, so that its first verification need not. */
 void kw_entry_compare(struct kw_entry *entry);
@@ -150,6 +162,16 @@ static inline bool kw_entry_bounds_others(const struct kw_entry *entry)
     return (kw_entry_marks(entry) & KW_ENTRY_BOUNDS_OTHERS) != 0;
 }
 
+static inline bool kw_entry_is_limited(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & KW_ENTRY_LIMITED) != 0;
+}
+
+static inline bool kw_entry_has_tail(const struct kw_entry *entry)
+{
+    return (kw_entry_marks(entry) & (KW_ENTRY_BOUNDS_OTHERS | KW_ENTRY_LIMITED)) != 0;
+}
+
 /* The key's id: the first field of every encoding. */
 static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
 {
@@ -174,11 +196,12 @@ struct kw_question {
 };
 
 struct kw_decision {
-    enum kw_code code;       /* KW_CODE_NONE: valid */
-    bool is_open;            /* no decision: a bound of this key is not known yet */
-    bool first_use;          /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
-    struct kw_bytes missing; /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
-                                POLICY_VIOLATION: the field by which the record goes beyond the policy */
+    enum kw_code code;     /* KW_CODE_NONE: valid */
+    bool is_open;          /* no decision: a bound of this key is not known yet */
+    bool has_limits_above; /* valid, and policy or ancestors may have limits that the key's own do not keep it within */
+    bool first_use;        /* valid, and that ends a grace period: enqueue KW_COMMAND_END_GRACE for the key before */
+    struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
+                                     POLICY_VIOLATION: the field by which the record goes beyond the policy */
     struct kw_bytes missing_on;   /* the resource on which that scope is missing; empty: it was asked for on none */
     const struct kw_entry *bound; /* the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* the name of the policy that refuses; empty: none does */
@@ -200,7 +223,8 @@ enum kw_rule {
     KW_RULE_ENVIRONMENT,
     KW_RULE_POLICY,
     KW_RULE_SCOPES,
-    KW_RULE_COUNT /* how many there are */
+    KW_RULE_RATE_LIMITS, /* the caller's, who keeps what was spent */
+    KW_RULE_COUNT        /* how many there are */
 };
 const char *kw_rule_name(enum kw_rule rule);
 

@@ -40,6 +40,7 @@ void kw_engine_close(struct kw_engine *engine)
     stop_threads(engine);
     kw__writer_free(engine);
     kw_index_free(engine->index);
+    kw_ledger_free(engine->ledger);
     kw_catalog_free(engine->catalog);
     kw__methods_free(engine->methods);
     kw__method_memory_deinit(&engine->method_memory);
@@ -109,6 +110,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
         if (status == KW_OK) {
             kw_index_set_catalog(engine->index, engine->catalog);
         }
+        status = status != KW_OK ? status : kw_ledger_new(&engine->ledger);
         status = status != KW_OK ? status : kw__writer_new(engine);
         status = status != KW_OK ? status : start_threads(engine, readers);
         if (status != KW_OK) {

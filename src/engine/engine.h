@@ -18,7 +18,7 @@
 #include "core/record.h"
 #include "core/transition.h"
 #include "core/verdict.h"
-#include <keyward/store.h>
+#include <keyward/keyward.h>
 
 struct kw_engine;
 struct kw_export;
@@ -63,7 +63,11 @@ int64_t kw_engine_now_ms(const struct kw_engine *engine);
 struct kw_verification {
     struct kw_bytes key;         /* in: as the caller sent it; empty: MISSING_KEY */
     struct kw_question question; /* in */
-    struct kw_check *checks;     /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
+    uint32_t cost;               /* in: 0 is 1; at most KW_COST_MAX */
+    bool has_paid;               /* in: it was asked before and spent what it costs; out: it has now */
+    bool has_rate_limit;         /* out: a limit of the key was looked at, which is the next */
+    struct kw_rate_limit_state rate_limit;
+    struct kw_check *checks; /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
     bool needs_store;  /* out: not decided: the index does not know the key, or not all that an imported one is to be

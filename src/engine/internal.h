@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "engine/index.h"
+#include "engine/ledger.h"
 #include "engine/method_table.h"
 
 #include <pthread.h>
@@ -59,6 +60,7 @@ struct kw_doubt {
 struct kw_engine {
     struct kw_store *store;
     struct kw_index *index;
+    struct kw_ledger *ledger;
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;
     bool methods_doubted; /* the writer's, like catalog_doubted */

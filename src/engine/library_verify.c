@@ -36,6 +36,9 @@ static void begin(const struct keyward *keyward, const struct kw_verify_request 
 {
     v->key = request->key;
     v->checks = checks;
+    v->cost = request->cost;
+    v->has_paid = false;
+    v->has_rate_limit = false;
     v->question.project = kw__project_of(keyward, request->project);
 }
 
@@ -54,7 +57,7 @@ static bool ask(const struct kw_verify_request *request, struct asked *asked, st
     if ((request->ip.size | request->country.size | request->region.size | request->require.size) != 0) {
         is_good = is_good && ask_rest(request, asked, question);
     }
-    return is_good && question->project != KW_PROJECT_NONE;
+    return is_good && request->cost <= KW_COST_MAX && question->project != KW_PROJECT_NONE;
 }
 
 static bool are_scopes(const struct kw_bytes *scopes, size_t count)
@@ -107,6 +110,10 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
             return status;
         }
         verdict_out->record = record;
+    }
+    verdict_out->has_rate_limit = v->has_rate_limit;
+    if (v->has_rate_limit) {
+        verdict_out->rate_limit = v->rate_limit;
     }
     verdict_out->has_record = wants_record;
     verdict_out->code = v->code;

@@ -446,6 +446,7 @@ void *kw__writer_main(void *context)
             resolve_doubts(engine);
         }
         write_lapses(engine);
+        kw_ledger_sweep(engine->ledger, kw_engine_now_ms(engine));
         kw__once_prune(engine);
     }
     return NULL;

@@ -37,6 +37,8 @@ static const char *refusal_of(enum kw_code code)
         return "The management key may not be used from this address, or the address is not known.";
     case KW_CODE_REGION_NOT_ALLOWED:
         return "The management key may not be used from this region, or the region is not known.";
+    case KW_CODE_RATE_LIMITED:
+        return "The management key was used too often: try again after Retry-After.";
     default:
         return "The management key is not known: check that it was copied whole.";
     }
@@ -166,6 +168,14 @@ static enum kw_status admit(struct kw_request *request, const struct kw_verifica
 
 static void load(struct kw_request *request, struct kw_bytes token);
 
+static void answer_rate_limited(struct kw_request *request, const struct kw_rate_limit_state *limit)
+{
+    if (limit->retry_after_ms > 0) {
+        kw__answer_header_format(request->call, "Retry-After", "%lld", (long long)(limit->retry_after_ms + 999) / 1000);
+    }
+    kw__finish_code(request, KW_CODE_RATE_LIMITED, refusal_of(KW_CODE_RATE_LIMITED));
+}
+
 static void decide(struct kw_request *request, struct kw_bytes token, bool was_loaded)
 {
     struct kw_verification verification = {
@@ -188,6 +198,8 @@ static void decide(struct kw_request *request, struct kw_bytes token, bool was_l
         load(request, token);
     } else if (verification.code == KW_CODE_IP_NOT_ALLOWED || verification.code == KW_CODE_REGION_NOT_ALLOWED) {
         kw__finish_code(request, verification.code, refusal_of(verification.code));
+    } else if (verification.code == KW_CODE_RATE_LIMITED) {
+        answer_rate_limited(request, &verification.rate_limit);
     } else if (verification.code != KW_CODE_NONE) {
         answer_unauthorized(request, true, refusal_of(verification.code));
     } else if (status != KW_OK) {

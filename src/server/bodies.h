@@ -85,6 +85,7 @@ struct kw_verify_body {
     struct kw_bytes require;
     struct kw_bytes ip;
     struct kw_place_body geo;
+    int64_t cost;
     bool dry_run;
 };
 

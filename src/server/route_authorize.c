@@ -82,6 +82,29 @@ static void show_identity(struct kw_call *call, const struct kw_record *record)
     set_identity(call, IDENTITY_SCOPES, join_scopes(arena, &record->scopes));
 }
 
+/* Whole seconds that are not too few. */
+static long long seconds_up(int64_t ms)
+{
+    return ms <= 0 ? 0 : (long long)((ms + 999) / 1000);
+}
+
+/* draft-ietf-httpapi-ratelimit-headers; a name is of a-z, 0-9, '-' and '_', so it needs no escaping. */
+static void show_rate_limit(struct kw_request *request, const struct kw_verification *verification)
+{
+    struct kw_call *call = request->call;
+    const struct kw_rate_limit_state *limit = &verification->rate_limit;
+    if (!verification->has_rate_limit) {
+        return;
+    }
+    kw__answer_header_format(call, "RateLimit-Policy", "\"%s\";q=%lld;w=%lld", limit->name, (long long)limit->requests,
+                             seconds_up(limit->window_ms));
+    kw__answer_header_format(call, "RateLimit", "\"%s\";r=%lld;t=%lld", limit->name, (long long)limit->remaining,
+                             seconds_up(limit->resets_at_ms - request->now_ms));
+    if (limit->retry_after_ms > 0) {
+        kw__answer_header_format(call, "Retry-After", "%lld", seconds_up(limit->retry_after_ms));
+    }
+}
+
 static void answer_refusal(struct kw_request *request, const struct kw_verification *verification)
 {
     struct kw_call *call = request->call;
@@ -111,6 +134,7 @@ static void decided(struct kw_inquiry *inquiry)
     struct kw_call *call = request->call;
     const struct kw_verification *verification = &inquiry->verifications[0];
     struct kw_record record;
+    show_rate_limit(request, verification);
     if (verification->code != KW_CODE_NONE) {
         answer_refusal(request, verification);
         return;

@@ -1,6 +1,7 @@
 #include "server/inquiry.h"
 
 #include "base/error.h"
+#include "base/time.h"
 #include "core/id.h"
 #include "core/record.h"
 #include "core/requirement.h"
@@ -105,6 +106,7 @@ static enum kw_status make_question(const struct kw_request *request, const stru
         return kw_refuse(error, KW_CODE_INVALID_FIELD, "env", "there is no such environment in this project");
     }
     verification->key = body->key;
+    verification->cost = (uint32_t)body->cost;
     verification->question = (struct kw_question){
         .project = request->project->number,
         .env = body->env,
@@ -194,6 +196,34 @@ static void write_checks(struct kw_json_writer *writer, const struct kw_check ch
     kw_json_end_array(writer);
 }
 
+static void write_rate_limit(struct kw_json_writer *writer, const struct kw_rate_limit_state *limit)
+{
+    char window[KW_DURATION_TEXT_MAX];
+    char resets_at[KW_TIME_TEXT_SIZE];
+    kw_duration_format(limit->window_ms, window);
+    kw_time_format(limit->resets_at_ms, resets_at);
+    kw_json_name(writer, "rateLimit");
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "name");
+    kw_json_text(writer, limit->name);
+    kw_json_name(writer, "limit");
+    kw_json_i64(writer, limit->requests);
+    kw_json_name(writer, "window");
+    kw_json_text(writer, window);
+    kw_json_name(writer, "remaining");
+    kw_json_i64(writer, limit->remaining);
+    kw_json_name(writer, "resetsAt");
+    kw_json_string(writer, kw_bytes_of(resets_at, sizeof resets_at));
+    if (limit->retry_after_ms > 0) {
+        char seconds[32];
+        int size = snprintf(seconds, sizeof seconds, "%lld.%03lld", (long long)(limit->retry_after_ms / 1000),
+                            (long long)(limit->retry_after_ms % 1000));
+        kw_json_name(writer, "retryAfter");
+        kw_json_raw(writer, kw_bytes_of(seconds, (size_t)size));
+    }
+    kw_json_end_object(writer);
+}
+
 static void write_verdict(struct kw_json_writer *writer, const struct kw_verification *verification, int64_t now_ms)
 {
     struct kw_record record;
@@ -213,6 +243,9 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
         } else {
             kw_record_write_json(&record, now_ms, writer);
         }
+    }
+    if (verification->has_rate_limit) {
+        write_rate_limit(writer, &verification->rate_limit);
     }
     if (verification->checks != NULL) {
         write_checks(writer, verification->checks);

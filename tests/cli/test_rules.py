@@ -1,12 +1,14 @@
 """Where keys may be used from, families, and what explains a verdict: on a data folder and behind a server alike."""
 
 import json
+import os
 import sys
 
 from support import check, check_equal, check_in, main
 from test_commands import created, each_way
 
-RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes']
+RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes',
+         'rateLimits']
 
 
 def test_places_are_given_changed_and_cleared(folder):
@@ -52,6 +54,52 @@ def test_a_verification_states_where_it_comes_from(folder):
     each_way(folder, story)
 
 
+def test_rate_limits_are_given_spent_and_cleared(folder):
+    def story(world):
+        key, record = created(world, '--owner', 'user:1', '--rate-limit', '2/1d', '--rate-limit', 'hourly=100/1h')
+        check_equal(record['rateLimits'], [{'name': 'default', 'requests': 2, 'window': '1d'},
+                                           {'name': 'hourly', 'requests': 100, 'window': '1h'}])
+        card = world.run('show', record['id'], code=0).out
+        check_in('default: 2 in 1d', card)
+        check_in('hourly: 100 in 1h', card)
+        told = []
+        for arguments, field in ((['--rate-limit', '0/1m'], 'rateLimits[0].requests'), (['--rate-limit', '1/1x'], 'rateLimits[0].window'),
+                                 (['--rate-limit', 'A=1/1m'], 'rateLimits[0].name'),
+                                 (['--rate-limit', '1/1m', '--rate-limit', '2/1m'], 'rateLimits[1].name')):
+            check_equal(json.loads(world.run('update', record['id'], *arguments, '--json', code=2).err)['field'], field)
+            told.append(world.run('update', record['id'], *arguments, code=2).err)
+        for wrong in ('100', 'x/1m', '1.5/1m'):
+            told.append(world.run('update', record['id'], '--rate-limit', wrong, code=2).err)
+            check_in('--rate-limit must read [NAME=]N/WINDOW', told[-1])
+        cleared = json.loads(world.run('update', record['id'], '--clear', 'rate-limit', '--json', code=0).out)
+        check('rateLimits' not in cleared, 'limits that were cleared')
+        check_equal(json.loads(world.run('verify', '--cost', '5', '--json', stdin=key, code=0).out)['valid'], True)
+        return told
+
+    each_way(folder, story)
+
+
+def test_a_batch_gives_and_spends_rate_limits(folder):
+    rows = os.path.join(folder, 'rows.csv')
+    with open(rows, 'w', encoding='utf-8') as file:
+        file.write('ownerId,rateLimits,rateLimit\n1,"[{""name"":""a"",""requests"":2,""window"":""1d""}]",\n'
+                   '2,,"{""requests"":1,""window"":""1d""}"\n3,"[{""requests"":1,""window"":""soon""}]",\n')
+
+    def story(world):
+        made = [json.loads(line) for line in world.run('batch', 'create', rows, '--out', '-', code=1).out.splitlines()]
+        check_equal([item.get('field') for item in made], [None, None, 'rateLimits[0].window'])
+        shown = [json.loads(world.run('show', item['id'], '--json', code=0).out)['rateLimits'] for item in made[:2]]
+        check_equal(shown, [[{'name': 'a', 'requests': 2, 'window': '1d'}], [{'name': 'default', 'requests': 1, 'window': '1d'}]])
+        asked = '\n'.join(json.dumps({'key': made[i]['key']}) for i in (0, 1, 0, 1, 0))
+        done = world.run('batch', 'verify', '-', stdin=asked, code=1)
+        answers = [json.loads(line) for line in done.out.splitlines()]
+        check_equal([answer['valid'] for answer in answers], [True, True, True, False, False])
+        check_equal([answer.get('code') for answer in answers[3:]], ['RATE_LIMITED'] * 2)
+        return [done.err]
+
+    each_way(folder, story)
+
+
 def test_explain_is_a_checklist(folder):
     def story(world):
         key, record = created(world, '--owner', 'user:1', '--scope', 'read', '--allow-ip', '10.0.0.0/8')
@@ -59,15 +107,15 @@ def test_explain_is_a_checklist(folder):
         good = world.run('explain', '--ip', '10.0.0.1', '--scope', 'read', stdin=key, code=0).out
         check_in('The key is valid for this request.\n\n', good)
         check_equal([line.split()[1] for line in good.splitlines()[2:]], RULES)
-        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓'])
+        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-'])
         world.run('disable', record['id'], code=0)
         bad = world.run('explain', '--scope', 'write', stdin=key, code=1).out
         check_in('The key is refused: DISABLED\n\n', bad)
-        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗'])
+        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-'])
         check_in('Missing: write', bad)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
-        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 9)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 10)
         told += [good, bad, none]
         for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
             done = world.run('explain', *arguments, '--json', stdin=text, code=code)
@@ -109,5 +157,6 @@ def test_a_child_ends_with_its_parent(folder):
 
 
 if __name__ == '__main__':
-    main([test_places_are_given_changed_and_cleared, test_a_verification_states_where_it_comes_from, test_explain_is_a_checklist,
+    main([test_places_are_given_changed_and_cleared, test_a_verification_states_where_it_comes_from,
+          test_rate_limits_are_given_spent_and_cleared, test_explain_is_a_checklist,
           test_a_child_ends_with_its_parent])

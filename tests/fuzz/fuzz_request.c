@@ -44,7 +44,7 @@ static void touch_rows(const struct kw_field *field, const uint8_t *rows, size_t
     for (size_t i = 0; i < count; i++) {
         if (field->kind == KW_FIELD_TEXTS) {
             touch(((const struct kw_bytes *)(const void *)rows)[i]);
-        } else if (field->kind == KW_FIELD_OBJECTS) {
+        } else if (field->kind == KW_FIELD_OBJECTS || field->kind == KW_FIELD_ONE) {
             touch_struct(field->items, rows + i * field->items->size);
         } else {
             const struct kw_resource_scopes *resource = (const struct kw_resource_scopes *)(const void *)rows + i;
@@ -71,6 +71,7 @@ static void touch_member(const struct kw_field *field, const uint8_t *out)
         return;
     case KW_FIELD_TEXTS:
     case KW_FIELD_OBJECTS:
+    case KW_FIELD_ONE:
     case KW_FIELD_RESOURCES:
         memcpy(&rows, out + field->offset, sizeof rows);
         memcpy(&count, out + field->count_offset, sizeof count);

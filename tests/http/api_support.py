@@ -38,7 +38,7 @@ class Schemas:
     WORDS = {'$ref', 'type', 'properties', 'required', 'additionalProperties', 'propertyNames', 'items', 'enum', 'const',
              'pattern', 'minLength', 'maxLength', 'minimum', 'maximum', 'maxItems', 'minItems', 'maxProperties', 'anyOf', 'oneOf',
              'allOf', 'not', 'format', 'description', 'examples', 'default'}
-    TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'null': type(None)}
+    TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool, 'number': (int, float), 'null': type(None)}
     TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z')
 
     def __init__(self, document):

@@ -66,7 +66,9 @@ def rich_family(server, headers):
                                'tags': ['A', 'b'], 'metadata': {'a': [1, {'b': None}], 'c': '\u2028'}, 'expiresIn': '90d',
                                'scopes': ['read', 'write:*'], 'resources': {'website:1': ['read'], 'website:*': ['x']},
                                'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.1.0.0/16'],
-                               'allowedRegions': ['EU', 'US-CA'], 'blockedRegions': ['FR']}, headers=headers)
+                               'allowedRegions': ['EU', 'US-CA'], 'blockedRegions': ['FR'],
+                               'rateLimits': [{'name': 'burst', 'requests': 9, 'window': '1s'}, {'requests': 100, 'window': '90s'}]},
+                              headers=headers)
     server.create({'ownerId': 'child', 'parentId': parent['id'], 'scopes': ['read']}, headers=headers)
     server.create({'ownerId': 'p', 'isPublic': True, 'env': 'test'}, headers=headers)
     _, rotated = server.create({'ownerId': 'r'}, headers=headers)

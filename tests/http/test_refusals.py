@@ -173,7 +173,7 @@ def bad_questions_are_refused(server):
             ({'key': key, 'require': '(' * 9 + 'a' + ')' * 9}, 'INVALID_FIELD', 'require'),
             ({'key': key, 'require': 'a or b'}, 'INVALID_FIELD', 'require'),
             ({'key': key, 'dryRun': 'yes'}, 'INVALID_FIELD', 'dryRun'),
-            ({'key': key, 'cost': 1}, 'UNKNOWN_FIELD', 'cost'), ({key: key}, 'UNKNOWN_FIELD', ''),
+            ({'key': key, 'price': 1}, 'UNKNOWN_FIELD', 'price'), ({key: key}, 'UNKNOWN_FIELD', ''),
             ({'key': key, 'scopes': 'x'}, 'INVALID_FIELD', 'scopes'),
             ({'key': key, 'scopes': ['a b']}, 'INVALID_FIELD', 'scopes[0]'),
             ({'key': key, 'env': ''}, 'INVALID_FIELD', 'env'), ({'key': key, 'env': 7}, 'INVALID_FIELD', 'env'),

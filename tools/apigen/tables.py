@@ -108,12 +108,12 @@ class Tables:
             return self.texts_row(node, where)
         if kind == "INTEGER":
             high = self.cap(node, node["maximum"], where)
-            return {"low": node["minimum"], "high": high, "otherwise": node["default"]}
+            return {"low": node["minimum"], "high": high, "otherwise": node.get("default", 0)}
         if kind == "JSON":
             return {"size_max": self.cap(node, node["x-max-bytes"], where)}
         if kind == "RESOURCES":
             return self.resources_row(node, where)
-        if kind == "OBJECT":
+        if kind in ("OBJECT", "ONE"):
             return {"items": "&schema_" + self.schema(self.description.schema_name(shape, where), where)}
         if kind == "OBJECTS":
             name = self.schema(self.description.schema_name(node["items"], where), where)
@@ -153,13 +153,15 @@ class Tables:
             self.description.follow(shape, where)
         node = self.description.follow(shape, where)
         kind = self.kind_of(node, where)
+        if kind == "OBJECT" and "x-bind-count" in use:
+            kind = "ONE"
         values = self.shape_row(kind, node, shape, where)
         if "x-bind" not in use:
             refuse(where, "is not bound to a member")
-        expected = KINDS.get(kind) or {"OBJECT": "struct {}", "OBJECTS": "const struct {} *"}[kind].format(
-            (node if kind == "OBJECT" else self.description.follow(node["items"], where))["x-struct"])
+        expected = KINDS.get(kind) or {"OBJECT": "struct {}"}.get(kind, "const struct {} *").format(
+            (node if kind in ("OBJECT", "ONE") else self.description.follow(node["items"], where))["x-struct"])
         values["offset"] = self.member(struct, use["x-bind"], expected, where)
-        if kind in ("TEXTS", "OBJECTS", "RESOURCES"):
+        if kind in ("TEXTS", "OBJECTS", "ONE", "RESOURCES"):
             values["count_offset"] = self.member(struct, use["x-bind-count"], "size_t", where)
         if "x-before" in use:
             values["before"] = c_bytes(use["x-before"])

@@ -1,4 +1,5 @@
 #include "records.h"
+#include "core/limit_list.h"
 
 #include "core/internal.h"
 
@@ -192,6 +193,27 @@ static struct kw_list random_regions(struct test *t, struct kw_arena *arena)
     return list_of(arena, items, count);
 }
 
+static struct kw_list random_rate_limits(struct test *t, struct kw_arena *arena)
+{
+    struct kw_rate_limit limits[KW_RATE_LIMIT_COUNT_MAX];
+    struct kw_list list = {.count = 0};
+    size_t count = test_random_below(t, KW_RATE_LIMIT_COUNT_MAX + 1);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *name = kw_arena_take(arena, KW_RATE_LIMIT_NAME_MAX);
+        if (name == NULL) {
+            abort();
+        }
+        memset(name, (int)('a' + i), KW_RATE_LIMIT_NAME_MAX);
+        limits[i] = (struct kw_rate_limit){.name = kw_bytes_of(name, 1 + test_random_below(t, KW_RATE_LIMIT_NAME_MAX)),
+                                           .requests = 1 + (int64_t)test_random_below(t, KW_RATE_LIMIT_REQUESTS_MAX),
+                                           .window_ms = 1 + (int64_t)test_random_below(t, KW_RATE_LIMIT_WINDOW_MS_MAX)};
+    }
+    if (!kw_rate_limits_pack(arena, limits, count, &list)) {
+        abort();
+    }
+    return list;
+}
+
 struct kw_record record_random(struct test *t, struct kw_arena *arena)
 {
     struct kw_record record = {
@@ -223,6 +245,7 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
         .blocked_ips = random_ranges(t, arena),
         .allowed_regions = random_regions(t, arena),
         .blocked_regions = random_regions(t, arena),
+        .rate_limits = random_rate_limits(t, arena),
         .policy = maybe_text(t, arena, KW_POLICY_MAX),
         .template_name = maybe_text(t, arena, KW_TEMPLATE_MAX),
         .parent_id = coin(t) ? random_id(t) : (struct kw_id){{0}},
@@ -286,6 +309,7 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     check_lists_equal(t, &actual->blocked_ips, &expected->blocked_ips);
     check_lists_equal(t, &actual->allowed_regions, &expected->allowed_regions);
     check_lists_equal(t, &actual->blocked_regions, &expected->blocked_regions);
+    check_lists_equal(t, &actual->rate_limits, &expected->rate_limits);
     check_lists_equal(t, &actual->scopes, &expected->scopes);
     check_lists_equal(t, &actual->resources, &expected->resources);
     CHECK_BYTES(t, kw_bytes_of(actual->last_four, 4), kw_bytes_of(expected->last_four, 4));

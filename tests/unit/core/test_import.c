@@ -39,6 +39,8 @@ static void own_lines_are_read_whole(struct test *t)
     REQUIRE_OK(t,
                read_text(&reading,
                          "{" OWN_RECORD ",\"tags\":[\"b\",\"a\"],\"scopes\":[\"read\"],\"metadata\":{\"name\":\"x\"},"
+                         "\"rateLimits\":[{\"name\":\"b\",\"requests\":5,\"window\":\"1s\"},{\"name\":\"a\","
+                         "\"requests\":100,\"window\":\"1m\"}],"
                          "\"allowedIPs\":[\"192.0.2.0/24\"],\"parentId\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5E\","
                          "\"rotatedTo\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5H\",\"graceUntil\":"
                          "\"2027-01-01T00:00:00Z\"}," OWN_DIGEST ",\"kept\":{\"hasChildren\":true}}"));
@@ -52,6 +54,12 @@ static void own_lines_are_read_whole(struct test *t)
     CHECK_BYTES(t, record->metadata, KW_BYTES("{\"name\":\"x\"}"));
     CHECK_I64(t, record->tags.count, 2);
     CHECK_I64(t, record->allowed_ips.count, 1);
+    struct kw_bytes limits = record->rate_limits.packed;
+    struct kw_rate_limit limit;
+    CHECK_I64(t, record->rate_limits.count, 2);
+    REQUIRE(t, kw_rate_limits_next(&limits, &limit));
+    CHECK_BYTES(t, limit.name, KW_BYTES("a"));
+    CHECK(t, limit.requests == 100 && limit.window_ms == 60000);
     CHECK_I64(t, record->grace_until_ms, INT64_C(1798761600000));
     CHECK(t, record->has_children && record->enabled);
     CHECK_I64(t, reading.item.scheme, KW_DIGEST_SHA256);
@@ -132,6 +140,8 @@ static void plain_keys_show_their_last_four(struct test *t)
     forget(&reading);
 }
 
+#define LIMITS(limits) "{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"rateLimits\":" limits "}"
+
 static void bad_items_name_their_field(struct test *t)
 {
     static const struct {
@@ -161,6 +171,13 @@ static void bad_items_name_their_field(struct test *t)
         {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"expiresAt\":\"tomorrow\"}", "INVALID_FIELD", "expiresAt"},
         {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"allowedIPs\":[\"300.0.0.1\"]}", "INVALID_FIELD",
          "allowedIPs[0]"},
+        {LIMITS("5"), "INVALID_FIELD", "rateLimits"},
+        {LIMITS("[5]"), "INVALID_FIELD", "rateLimits[0]"},
+        {LIMITS("[{\"requests\":5}]"), "MISSING_FIELD", "rateLimits[0].window"},
+        {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"burst\":1}]"), "UNKNOWN_FIELD", "rateLimits[0].burst"},
+        {LIMITS("[{\"requests\":0,\"window\":\"1s\"}]"), "INVALID_FIELD", "rateLimits[0].requests"},
+        {LIMITS("[{\"requests\":5,\"window\":\"1s\"},{\"requests\":6,\"window\":\"1m\"}]"), "DUPLICATE_FIELD",
+         "rateLimits[1].name"},
         {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"parentId\":\"key_1\"}", "INVALID_FIELD", "parentId"},
         {"{\"keyHash\":\"" SHA256 "\",\"owner\":\"group:1\"}", "INVALID_FIELD", "owner"},
         {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"name\":5}", "INVALID_FIELD", "name"},

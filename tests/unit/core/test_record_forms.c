@@ -26,7 +26,7 @@ static const struct {
     {"02" ID PROJECT "03" "01" "61" SCHEME VERSION, KW_E_CORRUPT},
     {"02" ID "03" "01" "61" "22" "01" "02" "4445" PROJECT SCHEME VERSION, KW_OK},
     {"02" ID "22" "01" "02" "4445" "03" "01" "61" PROJECT SCHEME VERSION, KW_E_CORRUPT},
-    {"01" ID PROJECT SCHEME VERSION "2b", KW_E_NEWER}, /* a tag of tomorrow */
+    {"01" ID PROJECT SCHEME VERSION "2c", KW_E_NEWER}, /* a tag of tomorrow */
     {"01" ID PROJECT SCHEME "27" VERSION, KW_OK},
     {"01" ID PROJECT SCHEME "2727" VERSION, KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME VERSION "ff", KW_E_NEWER},
@@ -107,6 +107,21 @@ static const struct {
     {"02" ID PROJECT SCHEME "29" "8002" VERSION, KW_E_CORRUPT}, /* 256 */
     {"02" ID PROJECT SCHEME "29" "00" VERSION, KW_E_CORRUPT},
     {"02" ID PROJECT SCHEME "29" "01" VERSION, KW_E_CORRUPT}, /* the scheme's own is not said twice */
+    {"01" ID PROJECT SCHEME "2b" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT}, /* of version 2 only */
+    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "64" "e807" VERSION, KW_OK}, /* a: 100 in 1000 ms */
+    {"02" ID PROJECT SCHEME "2b" "02" "05" "6100" "64" "e807" "04" "6200" "01" "01" VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "02" "04" "6200" "01" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "02" "04" "6100" "01" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT}, /* a twice */
+    {"02" ID PROJECT SCHEME "2b" "00" VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "01" "04" "6100" "00" "01" VERSION, KW_E_CORRUPT}, /* no requests, no window */
+    {"02" ID PROJECT SCHEME "2b" "01" "04" "6100" "01" "00" VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "01" "03" "00" "01" "01" VERSION, KW_E_CORRUPT}, /* no name */
+    {"02" ID PROJECT SCHEME "2b" "01" "03" "61" "01" "01" VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "01" "01" "01" VERSION, KW_E_CORRUPT}, /* a number too many */
+    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "8194ebdc03" "01" VERSION, KW_E_CORRUPT}, /* 1000000001 requests */
+    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "8094ebdc03" "01" VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "01" "81c894fd09" VERSION, KW_E_CORRUPT}, /* 31 days and 1 ms */
+    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "01" "80c894fd09" VERSION, KW_OK},
     {"01" ID PROJECT SCHEME VERSION "28", KW_E_CORRUPT}, /* the version comes last */
     {"01" ID PROJECT SCHEME "28", KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME "28" "28" VERSION, KW_E_CORRUPT},

@@ -184,7 +184,7 @@ static void bad_verifications_name_their_field(struct test *t)
         {"{\"key\":1}", "INVALID_FIELD", "key"},
         {"{\"key\":null}", "INVALID_FIELD", "key"},
         {"{\"key\":\"a\",\"address\":\"127.0.0.1\"}", "UNKNOWN_FIELD", "address"},
-        {"{\"key\":\"a\",\"cost\":1}", "UNKNOWN_FIELD", "cost"},
+        {"{\"key\":\"a\",\"price\":1}", "UNKNOWN_FIELD", "price"},
         {"{\"key\":\"a\",\"resource\":\"w:1\"}", "INVALID_FIELD", "resource"},
         {"{\"key\":\"a\",\"resource\":{\"type\":\"w\"}}", "MISSING_FIELD", "resource.id"},
         {"{\"key\":\"a\",\"resource\":{\"type\":\"w\",\"id\":1}}", "INVALID_FIELD", "resource.id"},

@@ -1,0 +1,163 @@
+#include "core/limit.h"
+
+#include <assert.h>
+
+static_assert(sizeof(struct kw_limit_state) <= 260, "a limit in use costs at most 300 bytes, with what finds it");
+static_assert(KW_RATE_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
+
+/*
+ * The largest with which a bucket that is counted in full overstates by at most a sixtieth: bucket_cost - 1 of it may
+ * have left the window. Below 60 each bucket is a single request. So a limit fills 60 buckets at most.
+ */
+static uint32_t bucket_cost_of(const struct kw_rate_limit *limit)
+{
+    return (uint32_t)(limit->requests / KW_LIMIT_BUCKET_COUNT + 1);
+}
+
+static size_t place_of(const struct kw_limit_state *state, size_t bucket)
+{
+    size_t place = state->first + bucket;
+    return place < KW_LIMIT_BUCKET_COUNT ? place : place - KW_LIMIT_BUCKET_COUNT;
+}
+
+static uint32_t cost_of(const struct kw_limit_state *state, size_t bucket)
+{
+    return bucket + 1 == state->count ? state->newest_cost : state->bucket_cost;
+}
+
+static int64_t end_of(const struct kw_limit_state *state, size_t bucket)
+{
+    return state->newest_ms - (uint32_t)((uint32_t)state->newest_ms - state->ends[place_of(state, bucket)]);
+}
+
+/* The clock, but never before what is written down. */
+static int64_t time_of(const struct kw_limit_state *state, int64_t now_ms)
+{
+    return state->count > 0 && state->newest_ms > now_ms ? state->newest_ms : now_ms;
+}
+
+/* How many of the oldest buckets have left the window. */
+static size_t count_expired(const struct kw_limit_state *state, int64_t window_ms, int64_t now_ms)
+{
+    int64_t time_ms = time_of(state, now_ms);
+    if (state->count == 0 || time_ms - state->newest_ms >= window_ms) {
+        return state->count;
+    }
+    size_t expired = 0;
+    while (time_ms - end_of(state, expired) >= window_ms) { /* the newest has not */
+        expired++;
+    }
+    return expired;
+}
+
+/* What the buckets from that one on hold. */
+static uint64_t cost_from(const struct kw_limit_state *state, size_t bucket)
+{
+    return bucket >= state->count ? 0 : (uint64_t)(state->count - bucket - 1) * state->bucket_cost + state->newest_cost;
+}
+
+/* When as much has left the window that the cost fits; it is no more than the limit. */
+static int64_t admits_at(const struct kw_limit_state *state, const struct kw_rate_limit *limit, uint32_t cost)
+{
+    uint64_t allowed = (uint64_t)(limit->requests - cost);
+    size_t bucket = 0;
+    while (cost_from(state, bucket + 1) > allowed) {
+        bucket++;
+    }
+    return end_of(state, bucket) + limit->window_ms;
+}
+
+static struct kw_limit_answer look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
+                                   int64_t now_ms, uint32_t cost, size_t expired)
+{
+    uint64_t requests = (uint64_t)limit->requests;
+    uint64_t spent = cost_from(state, expired);
+    struct kw_limit_answer answer = {
+        .is_admitted = spent + cost <= requests,
+        .is_never = cost > requests,
+        .remaining = spent < requests ? (uint32_t)(requests - spent) : 0,
+        .resets_at_ms = spent > 0 ? state->newest_ms + limit->window_ms : now_ms,
+    };
+    if (!answer.is_admitted && !answer.is_never) {
+        answer.retry_after_ms = admits_at(state, limit, cost) - now_ms;
+    }
+    return answer;
+}
+
+struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
+                                     int64_t now_ms, uint32_t cost)
+{
+    assert(cost > 0 && limit->requests > 0 && limit->window_ms > 0 && limit->window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX);
+    return look(state, limit, now_ms, cost, count_expired(state, limit->window_ms, now_ms));
+}
+
+static void drop_oldest(struct kw_limit_state *state, size_t count)
+{
+    state->first = (uint8_t)place_of(state, count);
+    state->count = (uint8_t)(state->count - count);
+}
+
+/* Fills the newest bucket up, and as many further ones as it takes. The times of calls never fall. */
+static void put(struct kw_limit_state *state, int64_t time_ms, uint32_t cost)
+{
+    state->newest_ms = time_ms;
+    while (cost > 0) {
+        if (state->count == 0 || state->newest_cost == state->bucket_cost) {
+            assert(state->count < KW_LIMIT_BUCKET_COUNT);
+            state->count++;
+            state->newest_cost = 0;
+        }
+        uint32_t room = state->bucket_cost - state->newest_cost;
+        uint32_t part = cost < room ? cost : room;
+        state->newest_cost += part;
+        cost -= part;
+        state->ends[place_of(state, state->count - 1U)] = (uint32_t)time_ms;
+    }
+}
+
+/*
+ * Pours what is there into buckets of another cost, since the limit was changed. What is there and is yet to be put is
+ * no more than the new limit, so it fits.
+ */
+static void change_buckets(struct kw_limit_state *state, uint32_t bucket_cost)
+{
+    struct kw_limit_state old = *state;
+    state->bucket_cost = bucket_cost;
+    state->newest_cost = 0;
+    state->first = 0;
+    state->count = 0;
+    for (size_t bucket = 0; bucket < old.count; bucket++) {
+        put(state, end_of(&old, bucket), cost_of(&old, bucket));
+    }
+}
+
+static void spend(struct kw_limit_use *use, int64_t now_ms, uint32_t cost)
+{
+    struct kw_limit_state *state = use->state;
+    drop_oldest(state, count_expired(state, use->limit->window_ms, now_ms));
+    uint32_t bucket_cost = bucket_cost_of(use->limit);
+    if (state->bucket_cost != bucket_cost) {
+        change_buckets(state, bucket_cost);
+    }
+    put(state, time_of(state, now_ms), cost);
+    use->answer.remaining -= cost;
+    use->answer.resets_at_ms = state->newest_ms + use->limit->window_ms;
+}
+
+bool kw_limits_take(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost)
+{
+    bool is_admitted = true;
+    for (size_t i = 0; i < count; i++) {
+        uses[i].answer = kw_limit_look(uses[i].state, uses[i].limit, now_ms, cost);
+        is_admitted = is_admitted && uses[i].answer.is_admitted;
+    }
+    for (size_t i = 0; i < count && is_admitted; i++) {
+        spend(&uses[i], now_ms, cost);
+    }
+    return is_admitted;
+}
+
+bool kw_limit_is_idle(const struct kw_limit_state *state, const struct kw_rate_limit *limit, int64_t now_ms)
+{
+    return count_expired(state, limit->window_ms, now_ms) == state->count;
+}

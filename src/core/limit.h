@@ -1,0 +1,62 @@
+/*
+ * Rate limits: at most so much cost in any window of a length, wherever the window starts. A limit is what a key's
+ * record says; its state is what was spent, and lives beside the records, since a rotation shares it and a change of
+ * the record does not forgive it. Both are handed in with each call, so a limit can be changed while it is in use.
+ *
+ * What was spent is kept in up to 60 buckets of equal cost, each with the time of its last spending; a bucket counts
+ * in full until that time has left the window. So what is counted is never less than what was spent within the window,
+ * and more by less than one bucket, a sixtieth of the limit: only the oldest bucket may reach over the window's edge.
+ *
+ * Nothing here locks or is atomic. A state belongs to one caller at a time; kw_limits_take is meant to be the whole
+ * of a critical section: it allocates nothing, waits for nothing, and in the usual case touches three cache
+ * lines of each state. A window holds the moments t with start <= t < start + length, by the clock that is handed in.
+ * A clock that stands still or steps back is taken to stand at the newest spending until it has caught up. A state that
+ * is given up because it was idle has forgotten that time: whoever gives states up must never again hand in a time
+ * before the one that the state was found idle at.
+ */
+#ifndef KW_CORE_LIMIT_H
+#define KW_CORE_LIMIT_H
+
+#include <keyward/record.h>
+
+#define KW_LIMIT_BUCKET_COUNT 60
+
+/* What was spent of one limit. All zero: nothing. */
+struct __attribute__((packed, aligned(4))) kw_limit_state {
+    int64_t newest_ms;                    /* of the last spending */
+    uint32_t bucket_cost;                 /* of a full bucket; all but the newest are full */
+    uint32_t newest_cost;                 /* of the newest bucket */
+    uint8_t first, count;                 /* of the ring */
+    uint32_t ends[KW_LIMIT_BUCKET_COUNT]; /* the low bits of the time of each bucket's last spending */
+};
+
+/* How one limit stands to one request. */
+struct kw_limit_answer {
+    bool is_admitted;
+    bool is_never;          /* the cost is more than the limit: no waiting helps */
+    uint32_t remaining;     /* what can be spent now, after this request if it was taken */
+    int64_t resets_at_ms;   /* when all of the limit can be spent, if nobody spends until then */
+    int64_t retry_after_ms; /* where refused and not for ever: who waits this long is admitted, if nobody else spends */
+};
+
+/* A limit of a request, and where it stands. No state may stand in two uses of one request. */
+struct kw_limit_use {
+    const struct kw_rate_limit *limit;
+    struct kw_limit_state *state;
+    struct kw_limit_answer answer; /* out */
+};
+
+/* How a request of that cost (1 to KW_COST_MAX) would fare. Changes nothing. */
+struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const struct kw_rate_limit *limit,
+                                     int64_t now_ms, uint32_t cost);
+
+/*
+ * Spends the cost from all the limits when each of them admits it; else from none, and says false. Each use has its
+ * answer in both cases; where refused, `remaining` is what was left, also of limits that would have admitted.
+ */
+KW_MUST_USE bool kw_limits_take(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost);
+
+/* True when the state says nothing more than one that is all zero: it can be given up. */
+bool kw_limit_is_idle(const struct kw_limit_state *state, const struct kw_rate_limit *limit, int64_t now_ms);
+
+#endif

@@ -1,0 +1,165 @@
+#include "core/limit_list.h"
+
+#include "base/error.h"
+#include "core/document_form.h"
+#include "core/internal.h"
+#include "core/record.h"
+#include "core/transition.h"
+
+/* A packed limit is its name, a NUL, which no name holds, and two numbers. So limits sort by their names. */
+
+#define NAME_OTHERWISE KW_BYTES("default")
+
+static struct kw_bytes name_of(const struct kw_rate_limit *limit)
+{
+    return limit->name.size == 0 ? NAME_OTHERWISE : limit->name;
+}
+
+static bool unpack(struct kw_bytes packed, struct kw_rate_limit *limit_out)
+{
+    uint64_t requests, window_ms;
+    const uint8_t *end = packed.size == 0 ? NULL : memchr(packed.data, '\0', packed.size);
+    if (end == NULL) {
+        return false;
+    }
+    struct kw_bytes name = kw_bytes_of(packed.data, (size_t)(end - packed.data));
+    struct kw_bytes rest = kw_bytes_skip(packed, name.size + 1);
+    if (!kw__leb128_read(&rest, &requests) || !kw__leb128_read(&rest, &window_ms)) {
+        return false;
+    }
+    *limit_out = (struct kw_rate_limit){name, (int64_t)requests, (int64_t)window_ms};
+    return rest.size == 0 && name.size > 0 && name.size <= KW_RATE_LIMIT_NAME_MAX && requests > 0 &&
+           requests <= KW_RATE_LIMIT_REQUESTS_MAX && window_ms > 0 && window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX;
+}
+
+bool kw_rate_limits_next(struct kw_bytes *rest, struct kw_rate_limit *limit_out)
+{
+    struct kw_bytes item;
+    return kw__list_next(rest, &item) && unpack(item, limit_out);
+}
+
+bool kw_rate_limits_valid(const struct kw_list *list)
+{
+    struct kw_bytes rest = list->packed;
+    struct kw_bytes item;
+    struct kw_rate_limit limit;
+    struct kw_bytes last = {NULL, 0};
+    while (kw__list_next(&rest, &item)) {
+        if (!unpack(item, &limit) || kw_bytes_compare(limit.name, last) <= 0) {
+            return false;
+        }
+        last = limit.name;
+    }
+    return rest.size == 0;
+}
+
+static bool is_name(struct kw_bytes name)
+{
+    bool good = name.size >= 1 && name.size <= KW_RATE_LIMIT_NAME_MAX && name.data[0] >= 'a' && name.data[0] <= 'z';
+    for (size_t i = 0; good && i < name.size; i++) {
+        uint8_t c = name.data[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    }
+    return good;
+}
+
+static enum kw_status check_limit(const struct kw_rate_limit *limits, size_t index, struct kw_error *error_out)
+{
+    const struct kw_rate_limit *limit = &limits[index];
+    if (!is_name(name_of(limit))) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "name",
+                         "must be 1 to %d of a-z, 0-9, '-' and '_', starting with a letter", KW_RATE_LIMIT_NAME_MAX);
+    }
+    if (limit->requests < 1 || limit->requests > KW_RATE_LIMIT_REQUESTS_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "requests", "must be 1 to %d", KW_RATE_LIMIT_REQUESTS_MAX);
+    }
+    if (limit->window_ms < 1 || limit->window_ms > KW_RATE_LIMIT_WINDOW_MS_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "window",
+                         "must be a duration of \"31d\" at most, such as \"1m\"");
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (kw_bytes_equal(name_of(&limits[i]), name_of(limit))) {
+            return kw_refuse(error_out, KW_CODE_DUPLICATE_FIELD, "name",
+                             "stands twice: give each limit a name of its own");
+        }
+    }
+    return KW_OK;
+}
+
+enum kw_status kw_rate_limits_check(const struct kw_rate_limit *limits, size_t count, const char *field,
+                                    struct kw_error *error_out)
+{
+    if (count > KW_RATE_LIMIT_COUNT_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "are too many: at most %d", KW_RATE_LIMIT_COUNT_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum kw_status status = check_limit(limits, i, error_out);
+        if (status != KW_OK) {
+            return kw__document_under(status, field, i, error_out);
+        }
+    }
+    return KW_OK;
+}
+
+static void add_packed(struct kw_buffer *packed, const struct kw_rate_limit *limit)
+{
+    uint8_t memory[KW_RATE_LIMIT_PACKED_MAX];
+    uint8_t number[KW_LEB128_MAX];
+    struct kw_buffer item;
+    kw_buffer_init_fixed(&item, memory, sizeof memory);
+    kw_buffer_add(&item, name_of(limit));
+    kw_buffer_add_byte(&item, '\0');
+    kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->requests, number)));
+    kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->window_ms, number)));
+    kw_list_add(packed, kw_buffer_bytes(&item));
+}
+
+bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rate_limit *limits, size_t count,
+                         struct kw_list *list_out)
+{
+    const struct kw_rate_limit *sorted[KW_RATE_LIMIT_COUNT_MAX];
+    size_t size = count * (KW_RATE_LIMIT_PACKED_MAX + 1);
+    void *memory = kw_arena_take(arena, size);
+    if (memory == NULL || count > KW_RATE_LIMIT_COUNT_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+        for (; at > 0 && kw_bytes_compare(name_of(&limits[i]), name_of(sorted[at - 1])) < 0; at--) {
+            sorted[at] = sorted[at - 1];
+        }
+        sorted[at] = &limits[i];
+    }
+    struct kw_buffer packed;
+    kw_buffer_init_fixed(&packed, memory, size);
+    for (size_t i = 0; i < count; i++) {
+        add_packed(&packed, sorted[i]);
+    }
+    list_out->packed = count == 0 ? (struct kw_bytes){NULL, 0} : kw_buffer_bytes(&packed);
+    list_out->count = (uint32_t)count;
+    return true;
+}
+
+static bool implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer)
+{
+    int64_t windows = (outer->window_ms + inner->window_ms - 1) / inner->window_ms;
+    return inner->requests * windows <= outer->requests; /* both factors are below 2^32 */
+}
+
+bool kw_rate_limits_within(const struct kw_list *inner, const struct kw_list *outer)
+{
+    struct kw_bytes outer_rest = outer->packed;
+    struct kw_rate_limit wanted;
+    while (kw_rate_limits_next(&outer_rest, &wanted)) {
+        struct kw_bytes rest = inner->packed;
+        struct kw_rate_limit limit;
+        bool is_implied = false;
+        while (!is_implied && kw_rate_limits_next(&rest, &limit)) {
+            is_implied = implies(&limit, &wanted);
+        }
+        if (!is_implied) {
+            return false;
+        }
+    }
+    return true;
+}

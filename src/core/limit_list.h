@@ -1,0 +1,31 @@
+/*
+ * Rate limits as a record keeps them, and when one set of them lies within another.
+ */
+#ifndef KW_CORE_LIMIT_LIST_H
+#define KW_CORE_LIMIT_LIST_H
+
+#include "base/memory.h"
+#include <keyward/record.h>
+
+#define KW_RATE_LIMIT_PACKED_MAX (KW_RATE_LIMIT_NAME_MAX + 16)
+
+/* KW_OK, or INVALID_FIELD or DUPLICATE_FIELD under the name `field`. */
+KW_MUST_USE enum kw_status kw_rate_limits_check(const struct kw_rate_limit *limits, size_t count, const char *field,
+                                                struct kw_error *error_out);
+
+/* Sorted by name, of limits that passed the check. False without memory. */
+KW_MUST_USE bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rate_limit *limits, size_t count,
+                                     struct kw_list *list_out);
+
+/* True when the list is one that packing makes. */
+KW_MUST_USE bool kw_rate_limits_valid(const struct kw_list *list);
+
+/*
+ * True when whatever keeps to the limits of `inner` keeps to each of `outer` too: for each of these there is one of
+ * `inner` that admits no more in a window of the outer's length, which is its requests times the windows of its own
+ * that it takes to cover that length. So 10 a minute lies within 100 a minute, and within 10 a second, and 1 a second
+ * within 60 a minute; 2 a second does not. Limits of `inner` are not put together.
+ */
+bool kw_rate_limits_within(const struct kw_list *inner, const struct kw_list *outer);
+
+#endif

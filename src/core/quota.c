@@ -1,0 +1,117 @@
+#include "core/quota.h"
+
+#include "core/amount.h"
+
+#include <assert.h>
+
+struct kw_span kw_quota_period(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms)
+{
+    /* The calendar is asked once a period. */
+    return now_ms < state->period.end_ms ? state->period : kw_period_at(quota->period, quota->anchor_ms, now_ms);
+}
+
+/* The state as the time has left it: a later period starts empty. */
+static struct kw_quota_state state_at(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms)
+{
+    struct kw_span period = kw_quota_period(state, quota, now_ms);
+    return period.start_ms == state->period.start_ms && period.end_ms == state->period.end_ms
+               ? *state
+               : (struct kw_quota_state){.period = period};
+}
+
+static int64_t used_of(const struct kw_quota_state *state)
+{
+    return state->elsewhere + state->spent + state->beyond;
+}
+
+/* An amount passes a mark when it gets there from below it. A limit of 0 has no marks. */
+static unsigned marks_between(int64_t before, int64_t after, int64_t limit)
+{
+    int64_t mark_80 = limit - limit / 5; /* rounded up */
+    unsigned marks = 0;
+    marks |= before < mark_80 && after >= mark_80 ? KW_QUOTA_MARK_80 : 0;
+    marks |= before < limit && after >= limit ? KW_QUOTA_MARK_100 : 0;
+    return marks;
+}
+
+static enum kw_quota_outcome outcome_of(const struct kw_quota_state *state, const struct kw_quota *quota,
+                                        int64_t amount)
+{
+    if (!state->is_known) {
+        return KW_QUOTA_UNFUNDED;
+    }
+    int64_t used = used_of(state);
+    bool is_exceeded = amount == 0 ? used >= quota->limit : used + amount > quota->limit;
+    if (is_exceeded) {
+        return quota->on_exceeded == KW_QUOTA_BLOCK ? KW_QUOTA_REFUSED : KW_QUOTA_OVER;
+    }
+    return state->spent + amount > state->reserved ? KW_QUOTA_UNFUNDED : KW_QUOTA_ADMITTED;
+}
+
+struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
+                                     int64_t amount)
+{
+    assert(amount >= 0 && amount <= KW_AMOUNT_MAX && quota->limit >= 0 && quota->limit <= KW_AMOUNT_MAX);
+    struct kw_quota_state current = state_at(state, quota, now_ms);
+    enum kw_quota_outcome outcome = outcome_of(&current, quota, amount);
+    int64_t before = used_of(&current);
+    int64_t used = outcome == KW_QUOTA_ADMITTED || outcome == KW_QUOTA_OVER ? before + amount : before;
+    return (struct kw_quota_answer){
+        .outcome = outcome,
+        .used = used,
+        .remaining = used < quota->limit ? quota->limit - used : 0,
+        .resets_at_ms = current.period.end_ms,
+        .marks = marks_between(before, used, quota->limit),
+    };
+}
+
+void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms, int64_t amount)
+{
+    *state = state_at(state, quota, now_ms);
+    if (outcome_of(state, quota, amount) == KW_QUOTA_ADMITTED) {
+        state->spent += amount;
+        return;
+    }
+    assert(quota->on_exceeded != KW_QUOTA_BLOCK);
+    /* What nobody can use any more is spent first; what is over is held down, so that sums stay within 64 bits. */
+    int64_t reserved = kw_quota_unspent(state);
+    int64_t part = amount < reserved ? amount : reserved;
+    state->spent += part;
+    state->beyond += amount - part;
+    state->beyond = state->beyond > KW_AMOUNT_MAX ? KW_AMOUNT_MAX : state->beyond;
+}
+
+int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
+                        int64_t amount)
+{
+    struct kw_quota_state current = state_at(state, quota, now_ms);
+    int64_t share = quota->limit / KW_QUOTA_SHARES;
+    int64_t unspent = kw_quota_unspent(&current);
+    int64_t untaken = quota->limit - current.elsewhere - current.reserved;
+    if (amount > unspent + untaken) {
+        amount = 0; /* it will be refused, and is not to tie down what is left */
+    }
+    if (untaken <= 0 || (amount <= unspent && unspent > share / 2)) {
+        return 0;
+    }
+    int64_t wanted = amount > unspent + share ? amount - unspent : share;
+    return wanted < untaken ? wanted : untaken;
+}
+
+bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, int64_t start_ms, int64_t granted,
+                    int64_t taken)
+{
+    if (state->is_known && start_ms < state->period.start_ms) {
+        return false;
+    }
+    *state = state_at(state, quota, start_ms);
+    state->is_known = true;
+    state->reserved += granted;
+    state->elsewhere = taken - state->reserved;
+    return true;
+}
+
+int64_t kw_quota_unspent(const struct kw_quota_state *state)
+{
+    return state->reserved > state->spent ? state->reserved - state->spent : 0;
+}

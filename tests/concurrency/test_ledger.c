@@ -1,0 +1,161 @@
+/*
+ * Threads that spend from the same lines, while another one gives up what is idle. The clock jumps between rounds,
+ * further than any window, so the sum that each round admits is the limit exactly: no more, and since all threads ask
+ * for more than there is, no less.
+ */
+#include "engine/index.h"
+#include "engine/ledger.h"
+#include "support/test.h"
+
+#include <pthread.h>
+
+#define THREADS 4
+#define LINES 400
+#define ROUNDS 60
+#define LIMIT 50
+#define ASKED 20 /* by each thread of each line, with costs of 1 and 2 */
+#define WINDOW_MS 1000
+
+struct shared {
+    struct kw_ledger *ledger;
+    pthread_barrier_t begin, end;
+    uint32_t places[LINES];
+    uint64_t admitted[LINES]; /* atomic, of the round */
+    int64_t now_ms;           /* of the round */
+    int stop;                 /* atomic */
+    uint64_t failures;        /* atomic */
+};
+
+static struct kw_id lineage_of(size_t line)
+{
+    struct kw_id id = {{1}};
+    memcpy(id.bytes + 8, &line, sizeof line);
+    return id;
+}
+
+/* Two limits, of which the second never refuses. */
+static const struct kw_claim claims[] = {{{{NULL, 0}, LIMIT, WINDOW_MS}, 11},
+                                         {{{NULL, 0}, 3 * LIMIT, 2 * WINDOW_MS}, 12}};
+
+static void spend(struct shared *shared, size_t line, uint32_t cost)
+{
+    struct kw_limit_answer answers[KW_COUNT_OF(claims)];
+    bool is_admitted = false;
+    struct kw_charge charge = {.lineage = lineage_of(line),
+                               .place = &shared->places[line],
+                               .claims = claims,
+                               .claim_count = KW_COUNT_OF(claims),
+                               .now_ms = shared->now_ms,
+                               .cost = cost};
+    kw_index_read_begin();
+    enum kw_status status = kw_ledger_charge(shared->ledger, &charge, answers, &is_admitted);
+    kw_index_read_end();
+    __atomic_fetch_add(&shared->failures, status != KW_OK, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&shared->admitted[line], is_admitted ? cost : 0, __ATOMIC_RELAXED);
+}
+
+static void *spend_all_the_time(void *context)
+{
+    struct shared *shared = context;
+    for (;;) {
+        (void)pthread_barrier_wait(&shared->begin);
+        if (__atomic_load_n(&shared->stop, __ATOMIC_RELAXED) != 0) {
+            return NULL;
+        }
+        for (size_t i = 0; i < (size_t)LINES * ASKED; i++) {
+            spend(shared, i % LINES, 1 + i / LINES % 2);
+        }
+        (void)pthread_barrier_wait(&shared->end);
+    }
+}
+
+static void *sweep_all_the_time(void *context)
+{
+    struct shared *shared = context;
+    while (__atomic_load_n(&shared->stop, __ATOMIC_RELAXED) == 0) {
+        kw_ledger_sweep(shared->ledger, __atomic_load_n(&shared->now_ms, __ATOMIC_RELAXED));
+    }
+    return NULL;
+}
+
+static void check_round(struct test *t, struct shared *shared)
+{
+    for (size_t line = 0; line < LINES; line++) {
+        CHECK_I64(t, shared->admitted[line], LIMIT);
+        shared->admitted[line] = 0;
+    }
+}
+
+static void threads_spend_the_limit_exactly(struct test *t)
+{
+    static struct shared shared;
+    pthread_t threads[THREADS], sweeper;
+    shared = (struct shared){.now_ms = 1000000};
+    REQUIRE_OK(t, kw_ledger_new(&shared.ledger));
+    (void)pthread_barrier_init(&shared.begin, NULL, THREADS + 1);
+    (void)pthread_barrier_init(&shared.end, NULL, THREADS + 1);
+    for (size_t i = 0; i < THREADS; i++) {
+        REQUIRE(t, pthread_create(&threads[i], NULL, spend_all_the_time, &shared) == 0);
+    }
+    REQUIRE(t, pthread_create(&sweeper, NULL, sweep_all_the_time, &shared) == 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        (void)pthread_barrier_wait(&shared.begin);
+        (void)pthread_barrier_wait(&shared.end);
+        check_round(t, &shared);
+        __atomic_store_n(&shared.now_ms, shared.now_ms + WINDOW_MS * (1 + round % 3), __ATOMIC_RELAXED);
+    }
+    __atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
+    (void)pthread_barrier_wait(&shared.begin);
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_join(sweeper, NULL);
+    CHECK_I64(t, shared.failures, 0);
+    (void)pthread_barrier_destroy(&shared.begin);
+    (void)pthread_barrier_destroy(&shared.end);
+    kw_ledger_free(shared.ledger);
+}
+
+/* What is idle takes no memory, and where it was others are kept. */
+static void idle_lines_are_given_up(struct test *t)
+{
+    static struct shared shared;
+    uint64_t slots, bytes, empty_bytes;
+    shared = (struct shared){.now_ms = 1000000};
+    REQUIRE_OK(t, kw_ledger_new(&shared.ledger));
+    kw_ledger_count(shared.ledger, &slots, &empty_bytes);
+    for (int round = 0; round < 5; round++) {
+        for (size_t line = 0; line < LINES; line++) {
+            spend(&shared, line, LIMIT);
+        }
+        kw_ledger_count(shared.ledger, &slots, &bytes);
+        CHECK_I64(t, slots, 2 * LINES);
+        CHECK(t, bytes > empty_bytes);
+        for (int i = 0; i < 4; i++) {
+            kw_ledger_sweep(shared.ledger, shared.now_ms + 2 * WINDOW_MS - 1);
+        }
+        kw_ledger_count(shared.ledger, &slots, &bytes);
+        CHECK_I64(t, slots, 2 * LINES);
+        for (int i = 0; i < 4; i++) {
+            kw_ledger_sweep(shared.ledger, shared.now_ms + 2 * WINDOW_MS);
+        }
+        kw_ledger_count(shared.ledger, &slots, &bytes);
+        CHECK_I64(t, slots, 0);
+        CHECK_I64(t, bytes, empty_bytes);
+        /* The clock steps back: who was given up at a later time is held to that. */
+        spend(&shared, 0, LIMIT);
+        spend(&shared, 0, 1);
+        CHECK_I64(t, shared.admitted[0], 2 * (round + 1) * LIMIT);
+        shared.now_ms += 4 * WINDOW_MS;
+    }
+    kw_ledger_free(shared.ledger);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(threads_spend_the_limit_exactly),
+        TEST_CASE(idle_lines_are_given_up),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}

@@ -1,0 +1,163 @@
+"""Rate limits, to the built program: as data of keys, policies, projects and templates, and as they refuse."""
+
+import sys
+
+from api_support import check, equal, main
+
+HOUR = {'name': 'hourly', 'requests': 100, 'window': '1h'}
+DAY = {'name': 'daily', 'requests': 3, 'window': '1d'}
+
+
+def limits_are_kept_updated_and_lifted(server):
+    _, record = server.create({'rateLimits': [HOUR, DAY]})
+    path = f'/v1/keys/{record["id"]}'
+    equal(record['rateLimits'], [DAY, HOUR], 'limits of a new key, by name')
+    changed = server.expect(200, 'PATCH', path, {'rateLimit': {'requests': 7, 'window': '90s'}}).json
+    equal(changed['rateLimits'], [{'name': 'default', 'requests': 7, 'window': '90s'}], 'one limit without a name')
+    equal(server.expect(200, 'GET', path).json, changed, 'read again')
+    check('rateLimits' not in server.expect(200, 'PATCH', path, {'rateLimit': None}).json, 'lifted limits')
+    server.expect(200, 'PATCH', path, {'rateLimits': [HOUR]})
+    check('rateLimits' not in server.expect(200, 'PATCH', path, {'rateLimits': []}).json, 'lifted limits')
+    check('rateLimits' not in server.create()[1], 'limits that nobody gave')
+
+
+def what_is_no_limit_is_refused(server):
+    _, record = server.create({'rateLimits': [HOUR]})
+    before = server.everything()
+    for body, code, field in (
+            ({'rateLimit': {'requests': 0, 'window': '1m'}}, 'INVALID_FIELD', 'rateLimit.requests'),
+            ({'rateLimits': [HOUR, {'requests': 1.5, 'window': '1m'}]}, 'INVALID_FIELD', 'rateLimits[1].requests'),
+            ({'rateLimit': {'requests': 1, 'window': '1 minute'}}, 'INVALID_FIELD', 'rateLimit.window'),
+            ({'rateLimit': {'requests': 1, 'window': '32d'}}, 'INVALID_FIELD', 'rateLimits[0].window'),
+            ({'rateLimit': {'requests': 1}}, 'MISSING_FIELD', 'rateLimit.window'),
+            ({'rateLimit': {'requests': 1, 'window': '1m', 'burst': 2}}, 'UNKNOWN_FIELD', 'rateLimit.burst'),
+            ({'rateLimits': [HOUR, HOUR]}, 'DUPLICATE_FIELD', 'rateLimits[1].name'),
+            ({'rateLimits': [{**HOUR, 'name': 'A b'}]}, 'INVALID_FIELD', 'rateLimits[0].name'),
+            ({'rateLimits': [{**HOUR, 'name': f'l{i}'} for i in range(9)]}, 'INVALID_FIELD', 'rateLimits'),
+            ({'rateLimits': HOUR}, 'INVALID_FIELD', 'rateLimits'), ({'rateLimit': [HOUR]}, 'INVALID_FIELD', 'rateLimit')):
+        server.refuse(code, 'POST', '/v1/keys', {'ownerId': '1', **body}, field=field, status=400)
+        server.refuse(code, 'PATCH', f'/v1/keys/{record["id"]}', body, field=field, status=400)
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'ownerId': '1', 'rateLimit': HOUR, 'rateLimits': [DAY]}, status=400)
+    equal(server.everything(), before, 'records after refusals')
+
+
+def a_key_is_refused_beyond_its_limit(server):
+    key, record = server.create({'rateLimits': [HOUR, DAY]})
+    first = server.verify(key)
+    equal((first['valid'], first['rateLimit']['name'], first['rateLimit']['limit'], first['rateLimit']['remaining'],
+           first['rateLimit']['window']), (True, 'daily', 3, 2, '1d'), 'the limit that leaves least')
+    check('retryAfter' not in first['rateLimit'], 'nothing to wait for')
+    refused = server.verify(key, cost=4)
+    equal((refused['valid'], refused['code'], refused['rateLimit']['remaining']), (False, 'RATE_LIMITED', 2), 'cost above all')
+    check('retryAfter' not in refused['rateLimit'], 'waiting does not help')
+    dry = server.verify(key, cost=2, dryRun=True)
+    equal((dry['valid'], dry['rateLimit']['remaining'], dry['checks'][-1]), (True, 2, {'rule': 'rateLimits', 'outcome': 'passed'}), 'dry run')
+    equal(server.verify(key, cost=2)['rateLimit']['remaining'], 0, 'all spent')
+    refused = server.verify(key)
+    equal((refused['code'], refused['record']['id']), ('RATE_LIMITED', record['id']), 'refusal')
+    check(86390 < refused['rateLimit']['retryAfter'] <= 86400, f'retryAfter {refused["rateLimit"]["retryAfter"]}')
+    dry = server.verify(key, dryRun=True)
+    equal((dry['code'], dry['checks'][-1]['outcome'], dry['checks'][-1]['code']), ('RATE_LIMITED', 'refused', 'RATE_LIMITED'), 'dry run')
+    for cost in (0, -1, 1.5, '1', 1000000001):
+        server.refuse('INVALID_FIELD', 'POST', '/v1/keys/verify', {'key': key, 'cost': cost}, field='cost', status=400)
+    many = server.expect(200, 'POST', '/v1/keys/batch/verify', {'items': [{'key': server.create({'rateLimits': [DAY]})[0]}] * 5}).json
+    equal([item['valid'] for item in many['items']], [True] * 3 + [False] * 2, 'in a batch each is spent')
+
+
+def items_of_a_batch_have_limits(server):
+    items = [{'ownerId': '1', 'rateLimits': [DAY, HOUR]}, {'ownerId': '1', 'rateLimit': {'requests': 2, 'window': '1h'}}]
+    made = server.expect(200, 'POST', '/v1/keys/batch/create', {'items': items}).json['items']
+    equal([item['record']['rateLimits'] for item in made], [[DAY, HOUR], [{'name': 'default', 'requests': 2, 'window': '1h'}]],
+          'what each has')
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys/batch/create', {'items': [{'rateLimits': [{**DAY, 'requests': 0}]}]},
+                  field='items[0].rateLimits[0].requests')
+    ids = [item['record']['id'] for item in made]
+    told = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [
+        {'id': ids[0], 'rateLimits': None}, {'id': ids[1], 'rateLimit': DAY, 'ifVersion': 1}]}).json['items']
+    equal([item['record'].get('rateLimits') for item in told], [None, [DAY]], 'what each has now')
+    answers = server.expect(200, 'POST', '/v1/keys/batch/verify', {'items': [
+        {'key': made[1]['key'], 'cost': 3}, {'key': made[1]['key']}, {'key': made[0]['key']}]}).json['items']
+    equal([answer['valid'] for answer in answers], [True, False, True], 'what is spent')
+    check('rateLimit' not in answers[2], 'a limit that was lifted')
+
+
+def a_gateway_reads_it_in_headers(server):
+    key, _ = server.create({'rateLimits': [DAY]})
+    for remaining in (2, 1, 0):
+        answer = server.expect(200, 'GET', '/v1/authorize/default', key=key)
+        equal(answer.header('RateLimit-Policy'), '"daily";q=3;w=86400', 'policy')
+        start = f'"daily";r={remaining};t='
+        check(answer.header('RateLimit').startswith(start), answer.header('RateLimit'))
+        check(86390 < int(answer.header('RateLimit')[len(start):]) <= 86400, answer.header('RateLimit'))
+    refused = server.expect(429, 'GET', '/v1/authorize/default', key=key)
+    equal((refused.json['code'], refused.header('Keyward-Code')), ('RATE_LIMITED', 'RATE_LIMITED'), 'refusal')
+    check(86390 < int(refused.header('Retry-After')) <= 86400, 'Retry-After')
+    check(refused.header('RateLimit').startswith('"daily";r=0;t='), 'RateLimit of a refusal')
+    plain = server.expect(200, 'GET', '/v1/authorize/default', key=server.create()[0])
+    equal(plain.header('RateLimit'), None, 'of a key without limits')
+
+
+def a_management_key_has_limits_too(server):
+    made = server.expect(201, 'POST', '/v1/keys', {'ownerId': '1', 'resources': {'project:default': ['keys:read']}, 'rateLimits': [DAY]},
+                         headers={'Keyward-Project': 'keyward'}).json
+    for _ in range(3):
+        server.expect(200, 'GET', '/v1/keys', key=made['key'])
+    refused = server.expect(429, 'GET', '/v1/keys', key=made['key'])
+    equal(refused.json['code'], 'RATE_LIMITED', 'refusal')
+    check(86390 < int(refused.header('Retry-After')) <= 86400, 'Retry-After')
+
+
+def defaults_come_from_policy_environment_and_project(server):
+    project = {'name': 'limited', 'rateLimits': [{'name': 'p', 'requests': 1, 'window': '1s'}], 'environments': [
+        {'name': 'live', 'secretPrefix': 'sk_lim_live_'},
+        {'name': 'test', 'secretPrefix': 'sk_lim_test_', 'rateLimits': [{'name': 'e', 'requests': 2, 'window': '1s'}]},
+        {'name': 'free', 'secretPrefix': 'sk_lim_free_', 'rateLimits': []}]}
+    here = {'headers': {'Keyward-Project': 'limited'}}
+    server.expect(201, 'POST', '/v1/projects', project)
+    server.expect(201, 'POST', '/v1/policies', {'name': 'strict', 'rateLimits': [HOUR]}, **here)
+    server.expect(201, 'POST', '/v1/templates', {'name': 'form', 'fields': {'rateLimit': {'requests': 9, 'window': '1h'}}}, **here)
+    server.expect(201, 'POST', '/v1/templates', {'name': 'none', 'fields': {'rateLimits': []}, 'locked': ['rateLimits']}, **here)
+
+    def names(body):
+        record = server.expect(201, 'POST', '/v1/keys', {'ownerId': '1', **body}, **here).json['record']
+        return [limit['name'] for limit in record.get('rateLimits', [])]
+    for body, expected in (({}, ['p']), ({'env': 'test'}, ['e']), ({'env': 'free'}, []), ({'rateLimits': None}, []),
+                           ({'policy': 'strict'}, ['hourly']), ({'policy': 'strict', 'env': 'test'}, ['hourly']),
+                           ({'template': 'form'}, ['default']), ({'template': 'form', 'rateLimit': DAY}, ['daily']),
+                           ({'template': 'none'}, []), ({'template': 'form', 'policy': 'strict'}, ['default'])):
+        equal(names(body), expected, f'limits of {body}')
+    server.refuse('FIELD_LOCKED', 'POST', '/v1/keys', {'ownerId': '1', 'template': 'none', 'rateLimit': DAY}, field='rateLimits', **here)
+    for limits in (None, [], [{**HOUR, 'requests': 101}], [{**HOUR, 'window': '30m'}]):
+        server.refuse('POLICY_VIOLATION', 'POST', '/v1/keys', {'ownerId': '1', 'policy': 'strict', 'rateLimits': limits},
+                      field='rateLimits', status=403, **here)
+    equal(names({'policy': 'strict', 'rateLimits': [{**HOUR, 'requests': 50, 'window': '30m'}]}), ['hourly'], 'just within')
+
+
+def a_narrowed_policy_takes_effect_at_once(server):
+    server.expect(201, 'POST', '/v1/policies', {'name': 'wide', 'rateLimits': [{**DAY, 'requests': 1000}]})
+    key, record = server.create({'policy': 'wide'})
+    equal(server.verify(key, cost=5)['rateLimit']['remaining'], 995, 'as it was')
+    narrowed = server.expect(200, 'PATCH', '/v1/policies/wide', {'rateLimits': [{**DAY, 'requests': 7}]}).json['narrowed']
+    equal([(item['id'], item['fields']) for item in narrowed['items']], [(record['id'], ['rateLimits'])], 'whom it narrows')
+    equal((server.verify(key, cost=2)['rateLimit']['remaining'], server.verify(key)['code']), (0, 'RATE_LIMITED'), 'as it is')
+    server.expect(200, 'PATCH', '/v1/policies/wide', {'rateLimits': None})
+    equal(server.verify(key)['rateLimit']['remaining'], 992, 'its own')
+
+
+def a_child_lies_within_its_parent(server):
+    _, parent = server.create({'rateLimits': [HOUR]})
+    for limits in (None, [], [{**HOUR, 'requests': 101}], [{'requests': 2, 'window': '1m'}]):
+        server.refuse('EXCEEDS_PARENT', 'POST', '/v1/keys', {'parentId': parent['id'], 'rateLimits': limits}, field='rateLimits')
+    child = server.expect(201, 'POST', '/v1/keys', {'parentId': parent['id']}).json['record']
+    equal(child['rateLimits'], [HOUR], 'inherited')
+    path = f'/v1/keys/{child["id"]}'
+    server.refuse('EXCEEDS_PARENT', 'PATCH', path, {'rateLimits': None}, field='rateLimits')
+    server.expect(200, 'PATCH', path, {'rateLimit': {'requests': 1, 'window': '1m'}})
+
+
+CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_key_is_refused_beyond_its_limit,
+         items_of_a_batch_have_limits, a_gateway_reads_it_in_headers, a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
+         a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent]
+
+if __name__ == '__main__':
+    sys.exit(main(CASES))
