@@ -37,10 +37,11 @@ extern "C" {
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
 #define KW_STORE_LAST_FOUR_SIZE 4
-#define KW_STORE_RESERVATIONS_MAX 1000 /* of a batch */
-#define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000)
 #define KW_STORE_SCAN_MAX 20000   /* rows that a list which says how far it came looks at */
 #define KW_STORE_COUNT_MAX 100000 /* rows that are counted one by one */
+
+#define KW_STORE_RESERVATIONS_MAX 1000                   /* of a batch */
+#define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000) /* that one reservation takes or gives back */
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -122,7 +123,7 @@ struct kw_store_reservation {
     int64_t amount;
     /* Giving back ends where nothing is taken any more; a credit goes on below 0, to -KW_STORE_AMOUNT_MAX. */
     bool is_credit;
-    int64_t until_ms; /* from then on the row says nothing more; of those in its reservations the latest stays */
+    int64_t until_ms; /* from then on the row says nothing more; the latest of those that were granted any stays */
     /* Set by commit when the outcome of the batch is KW_OK; they mean nothing with another. */
     int64_t granted; /* 0 to amount, or from amount to 0 */
     int64_t taken;   /* by everybody, after this one */
