@@ -16,7 +16,7 @@
  * - KW_E_MEMORY: no memory; nothing was changed.
  * - KW_E_LIMIT: a size, a number of rows asked for, or an amount to reserve is outside the bounds below; nothing was
  * changed.
- * - KW_E_INVALID: a row without id, digest or version, an event or request without id, an amount of use or a limit
+ * - KW_E_INVALID: a row without id, digest or version, an event or request without id, a reservation without name, an amount of use or a limit
  * below 0; nothing was changed.
  */
 #ifndef KEYWARD_STORE_H
@@ -42,6 +42,7 @@ extern "C" {
 
 #define KW_STORE_RESERVATIONS_MAX 1000                   /* of a batch */
 #define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000) /* that one reservation takes or gives back */
+#define KW_STORE_NOTE_MAX 1024
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -111,11 +112,11 @@ struct kw_store_request {
 
 /*
  * Part of an allowance, taken ahead of use. For each lineage, name and period the store keeps a row with the sum that
- * is taken, from the first reservation that was granted any. One that is granted 0 changes nothing.
+ * is taken, from the first reservation that was granted any or has a note. Another that is granted 0 changes nothing.
  */
 struct kw_store_reservation {
     struct kw_id lineage_id;
-    struct kw_bytes name; /* of the limit; at most KW_STORE_NAME_MAX */
+    struct kw_bytes name; /* of the limit; 1 to KW_STORE_NAME_MAX bytes */
     int64_t period_start_ms;
     int64_t limit; /* of the whole period, 0 or more; it may differ from one reservation to the next */
     /* Above 0: takes what is left of the limit, at most this. Below 0: gives back. 0: looks. Neither above
@@ -124,6 +125,7 @@ struct kw_store_reservation {
     /* Giving back ends where nothing is taken any more; a credit goes on below 0, to -KW_STORE_AMOUNT_MAX. */
     bool is_credit;
     int64_t until_ms; /* from then on the row says nothing more; the latest of those that were granted any stays */
+    struct kw_bytes note; /* kept with the row as it is, in the place of the one before; empty: that stays */
     /* Set by commit when the outcome of the batch is KW_OK; they mean nothing with another. */
     int64_t granted; /* 0 to amount, or from amount to 0 */
     int64_t taken;   /* by everybody, after this one */
@@ -296,8 +298,8 @@ struct kw_store_ops {
                                  int64_t until_ms, kw_store_usage_sink *sink, void *context);
 
     /*
-     * The rows of that lineage and name whose until_ms is above `from_ms`, in order of period_start_ms. Lineage, name,
-     * period_start_ms, until_ms and taken are set, the other members are 0.
+     * The rows of that lineage and name (empty: all names, in their order) whose until_ms is above `from_ms`, in order
+     * of period_start_ms. Lineage, name, period_start_ms, until_ms, note and taken are set, the other members are 0.
      */
     enum kw_status (*reservations_read)(struct kw_store *store, const struct kw_id *lineage_id, struct kw_bytes name,
                                         int64_t from_ms, kw_store_reservation_sink *sink, void *context);

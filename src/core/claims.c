@@ -26,8 +26,10 @@ static uint32_t free_id(const struct kw_claim *claims, size_t count, uint32_t id
 
 static size_t add_all(struct kw_bytes packed, uint64_t source, struct kw_claim *claims, size_t count)
 {
-    while (count < KW_CLAIMS_MAX && kw_rate_limits_next(&packed, &claims[count].limit)) {
-        claims[count].id = free_id(claims, count, (uint32_t)(hash_on(source, claims[count].limit.name) >> 32));
+    struct kw_rate_limit limit;
+    while (count < KW_CLAIMS_MAX && kw_rate_limits_next(&packed, &limit)) {
+        uint32_t id = free_id(claims, count, (uint32_t)(hash_on(source, limit.name) >> 32));
+        claims[count] = (struct kw_claim){.per = KW_PER_KEY, .id = id, .limit = limit};
         count++;
     }
     return count;

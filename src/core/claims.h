@@ -6,11 +6,22 @@
 #ifndef KW_CORE_CLAIMS_H
 #define KW_CORE_CLAIMS_H
 
+#include "core/quota.h"
 #include "core/verdict.h"
 
+/* Whose spending a claim is about. Numbers are kept in records: they never change meaning. */
+enum kw_per { KW_PER_KEY, KW_PER_OWNER, KW_PER_ORG, KW_PER_COUNT };
+
+/* Names and metrics are borrowed from the entry or policy that it is of. */
 struct kw_claim {
-    struct kw_rate_limit limit; /* the name is borrowed from the entry or policy that it is of */
-    uint32_t id;                /* stands for where the limit is from and its name; no two of a request have the same */
+    bool is_quota;
+    uint8_t per;       /* enum kw_per; claims stand in its order */
+    uint8_t throttles; /* a limit that holds only while this claim, counted from 1, is a quota that is exceeded */
+    uint32_t id;       /* stands for where it is from and its name; no two of a request have the same */
+    union {
+        struct kw_rate_limit limit;
+        struct kw_quota quota;
+    };
 };
 
 /* A key's own, its policy's, and those of each generation above. */

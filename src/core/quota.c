@@ -115,3 +115,8 @@ int64_t kw_quota_unspent(const struct kw_quota_state *state)
 {
     return state->reserved > state->spent ? state->reserved - state->spent : 0;
 }
+
+int64_t kw_quota_ceiling(const struct kw_quota *quota)
+{
+    return quota->on_exceeded == KW_QUOTA_BLOCK ? quota->limit : KW_AMOUNT_MAX;
+}

@@ -84,6 +84,9 @@ int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quot
 KW_MUST_USE bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, int64_t start_ms,
                                 int64_t granted, int64_t taken);
 
+/* Up to what the store may grant: the limit where it blocks, else all. */
+int64_t kw_quota_ceiling(const struct kw_quota *quota);
+
 /* What is reserved and not spent: to be given back at a clean stop. */
 int64_t kw_quota_unspent(const struct kw_quota_state *state);
 

@@ -97,7 +97,7 @@ struct kw_entry {
 /* What stands behind the record of an entry that bounds others or has limits: few have one. */
 struct kw_entry_tail {
     struct kw_bound *line; /* that the entry may be shown by */
-    uint32_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
+    uint64_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
     uint16_t limits_at;    /* in record[], as is the next: the packed rate limits, behind their number */
     uint16_t lineage_at;   /* 0: the key is the first of its line */
 };

@@ -166,7 +166,7 @@ static enum kw_status admit(struct kw_request *request, const struct kw_verifica
     return request->route->changes ? note_actor(request, verification->entry, error) : KW_OK;
 }
 
-static void load(struct kw_request *request, struct kw_bytes token);
+static void load(struct kw_request *request, const struct kw_verification *verification);
 
 static void answer_rate_limited(struct kw_request *request, const struct kw_rate_limit_state *limit)
 {
@@ -176,7 +176,7 @@ static void answer_rate_limited(struct kw_request *request, const struct kw_rate
     kw__finish_code(request, KW_CODE_RATE_LIMITED, refusal_of(KW_CODE_RATE_LIMITED));
 }
 
-static void decide(struct kw_request *request, struct kw_bytes token, bool was_loaded)
+static void decide(struct kw_request *request, struct kw_bytes token)
 {
     struct kw_verification verification = {
         .key = token, .question = {.project = KW_PROJECT_KEYWARD, .address = kw__client_address(request)}};
@@ -189,13 +189,13 @@ static void decide(struct kw_request *request, struct kw_bytes token, bool was_l
         verification.question.place = &place;
         kw_engine_verify(request->api->options.engine, &verification, request->now_ms);
     }
-    bool wants_load = verification.needs_store && !was_loaded;
+    bool wants_load = verification.needs_funds || (verification.needs_store && request->auth_tries == 0);
     if (!wants_load && verification.code == KW_CODE_NONE) {
         status = admit(request, &verification, &error);
     }
     kw_engine_read_end();
     if (wants_load) {
-        load(request, token);
+        load(request, &verification);
     } else if (verification.code == KW_CODE_IP_NOT_ALLOWED || verification.code == KW_CODE_REGION_NOT_ALLOWED) {
         kw__finish_code(request, verification.code, refusal_of(verification.code));
     } else if (verification.code == KW_CODE_RATE_LIMITED) {
@@ -221,15 +221,19 @@ static void loaded(struct kw_op *op)
     }
     kw_op_deinit(op);
     request->now_ms = kw_engine_now_ms(request->api->options.engine);
-    decide(request, token, true);
+    decide(request, token);
 }
 
-static void load(struct kw_request *request, struct kw_bytes token)
+static void load(struct kw_request *request, const struct kw_verification *verification)
 {
+    if (request->auth_tries++ == KW_TRIES_MAX) {
+        kw__finish_code(request, KW_CODE_TOO_BUSY, "Many requests spend from this key's limits: try again after a moment.");
+        return;
+    }
     set_project(request, kw_project_built_in(KW_PROJECT_KEYWARD));
     struct kw_op *op = kw__op_begin(request, KW_OP_LOAD, loaded);
     if (op != NULL) {
-        op->key = token;
+        kw_op_ask_missing(op, verification);
         kw_engine_submit(request->api->options.engine, op);
     }
 }
@@ -266,5 +270,6 @@ void kw__authenticate(struct kw_request *request, void (*go_on)(struct kw_reques
         answer_unauthorized(request, false, "A management key is required: send it as Authorization: Bearer KEY.");
         return;
     }
-    decide(request, token, false);
+    request->auth_tries = 0;
+    decide(request, token);
 }

@@ -43,6 +43,7 @@ struct kw_request {
     struct kw_address client; /* kw__client_address's own */
     const struct kw_address *client_known;
     bool has_looked_for_client;
+    unsigned auth_tries;                       /* of its management key that waited for the store */
     struct kw_op *op;                          /* the operation that is under way */
     void (*go_on)(struct kw_request *request); /* after authentication */
     /* What else an answer must say that is a problem; NULL: nothing. */

@@ -64,12 +64,12 @@ static enum kw_status check_setting(const struct kw_store_setting *setting)
 
 static enum kw_status check_reservation(const struct kw_store_reservation *reservation)
 {
-    bool fits = reservation->name.size <= KW_STORE_NAME_MAX && reservation->amount <= KW_STORE_AMOUNT_MAX &&
-                reservation->amount >= -KW_STORE_AMOUNT_MAX;
+    bool fits = reservation->name.size <= KW_STORE_NAME_MAX && reservation->note.size <= KW_STORE_NOTE_MAX &&
+                reservation->amount <= KW_STORE_AMOUNT_MAX && reservation->amount >= -KW_STORE_AMOUNT_MAX;
     if (!fits) {
         return KW_E_LIMIT;
     }
-    return reservation->limit < 0 ? KW_E_INVALID : KW_OK;
+    return reservation->limit < 0 || reservation->name.size == 0 ? KW_E_INVALID : KW_OK;
 }
 
 enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)

@@ -62,6 +62,7 @@
     /* reservations.c */ \
     X(a_reservation_takes_what_is_left) \
     X(a_reservation_gives_back_no_more_than_was_taken) \
+    X(a_note_stays_until_another_comes) \
     X(a_credit_goes_below_nothing) \
     X(a_look_changes_nothing) \
     X(reservations_of_other_names_periods_and_lineages_are_apart) \

@@ -65,6 +65,7 @@ static const char *const migrations[] = {
     "CREATE INDEX request_by_time ON request (at_ms);",
     /* 2: what was reserved before says nothing of its end, so it stays. */
     "ALTER TABLE reservation ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 9223372036854775807;"
+    "ALTER TABLE reservation ADD COLUMN note BLOB;"
     "CREATE INDEX reservation_by_until ON reservation (until_ms);",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
