@@ -26,12 +26,12 @@
  * stands beside it: a request that neither opens a bucket nor lets one go reads and writes 20 bytes, and no ring.
  */
 struct __attribute__((packed, aligned(4))) kw_limit_state {
-    int64_t newest_ms;         /* of the last spending */
-    uint32_t bucket_cost : 24; /* of a full bucket; all but the newest are full */
-    uint32_t count : 8;        /* of buckets */
-    uint32_t newest_cost : 24; /* of the newest bucket */
-    uint32_t first : 8;        /* of the ring */
-    uint32_t oldest_end;       /* the low bits of the time of the oldest bucket's last spending */
+    int64_t newest_ms;                              /* of the last spending */
+    uint32_t bucket_cost : 24;                      /* of a full bucket; all but the newest are full */
+    uint32_t count : 8;                             /* of buckets */
+    uint32_t newest_cost : 24;                      /* of the newest bucket */
+    uint32_t first : 8;                             /* of the ring */
+    uint32_t oldest_end;                            /* the low bits of the time of the oldest bucket's last spending */
     uint32_t inner_ends[KW_LIMIT_BUCKET_COUNT - 2]; /* those of the buckets in between, a ring */
 };
 
@@ -65,8 +65,8 @@ KW_MUST_USE bool kw_limits_look(struct kw_limit_use *uses, size_t count, int64_t
 void kw_limits_spend(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost);
 
 /*
- * A state in bytes, for a store: with the limit that it was of, and a `reserve` of further cost that may have been spent
- * without having been written down. KW_LIMIT_NOTE_MAX at most; returns the size.
+ * A state in bytes, for a store: with the limit that it was of, and a `reserve` of further cost that may have been
+ * spent without having been written down. KW_LIMIT_NOTE_MAX at most; returns the size.
  */
 #define KW_LIMIT_NOTE_MAX 288
 size_t kw_limit_write(const struct kw_limit_state *state, const struct kw_rate_limit *limit, uint32_t reserve,

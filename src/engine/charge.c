@@ -48,9 +48,9 @@ void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_
 static void explain_charge(struct kw_verification *v, enum kw_charge_outcome outcome)
 {
     bool is_refused = outcome == KW_CHARGE_RATE_LIMITED;
-    v->checks[KW_RULE_RATE_LIMITS] = (struct kw_check){.outcome = is_refused ? KW_OUTCOME_REFUSED : KW_OUTCOME_PASSED,
-                                                       .decision.code =
-                                                           is_refused ? KW_CODE_RATE_LIMITED : KW_CODE_NONE};
+    v->checks[KW_RULE_RATE_LIMITS] =
+        (struct kw_check){.outcome = is_refused ? KW_OUTCOME_REFUSED : KW_OUTCOME_PASSED,
+                          .decision.code = is_refused ? KW_CODE_RATE_LIMITED : KW_CODE_NONE};
 }
 
 enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,

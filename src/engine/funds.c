@@ -4,7 +4,8 @@
 #include "engine/charge.h"
 #include "engine/writer.h"
 
-#define NOTE_UNTIL_MS (3 * KW_RATE_LIMIT_WINDOW_MS_MAX + INT64_C(86400000)) /* two epochs of its reserve, and a window */
+#define NOTE_UNTIL_MS \
+    (3 * KW_RATE_LIMIT_WINDOW_MS_MAX + INT64_C(86400000)) /* two epochs of its reserve, and a window */
 #define TOGETHER KW_ENGINE_GROUP_MAX
 #define ROUNDS_MAX 16 /* of requests of one account that came together */
 
@@ -63,7 +64,7 @@ struct note_search {
 /* When a reserve that a note speaks of was spent at the latest. */
 static int64_t dead_by(const struct kw_engine *engine, int64_t life_ms)
 {
-    return life_ms == engine->clean_life_ms ? KW_LIMIT_UNSPENT
+    return life_ms == engine->clean_life_ms  ? KW_LIMIT_UNSPENT
            : life_ms < engine->clean_life_ms ? engine->clean_life_ms
                                              : engine->life_ms;
 }
@@ -79,7 +80,8 @@ static enum kw_status see_note(void *context, const struct kw_store_reservation 
     struct kw_bytes note = kw__fund_note_read(row, &life_ms);
     uint32_t window_ms = kw_limit_note_window(note);
     bool is_own = kw_bytes_equal(row->name, search->name);
-    if (window_ms == 0 || life_ms == search->engine->life_ms || (!is_own && (search->is_own || window_ms <= search->window_ms))) {
+    if (window_ms == 0 || life_ms == search->engine->life_ms ||
+        (!is_own && (search->is_own || window_ms <= search->window_ms))) {
         return KW_OK;
     }
     search->is_own = is_own;
@@ -242,8 +244,9 @@ static size_t do_round(struct kw_engine *engine, struct funding *fundings, size_
             prepare(engine, fundings, i);
         }
     }
-    enum kw_status status =
-        writer->batch_count == 0 ? KW_OK : engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
+    enum kw_status status = writer->batch_count == 0
+                                ? KW_OK
+                                : engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     for (size_t i = 0; i < count; i++) {
         if (!fundings[i].is_done && fundings[i].batch != NULL) {

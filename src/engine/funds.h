@@ -1,6 +1,6 @@
 /*
- * What the writer does for the ledger: whatever must outlive a crash is written down before it is spent. Of a limit with
- * a long window the store has a note of its state, and of a reserve beyond it; of a quota, what is reserved in its
+ * What the writer does for the ledger: whatever must outlive a crash is written down before it is spent. Of a limit
+ * with a long window the store has a note of its state, and of a reserve beyond it; of a quota, what is reserved in its
  * period. A life that ended badly counts as having spent all its reserves; one that ended well has left exact notes.
  *
  * The settings `ledger.running` (a life that spends) and `ledger.clean` (the last that ended well, and when) tell them

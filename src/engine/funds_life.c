@@ -94,6 +94,7 @@ enum kw_status kw__funds_begin(struct kw_engine *engine, struct kw_error *error_
     }
     int64_t life_ms = kw_engine_now_ms(engine);
     life_ms = life_ms > running[0] ? life_ms : running[0] + 1;
+    life_ms = life_ms > clean[0] ? life_ms : clean[0] + 1;
     life_ms = life_ms > clean[1] ? life_ms : clean[1] + 1;
     engine->life_ms = life_ms;
     engine->clean_life_ms = clean[0];

@@ -103,8 +103,7 @@ static void weigh_quota(const struct kw_charge *charge, const struct kw_quota *q
 /* Whether the claim is asked at all. */
 static bool is_asked(const struct kw_claim *claim, const struct kw_charged *charged)
 {
-    return claim->throttles == 0 ||
-           charged->answers[claim->throttles - 1].quota.outcome == KW_QUOTA_OVER;
+    return claim->throttles == 0 || charged->answers[claim->throttles - 1].quota.outcome == KW_QUOTA_OVER;
 }
 
 static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_claim *claim,

@@ -101,10 +101,10 @@ enum kw_want_kind {
 /* What a claim needs of the store. */
 struct kw_want {
     enum kw_want_kind kind;
-    uint32_t reserve;     /* RESERVE: what it adds */
-    uint8_t epoch;        /* RESERVE: when it was asked for */
-    int64_t dead_by_ms;   /* NOTE, in: when its reserve was spent at the latest */
-    size_t note_size;     /* out: RESERVE, what is to be written; in: NOTE, what was read; 0: there is none */
+    uint32_t reserve;      /* RESERVE: what it adds */
+    uint8_t epoch;         /* RESERVE: when it was asked for */
+    int64_t dead_by_ms;    /* NOTE, in: when its reserve was spent at the latest */
+    size_t note_size;      /* out: RESERVE, what is to be written; in: NOTE, what was read; 0: there is none */
     struct kw_span period; /* QUOTA, as the following */
     int64_t amount;
     int64_t granted, taken; /* in */

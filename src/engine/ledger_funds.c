@@ -157,8 +157,7 @@ static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, c
     }
 }
 
-void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants,
-                    bool is_done)
+void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants, bool is_done)
 {
     struct kw_slot *runs[KW_PER_COUNT] = {NULL};
     struct kw_found_claim found[KW_CLAIMS_MAX];
@@ -217,9 +216,8 @@ size_t kw_ledger_leave(struct kw_ledger *ledger, uint64_t *cursor, int64_t now_m
         }
         size_t claims = (size_t)run->limit_count + run->quota_count;
         for (; claim < claims && count < size; claim++) {
-            count += claim < run->limit_count
-                         ? leave_limit(run, claim, now_ms, &left_out[count])
-                         : leave_quota(run, claim - run->limit_count, now_ms, &left_out[count]);
+            count += claim < run->limit_count ? leave_limit(run, claim, now_ms, &left_out[count])
+                                              : leave_quota(run, claim - run->limit_count, now_ms, &left_out[count]);
         }
         if (claim < claims) {
             break;

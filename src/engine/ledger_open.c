@@ -117,8 +117,8 @@ static void count(const struct kw_charge *charge, size_t per, struct kw_slot *be
         }
     }
     for (size_t i = 0; before != NULL && i < before->limit_count; i++) {
-        *limits_out += !is_claimed(charge, per, false, before[i].limit.claim) &&
-                       says_something(before, i, charge->now_ms);
+        *limits_out +=
+            !is_claimed(charge, per, false, before[i].limit.claim) && says_something(before, i, charge->now_ms);
     }
     for (size_t i = 0; before != NULL && i < before->quota_count; i++) {
         *quotas_out += !is_claimed(charge, per, true, kw_run_quota(before, i)->claim);

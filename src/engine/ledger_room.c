@@ -65,8 +65,7 @@ void kw_room_free(struct kw_room *room)
 struct kw_slot *kw_room_at(const struct kw_room *room, uint64_t place)
 {
     uint32_t index = (uint32_t)(place >> 32) - 1;
-    struct chunk *chunk =
-        place == 0 ? NULL : __atomic_load_n(&room->chunks[index / KW_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
+    struct chunk *chunk = place == 0 ? NULL : __atomic_load_n(&room->chunks[index / KW_CHUNK_SLOTS], __ATOMIC_ACQUIRE);
     return chunk == NULL ? NULL : &chunk->slots[index % KW_CHUNK_SLOTS];
 }
 

@@ -1,6 +1,6 @@
 /*
- * Where the ledger keeps accounts: runs of slots that lie side by side, in chunks of a huge page, and a table that finds
- * a run by its account. The ledger's own lock guards all of it, but for what is said of slots.
+ * Where the ledger keeps accounts: runs of slots that lie side by side, in chunks of a huge page, and a table that
+ * finds a run by its account. The ledger's own lock guards all of it, but for what is said of slots.
  *
  * A run is known by the number of its first slot and a generation, which together never come again. A slot whose chunk
  * is there can be read by anybody inside of a read section of the index; one that was given back is zero but for its
@@ -71,8 +71,8 @@ void kw_slot_unlock(struct kw_slot *run);
 /* The account's run, 0 where there is none. */
 uint32_t kw_room_find(const struct kw_room *room, const struct kw_id *account);
 /*
- * A zeroed run for so many limits and quotas, KW_RUN_SLOTS_MAX slots at most, with the account's name, a generation, and
- * its lock taken: it takes the place of the account's run in the table, which is the caller's to give back. 0: no
+ * A zeroed run for so many limits and quotas, KW_RUN_SLOTS_MAX slots at most, with the account's name, a generation,
+ * and its lock taken: it takes the place of the account's run in the table, which is the caller's to give back. 0: no
  * memory.
  */
 uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t limit_count, size_t quota_count);

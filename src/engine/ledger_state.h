@@ -15,7 +15,8 @@ struct kw_ledger {
     int64_t floor_ms; /* what was given up, was idle then: no time before it is taken for true */
     size_t swept;     /* the piece that was swept last, over all chunks */
     int64_t life_ms;
-    int64_t waits_until_ms; /* after a crash: what an earlier life has spent from short windows is not known until then */
+    int64_t
+        waits_until_ms; /* after a crash: what an earlier life has spent from short windows is not known until then */
     int64_t notes_until_ms; /* after a clean stop: it stands in notes */
 };
 

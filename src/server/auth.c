@@ -227,7 +227,8 @@ static void loaded(struct kw_op *op)
 static void load(struct kw_request *request, const struct kw_verification *verification)
 {
     if (request->auth_tries++ == KW_TRIES_MAX) {
-        kw__finish_code(request, KW_CODE_TOO_BUSY, "Many requests spend from this key's limits: try again after a moment.");
+        kw__finish_code(request, KW_CODE_TOO_BUSY,
+                        "Many requests spend from this key's limits: try again after a moment.");
         return;
     }
     set_project(request, kw_project_built_in(KW_PROJECT_KEYWARD));

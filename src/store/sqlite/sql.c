@@ -149,7 +149,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_RESERVATION_TAKEN] =
         "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
     [KW__SQL_RESERVATION_WRITE] =
-        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken, until_ms, note) VALUES (?1, ?2, ?3, ?4, ?5, "
+        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken, until_ms, note) VALUES (?1, ?2, ?3, ?4, "
+        "?5, "
         "?6) ON CONFLICT (lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken, until_ms = "
         "max(until_ms, excluded.until_ms), note = coalesce(excluded.note, note)",
     [KW__SQL_RESERVATION_READ] = "SELECT name, period_start_ms, taken, until_ms, note FROM reservation WHERE "
