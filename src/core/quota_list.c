@@ -304,10 +304,11 @@ static bool is_filled(const struct kw_quota_rule *rule)
 bool kw_quotas_valid(const struct kw_list *list)
 {
     struct kw_bytes rest = list->packed;
+    struct kw_bytes item;
     struct kw_quota_rule rule;
     struct kw_bytes last = {NULL, 0};
-    while (kw_quota_rules_next(&rest, &rule)) {
-        if (rule.metric.size == 0 || check_rule(&rule, NULL) != KW_OK || !is_filled(&rule) ||
+    while (kw__list_next(&rest, &item)) {
+        if (!unpack(item, &rule) || rule.metric.size == 0 || check_rule(&rule, NULL) != KW_OK || !is_filled(&rule) ||
             !is_word(rule.name, KW_QUOTA_NAME_MAX) || kw_bytes_compare(rule.name, last) <= 0) {
             return false;
         }

@@ -41,6 +41,7 @@ static void own_lines_are_read_whole(struct test *t)
                          "{" OWN_RECORD ",\"tags\":[\"b\",\"a\"],\"scopes\":[\"read\"],\"metadata\":{\"name\":\"x\"},"
                          "\"rateLimits\":[{\"name\":\"b\",\"requests\":5,\"window\":\"1s\"},{\"name\":\"a\","
                          "\"requests\":100,\"window\":\"1m\"}],"
+                         "\"quotas\":[{\"limit\":1.5,\"period\":\"day\",\"metric\":\"cost\"}],"
                          "\"allowedIPs\":[\"192.0.2.0/24\"],\"parentId\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5E\","
                          "\"rotatedTo\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5H\",\"graceUntil\":"
                          "\"2027-01-01T00:00:00Z\"}," OWN_DIGEST ",\"kept\":{\"hasChildren\":true}}"));
@@ -60,6 +61,11 @@ static void own_lines_are_read_whole(struct test *t)
     REQUIRE(t, kw_rate_limits_next(&limits, &limit));
     CHECK_BYTES(t, limit.name, KW_BYTES("a"));
     CHECK(t, limit.requests == 100 && limit.window_ms == 60000);
+    struct kw_bytes quotas = record->quotas.packed;
+    struct kw_quota_rule quota;
+    REQUIRE(t, kw_quota_rules_next(&quotas, &quota));
+    CHECK_BYTES(t, quota.name, KW_BYTES("cost-day"));
+    CHECK_I64(t, quota.limit, 1500000);
     CHECK_I64(t, record->grace_until_ms, INT64_C(1798761600000));
     CHECK(t, record->has_children && record->enabled);
     CHECK_I64(t, reading.item.scheme, KW_DIGEST_SHA256);
@@ -142,6 +148,8 @@ static void plain_keys_show_their_last_four(struct test *t)
 
 #define LIMITS(limits) "{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"rateLimits\":" limits "}"
 
+#define QUOTAS(quotas) "{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"quotas\":" quotas "}"
+
 static void bad_items_name_their_field(struct test *t)
 {
     static const struct {
@@ -172,6 +180,14 @@ static void bad_items_name_their_field(struct test *t)
         {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"allowedIPs\":[\"300.0.0.1\"]}", "INVALID_FIELD",
          "allowedIPs[0]"},
         {LIMITS("5"), "INVALID_FIELD", "rateLimits"},
+        {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"per\":\"org\"}]"), "INVALID_FIELD", "rateLimits[0].per"},
+        {QUOTAS("{}"), "INVALID_FIELD", "quotas"},
+        {QUOTAS("[{\"limit\":5}]"), "MISSING_FIELD", "quotas[0].period"},
+        {QUOTAS("[{\"limit\":5,\"period\":\"day\",\"size\":1}]"), "UNKNOWN_FIELD", "quotas[0].size"},
+        {QUOTAS("[{\"limit\":-5,\"period\":\"day\"}]"), "INVALID_FIELD", "quotas[0].limit"},
+        {QUOTAS("[{\"limit\":5,\"period\":\"day\"},{\"limit\":6,\"period\":\"day\"}]"), "DUPLICATE_FIELD",
+         "quotas[1].name"},
+        {QUOTAS("[{\"limit\":5,\"period\":\"day\",\"per\":\"org\"}]"), "INVALID_FIELD", "quotas[0].per"},
         {LIMITS("[5]"), "INVALID_FIELD", "rateLimits[0]"},
         {LIMITS("[{\"requests\":5}]"), "MISSING_FIELD", "rateLimits[0].window"},
         {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"burst\":1}]"), "UNKNOWN_FIELD", "rateLimits[0].burst"},
