@@ -38,11 +38,8 @@ struct kw__memory_usage {
 };
 
 struct kw__memory_reservation {
-    struct kw__tree_node by_period;
-    struct kw_id lineage_id;
-    struct kw_bytes name;
-    int64_t period_start_ms;
-    int64_t taken;
+    struct kw__tree_node by_period, by_until;
+    struct kw_store_reservation row; /* as a sink gets it */
 };
 
 struct kw__memory_request {
@@ -68,7 +65,8 @@ struct kw__memory {
     struct kw__tree events_by_id;
     struct kw__tree settings;
     struct kw__tree usages;
-    struct kw__tree reservations;
+    struct kw__tree reservations_by_period;
+    struct kw__tree reservations_by_until;
     struct kw__tree requests_by_name;
     struct kw__tree requests_by_time;
 };
@@ -109,13 +107,18 @@ int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
-int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_reservation_period(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_reservation_until(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw__tree_node *b);
 
 /* Writes one request of a batch down. */
 KW_MUST_USE enum kw_status kw__memory_request_add(struct kw__memory *memory, struct kw__memory_journal *journal,
                                                   const struct kw_store_request *request);
+
+/* Makes one reservation of a batch, and says in it what came of it. */
+KW_MUST_USE enum kw_status kw__memory_reserve(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                              struct kw_store_reservation *reservation);
 
 /* The contract's functions. */
 enum kw_status kw__memory_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
@@ -143,8 +146,11 @@ enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_
 enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
 enum kw_status kw__memory_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
                                      int64_t until_ms, kw_store_usage_sink *sink, void *context);
-enum kw_status kw__memory_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
-                                  int64_t *granted_out);
+enum kw_status kw__memory_reservations_read(struct kw_store *store, const struct kw_id *lineage_id,
+                                            struct kw_bytes name, int64_t from_ms, kw_store_reservation_sink *sink,
+                                            void *context);
+enum kw_status kw__memory_reservations_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                             uint64_t *removed_out);
 enum kw_status kw__memory_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
                                        struct kw_store_request *request_out);
 enum kw_status kw__memory_request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);

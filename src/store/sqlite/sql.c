@@ -146,11 +146,17 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
         "excluded.amount THEN 9223372036854775807 ELSE amount + excluded.amount END",
     [KW__SQL_USAGE_READ] = "SELECT metric, bucket_start_ms, amount FROM usage WHERE lineage_id = ?1 AND "
                            "bucket_start_ms >= ?2 AND bucket_start_ms < ?3 ORDER BY metric, bucket_start_ms",
-    [KW__SQL_RESERVATION_READ] =
+    [KW__SQL_RESERVATION_TAKEN] =
         "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
     [KW__SQL_RESERVATION_WRITE] =
-        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
-        "(lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken",
+        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken, until_ms) VALUES (?1, ?2, ?3, ?4, ?5) ON "
+        "CONFLICT (lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken, until_ms = max(until_ms, "
+        "excluded.until_ms)",
+    [KW__SQL_RESERVATION_READ] = "SELECT period_start_ms, taken, until_ms FROM reservation WHERE lineage_id = ?1 AND "
+                                 "name = ?2 AND until_ms > ?3 ORDER BY period_start_ms",
+    [KW__SQL_RESERVATION_PRUNE] =
+        "DELETE FROM reservation WHERE (lineage_id, name, period_start_ms) IN (SELECT lineage_id, name, "
+        "period_start_ms FROM reservation INDEXED BY reservation_by_until WHERE until_ms <= ?1 LIMIT ?2)",
 
     [KW__SQL_REQUEST_INSERT] = INSERT("request (name, digest, key_id, at_ms)", "(?1, ?2, ?3, ?4)"),
     [KW__SQL_REQUEST_READ] = "SELECT digest, key_id, at_ms FROM request WHERE name = ?1",
