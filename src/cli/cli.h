@@ -70,7 +70,8 @@ enum kw_option_place {
     KW_PLACE_TRUE,        /* true */
     KW_PLACE_FALSE,       /* false */
     KW_PLACE_JSON,        /* JSON as it is, or a file of it: @FILE */
-    KW_PLACE_RATE_LIMITS, /* [NAME=]100/1m as [{"name":…,"requests":100,"window":"1m"}] */
+    KW_PLACE_RATE_LIMITS, /* [NAME=]100/1m[,owner] as [{"name":…,"requests":100,"window":"1m","per":…}] */
+    KW_PLACE_QUOTAS,      /* [METRIC=]100/month[,warn] as [{"metric":…,"limit":100,"period":"month",…}] */
     KW_PLACE_RESOURCES,   /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
     KW_PLACE_RESOURCE,    /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
     KW_PLACE_GEO,         /* "US" or "US-CA" as {"country": …, "region": …} */

@@ -29,6 +29,7 @@ static enum kw_status check_record(struct kw__draft *draft)
     /* Times of the past are what an import brings. */
     enum kw_status status = kw_key_params_check(params, 0, draft->arena, draft->error);
     status = status != KW_OK ? status : kw__params_apply(params, 0, draft->arena, record, draft->error);
+    status = status != KW_OK ? status : kw__org_check(params, record, draft->error);
     if (status != KW_OK) {
         return status;
     }

@@ -6,7 +6,10 @@
 #include "core/record.h"
 #include "core/transition.h"
 
-/* A packed limit is its name, a NUL, which no name holds, and two numbers. So limits sort by their names. */
+/*
+ * A packed limit is its name, a NUL, which no name holds, and two numbers, then whose spending it counts, where that is
+ * not the key's. So limits sort by their names.
+ */
 
 #define NAME_OTHERWISE KW_BYTES("default")
 
@@ -27,9 +30,19 @@ static bool unpack(struct kw_bytes packed, struct kw_rate_limit *limit_out)
     if (!kw__leb128_read(&rest, &requests) || !kw__leb128_read(&rest, &window_ms)) {
         return false;
     }
-    *limit_out = (struct kw_rate_limit){name, (int64_t)requests, (int64_t)window_ms};
+    uint64_t per = KW_PER_KEY;
+    if (rest.size != 0 && (!kw__leb128_read(&rest, &per) || per == KW_PER_KEY || per > KW_PER_ORG)) {
+        return false;
+    }
+    *limit_out = (struct kw_rate_limit){name, (int64_t)requests, (int64_t)window_ms, (enum kw_limit_per)per};
     return rest.size == 0 && name.size > 0 && name.size <= KW_RATE_LIMIT_NAME_MAX && requests > 0 &&
            requests <= KW_RATE_LIMIT_REQUESTS_MAX && window_ms > 0 && window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX;
+}
+
+const char *kw_limit_per_name(enum kw_limit_per per)
+{
+    static const char *const names[] = {[KW_PER_KEY] = "key", [KW_PER_OWNER] = "owner", [KW_PER_ORG] = "org"};
+    return (size_t)per < KW_COUNT_OF(names) ? names[per] : NULL;
 }
 
 bool kw_rate_limits_next(struct kw_bytes *rest, struct kw_rate_limit *limit_out)
@@ -77,6 +90,9 @@ static enum kw_status check_limit(const struct kw_rate_limit *limits, size_t ind
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "window",
                          "must be a duration of \"31d\" at most, such as \"1m\"");
     }
+    if (kw_limit_per_name(limit->per) == NULL) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "per", "must be key, owner or org");
+    }
     for (size_t i = 0; i < index; i++) {
         if (kw_bytes_equal(name_of(&limits[i]), name_of(limit))) {
             return kw_refuse(error_out, KW_CODE_DUPLICATE_FIELD, "name",
@@ -111,6 +127,9 @@ static void add_packed(struct kw_buffer *packed, const struct kw_rate_limit *lim
     kw_buffer_add_byte(&item, '\0');
     kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->requests, number)));
     kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->window_ms, number)));
+    if (limit->per != KW_PER_KEY) {
+        kw_buffer_add_byte(&item, (uint8_t)limit->per);
+    }
     kw_list_add(packed, kw_buffer_bytes(&item));
 }
 
@@ -140,7 +159,7 @@ bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rate_limit *lim
     return true;
 }
 
-static bool implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer)
+bool kw_rate_limit_implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer)
 {
     int64_t windows = (outer->window_ms + inner->window_ms - 1) / inner->window_ms;
     return inner->requests * windows <= outer->requests; /* both factors are below 2^32 */
@@ -155,7 +174,7 @@ bool kw_rate_limits_within(const struct kw_list *inner, const struct kw_list *ou
         struct kw_rate_limit limit;
         bool is_implied = false;
         while (!is_implied && kw_rate_limits_next(&rest, &limit)) {
-            is_implied = implies(&limit, &wanted);
+            is_implied = kw_limit_per_within(limit.per, wanted.per) && kw_rate_limit_implies(&limit, &wanted);
         }
         if (!is_implied) {
             return false;

@@ -9,6 +9,18 @@
 
 #define KW_RATE_LIMIT_PACKED_MAX (KW_RATE_LIMIT_NAME_MAX + 16)
 
+/* "key", "owner", "org". */
+const char *kw_limit_per_name(enum kw_limit_per per);
+
+/*
+ * Whether what is counted per `inner` includes, for each key, all that is counted per `outer`: what an owner or an
+ * organisation may spend bounds each of its keys, and no key's bounds an owner.
+ */
+static inline bool kw_limit_per_within(enum kw_limit_per inner, enum kw_limit_per outer)
+{
+    return inner == outer || outer == KW_PER_KEY;
+}
+
 /* KW_OK, or INVALID_FIELD or DUPLICATE_FIELD under the name `field`. */
 KW_MUST_USE enum kw_status kw_rate_limits_check(const struct kw_rate_limit *limits, size_t count, const char *field,
                                                 struct kw_error *error_out);
@@ -20,11 +32,15 @@ KW_MUST_USE bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rat
 /* True when the list is one that packing makes. */
 KW_MUST_USE bool kw_rate_limits_valid(const struct kw_list *list);
 
+/* Whether who keeps to `inner` keeps to `outer` too, whosever spending the two count. */
+bool kw_rate_limit_implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer);
+
 /*
  * True when whatever keeps to the limits of `inner` keeps to each of `outer` too: for each of these there is one of
  * `inner` that admits no more in a window of the outer's length, which is its requests times the windows of its own
- * that it takes to cover that length. So 10 a minute lies within 100 a minute, and within 10 a second, and 1 a second
- * within 60 a minute; 2 a second does not. Limits of `inner` are not put together.
+ * that it takes to cover that length, and whose spending includes that of the outer (kw_limit_per_within). So 10 a
+ * minute lies within 100 a minute, and within 10 a second, and 1 a second within 60 a minute; 2 a second does not.
+ * Limits of `inner` are not put together.
  */
 bool kw_rate_limits_within(const struct kw_list *inner, const struct kw_list *outer);
 

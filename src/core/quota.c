@@ -25,12 +25,14 @@ static int64_t used_of(const struct kw_quota_state *state)
 }
 
 /* An amount passes a mark when it gets there from below it. A limit of 0 has no marks. */
-static unsigned marks_between(int64_t before, int64_t after, int64_t limit)
+static unsigned marks_between(int64_t before, int64_t after, const struct kw_quota *quota)
 {
-    int64_t mark_80 = limit - limit / 5; /* rounded up */
     unsigned marks = 0;
-    marks |= before < mark_80 && after >= mark_80 ? KW_QUOTA_MARK_80 : 0;
-    marks |= before < limit && after >= limit ? KW_QUOTA_MARK_100 : 0;
+    for (unsigned i = 0; i < quota->mark_count; i++) {
+        int64_t percent = quota->marks[i];
+        int64_t mark = quota->limit / 100 * percent + (quota->limit % 100 * percent + 99) / 100; /* rounded up */
+        marks |= before < mark && after >= mark ? 1U << i : 0;
+    }
     return marks;
 }
 
@@ -61,7 +63,7 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
         .used = used,
         .remaining = used < quota->limit ? quota->limit - used : 0,
         .resets_at_ms = current.period.end_ms,
-        .marks = marks_between(before, used, quota->limit),
+        .marks = marks_between(before, used, quota),
     };
 }
 

@@ -15,16 +15,19 @@
 
 #define KW_QUOTA_SHARES 32 /* of the limit. A crash loses one and a half at most, or one request's amount */
 
-/* Numbers are kept in records: they never change meaning. */
-enum kw_quota_exceeded { KW_QUOTA_BLOCK = 1, KW_QUOTA_WARN, KW_QUOTA_THROTTLE };
-
-/* Amounts are millionths (core/amount.h). */
+/* A quota of a record (struct kw_quota_rule) as it is kept to. Amounts are millionths (core/amount.h). */
 struct kw_quota {
     int64_t limit; /* 0 to KW_AMOUNT_MAX */
     enum kw_period period;
     int64_t anchor_ms; /* the creation of the line's first key, or KW_PERIOD_UTC */
     struct kw_bytes metric;
     enum kw_quota_exceeded on_exceeded;
+    enum kw_limit_per per;
+    struct kw_bytes name;
+    uint8_t mark_count;
+    uint8_t marks[KW_QUOTA_MARK_COUNT_MAX]; /* percent, ascending */
+    int64_t throttle_requests;              /* with KW_QUOTA_THROTTLE; else 0, as is the next */
+    int64_t throttle_window_ms;
 };
 
 /* All zero: nothing is known. The sum of `reserved` and `elsewhere` is what the store has as taken in this period. */
@@ -45,14 +48,11 @@ enum kw_quota_outcome {
                         * then ask again */
 };
 
-#define KW_QUOTA_MARK_80 1U /* reached with this amount */
-#define KW_QUOTA_MARK_100 2U
-
 struct kw_quota_answer {
     enum kw_quota_outcome outcome;
     int64_t used, remaining; /* with this amount where it is admitted; of what others reserved all counts as used */
     int64_t resets_at_ms;
-    unsigned marks; /* KW_QUOTA_MARK_…, that were not reached before */
+    unsigned marks; /* a bit for each of the quota's that is reached with this amount, and was not before */
 };
 
 /*
