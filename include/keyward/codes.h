@@ -26,7 +26,8 @@ extern "C" {
     X(ENVIRONMENT_MISMATCH, 403, "The key belongs to another environment.", "Use a key of the environment asked for.") \
     X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
     X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.") \
-    X(RATE_LIMITED, 429, "The key was used too often.", "Try again after retryAfter.")
+    X(RATE_LIMITED, 429, "The key was used too often.", "Try again after retryAfter.") \
+    X(QUOTA_EXCEEDED, 429, "A quota of the key is used up.", "Wait for its next period, or ask for a larger one.")
 
 /* Errors of calls. */
 #define KW_ERROR_CODES(X) \

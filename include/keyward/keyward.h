@@ -111,6 +111,17 @@ struct kw_rate_limit_state {
                                through; -1: it costs more than the limit, and no waiting helps */
 };
 
+/* How the quota stands that has the least part of its limit left; or, where one refuses, that one. Amounts are
+ * millionths. */
+struct kw_quota_status {
+    char name[KW_QUOTA_NAME_MAX + 1];
+    char metric[KW_METRIC_MAX + 1];
+    enum kw_period period;
+    enum kw_quota_exceeded on_exceeded;
+    int64_t limit, used, remaining;
+    int64_t resets_at_ms; /* when its next period begins */
+};
+
 struct kw_verdict {
     enum kw_code code;       /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
     struct kw_id id;         /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
@@ -122,6 +133,8 @@ struct kw_verdict {
     char policy[KW_POLICY_MAX + 1];       /* that refuses: the key's, or that of `refused_by`; empty: none does */
     bool has_rate_limit;
     struct kw_rate_limit_state rate_limit;
+    bool has_quota;
+    struct kw_quota_status quota;
     bool has_record;
     struct kw_record record; /* borrows from record_memory */
 };

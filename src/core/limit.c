@@ -82,6 +82,7 @@ static struct kw_limit_answer look(const struct kw_limit_state *state, const str
     uint64_t requests = (uint64_t)limit->requests;
     uint64_t spent = cost_from(state, expired);
     struct kw_limit_answer answer = {
+        .is_asked = true,
         .is_admitted = spent + cost <= requests,
         .is_never = cost > requests,
         .remaining = spent < requests ? (uint32_t)(requests - spent) : 0,

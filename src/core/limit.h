@@ -37,6 +37,7 @@ struct __attribute__((packed, aligned(4))) kw_limit_state {
 
 /* How one limit stands to one request. */
 struct kw_limit_answer {
+    bool is_asked; /* it was looked at */
     bool is_admitted;
     bool is_never;          /* the cost is more than the limit: no waiting helps */
     uint32_t remaining;     /* what can be spent now, after this request if it was taken */

@@ -6,6 +6,7 @@
 #include "core/internal.h"
 #include "core/limit_list.h"
 #include "core/period.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 /*
@@ -114,8 +115,6 @@ static void write_rate_limits(struct kw_json_writer *writer, struct kw_bytes pac
 
 static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rule *quota)
 {
-    static const char *const exceeded[] = {
-        [KW_QUOTA_BLOCK] = "block", [KW_QUOTA_WARN] = "warn", [KW_QUOTA_THROTTLE] = "throttle"};
     static const char *const anchors[] = {[KW_ANCHOR_UTC] = "utc", [KW_ANCHOR_CREATED] = "created"};
     char limit[KW_AMOUNT_TEXT_MAX];
     kw_json_name(writer, "name");
@@ -127,7 +126,7 @@ static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rul
     write_word(writer, "period", kw_period_name(quota->period));
     write_word(writer, "anchor", anchors[quota->anchor]);
     write_word(writer, "per", kw_limit_per_name(quota->per));
-    write_word(writer, "onExceeded", exceeded[quota->on_exceeded]);
+    write_word(writer, "onExceeded", kw_quota_exceeded_name(quota->on_exceeded));
     if (quota->on_exceeded == KW_QUOTA_THROTTLE) {
         kw_json_name(writer, "throttle");
         kw_json_begin_object(writer);

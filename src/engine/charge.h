@@ -12,11 +12,10 @@
 enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,
                         int64_t now_ms);
 
-/*
- * What a verification of that cost asks of the ledger. `claims` has room for KW_CLAIMS_MAX; `nowhere` is 0, and stands
- * for the place of an account of which the entry keeps none.
- */
+/* What a verification of that cost asks of the ledger. `claims` has room for KW_CLAIMS_MAX. */
 void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_t now_ms, struct kw_claim *claims,
-                   uint64_t *nowhere, struct kw_charge *charge_out);
+                   struct kw_charge *charge_out);
+/* Names the accounts that are not the key's own, which the ledger needs where it does not know their places. */
+void kw__charge_name(const struct kw_engine *engine, const struct kw_entry *entry, struct kw_charge *charge);
 
 #endif

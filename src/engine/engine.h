@@ -67,6 +67,8 @@ struct kw_verification {
     bool has_paid;               /* in: it was asked before and spent what it costs; out: it has now */
     bool has_rate_limit;         /* out: a limit of the key was looked at, which is the next */
     struct kw_rate_limit_state rate_limit;
+    bool has_quota; /* out: the same of a quota */
+    struct kw_quota_status quota;
     struct kw_check *checks; /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */

@@ -12,6 +12,8 @@
 /* One request, or one word that a verification has left, on its way to its funds. In the group's arena. */
 struct funding {
     struct kw_op *op; /* NULL: nobody waits for it */
+    struct kw_id key_id;
+    uint16_t project;
     struct kw_charge charge;
     struct kw_claim *claims;
     struct kw_want *wants;
@@ -23,19 +25,40 @@ struct funding {
 
 /* --- what a request needs --- */
 
+/* Beyond the read section: events of quotas tell them. False without memory. */
+static bool keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t count)
+{
+    bool is_kept = true;
+    for (size_t i = 0; i < count && is_kept; i++) {
+        struct kw_bytes *texts[] = {&claims[i].quota.name, &claims[i].quota.metric};
+        for (size_t j = 0; j < KW_COUNT_OF(texts) && claims[i].is_quota && is_kept; j++) {
+            uint8_t *copy = kw_arena_take(arena, texts[j]->size + 1);
+            is_kept = copy != NULL;
+            if (is_kept) {
+                memcpy(copy, texts[j]->data, texts[j]->size);
+                texts[j]->data = copy;
+            }
+        }
+    }
+    return is_kept;
+}
+
 static bool keep_charge(struct kw_engine *engine, struct funding *funding, const struct kw_digest *digest,
                         uint32_t cost)
 {
     struct kw_claim claims[KW_CLAIMS_MAX];
     struct kw_arena *arena = &engine->writer_state->arena;
-    uint64_t nowhere = 0;
     kw_index_read_begin();
     struct kw_entry *entry = kw_index_find(engine->index, digest);
     size_t count = 0;
     if (entry != NULL) {
-        kw__charge_of(entry, true, cost, kw_engine_now_ms(engine), claims, &nowhere, &funding->charge);
+        kw__charge_of(entry, true, cost, kw_engine_now_ms(engine), claims, &funding->charge);
+        kw__charge_name(engine, entry, &funding->charge);
+        funding->key_id = kw_entry_id(entry);
+        funding->project = entry->project;
         count = funding->charge.claim_count;
     }
+    bool is_kept = keep_names(arena, claims, count);
     kw_index_read_end();
     for (size_t per = 0; per < KW_PER_COUNT; per++) {
         funding->charge.accounts[per].place = &funding->places[per];
@@ -43,10 +66,10 @@ static bool keep_charge(struct kw_engine *engine, struct funding *funding, const
     funding->charge.claim_count = count;
     funding->claims = kw_arena_take_array(arena, count + 1, sizeof *funding->claims);
     funding->wants = kw_arena_take_array(arena, count + 1, sizeof *funding->wants);
-    if (funding->claims == NULL || funding->wants == NULL) {
+    if (!is_kept || funding->claims == NULL || funding->wants == NULL) {
         return false;
     }
-    memcpy(funding->claims, claims, count * sizeof *claims); /* their names are not looked at any more */
+    memcpy(funding->claims, claims, count * sizeof *claims);
     funding->charge.claims = funding->claims;
     return true;
 }
@@ -159,7 +182,8 @@ static bool bind(struct kw_engine *engine, struct funding *funding, struct kw_st
             }
         }
     }
-    return reservations != NULL;
+    return reservations != NULL &&
+           kw__fund_tell(engine, funding->project, &funding->key_id, &funding->charge, funding->wants, batch);
 }
 
 /* What of one account is under way in this round is not asked for twice: the second would not know of the first. */

@@ -29,6 +29,14 @@ struct kw_bytes kw__fund_note_read(const struct kw_store_reservation *row, int64
 /* The first reserve of a life says that it spends: with it, or before. False without memory. */
 KW_MUST_USE bool kw__fund_mark(struct kw_engine *engine, struct kw_store_batch *batch);
 
+/*
+ * Adds an event (`quota.reached`) for each quota of a charge whose wants say that a mark was reached: the highest of
+ * them is told of, the others are below it. False without memory.
+ */
+KW_MUST_USE bool kw__fund_tell(struct kw_engine *engine, uint16_t project, const struct kw_id *key_id,
+                               const struct kw_charge *charge, const struct kw_want *wants,
+                               struct kw_store_batch *batch);
+
 /* As the writer, at the end, when nobody spends any more. Where the store fails, the next life takes it for a crash. */
 void kw__funds_leave(struct kw_engine *engine);
 

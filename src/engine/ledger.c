@@ -97,7 +97,6 @@ static void weigh_quota(const struct kw_charge *charge, const struct kw_quota *q
     } else if (answer->outcome == KW_QUOTA_UNFUNDED && charged->outcome == KW_CHARGE_ADMITTED) {
         charged->outcome = KW_CHARGE_UNFUNDED;
     }
-    charged->has_marks = charged->has_marks || answer->marks != 0;
 }
 
 /* Whether the claim is asked at all. */
@@ -109,7 +108,7 @@ static bool is_asked(const struct kw_claim *claim, const struct kw_charged *char
 static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_claim *claim,
                         const struct kw_limit_slot *slot, struct kw_charged *charged, struct kw_limit_answer *answer)
 {
-    *answer = (struct kw_limit_answer){.is_admitted = true, .remaining = UINT32_MAX};
+    *answer = (struct kw_limit_answer){.is_asked = false, .is_admitted = true};
     if (!is_asked(claim, charged)) {
         return;
     }
@@ -139,13 +138,13 @@ static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *
 }
 
 static void spend_quota(const struct kw_charge *charge, const struct kw_claim *claim, struct kw_quota_slot *slot,
-                        struct kw_charged *charged)
+                        struct kw_charged *charged, unsigned marks)
 {
     int64_t amount = kw__ledger_amount(&claim->quota, charge->cost);
     if (amount > 0) {
         kw_quota_spend(&slot->state, &claim->quota, charge->now_ms, amount);
         charged->wants_funds =
-            charged->wants_funds || kw_quota_wanted(&slot->state, &claim->quota, charge->now_ms, 0) > 0;
+            charged->wants_funds || marks != 0 || kw_quota_wanted(&slot->state, &claim->quota, charge->now_ms, 0) > 0;
     }
 }
 
@@ -164,7 +163,7 @@ static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const ru
         return false;
     }
     charged->outcome = KW_CHARGE_ADMITTED;
-    charged->wants_funds = charged->has_marks = false;
+    charged->wants_funds = false;
     bool is_known = charge->is_trial || __atomic_load_n(&ledger->is_open, __ATOMIC_ACQUIRE);
     for (size_t i = 0; i < charge->claim_count; i++) {
         const struct kw_claim *claim = &charge->claims[i];
@@ -181,7 +180,7 @@ static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const ru
     for (size_t i = 0; i < charge->claim_count && charged->outcome == KW_CHARGE_ADMITTED && !charge->is_trial; i++) {
         const struct kw_claim *claim = &charge->claims[i];
         if (claim->is_quota) {
-            spend_quota(charge, claim, found[i].quota, charged);
+            spend_quota(charge, claim, found[i].quota, charged, charged->answers[i].quota.marks);
         } else {
             spend_limit(ledger, charge, claim, found[i].limit, charged, &charged->answers[i].limit);
         }
@@ -260,6 +259,11 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
         }
     }
     memset(runs, 0, sizeof runs);
+    for (size_t per = 0; per < KW_PER_COUNT; per++) {
+        if ((kinds >> per & 1) != 0 && kw_id_is_none(&charge->accounts[per].id)) {
+            return KW_E_NOT_FOUND;
+        }
+    }
     pthread_mutex_lock(&ledger->lock);
     struct kw_charge late = *charge;
     late.now_ms = late.now_ms > ledger->floor_ms ? late.now_ms : ledger->floor_ms;

@@ -28,7 +28,7 @@ void kw_ledger_free(struct kw_ledger *ledger);
 
 /* Where a request spends. */
 struct kw_account {
-    struct kw_id id;
+    struct kw_id id; /* none: the caller tells it where its place is not known */
     uint64_t *place; /* kept for the ledger by the caller, 0 at first; may be shared by threads */
 };
 
@@ -57,14 +57,13 @@ union kw_claim_answer {
 
 struct kw_charged {
     enum kw_charge_outcome outcome;
-    bool wants_funds; /* a reserve is running low, and nobody was told so before */
-    bool has_marks;   /* a quota has got to one of its marks */
+    bool wants_funds; /* a reserve is low or a mark is reached, and nobody was told so before */
     union kw_claim_answer answers[KW_CLAIMS_MAX];
 };
 
 /*
- * Spends from all claims or from none. KW_E_MEMORY where an account's first use finds no memory: nobody may be let
- * through then. `charged_out` is whole where KW_OK.
+ * Spends from all claims or from none. KW_E_NOT_FOUND: the ledger must be told the ids of all accounts. KW_E_MEMORY
+ * where an account's first use finds no memory: nobody may be let through then. `charged_out` is whole where KW_OK.
  */
 KW_MUST_USE enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge *charge,
                                             struct kw_charged *charged_out);
@@ -107,6 +106,8 @@ struct kw_want {
     size_t note_size;      /* out: RESERVE, what is to be written; in: NOTE, what was read; 0: there is none */
     struct kw_span period; /* QUOTA, as the following */
     int64_t amount;
+    unsigned marks;         /* that are to be told of */
+    int64_t used;           /* then */
     int64_t granted, taken; /* in */
     uint8_t note[KW_LIMIT_NOTE_MAX];
 };

@@ -64,7 +64,10 @@ static void want_quota(const struct kw_quota_slot *slot, const struct kw_quota *
     struct kw_quota_answer answer = kw_quota_look(&slot->state, quota, charge->now_ms, amount);
     want->amount = amount == 0 ? 0 : kw_quota_wanted(&slot->state, quota, charge->now_ms, amount);
     want->period = kw_quota_period(&slot->state, quota, charge->now_ms);
-    want->kind = want->amount > 0 || answer.outcome == KW_QUOTA_UNFUNDED ? KW_WANT_QUOTA : KW_WANT_NOTHING;
+    want->marks = kw_quota_look(&slot->state, quota, charge->now_ms, 0).marks;
+    bool is_any = want->amount > 0 || want->marks != 0 || answer.outcome == KW_QUOTA_UNFUNDED;
+    want->kind = is_any ? KW_WANT_QUOTA : KW_WANT_NOTHING;
+    want->used = answer.used;
 }
 
 static unsigned kinds_of(const struct kw_charge *charge)
@@ -150,7 +153,9 @@ static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, c
         }
         break;
     case KW_WANT_QUOTA: /* a late one of an earlier period is lost to nobody */
-        (void)!kw_quota_grant(&found->quota->state, &claim->quota, want->period.start_ms, want->granted, want->taken);
+        if (kw_quota_grant(&found->quota->state, &claim->quota, want->period.start_ms, want->granted, want->taken)) {
+            kw_quota_tell(&found->quota->state, want->marks);
+        }
         break;
     default:
         break;

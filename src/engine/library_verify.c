@@ -39,6 +39,7 @@ static void begin(const struct keyward *keyward, const struct kw_verify_request 
     v->cost = request->cost;
     v->has_paid = false;
     v->has_rate_limit = false;
+    v->has_quota = false;
     v->question.project = kw__project_of(keyward, request->project);
 }
 
@@ -114,6 +115,10 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     verdict_out->has_rate_limit = v->has_rate_limit;
     if (v->has_rate_limit) {
         verdict_out->rate_limit = v->rate_limit;
+    }
+    verdict_out->has_quota = v->has_quota;
+    if (v->has_quota) {
+        verdict_out->quota = v->quota;
     }
     verdict_out->has_record = wants_record;
     verdict_out->code = v->code;

@@ -45,6 +45,7 @@ static const struct kw__method *admit(const struct kw_engine *engine, const stru
     v->entry = NULL;
     v->bound = NULL;
     v->has_rate_limit = v->has_rate_limit && v->has_paid; /* what was said then still holds */
+    v->has_quota = v->has_quota && v->has_paid;
     v->policy = (struct kw_bytes){NULL, 0};
     v->missing = v->missing_on = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
@@ -147,7 +148,7 @@ static inline bool is_at_home(const struct kw_entry *entry, const struct look_up
 
 static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
 {
-    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending, __ATOMIC_RELAXED));
+    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending[KW_PER_KEY], __ATOMIC_RELAXED));
 }
 
 static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,

@@ -39,6 +39,8 @@ static const char *refusal_of(enum kw_code code)
         return "The management key may not be used from this region, or the region is not known.";
     case KW_CODE_RATE_LIMITED:
         return "The management key was used too often: try again after Retry-After.";
+    case KW_CODE_QUOTA_EXCEEDED:
+        return "A quota of the management key is used up: try again after Retry-After, or give it a larger one.";
     default:
         return "The management key is not known: check that it was copied whole.";
     }
@@ -168,12 +170,15 @@ static enum kw_status admit(struct kw_request *request, const struct kw_verifica
 
 static void load(struct kw_request *request, const struct kw_verification *verification);
 
-static void answer_rate_limited(struct kw_request *request, const struct kw_rate_limit_state *limit)
+static void answer_too_much(struct kw_request *request, const struct kw_verification *verification)
 {
-    if (limit->retry_after_ms > 0) {
-        kw__answer_header_format(request->call, "Retry-After", "%lld", (long long)(limit->retry_after_ms + 999) / 1000);
+    enum kw_code code = verification->code;
+    int64_t wait_ms = code == KW_CODE_RATE_LIMITED ? verification->rate_limit.retry_after_ms
+                                                   : verification->quota.resets_at_ms - request->now_ms;
+    if (wait_ms > 0) {
+        kw__answer_header_format(request->call, "Retry-After", "%lld", (long long)(wait_ms + 999) / 1000);
     }
-    kw__finish_code(request, KW_CODE_RATE_LIMITED, refusal_of(KW_CODE_RATE_LIMITED));
+    kw__finish_code(request, code, refusal_of(code));
 }
 
 static void decide(struct kw_request *request, struct kw_bytes token)
@@ -198,8 +203,8 @@ static void decide(struct kw_request *request, struct kw_bytes token)
         load(request, &verification);
     } else if (verification.code == KW_CODE_IP_NOT_ALLOWED || verification.code == KW_CODE_REGION_NOT_ALLOWED) {
         kw__finish_code(request, verification.code, refusal_of(verification.code));
-    } else if (verification.code == KW_CODE_RATE_LIMITED) {
-        answer_rate_limited(request, &verification.rate_limit);
+    } else if (verification.code == KW_CODE_RATE_LIMITED || verification.code == KW_CODE_QUOTA_EXCEEDED) {
+        answer_too_much(request, &verification);
     } else if (verification.code != KW_CODE_NONE) {
         answer_unauthorized(request, true, refusal_of(verification.code));
     } else if (status != KW_OK) {
