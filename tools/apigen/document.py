@@ -53,6 +53,7 @@ class Document:
     def item_problems(self, operation):
         """A sentence on the codes of items."""
         names = self.known(operation.get("x-item-problems", []), operation["operationId"])
+        names = [name for name in names if self.codes[name][0] >= 400]
         return f"\n\nItems are refused with {', '.join(f'`{name}`' for name in names)}." if names else ""
 
     def problem_response(self, names, headers):
