@@ -113,6 +113,20 @@ def test_apply_changes_what_differs_alone(folder):
     each_way(folder, story)
 
 
+def test_apply_shows_the_part_of_a_long_value_that_changes(folder):
+    scopes = [f'orders:region-{number}:read' for number in range(20)]
+    before = write(folder, {'policies': [{'name': 'long', 'scopes': scopes}]})
+    after = write(folder, {'policies': [{'name': 'long', 'scopes': [*scopes, 'users:read']}]}, 'after.json')
+
+    def story(world):
+        world.run('apply', before, '--yes', code=0)
+        shown = world.run('apply', after, '--dry-run', code=0).out
+        start = '…"orders:region-9:read"'
+        check_in(f'    scopes: {start}] -> {start},"users:read"]\n', shown)
+        return [shown]
+    each_way(folder, story)
+
+
 def test_what_show_prints_can_be_applied(folder):
     def story(world):
         shown = json.loads(world.run('projects', 'show', 'default', '--json', code=0).out)
