@@ -279,7 +279,7 @@ static enum kw_status next_csv(struct kw_batch_input *input, struct kw_batch_chu
     }
     struct kw_error error = {0};
     item->line = input->csv.line;
-    status = is_bad ? KW_E_INVALID : kw_batch_row(input, &chunk->text, is_bad ? NULL : &error);
+    status = is_bad ? KW_E_INVALID : kw_batch_row(input, &chunk->text, &error);
     if (status == KW_OK) {
         take_item(input, chunk, item);
     } else {
@@ -302,9 +302,9 @@ static enum kw_status next_ndjson(struct kw_batch_input *input, struct kw_batch_
     }
     if (input->line_is_too_long) {
         struct kw_error error = {0};
-        status = kw_refuse(&error, KW_CODE_BODY_TOO_LARGE, NULL, "is too long: at most %zu bytes", KW_BATCH_ITEM_MAX);
+        (void)kw_refuse(&error, KW_CODE_BODY_TOO_LARGE, NULL, "is too long: at most %zu bytes", KW_BATCH_ITEM_MAX);
         refuse(chunk, item, &error);
-        return status == KW_OK ? KW_E_INVALID : KW_OK;
+        return KW_OK;
     }
     kw_buffer_add(&chunk->text, without_mark(input, kw_buffer_bytes(&input->text_line)));
     take_item(input, chunk, item);

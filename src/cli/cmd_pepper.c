@@ -173,7 +173,8 @@ static void say_added(struct work *work, size_t added)
         kw_buffer_add_format(text, "{\"added\":%zu}\n", added);
         return;
     }
-    kw_buffer_add_format(text, "%zu peppers added. Records that were made with them can be imported now.\n", added);
+    kw_buffer_add_format(text, "%zu pepper%s added. Records that were made with %s can be imported now.\n", added,
+                         added == 1 ? "" : "s", added == 1 ? "it" : "them");
 }
 
 static enum kw_status import(struct work *work)
