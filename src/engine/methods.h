@@ -27,6 +27,14 @@ struct kw_digest_method {
     enum kw_salt_place salt_place;
 };
 
+/* Equal but for their numbers. */
+KW_MUST_USE bool kw_digest_method_equal(const struct kw_digest_method *a, const struct kw_digest_method *b);
+
+/* PEPPER_MISMATCH, naming the fingerprint, where the method needs a pepper that the engine was not given. Any thread.
+ */
+KW_MUST_USE enum kw_status kw_engine_pepper_check(const struct kw_engine *engine, const struct kw_digest_method *method,
+                                                  struct kw_error *error_out);
+
 /*
  * Finds the method that is equal but for its number, or adds it; durable and known to all verifications when it
  * returns. `method->number` is not read. Blocks: not from a worker's `done`. PEPPER_MISMATCH, naming the fingerprint,
