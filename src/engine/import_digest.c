@@ -147,18 +147,19 @@ static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import
 
 /*
  * An item without an id gets one of its digest, so that a second import finds the key though it was used in between and
- * has another digest now. Under the pepper: ids are shown, and must not help to guess a weak key.
+ * has another digest now. With the store's salt: ids are shown, and must not help to guess a weak key. Not under the
+ * pepper, since that may be retired.
  */
 static void take_id(struct kw_import_forms *forms, struct kw_import_item *item)
 {
     char hex[2 * KW_DIGEST_MAX];
-    struct kw_digest secret;
+    struct kw_digest salted;
     if (!kw_id_is_none(&item->record.id)) {
         return;
     }
     kw_hex_encode(kw_bytes_of(item->digest.bytes, item->digest.size), hex);
-    if (kw_engine_digest(forms->engine, KW_DIGEST_HMAC_SHA256, kw_bytes_of(hex, 2U * item->digest.size), &secret)) {
-        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, secret.bytes);
+    if (kw_engine_digest(forms->engine, KW_DIGEST_SHA256_SALTED, kw_bytes_of(hex, 2U * item->digest.size), &salted)) {
+        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, salted.bytes);
     }
 }
 
