@@ -306,7 +306,7 @@ static int run(struct import *import)
         return kw_report(import->cli, &error, import->as_json);
     }
     kw_import_report_summary(&import->report, kw_line_has(import->line, "dry-run"), done && is_cut);
-    int code = !done ? KW_EXIT_FAILED : import->report.refused > 0 ? KW_EXIT_NOT_VALID : KW_EXIT_OK;
+    int code = !done ? KW_EXIT_FAILED : import->report.refused > 0 || is_cut ? KW_EXIT_NOT_VALID : KW_EXIT_OK;
     return kw_finish(import->cli, code, import->as_json);
 }
 

@@ -80,7 +80,7 @@ def test_an_export_that_was_cut(folder):
     path = write(folder, 'cut', head + json.dumps(listed([1])[0]) + '\n')
 
     def story(world):
-        cut = world.run('import', path, code=0)
+        cut = world.run('import', path, code=1)
         check_in('cut short', cut.err)
         newer = world.run('import', '-', stdin=head.replace('1', '2'), code=2)
         check_in('newer form', newer.err)
