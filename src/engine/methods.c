@@ -1,6 +1,7 @@
 #include "engine/methods.h"
 
 #include "base/bytes.h"
+#include "core/import.h"
 #include "engine/internal.h"
 
 const struct kw__methods *kw__methods(const struct kw_engine *engine)

@@ -15,7 +15,6 @@
 
 #define KW_METHODS_OF_PROJECT_MAX 8 /* in use at once, those of all projects among them */
 #define KW_FOREIGN_COUNT_MAX 8      /* prefixes of foreign keys that a project admits */
-#define KW_FOREIGN_SIZE_MIN 8       /* bytes of a key that may be of another form than ours */
 
 struct kw_digest_method {
     uint8_t number; /* what rows and records have (kw_record_digest_method); kw_engine_method_take gives it */
