@@ -139,9 +139,10 @@ def test_what_show_prints_can_be_applied(folder):
 def test_apply_refuses_what_it_does_not_understand(folder):
     def story(world):
         told = []
-        for wish, part in [('[]', 'JSON object'), ('{"keys": []}', 'UNKNOWN_FIELD'), ('{"projects": {}}', 'projects'),
+        for wish, part in [('[]', 'JSON object'), ('{"keys": []}', 'nothing else: not "keys". (UNKNOWN_FIELD)'), ('{"projects": {}}', 'projects'),
                            ('{"projects": [{}]}', 'projects[0].name'), ('{"projects": [7]}', 'projects[0]'),
                            ('{"policies": [{"name": "a", "project": "A"}]}', 'policies[0].project'),
+                           ('{"projects": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}', 'projects[2].name: stands twice'),
                            ('{"projects": [', 'INVALID_JSON')]:
             path = os.path.join(folder, 'bad.json')
             with open(path, 'w', encoding='utf-8') as file:
