@@ -381,7 +381,8 @@ struct kw_import_request {
  * Imports keys, up to KW_IMPORT_TOGETHER_MAX with one wait for the disk, each with an outcome of its own: `sink` (which
  * may be NULL) is called for every item in its order, from another thread, while this call waits. Nothing that is
  * imported brings back what is revoked, expired or erased here. Larger texts can be handed in piece by piece, cut at
- * the end of a line.
+ * the end of a line. As long as it lasts an import takes one of the two threads that read the store: with two imports
+ * at a time lists and single records wait, verifications of keys that are in memory do not.
  *
  * Fails where the options or the text as a whole are wrong (INVALID_FIELD, INVALID_JSON), or the store is; then
  * `counts_out`, which is filled in any case, says how far it came, and the same text can be imported again with
