@@ -72,7 +72,7 @@ static enum kw_status refuse_scope(struct kw_request *request, struct kw_error *
 static enum kw_status refuse_project(struct kw_error *error)
 {
     return kw_refuse(error, KW_CODE_PROJECT_NOT_FOUND, NULL,
-                     "There is no project of the name in the Keyward-Project header.");
+                     "There is no project of the name that Keyward-Project (on the command line --project) gives.");
 }
 
 static void set_project(struct kw_request *request, const struct kw_project *project)

@@ -100,6 +100,8 @@ static inline struct kw_request *kw__op_request(const struct kw_op *op)
 
 /* `done` of an operation whose result is one record: answers with it. */
 void kw__answer_record(struct kw_op *op);
+/* `done` of an operation that leaves nothing to show: answers 204. */
+void kw__answer_nothing(struct kw_op *op);
 
 /* --- authentication (auth.c) --- */
 
