@@ -433,6 +433,8 @@ void *kw__writer_main(void *context)
                 kw__export_write(engine, chain);
             } else if (chain->kind == KW_OP_FUND) {
                 kw__funds_write(engine, chain);
+            } else if (chain->kind == KW_OP_REPORT) {
+                kw__reports_write(engine, chain);
             } else if (kw__op_is_method(chain)) {
                 kw__method_write(engine, chain);
             } else {
