@@ -19,7 +19,7 @@ struct kw_list kw_entry_limits(const struct kw_entry *entry)
     if (!kw_entry_is_limited(entry)) {
         return limits;
     }
-    limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    limits.packed.data = entry->record + kw_entry_extra(entry)->limits_at;
     limits.count = limits.packed.data[-1]; /* of one byte, as the size of each is */
     for (unsigned i = 0; i < limits.count; i++) {
         limits.packed.size += 1U + limits.packed.data[limits.packed.size];
@@ -211,7 +211,7 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)
 {
     struct kw_id id = kw_entry_id(entry);
-    uint16_t at = kw_entry_has_tail(entry) ? kw_entry_tail(entry)->lineage_at : 0;
+    uint16_t at = kw_entry_has_extra(entry) ? kw_entry_extra(entry)->lineage_at : 0;
     if (at != 0) {
         memcpy(id.bytes, entry->record + at, sizeof id.bytes);
     }
