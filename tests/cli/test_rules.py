@@ -109,7 +109,7 @@ def test_quotas_are_given_shown_and_cleared(folder):
             if field is not None:
                 check_equal(json.loads(world.run('update', record['id'], *arguments, '--json', code=2).err)['field'], field)
             told.append(world.run('update', record['id'], *arguments, code=2).err)
-        for wrong in ('100', 'x/day', '1/day,', '1/day,soon', '1/day,throttle', '1/day,throttle=x', '1.0000001/day'):
+        for wrong in ('100', 'x/day', '1/day,', '1/day,warn,', '1/day,soon', '1/day,throttle', '1/day,throttle=x', '1.0000001/day'):
             told.append(world.run('update', record['id'], '--quota', wrong, code=2).err)
             check_in('--quota must read [METRIC=]N/PERIOD[,WORD]', told[-1])
         for wrong in ('1/1m,warn', '1/1m,', '1/1m,throttle=1/1m'):
