@@ -190,6 +190,8 @@ KW_MUST_USE enum kw_status kw_output_flush(struct kw_output *output, struct kw_e
 void kw_output_say(struct kw_output *output);
 /* All of the bytes; false, with errno set, when they cannot be written. */
 KW_MUST_USE bool kw_write_whole(int fd, struct kw_bytes bytes);
+/* Syncs the folder that a file is in, so that the file's name outlives a crash. False with errno set. */
+KW_MUST_USE bool kw_sync_folder_of(const char *path);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);

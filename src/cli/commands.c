@@ -381,8 +381,8 @@ static const struct kw_cli_command commands[] = {
     {.name = "import", .summary = "Imports keys: an export, a list of hashes, CSV, or plain keys.", .run = kw_cmd_import,
      .key_call = &import_call, .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "docs/import.md says which forms are understood. What is revoked, expired or erased here stays so. An import\n"
-              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were, and\n"
-              "2 when it could not go on.",
+              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were or\n"
+              "the file was cut short, and 2 when it could not go on.",
      .groups = {&import_group, &where_group, &output_group},
      .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
     {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include <keyward/record.h>
 
-#define KW_RATE_LIMIT_PACKED_MAX (KW_RATE_LIMIT_NAME_MAX + 16)
+#define KW_RATE_LIMIT_PACKED_MAX (KW_RATE_LIMIT_NAME_MAX + 13)
 
 /* "key", "owner", "org". */
 const char *kw_limit_per_name(enum kw_limit_per per);
@@ -31,6 +31,14 @@ KW_MUST_USE bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rat
 
 /* True when the list is one that packing makes. */
 KW_MUST_USE bool kw_rate_limits_valid(const struct kw_list *list);
+
+/*
+ * The next of packed limits, whose bytes are trusted: those of a record were looked at when it was decoded. The number
+ * stands for the name: kw__claim_hash of it, from KW__CLAIM_HASH_BEGIN on, its upper half. False when nothing is left.
+ */
+bool kw__rate_limits_next_packed(struct kw_bytes *packed, struct kw_rate_limit *limit_out, uint32_t *number_out);
+#define KW__CLAIM_HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+uint64_t kw__claim_hash(uint64_t hash, struct kw_bytes bytes);
 
 /* Whether who keeps to `inner` keeps to `outer` too, whosever spending the two count. */
 bool kw_rate_limit_implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer);

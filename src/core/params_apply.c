@@ -76,10 +76,7 @@ static bool pack_tags(struct kw_arena *arena, const struct kw_bytes *tags, size_
         if (text == NULL) {
             return false;
         }
-        for (size_t at = 0; at < tags[i].size; at++) {
-            uint8_t c = tags[i].data[at];
-            text[at] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
-        }
+        kw_bytes_lower(tags[i], text);
         lowered[i] = kw_bytes_of(text, tags[i].size);
     }
     return pack_set(arena, lowered, count, list_out);

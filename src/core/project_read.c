@@ -6,6 +6,7 @@
 #include "core/limit_list.h"
 #include "core/quota_list.h"
 #include "core/schema_parts.h"
+#include "core/usage.h"
 
 struct environment_body {
     struct kw_bytes name, secret_prefix, public_prefix, alphabet;
@@ -35,6 +36,7 @@ struct project_body {
     size_t quota_count;
     const struct kw_bytes *metrics;
     size_t metric_count;
+    int64_t usage_retention_ms;
 };
 
 struct parameter_body {
@@ -142,6 +144,7 @@ static const struct kw_field project_fields[] = {
      .size_min = 1,
      .size_max = KW_METRIC_MAX,
      .count_max = KW_METRIC_COUNT_MAX},
+    {.name = KW__NAME("usageRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, usage_retention_ms)},
 };
 
 static const char environments_otherwise[] =
@@ -440,6 +443,7 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .name = document->name,
                                    .default_expires_in_ms = body->default_expires_in_ms,
                                    .max_expires_in_ms = body->max_expires_in_ms,
+                                   .usage_retention_ms = body->usage_retention_ms,
                                    .presets = body->presets,
                                    .preset_count = body->preset_count,
                                    .default_limits = {.limits = body->rate_limits,
@@ -458,6 +462,10 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
     }
     if (body->max_expires_in_ms != 0 && body->default_expires_in_ms > body->max_expires_in_ms) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");
+    }
+    if (body->usage_retention_ms != 0 && body->usage_retention_ms < KW_HOURS_KEPT_MS + KW_DAY_MS) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "usageRetention",
+                         "must be at least 3d: hours are kept for two days, and days longer than those");
     }
     enum kw_status status = check_presets(body, error_out);
     status = status != KW_OK ? status : check_metrics(body, error_out);

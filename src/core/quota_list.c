@@ -41,6 +41,13 @@ static void write_number(uint8_t *bytes, size_t size, uint64_t value)
     }
 }
 
+const char *kw_quota_exceeded_name(enum kw_quota_exceeded on_exceeded)
+{
+    static const char *const names[] = {
+        [KW_QUOTA_BLOCK] = "block", [KW_QUOTA_WARN] = "warn", [KW_QUOTA_THROTTLE] = "throttle"};
+    return names[on_exceeded];
+}
+
 struct kw_bytes kw_quota_metric(const struct kw_quota_rule *rule)
 {
     return rule->metric.size == 0 ? METRIC_OTHERWISE : rule->metric;

@@ -13,6 +13,9 @@
 /* a-z, then a-z, 0-9, '_', '.' and '-': KW_METRIC_MAX in all. */
 KW_MUST_USE bool kw_metric_valid(struct kw_bytes metric);
 
+/* "block", "warn", "throttle". */
+const char *kw_quota_exceeded_name(enum kw_quota_exceeded on_exceeded);
+
 /* The rule's own, or "requests". */
 struct kw_bytes kw_quota_metric(const struct kw_quota_rule *rule);
 

@@ -6,6 +6,7 @@
 #include "core/internal.h"
 #include "core/limit_list.h"
 #include "core/period.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 /*
@@ -114,8 +115,6 @@ static void write_rate_limits(struct kw_json_writer *writer, struct kw_bytes pac
 
 static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rule *quota)
 {
-    static const char *const exceeded[] = {
-        [KW_QUOTA_BLOCK] = "block", [KW_QUOTA_WARN] = "warn", [KW_QUOTA_THROTTLE] = "throttle"};
     static const char *const anchors[] = {[KW_ANCHOR_UTC] = "utc", [KW_ANCHOR_CREATED] = "created"};
     char limit[KW_AMOUNT_TEXT_MAX];
     kw_json_name(writer, "name");
@@ -127,7 +126,7 @@ static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rul
     write_word(writer, "period", kw_period_name(quota->period));
     write_word(writer, "anchor", anchors[quota->anchor]);
     write_word(writer, "per", kw_limit_per_name(quota->per));
-    write_word(writer, "onExceeded", exceeded[quota->on_exceeded]);
+    write_word(writer, "onExceeded", kw_quota_exceeded_name(quota->on_exceeded));
     if (quota->on_exceeded == KW_QUOTA_THROTTLE) {
         kw_json_name(writer, "throttle");
         kw_json_begin_object(writer);
@@ -274,6 +273,26 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     }
 }
 
+static void write_last_use(const struct kw_record *record, struct kw_json_writer *writer)
+{
+    struct kw_address address;
+    char text[KW_ADDRESS_TEXT_MAX];
+    if (record->last_used_at_ms == 0) {
+        return;
+    }
+    kw_json_name(writer, "lastUsedAt");
+    write_time(writer, record->last_used_at_ms);
+    if (record->last_used_ip.size == sizeof address.bytes) {
+        memcpy(address.bytes, record->last_used_ip.data, sizeof address.bytes);
+        kw_json_name(writer, "lastUsedIP");
+        kw_json_string(writer, kw_bytes_of(text, kw_address_format(&address, text)));
+    }
+    if (record->last_used_region.size > 0) {
+        kw_json_name(writer, "lastUsedRegion");
+        kw_json_string(writer, record->last_used_region);
+    }
+}
+
 static void write_record(const struct kw_record *record, const enum kw_key_status *above, int64_t now_ms,
                          struct kw_json_writer *writer)
 {
@@ -292,6 +311,7 @@ static void write_record(const struct kw_record *record, const enum kw_key_statu
             write_value(record, field, status, writer);
         }
     }
+    write_last_use(record, writer);
     if (above != NULL) {
         kw_json_name(writer, "effectiveStatus");
         kw_json_text(writer, kw_key_status_name(*above > status ? *above : status));

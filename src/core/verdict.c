@@ -34,7 +34,8 @@ static uint8_t marks_of(const struct kw_record *record)
 {
     unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
                      (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
-                     (record->rate_limits.count != 0 || record->quotas.count != 0 ? KW_ENTRY_LIMITED : 0U);
+                     (record->rate_limits.count != 0 || record->quotas.count != 0 ? KW_ENTRY_LIMITED : 0U) |
+                     (kw_record_asks_tail(record) ? KW_ENTRY_TAILED : 0U);
     return (uint8_t)marks;
 }
 
@@ -176,6 +177,7 @@ static const struct {
     [KW_RULE_POLICY] = {"policy", kw__refuses_policy, kw__has_policy},
     [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
     [KW_RULE_RATE_LIMITS] = {"rateLimits", NULL, NULL},
+    [KW_RULE_QUOTAS] = {"quotas", NULL, NULL},
 };
 
 const char *kw_rule_name(enum kw_rule rule)
@@ -424,4 +426,5 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
         checks_out[rule] = check;
     }
     checks_out[KW_RULE_RATE_LIMITS] = (struct kw_check){.outcome = is_known ? KW_OUTCOME_NONE : KW_OUTCOME_SKIPPED};
+    checks_out[KW_RULE_QUOTAS] = checks_out[KW_RULE_RATE_LIMITS];
 }

@@ -3,6 +3,8 @@
 #include "base/bytes.h"
 #include "core/id.h"
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
 enum kw_status kw__store_check_limit(size_t limit)
 {
     return limit >= 1 && limit <= KW_STORE_LIST_MAX ? KW_OK : KW_E_LIMIT;
@@ -64,12 +66,12 @@ static enum kw_status check_setting(const struct kw_store_setting *setting)
 
 static enum kw_status check_reservation(const struct kw_store_reservation *reservation)
 {
-    bool fits = reservation->name.size <= KW_STORE_NAME_MAX && reservation->amount <= KW_STORE_AMOUNT_MAX &&
-                reservation->amount >= -KW_STORE_AMOUNT_MAX;
+    bool fits = reservation->name.size <= KW_STORE_NAME_MAX && reservation->note.size <= KW_STORE_NOTE_MAX &&
+                reservation->amount <= KW_STORE_AMOUNT_MAX && reservation->amount >= -KW_STORE_AMOUNT_MAX;
     if (!fits) {
         return KW_E_LIMIT;
     }
-    return reservation->limit < 0 ? KW_E_INVALID : KW_OK;
+    return reservation->limit < 0 || reservation->name.size == 0 ? KW_E_INVALID : KW_OK;
 }
 
 enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
@@ -93,13 +95,13 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
         status = check_reservation(&batch->reservations[i]);
     }
-    return status;
+    return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
 
 enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (usages[i].metric.size > KW_STORE_NAME_MAX) {
+        if (usages[i].value.size > KW_STORE_USAGE_VALUE_MAX || usages[i].project.size > KW_PROJECT_MAX) {
             return KW_E_LIMIT;
         }
         if (usages[i].amount < 0) {
@@ -107,6 +109,26 @@ enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_
         }
     }
     return KW_OK;
+}
+
+enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].region.size > KW_STORE_USE_REGION_MAX) {
+            return KW_E_LIMIT;
+        }
+        bool has_size = uses[i].address.size == 0 || uses[i].address.size == KW_STORE_USE_ADDRESS_SIZE;
+        if (kw_id_is_none(&uses[i].key_id) || uses[i].at_ms <= 0 || !has_size) {
+            return KW_E_INVALID;
+        }
+    }
+    return KW_OK;
+}
+
+int64_t kw__store_day_of(int64_t time_ms)
+{
+    int64_t into = time_ms % DAY_MS;
+    return time_ms - (into < 0 ? into + DAY_MS : into);
 }
 
 enum kw_status kw__store_check_reservation_name(struct kw_bytes name)

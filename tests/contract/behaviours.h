@@ -62,6 +62,7 @@
     /* reservations.c */ \
     X(a_reservation_takes_what_is_left) \
     X(a_reservation_gives_back_no_more_than_was_taken) \
+    X(a_note_stays_until_another_comes) \
     X(a_credit_goes_below_nothing) \
     X(a_look_changes_nothing) \
     X(reservations_of_other_names_periods_and_lineages_are_apart) \
@@ -75,6 +76,16 @@
     X(the_latest_end_of_a_reservation_stays) \
     X(reservations_are_pruned_in_steps) \
     X(reservations_beyond_the_caps_are_refused) \
+    /* counts.c */ \
+    X(counts_of_other_projects_and_dimensions_are_apart) \
+    X(hours_become_days_in_steps) \
+    X(days_are_removed_in_steps) \
+    X(the_latest_use_is_shown_with_its_row) \
+    X(a_change_of_a_row_keeps_its_use) \
+    X(a_tombstone_has_no_use) \
+    X(rows_are_found_by_their_use) \
+    X(counts_are_committed_with_their_batch) \
+    X(uses_that_cannot_be_are_refused) \
     /* requests.c */ \
     X(a_request_is_found_by_its_name) \
     X(a_request_is_done_once) \

@@ -120,7 +120,7 @@ void reservations_of_other_names_periods_and_lineages_are_apart(struct contract 
     }
     others[1].lineage_id = contract_id(2);
     others[2].name = KW_BYTES("da");
-    others[3].name = KW_BYTES("");
+    others[3].name = KW_BYTES("days");
     others[4].period_start_ms = 2000;
     others[5].period_start_ms = INT64_MIN;
     for (size_t i = 0; i < KW_COUNT_OF(others); i++) {
@@ -131,8 +131,49 @@ void reservations_of_other_names_periods_and_lineages_are_apart(struct contract 
     }
     CHECK_I64(c->t, read_rows(c, 1, KW_BYTES("day"), INT64_MIN).count, 3);
     CHECK_I64(c->t, read_rows(c, 2, KW_BYTES("day"), INT64_MIN).count, 1);
-    CHECK_I64(c->t, read_rows(c, 1, KW_BYTES(""), INT64_MIN).count, 1);
+    CHECK_I64(c->t, read_rows(c, 1, KW_BYTES(""), INT64_MIN).count, 5);
     CHECK_I64(c->t, read_rows(c, 2, KW_BYTES("da"), INT64_MIN).count, 0);
+}
+
+static enum kw_status see_note(void *context, const struct kw_store_reservation *reservation)
+{
+    struct kw_buffer *seen = context;
+    kw_buffer_add(seen, reservation->name);
+    kw_buffer_add(seen, KW_BYTES("="));
+    kw_buffer_add(seen, reservation->note);
+    kw_buffer_add(seen, KW_BYTES(" "));
+    return kw_buffer_status(seen);
+}
+
+static void check_notes(struct contract *c, const char *expected)
+{
+    uint8_t memory[256];
+    struct kw_buffer seen;
+    struct kw_id id = contract_id(1);
+    kw_buffer_init_fixed(&seen, memory, sizeof memory);
+    CHECK_STATUS(c->t, c->store->ops->reservations_read(c->store, &id, KW_BYTES(""), INT64_MIN, see_note, &seen),
+                 KW_OK);
+    CHECK(c->t, kw_bytes_equal(kw_buffer_bytes(&seen), kw_bytes_of_text(expected)));
+}
+
+void a_note_stays_until_another_comes(struct contract *c)
+{
+    struct kw_store_reservation noted = contract_reservation(100, 0);
+    noted.note = KW_BYTES("first");
+    check_reserve(c, noted, 0, 0);
+    check_notes(c, "day=first ");
+    check_take(c, 100, 30, 30, 30);
+    check_notes(c, "day=first ");
+    noted.name = KW_BYTES("hour");
+    check_reserve(c, noted, 0, 0);
+    noted.name = KW_BYTES("day");
+    noted.note = KW_BYTES("2nd");
+    noted.amount = 5;
+    check_reserve(c, noted, 5, 35);
+    check_notes(c, "day=2nd hour=first ");
+    REQUIRE(c->t, contract_reopen(c));
+    check_take(c, 100, 0, 0, 35);
+    check_notes(c, "day=2nd hour=first ");
 }
 
 void a_limit_that_was_lowered_grants_nothing(struct contract *c)

@@ -17,12 +17,13 @@ static enum kw_status replace(struct kw__memory *memory, struct kw__memory_journ
                               struct kw__memory_reservation *old, const struct kw_store_reservation *row)
 {
     uint8_t *text = NULL;
-    struct kw__memory_reservation *made = kw__memory_object(sizeof *made, row->name.size, &text);
+    struct kw__memory_reservation *made = kw__memory_object(sizeof *made, row->name.size + row->note.size, &text);
     if (made == NULL) {
         return KW_E_MEMORY;
     }
     made->row = *row;
     made->row.name = kw__memory_keep(&text, row->name);
+    made->row.note = kw__memory_keep(&text, row->note);
     if (old != NULL) {
         kw__memory_unlink(journal, &memory->reservations_by_until, &old->by_until, NULL);
         kw__memory_unlink(journal, &memory->reservations_by_period, &old->by_period, old);
@@ -40,7 +41,7 @@ enum kw_status kw__memory_reserve(struct kw__memory *memory, struct kw__memory_j
     int64_t until_ms = reservation->until_ms;
     reservation->granted = kw__store_grant(reservation, taken);
     reservation->taken = taken + reservation->granted;
-    if (reservation->granted == 0) {
+    if (reservation->granted == 0 && reservation->note.size == 0) {
         return KW_OK;
     }
     struct kw_store_reservation row = {
@@ -48,6 +49,7 @@ enum kw_status kw__memory_reserve(struct kw__memory *memory, struct kw__memory_j
         .name = reservation->name,
         .period_start_ms = reservation->period_start_ms,
         .until_ms = old != NULL && old->row.until_ms > until_ms ? old->row.until_ms : until_ms,
+        .note = old != NULL && reservation->note.size == 0 ? old->row.note : reservation->note,
         .taken = reservation->taken,
     };
     return replace(memory, journal, old, &row);
@@ -66,7 +68,7 @@ enum kw_status kw__memory_reservations_read(struct kw_store *store, const struct
     node = node != NULL ? node : kw__tree_after(&memory->reservations_by_period, &first.by_period);
     for (; node != NULL && status == KW_OK; node = kw__tree_after(&memory->reservations_by_period, node)) {
         const struct kw_store_reservation *row = &KW__TREE_OWNER(node, struct kw__memory_reservation, by_period)->row;
-        if (!kw_id_equal(&row->lineage_id, lineage_id) || !kw_bytes_equal(row->name, name)) {
+        if (!kw_id_equal(&row->lineage_id, lineage_id) || (name.size > 0 && !kw_bytes_equal(row->name, name))) {
             break;
         }
         if (row->until_ms > from_ms) {

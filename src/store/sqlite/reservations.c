@@ -29,6 +29,9 @@ static enum kw_status write_taken(struct kw__connection *writer, const struct kw
     bind_period(&query, reservation);
     kw__query_i64(&query, reservation->taken);
     kw__query_i64(&query, reservation->until_ms);
+    if (reservation->note.size > 0) { /* else null: what was there stays */
+        kw__query_blob(&query, reservation->note);
+    }
     return kw__query_run(&query);
 }
 
@@ -41,7 +44,7 @@ enum kw_status kw__sqlite_reserve(struct kw__connection *writer, struct kw_store
     }
     reservation->granted = kw__store_grant(reservation, taken);
     reservation->taken = taken + reservation->granted;
-    return reservation->granted == 0 ? KW_OK : write_taken(writer, reservation);
+    return reservation->granted == 0 && reservation->note.size == 0 ? KW_OK : write_taken(writer, reservation);
 }
 
 enum kw_status kw__sqlite_reservations_read(struct kw_store *store, const struct kw_id *lineage_id,
@@ -63,10 +66,11 @@ enum kw_status kw__sqlite_reservations_read(struct kw_store *store, const struct
     while (status == KW_OK && is_there) {
         struct kw_store_reservation row = {
             .lineage_id = *lineage_id,
-            .name = name,
-            .period_start_ms = sqlite3_column_int64(query.statement, 0),
-            .taken = sqlite3_column_int64(query.statement, 1),
-            .until_ms = sqlite3_column_int64(query.statement, 2),
+            .name = kw__column_bytes(&query, 0),
+            .period_start_ms = sqlite3_column_int64(query.statement, 1),
+            .taken = sqlite3_column_int64(query.statement, 2),
+            .until_ms = sqlite3_column_int64(query.statement, 3),
+            .note = kw__column_bytes(&query, 4),
         };
         status = sink(context, &row);
         status = status == KW_OK ? kw__query_next(&query, &is_there) : status;

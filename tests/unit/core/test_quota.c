@@ -38,7 +38,8 @@ static void reserve(struct test *t, struct world *world, int64_t now_ms, int64_t
     struct kw_span period = kw_quota_period(&world->state, &world->quota, now_ms);
     int64_t wanted = kw_quota_wanted(&world->state, &world->quota, now_ms, amount);
     int64_t *taken = &world->taken[hour_of(period.start_ms)];
-    int64_t left = world->quota.limit > *taken ? world->quota.limit - *taken : 0;
+    int64_t ceiling = kw_quota_ceiling(&world->quota);
+    int64_t left = ceiling > *taken ? ceiling - *taken : 0;
     int64_t granted = wanted < left ? wanted : left;
     *taken += granted;
     CHECK(t, kw_quota_grant(&world->state, &world->quota, period.start_ms, granted, *taken));
@@ -55,6 +56,7 @@ static struct kw_quota_answer ask(struct test *t, struct world *world, int64_t n
     CHECK(t, answer.outcome != KW_QUOTA_UNFUNDED);
     if (answer.outcome == KW_QUOTA_ADMITTED || answer.outcome == KW_QUOTA_OVER) {
         kw_quota_spend(&world->state, &world->quota, now_ms, amount);
+        kw_quota_tell(&world->state, answer.marks);
     }
     return answer;
 }
@@ -193,6 +195,7 @@ static void crashes_never_give_back(struct test *t)
             REQUIRE(t, answer.used == world.admitted[hour] + world.lost[hour]);
             REQUIRE(t, is_admitted || world.admitted[hour] + world.lost[hour] + amount > world.quota.limit);
             int64_t share = world.quota.limit / KW_QUOTA_SHARES;
+            share = share > ONE ? share : ONE;
             int64_t loss_max = cost_max > share + share / 2 ? cost_max : share + share / 2;
             REQUIRE(t, kw_quota_unspent(&world.state) <= loss_max);
             if (test_random_below(t, 60) == 0) {
