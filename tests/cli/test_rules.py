@@ -8,7 +8,7 @@ from support import check, check_equal, check_in, main
 from test_commands import created, each_way
 
 RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes',
-         'rateLimits']
+         'rateLimits', 'quotas']
 
 
 def test_places_are_given_changed_and_cleared(folder):
@@ -168,15 +168,15 @@ def test_explain_is_a_checklist(folder):
         good = world.run('explain', '--ip', '10.0.0.1', '--scope', 'read', stdin=key, code=0).out
         check_in('The key is valid for this request.\n\n', good)
         check_equal([line.split()[1] for line in good.splitlines()[2:]], RULES)
-        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-'])
+        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-', '-'])
         world.run('disable', record['id'], code=0)
         bad = world.run('explain', '--scope', 'write', stdin=key, code=1).out
         check_in('The key is refused: DISABLED\n\n', bad)
-        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-'])
+        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-', '-'])
         check_in('Missing: write', bad)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
-        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 10)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 11)
         told += [good, bad, none]
         for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
             done = world.run('explain', *arguments, '--json', stdin=text, code=code)
