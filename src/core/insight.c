@@ -322,8 +322,7 @@ static void recommend(struct kw_insight *insight, const struct kw_recommendation
     insight->recommendations[at] = *recommendation;
 }
 
-/* What has ended, or ends because another took its place, needs nothing. */
-static bool needs_advice(const struct kw_insight_subject *subject)
+bool kw_insight_is_needed(const struct kw_insight_subject *subject)
 {
     enum kw_key_status status = kw_record_status(subject->record, subject->now_ms);
     return (status == KW_KEY_ACTIVE || status == KW_KEY_DISABLED) && kw_id_is_none(&subject->record->rotated_to);
@@ -359,7 +358,7 @@ enum kw_status kw_insight_make(const struct kw_insight_subject *subject, struct 
         insight.parts[part] = raters[part](subject);
         insight.score += insight.parts[part].points;
     }
-    for (unsigned advice = 0; needs_advice(subject) && advice < KW_ADVICE_COUNT; advice++) {
+    for (unsigned advice = 0; kw_insight_is_needed(subject) && advice < KW_ADVICE_COUNT; advice++) {
         struct kw_recommendation found = {.advice = (enum kw_advice)advice};
         found.urgency = rules[advice](subject, &insight, found.message);
         if (found.urgency == KW_URGENCY_NONE) {

@@ -121,6 +121,9 @@ struct kw_insight {
     int64_t requests_an_hour;
 };
 
+/* False where the key has ended, or ends because another took its place: nothing is recommended then. */
+bool kw_insight_is_needed(const struct kw_insight_subject *subject);
+
 /* Borrows from subject and arena. KW_E_LIMIT or KW_E_MEMORY when the arena has no room for the scopes. */
 KW_MUST_USE enum kw_status kw_insight_make(const struct kw_insight_subject *subject, struct kw_arena *arena,
                                            struct kw_insight *insight_out);

@@ -27,19 +27,20 @@ static const char *const trend_names[] = {
     [KW_TREND_SHRINKING] = "shrinking",
 };
 
-/* What to do, and the call that does it: "update" takes what is suggested as its body. */
+/* What to do, and the call that does it, which takes what is suggested as its body. */
 static const struct {
     const char *advice, *action;
+    bool has_suggestion;
 } ways_out[KW_ADVICE_COUNT] = {
     [KW_ADVICE_MANY_COUNTRIES] = {"Find out who uses it. Rotate it if you do not know all of them, and set "
                                   "allowedRegions to where it should be used.",
                                   "rotate"},
     [KW_ADVICE_UNUSED] = {"Disable it, and revoke it when nobody misses it.", "disable"},
-    [KW_ADVICE_NO_EXPIRY] = {"Set an expiry, and rotate it before.", "update"},
-    [KW_ADVICE_UNUSED_SCOPES] = {"Take them away: what is suggested are the scopes that were used.", "update"},
-    [KW_ADVICE_ONE_NETWORK] = {"Allow that network only.", "update"},
-    [KW_ADVICE_NO_LIMIT] = {"Set a rate limit: what is suggested is well above its busiest hour.", "update"},
-    [KW_ADVICE_OLD_DIGEST] = {"Its next use moves it, or rotate it.", "rotate"},
+    [KW_ADVICE_NO_EXPIRY] = {"Set an expiry, and rotate it before.", "update", true},
+    [KW_ADVICE_UNUSED_SCOPES] = {"Take them away: what is suggested are the scopes that were used.", "update", true},
+    [KW_ADVICE_ONE_NETWORK] = {"Allow that network only.", "update", true},
+    [KW_ADVICE_NO_LIMIT] = {"Set a rate limit: what is suggested is well above its busiest hour.", "update", true},
+    [KW_ADVICE_OLD_DIGEST] = {"Its next use moves it, or rotate it.", "rotate", true},
 };
 
 static void name_text(struct kw_json_writer *writer, const char *name, const char *text)
@@ -156,7 +157,7 @@ static void write_scopes(const struct kw_insight *insight, struct kw_json_writer
     kw_json_end_array(writer);
 }
 
-/* The body of an update that follows the recommendation. */
+/* The body of the call that follows the recommendation. */
 static void write_suggested(const struct kw_insight *insight, enum kw_advice advice, struct kw_json_writer *writer)
 {
     char duration[KW_DURATION_TEXT_MAX];
@@ -180,6 +181,8 @@ static void write_suggested(const struct kw_insight *insight, enum kw_advice adv
         name_text(writer, "window", "1h");
         kw_json_end_object(writer);
         kw_json_end_array(writer);
+    } else if (advice == KW_ADVICE_OLD_DIGEST) {
+        name_text(writer, "gracePeriod", "1d");
     }
     kw_json_end_object(writer);
 }
@@ -202,7 +205,7 @@ static void write_recommendations(const struct kw_insight_subject *subject, cons
         name_text(writer, "message", recommendation->message);
         name_text(writer, "advice", advice);
         name_text(writer, "action", action);
-        if (strcmp(action, "update") == 0) {
+        if (ways_out[recommendation->advice].has_suggestion) {
             write_suggested(insight, recommendation->advice, writer);
         }
         kw_json_end_object(writer);
@@ -225,6 +228,10 @@ void kw_insight_write_json(const struct kw_insight_subject *subject, const struc
         kw_json_name(writer, "name");
         kw_json_string(writer, subject->record->name);
     }
+    kw_json_name(writer, "owner");
+    kw_json_string(writer, subject->record->owner);
+    kw_json_name(writer, "env");
+    kw_json_string(writer, subject->record->env);
     name_text(writer, "status", kw_key_status_name(status));
     if (subject->use->last_used_ms != 0) {
         kw_time_format(subject->use->last_used_ms, last_used);

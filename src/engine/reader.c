@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/export.h"
+#include "engine/insights.h"
 
 #define SCAN_MAX 20000 /* rows that one list looks through for a status or text; then it answers with a cursor */
 
@@ -360,6 +361,12 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_EXPORT:
         op->status = kw__export_read(engine, op);
+        break;
+    case KW_OP_INSIGHT:
+        op->status = kw__insight_read(engine, op);
+        break;
+    case KW_OP_INSIGHTS:
+        op->status = kw__insights_read(engine, op);
         break;
     default:
         op->status = run_load(engine, op);
