@@ -30,7 +30,8 @@ extern "C" {
 #define KW_STORE_VERSION 2 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
-#define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a metric, a limit */
+#define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
+#define KW_STORE_USAGE_VALUE_MAX 128
 #define KW_STORE_BODY_MAX 1048576
 #define KW_STORE_SETTING_NAME_MAX 256
 #define KW_STORE_SETTING_MAX 65536
@@ -56,7 +57,11 @@ struct kw_store_row {
     uint64_t version;
     bool erased;            /* a tombstone: found by digest and by changes, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
-    uint64_t sequence;      /* set by the store: ascending in the order of commits, the same for all rows of a batch */
+    /* Set by the store, as is the next. Of the latest use that was added (struct kw_store_use); no put touches it, but
+     * that a tombstone has none. 0: none. */
+    int64_t used_at_ms;
+    struct kw_bytes used_address, used_region;
+    uint64_t sequence; /* ascending in the order of commits, the same for all rows of a batch */
 };
 
 /* A row to write. */
@@ -105,6 +110,40 @@ struct kw_store_request {
     int64_t at_ms;
 };
 
+/* What is counted of verifications, and what was reported. A store knows these as numbers only. */
+enum kw_usage_dimension {
+    KW_USAGE_CODE = 1, /* verifications, by the code of their verdict; this and the next two count in ones */
+    KW_USAGE_ENDPOINT,
+    KW_USAGE_REGION,
+    KW_USAGE_METRIC,           /* amounts of a metric, in millionths, as in the next */
+    KW_USAGE_METRIC_AT_REPORT, /* of a metric at an endpoint: the metric's name, a space, the endpoint */
+};
+
+/*
+ * Use, counted by hour: amounts of the same project, lineage, bucket, dimension and value are added up. A lineage may
+ * also stand for an owner, an organisation, or a whole project.
+ */
+struct kw_store_usage {
+    struct kw_id lineage_id; /* none is one like any other */
+    struct kw_bytes value;   /* at most KW_STORE_USAGE_VALUE_MAX: "RATE_LIMITED", "GET /v1/things", "CH", "tokens" */
+    int64_t bucket_start_ms; /* of its hour or day */
+    int64_t amount;          /* 0 or more; a sum beyond 64 bits stays at the largest */
+    struct kw_bytes project; /* at most KW_PROJECT_MAX */
+    uint8_t dimension;       /* enum kw_usage_dimension */
+    bool is_day;             /* set by the store: it is the sum of a day (usage_roll) */
+};
+
+#define KW_STORE_USE_ADDRESS_SIZE 16
+#define KW_STORE_USE_REGION_MAX 8
+
+/* When a key was last used, and from where. An earlier one than what is there changes nothing. */
+struct kw_store_use {
+    struct kw_id key_id;     /* one that is not there, or erased: it is left out */
+    int64_t at_ms;           /* above 0 */
+    struct kw_bytes address; /* KW_STORE_USE_ADDRESS_SIZE bytes, or empty: not known */
+    struct kw_bytes region;  /* at most KW_STORE_USE_REGION_MAX; may be empty */
+};
+
 /* What is written together or not at all. */
 struct kw_store_batch {
     const struct kw_store_put *puts;
@@ -117,6 +156,8 @@ struct kw_store_batch {
     size_t setting_count;
     const struct kw_store_request *requests;
     size_t request_count;
+    const struct kw_store_usage *usages; /* added, as by usage_add */
+    size_t usage_count;
     /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id waits
      * already, or a request of that name was done already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE,
      * KW_E_FULL; nothing of this batch was written with any of these. KW_E_UNCERTAIN: it may be there or not (see
@@ -158,6 +199,8 @@ struct kw_store_filter {
     struct kw_id parent_id;
     int64_t created_from_ms, created_until_ms; /* the time in the row's id, in [from, until) */
     int64_t expires_before_ms;                 /* rows that have an expiry, before this */
+    int64_t used_before_ms;                    /* rows whose latest use is before this; without any use, too */
+    int64_t used_from_ms;                      /* rows whose latest use is at this time or after it */
 
     /* Of a list only. */
     enum kw_order order;      /* KW_ORDER_EXPIRES needs a project, else KW_E_INVALID */
@@ -177,14 +220,6 @@ struct kw_store_audit_filter {
     int64_t from_ms, until_ms;            /* at_ms in [from, until); until 0: no end */
     uint64_t after;                       /* lines of a greater sequence */
     size_t limit;
-};
-
-/* Use of a lineage, counted: amounts of the same lineage, metric and bucket are added up. */
-struct kw_store_usage {
-    struct kw_id lineage_id;
-    struct kw_bytes metric; /* at most KW_STORE_NAME_MAX */
-    int64_t bucket_start_ms;
-    int64_t amount; /* 0 or more; a sum beyond 64 bits stays at the largest */
 };
 
 /* Part of an allowance, taken ahead of use. `taken` never passes `limit` and never falls below 0. */
@@ -269,11 +304,23 @@ struct kw_store_ops {
     /* Removes an event for good. KW_E_NOT_FOUND when it is settled already. */
     enum kw_status (*events_settle)(struct kw_store *store, const struct kw_id *id);
 
-    /* Adds all or none. */
-    enum kw_status (*usage_add)(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
-    /* In order of metric, then bucket, with bucket_start_ms in [from, until). */
-    enum kw_status (*usage_read)(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
-                                 int64_t until_ms, kw_store_usage_sink *sink, void *context);
+    /*
+     * Adds to counts, and notes the latest uses, all of it or nothing. Durable when it returns. The one call that
+     * writes and may come while another one commits: of what was counted, many times a minute.
+     */
+    enum kw_status (*usage_add)(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                const struct kw_store_use *uses, size_t use_count);
+    /* Of one lineage, with bucket_start_ms in [from, until): days, then hours, each in order of bucket, dimension and
+     * value. */
+    enum kw_status (*usage_read)(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
+                                 int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context);
+    /* Adds up to `limit` hours of a project that begin before `before_ms` to their days (of UTC), and removes them.
+     * As usage_add it may come while another call commits, and so may the next. */
+    enum kw_status (*usage_roll)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                 uint64_t *rolled_out);
+    /* Removes up to `limit` days of a project that begin before `before_ms`. */
+    enum kw_status (*usage_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                  uint64_t *removed_out);
     /* Takes what is left, at most `amount`; durable when it returns. `granted_out` is between 0 and amount, or below 0
      * what was given back. */
     enum kw_status (*reserve)(struct kw_store *store, const struct kw_store_reservation *reservation,

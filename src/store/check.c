@@ -3,6 +3,8 @@
 #include "base/bytes.h"
 #include "core/id.h"
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
 enum kw_status kw__store_check_limit(size_t limit)
 {
     return limit >= 1 && limit <= KW_STORE_LIST_MAX ? KW_OK : KW_E_LIMIT;
@@ -80,13 +82,13 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
         status = kw_id_is_none(&batch->requests[i].key_id) ? KW_E_INVALID : KW_OK;
     }
-    return status;
+    return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
 
 enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (usages[i].metric.size > KW_STORE_NAME_MAX) {
+        if (usages[i].value.size > KW_STORE_USAGE_VALUE_MAX || usages[i].project.size > KW_PROJECT_MAX) {
             return KW_E_LIMIT;
         }
         if (usages[i].amount < 0) {
@@ -94,6 +96,26 @@ enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_
         }
     }
     return KW_OK;
+}
+
+enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].region.size > KW_STORE_USE_REGION_MAX) {
+            return KW_E_LIMIT;
+        }
+        bool has_size = uses[i].address.size == 0 || uses[i].address.size == KW_STORE_USE_ADDRESS_SIZE;
+        if (kw_id_is_none(&uses[i].key_id) || uses[i].at_ms <= 0 || !has_size) {
+            return KW_E_INVALID;
+        }
+    }
+    return KW_OK;
+}
+
+int64_t kw__store_day_of(int64_t time_ms)
+{
+    int64_t into = time_ms % DAY_MS;
+    return time_ms - (into < 0 ? into + DAY_MS : into);
 }
 
 enum kw_status kw__store_check_reservation(const struct kw_store_reservation *reservation)

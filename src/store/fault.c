@@ -124,18 +124,33 @@ static enum kw_status events_settle(struct kw_store *store, const struct kw_id *
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->events_settle(inner, id);
 }
 
-static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count)
+static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                const struct kw_store_use *uses, size_t use_count)
 {
     struct kw_store *inner = next_call(store);
-    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->usage_add(inner, usages, usage_count);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->usage_add(inner, usages, usage_count, uses, use_count);
 }
 
-static enum kw_status usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
-                                 int64_t until_ms, kw_store_usage_sink *sink, void *context)
+static enum kw_status usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
+                                 int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context)
 {
     struct kw_store *inner = next_call(store);
     return inner == NULL ? KW_E_UNAVAILABLE
-                         : inner->ops->usage_read(inner, lineage_id, from_ms, until_ms, sink, context);
+                         : inner->ops->usage_read(inner, project, lineage_id, from_ms, until_ms, sink, context);
+}
+
+static enum kw_status usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                 uint64_t *rolled_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->usage_roll(inner, project, before_ms, limit, rolled_out);
+}
+
+static enum kw_status usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                  uint64_t *removed_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->usage_prune(inner, project, before_ms, limit, removed_out);
 }
 
 static enum kw_status reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
@@ -183,6 +198,8 @@ static const struct kw_store_ops fault_ops = {
     .events_settle = events_settle,
     .usage_add = usage_add,
     .usage_read = usage_read,
+    .usage_roll = usage_roll,
+    .usage_prune = usage_prune,
     .reserve = reserve,
     .request_find = request_find,
     .request_prune = request_prune,

@@ -64,7 +64,9 @@ static bool times_match(const struct kw_store_filter *filter, const struct kw_st
     bool expires_before = row->expires_at_ms > 0 && row->expires_at_ms < filter->expires_before_ms;
     return (filter->created_from_ms == 0 || created_ms >= filter->created_from_ms) &&
            (filter->created_until_ms == 0 || created_ms < filter->created_until_ms) &&
-           (filter->expires_before_ms == 0 || expires_before);
+           (filter->expires_before_ms == 0 || expires_before) &&
+           (filter->used_before_ms == 0 || row->used_at_ms < filter->used_before_ms) &&
+           (filter->used_from_ms == 0 || row->used_at_ms >= filter->used_from_ms);
 }
 
 bool kw__filter_finds(const struct kw_store_filter *filter, const struct kw_store_row *row)

@@ -63,6 +63,16 @@
     X(a_reservation_gives_back_no_more_than_was_taken) \
     X(reservations_of_other_names_periods_and_lineages_are_apart) \
     X(a_limit_that_was_lowered_grants_nothing) \
+    /* counts.c */ \
+    X(counts_of_other_projects_and_dimensions_are_apart) \
+    X(hours_become_days_in_steps) \
+    X(days_are_removed_in_steps) \
+    X(the_latest_use_is_shown_with_its_row) \
+    X(a_change_of_a_row_keeps_its_use) \
+    X(a_tombstone_has_no_use) \
+    X(rows_are_found_by_their_use) \
+    X(counts_are_committed_with_their_batch) \
+    X(uses_that_cannot_be_are_refused) \
     /* requests.c */ \
     X(a_request_is_found_by_its_name) \
     X(a_request_is_done_once) \

@@ -209,6 +209,8 @@ enum kw_status contract_keep_row(void *context, const struct kw_store_row *row)
     copy->tags.packed = contract_copy(kept->c, row->tags.packed);
     copy->policy = contract_copy(kept->c, row->policy);
     copy->record = contract_copy(kept->c, row->record);
+    copy->used_address = contract_copy(kept->c, row->used_address);
+    copy->used_region = contract_copy(kept->c, row->used_region);
     return STOP_OR_GO_ON(kept);
 }
 
@@ -244,7 +246,8 @@ enum kw_status contract_keep_usage(void *context, const struct kw_store_usage *u
     MAKE_ROOM(kept);
     struct kw_store_usage *copy = &kept->items[kept->count++];
     *copy = *usage;
-    copy->metric = contract_copy(kept->c, usage->metric);
+    copy->value = contract_copy(kept->c, usage->value);
+    copy->project = contract_copy(kept->c, usage->project);
     return STOP_OR_GO_ON(kept);
 }
 

@@ -318,7 +318,7 @@ void a_sink_that_stops_ends_the_call(struct contract *c)
     struct kw_store_batch batch = {.puts = puts, .put_count = 2, .audits = audits, .audit_count = 2};
     struct kw_store_usage use[] = {{contract_id(1), KW_BYTES("a"), 1, 1}, {contract_id(1), KW_BYTES("b"), 1, 1}};
     REQUIRE_OK(c->t, contract_commit(c, &batch));
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0));
 
     const struct kw_store_ops *ops = c->store->ops;
     struct contract_rows rows = {.c = c, .stop_after = 1, .answer = KW_E_DENIED};
@@ -332,7 +332,7 @@ void a_sink_that_stops_ends_the_call(struct contract *c)
     CHECK_STATUS(c->t, ops->list(c->store, &filter, contract_keep_row, &rows), KW_E_DENIED);
     CHECK_STATUS(c->t, ops->changes(c->store, 0, ALL, contract_keep_row, &rows), KW_E_DENIED);
     CHECK_STATUS(c->t, ops->audit_query(c->store, &audit_filter, contract_keep_audit, &lines), KW_E_DENIED);
-    CHECK_STATUS(c->t, ops->usage_read(c->store, &id, 0, 9, contract_keep_usage, &usages), KW_E_DENIED);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &id, 0, 9, contract_keep_usage, &usages), KW_E_DENIED);
     CHECK_I64(c->t, rows.count, 4);
     CHECK_I64(c->t, lines.count, 1);
     CHECK_I64(c->t, usages.count, 1);

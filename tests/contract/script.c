@@ -92,7 +92,7 @@ static enum kw_status add_use(struct contract *c)
     struct kw_store_usage use[] = {{contract_id(1), KW_BYTES("verify"), 10, 5},
                                    {contract_id(2), KW_BYTES("verify"), 10, 7},
                                    {contract_id(1), KW_BYTES("verify"), 10, 1}};
-    return c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use));
+    return c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0);
 }
 
 static enum kw_status reserve(struct contract *c, int64_t amount)
@@ -227,7 +227,7 @@ static enum kw_status draw_usage(void *context, const struct kw_store_usage *usa
     struct kw_buffer *buffer = context;
     kw_buffer_add_format(buffer, "\nuse bucket %" PRId64 " amount %" PRId64, usage->bucket_start_ms, usage->amount);
     draw_id(buffer, "lineage", usage->lineage_id);
-    draw_bytes(buffer, "metric", usage->metric);
+    draw_bytes(buffer, "value", usage->value);
     return kw_buffer_status(buffer);
 }
 
@@ -287,8 +287,8 @@ struct kw_bytes script_picture(struct contract *c)
     draw_setting(c, &buffer, "one");
     draw_setting(c, &buffer, "two");
     draw_requests(c, &buffer);
-    CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
-    CHECK_STATUS(c->t, ops->usage_read(c->store, &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
     CHECK_STATUS(c->t, ops->reserve(c->store, &rest, &left), KW_OK);
     kw_buffer_add_format(&buffer, "\ncount %" PRIu64 " left %" PRId64, count, left);
     draw_events(c, &buffer);

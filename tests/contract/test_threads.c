@@ -192,7 +192,7 @@ static void *use_everything(void *argument)
         size_t size = 0;
         note(worker, ops->commit(worker->store, &batch, 1));
         note(worker, batch.outcome);
-        note(worker, ops->usage_add(worker->store, &use, 1));
+        note(worker, ops->usage_add(worker->store, &use, 1, NULL, 0));
         note(worker, ops->count(worker->store, KW_BYTES("default"), &number));
         note(worker, ops->setting(worker->store, KW_BYTES("name"), NULL, 0, &size));
         note(worker, ops->find_by_digest(worker->store, put.row.digest, keep_version, &number));
@@ -223,7 +223,7 @@ static void everything_may_be_done_at_once(struct test *t)
             run_workers(t, c.store, use_everything, workers);
             CHECK_STATUS(t, c.store->ops->count(c.store, KW_BYTES("default"), &count), KW_OK);
             CHECK_I64(t, count, THREADS * ROUNDS);
-            CHECK_STATUS(t, c.store->ops->usage_read(c.store, &id, 0, 1, add_up, &use), KW_OK);
+            CHECK_STATUS(t, c.store->ops->usage_read(c.store, KW_BYTES(""), &id, 0, 1, add_up, &use), KW_OK);
             CHECK_I64(t, use, THREADS * ROUNDS);
         }
         contract_end(&c);

@@ -5,7 +5,7 @@ static struct contract_usages read_use(struct contract *c, uint64_t lineage, int
 {
     struct contract_usages usages = contract_usages(c);
     struct kw_id id = contract_id(lineage);
-    CHECK_STATUS(c->t, c->store->ops->usage_read(c->store, &id, from_ms, until_ms, contract_keep_usage, &usages),
+    CHECK_STATUS(c->t, c->store->ops->usage_read(c->store, KW_BYTES(""), &id, from_ms, until_ms, contract_keep_usage, &usages),
                  KW_OK);
     return usages;
 }
@@ -20,14 +20,14 @@ void use_is_added_up(struct contract *c)
     struct kw_store_usage first[] = {use_of(1, KW_BYTES("verify"), 1000, 5), use_of(2, KW_BYTES("verify"), 1000, 7),
                                      use_of(1, KW_BYTES("verify"), 1000, 3), use_of(1, KW_BYTES("verify"), 1000, 0)};
     struct kw_store_usage second[] = {use_of(1, KW_BYTES("verify"), 1000, 2)};
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, first, KW_COUNT_OF(first)));
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, second, KW_COUNT_OF(second)));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, first, KW_COUNT_OF(first), NULL, 0));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, second, KW_COUNT_OF(second), NULL, 0));
     REQUIRE(c->t, contract_reopen(c));
     struct contract_usages usages = read_use(c, 1, 0, 2000);
     REQUIRE(c->t, usages.count == 1);
     CHECK_I64(c->t, usages.items[0].amount, 10);
     CHECK_I64(c->t, usages.items[0].bucket_start_ms, 1000);
-    CHECK_BYTES(c->t, usages.items[0].metric, KW_BYTES("verify"));
+    CHECK_BYTES(c->t, usages.items[0].value, KW_BYTES("verify"));
     CHECK(c->t, contract_id_equal(usages.items[0].lineage_id, contract_id(1)));
     CHECK_I64(c->t, read_use(c, 3, 0, 2000).count, 0);
 }
@@ -38,9 +38,9 @@ void use_is_read_in_order_and_range(struct contract *c)
                                    use_of(1, KW_BYTES("a"), 10, 3), use_of(1, KW_BYTES("ab"), 10, 4),
                                    use_of(1, KW_BYTES("a"), -5, 5), use_of(1, KW_BYTES("a"), 20, 6),
                                    use_of(0, KW_BYTES("a"), 20, 7), use_of(2, KW_BYTES("a"), 20, 8)};
-    const int64_t in_order[] = {5, 3, 6, 2, 4, 1};
-    const int64_t in_range[] = {3, 6, 4, 1};
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)));
+    const int64_t in_order[] = {5, 3, 4, 6, 1, 2};
+    const int64_t in_range[] = {3, 4, 6, 1};
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0));
     struct contract_usages all = read_use(c, 1, INT64_MIN, INT64_MAX);
     REQUIRE(c->t, all.count == KW_COUNT_OF(in_order));
     for (size_t i = 0; i < all.count; i++) {
@@ -57,8 +57,8 @@ void use_stays_at_the_largest_number(struct contract *c)
 {
     struct kw_store_usage use[] = {use_of(1, KW_BYTES("a"), 0, INT64_MAX - 1), use_of(1, KW_BYTES("a"), 0, 1),
                                    use_of(1, KW_BYTES("b"), 0, INT64_MAX), use_of(1, KW_BYTES("b"), 0, INT64_MAX)};
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)));
-    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, &use[1], 1));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0));
+    REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, &use[1], 1, NULL, 0));
     struct contract_usages usages = read_use(c, 1, 0, 1);
     REQUIRE(c->t, usages.count == 2);
     CHECK_I64(c->t, usages.items[0].amount, INT64_MAX);
@@ -68,7 +68,7 @@ void use_stays_at_the_largest_number(struct contract *c)
 void use_is_added_all_or_none(struct contract *c)
 {
     struct kw_store_usage use[] = {use_of(1, KW_BYTES("a"), 0, 1), use_of(1, KW_BYTES("b"), 0, -1)};
-    CHECK_STATUS(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use)), KW_E_INVALID);
+    CHECK_STATUS(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0), KW_E_INVALID);
     CHECK_I64(c->t, read_use(c, 1, INT64_MIN, INT64_MAX).count, 0);
 }
 

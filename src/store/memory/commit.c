@@ -30,6 +30,8 @@ static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t 
     made->row.tags.packed = kw__memory_keep(&text, from->tags.packed);
     made->row.policy = kw__memory_keep(&text, from->policy);
     made->row.record = kw__memory_keep(&text, from->record);
+    made->row.used_at_ms = 0;
+    made->row.used_address = made->row.used_region = (struct kw_bytes){NULL, 0};
     return made;
 }
 
@@ -49,6 +51,9 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
     struct kw__memory_row *made = row_new(&wanted->row, sequence);
     if (made == NULL) {
         return KW_E_MEMORY;
+    }
+    if (old != NULL && !made->row.erased) {
+        kw__memory_note_use(made, old->row.used_at_ms, old->row.used_address, old->row.used_region);
     }
     if (old != NULL) {
         kw__memory_unlink(journal, &memory->rows_by_digest, &old->by_digest, NULL);
@@ -150,7 +155,8 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
     for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
         status = kw__memory_request_add(memory, journal, &batch->requests[i]);
     }
-    return status;
+    /* The last, since what was added up is not taken back. */
+    return status == KW_OK ? kw__memory_count_uses(memory, journal, batch->usages, batch->usage_count) : status;
 }
 
 static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batch *batch)
@@ -161,7 +167,7 @@ static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batc
     }
     size_t change_count = batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
                           batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
-                          batch->request_count * CHANGES_PER_REQUEST;
+                          batch->request_count * CHANGES_PER_REQUEST + batch->usage_count;
     struct kw__memory_journal journal;
     status = kw__memory_journal_init(&journal, change_count);
     if (status != KW_OK) {

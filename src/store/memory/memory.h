@@ -14,6 +14,7 @@
 struct kw__memory_row {
     struct kw__tree_node by_id, by_digest, by_sequence, by_expiry;
     struct kw_store_row row;
+    uint8_t used_address[KW_STORE_USE_ADDRESS_SIZE], used_region[KW_STORE_USE_REGION_MAX];
 };
 
 struct kw__memory_audit {
@@ -117,6 +118,12 @@ int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw
 KW_MUST_USE enum kw_status kw__memory_request_add(struct kw__memory *memory, struct kw__memory_journal *journal,
                                                   const struct kw_store_request *request);
 
+/* Adds to counts, all or none; `journal` has room for one change each. */
+KW_MUST_USE enum kw_status kw__memory_count_uses(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                                 const struct kw_store_usage *usages, size_t count);
+/* Notes the latest use of a row, unless a later one is there. */
+void kw__memory_note_use(struct kw__memory_row *row, int64_t at_ms, struct kw_bytes address, struct kw_bytes region);
+
 /* The contract's functions. */
 enum kw_status kw__memory_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                          void *context);
@@ -140,9 +147,14 @@ enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);
-enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
-enum kw_status kw__memory_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
-                                     int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                    const struct kw_store_use *uses, size_t use_count);
+enum kw_status kw__memory_usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
+                                     int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__memory_usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                     uint64_t *rolled_out);
+enum kw_status kw__memory_usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                      uint64_t *removed_out);
 enum kw_status kw__memory_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
                                   int64_t *granted_out);
 enum kw_status kw__memory_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],

@@ -70,9 +70,12 @@ int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tre
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_usage, by_bucket);
-    int order = kw_id_compare(&left->usage.lineage_id, &right->usage.lineage_id);
-    order = order != 0 ? order : kw_bytes_compare(left->usage.metric, right->usage.metric);
-    return order != 0 ? order : order_i64(left->usage.bucket_start_ms, right->usage.bucket_start_ms);
+    int order = kw_bytes_compare(left->usage.project, right->usage.project);
+    order = order != 0 ? order : right->usage.is_day - left->usage.is_day;
+    order = order != 0 ? order : order_i64(left->usage.bucket_start_ms, right->usage.bucket_start_ms);
+    order = order != 0 ? order : kw_id_compare(&left->usage.lineage_id, &right->usage.lineage_id);
+    order = order != 0 ? order : left->usage.dimension - right->usage.dimension;
+    return order != 0 ? order : kw_bytes_compare(left->usage.value, right->usage.value);
 }
 
 int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b)

@@ -4,7 +4,7 @@
 #include "core/id.h"
 #include "store/check.h"
 
-/* The counter of that lineage, metric and bucket; made, at 0, when there is none. NULL: no memory. */
+/* The counter of that lineage, bucket and value; made, at 0, when there is none. NULL: no memory. */
 static struct kw__memory_usage *counter_of(struct kw__memory *memory, struct kw__memory_journal *journal,
                                            const struct kw_store_usage *usage)
 {
@@ -14,15 +14,23 @@ static struct kw__memory_usage *counter_of(struct kw__memory *memory, struct kw_
         return KW__TREE_OWNER(node, struct kw__memory_usage, by_bucket);
     }
     uint8_t *text = NULL;
-    struct kw__memory_usage *made = kw__memory_object(sizeof *made, usage->metric.size, &text);
+    struct kw__memory_usage *made = kw__memory_object(sizeof *made, usage->value.size + usage->project.size, &text);
     if (made == NULL) {
         return NULL;
     }
     made->usage = *usage;
-    made->usage.metric = kw__memory_keep(&text, usage->metric);
+    made->usage.value = kw__memory_keep(&text, usage->value);
+    made->usage.project = kw__memory_keep(&text, usage->project);
     made->usage.amount = 0;
     kw__memory_link(journal, &memory->usages, &made->by_bucket, made);
     return made;
+}
+
+static struct kw_store_usage hour_of(const struct kw_store_usage *usage)
+{
+    struct kw_store_usage hour = *usage;
+    hour.is_day = false;
+    return hour;
 }
 
 static void count_use(struct kw__memory_usage *counter, int64_t amount)
@@ -32,57 +40,150 @@ static void count_use(struct kw__memory_usage *counter, int64_t amount)
 }
 
 /* Every counter is there before the first one moves, so that no memory means nothing was added. */
-static enum kw_status add_all(struct kw__memory *memory, struct kw__memory_journal *journal,
-                              const struct kw_store_usage *usages, size_t count)
+enum kw_status kw__memory_count_uses(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                     const struct kw_store_usage *usages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (counter_of(memory, journal, &usages[i]) == NULL) {
+        struct kw_store_usage hour = hour_of(&usages[i]);
+        if (counter_of(memory, journal, &hour) == NULL) {
             return KW_E_MEMORY;
         }
     }
     for (size_t i = 0; i < count; i++) {
-        count_use(counter_of(memory, journal, &usages[i]), usages[i].amount);
+        struct kw_store_usage hour = hour_of(&usages[i]);
+        count_use(counter_of(memory, journal, &hour), usages[i].amount);
     }
     return KW_OK;
 }
 
-enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count)
+static struct kw_bytes keep(uint8_t *memory, struct kw_bytes bytes)
+{
+    if (bytes.size > 0) {
+        memcpy(memory, bytes.data, bytes.size);
+    }
+    return kw_bytes_of(memory, bytes.size);
+}
+
+void kw__memory_note_use(struct kw__memory_row *row, int64_t at_ms, struct kw_bytes address, struct kw_bytes region)
+{
+    if (!row->row.erased && at_ms >= row->row.used_at_ms) {
+        row->row.used_at_ms = at_ms;
+        row->row.used_address = keep(row->used_address, address);
+        row->row.used_region = keep(row->used_region, region);
+    }
+}
+
+enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                    const struct kw_store_use *uses, size_t use_count)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
     struct kw__memory_journal journal;
-    enum kw_status status = kw__store_check_usages(usages, count);
-    if (status != KW_OK) {
-        return status;
-    }
-    status = kw__memory_journal_init(&journal, count);
+    enum kw_status status = kw__store_check_usages(usages, usage_count);
+    status = status == KW_OK ? kw__store_check_uses(uses, use_count) : status;
+    status = status == KW_OK ? kw__memory_journal_init(&journal, usage_count) : status;
     if (status != KW_OK) {
         return status;
     }
     pthread_rwlock_wrlock(&memory->lock);
-    status = kw__memory_journal_end(&journal, add_all(memory, &journal, usages, count));
-    pthread_rwlock_unlock(&memory->lock);
-    return status;
-}
-
-enum kw_status kw__memory_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
-                                     int64_t until_ms, kw_store_usage_sink *sink, void *context)
-{
-    struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_usage before = {.usage = {.lineage_id = *lineage_id, .bucket_start_ms = INT64_MIN}};
-    enum kw_status status = KW_OK;
-    pthread_rwlock_rdlock(&memory->lock);
-    const struct kw__tree_node *node = kw__tree_after(&memory->usages, &before.by_bucket);
-    for (; node != NULL && status == KW_OK; node = kw__tree_after(&memory->usages, node)) {
-        const struct kw_store_usage *usage = &KW__TREE_OWNER(node, struct kw__memory_usage, by_bucket)->usage;
-        if (!kw_id_equal(&usage->lineage_id, lineage_id)) {
-            break;
-        }
-        if (usage->bucket_start_ms >= from_ms && usage->bucket_start_ms < until_ms) {
-            status = sink(context, usage);
+    status = kw__memory_journal_end(&journal, kw__memory_count_uses(memory, &journal, usages, usage_count));
+    for (size_t i = 0; i < use_count && status == KW_OK; i++) {
+        struct kw__memory_row probe = {.row.id = uses[i].key_id};
+        struct kw__tree_node *node = kw__tree_find(&memory->rows_by_id, &probe.by_id);
+        if (node != NULL) {
+            kw__memory_note_use(KW__TREE_OWNER(node, struct kw__memory_row, by_id), uses[i].at_ms, uses[i].address,
+                                uses[i].region);
         }
     }
     pthread_rwlock_unlock(&memory->lock);
     return status;
+}
+
+/* The first count of a project's hours or days that is behind `from`; NULL when there is none. */
+static struct kw__memory_usage *next_of(struct kw__memory *memory, struct kw_bytes project, bool is_day,
+                                        const struct kw__tree_node *from)
+{
+    struct kw__memory_usage first = {.usage = {.project = project, .is_day = is_day, .bucket_start_ms = INT64_MIN}};
+    struct kw__tree_node *node = kw__tree_after(&memory->usages, from == NULL ? &first.by_bucket : from);
+    struct kw__memory_usage *found = node == NULL ? NULL : KW__TREE_OWNER(node, struct kw__memory_usage, by_bucket);
+    bool is_of_these = found != NULL && found->usage.is_day == is_day && kw_bytes_equal(found->usage.project, project);
+    return is_of_these ? found : NULL;
+}
+
+enum kw_status kw__memory_usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
+                                     int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    enum kw_status status = KW_OK;
+    pthread_rwlock_rdlock(&memory->lock);
+    for (int span = 0; span < 2; span++) {
+        const struct kw__memory_usage *found = next_of(memory, project, span == 0, NULL);
+        for (; found != NULL && status == KW_OK; found = next_of(memory, project, span == 0, &found->by_bucket)) {
+            const struct kw_store_usage *usage = &found->usage;
+            if (kw_id_equal(&usage->lineage_id, lineage_id) && usage->bucket_start_ms >= from_ms &&
+                usage->bucket_start_ms < until_ms) {
+                status = sink(context, usage);
+            }
+        }
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
+enum kw_status kw__memory_usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                     uint64_t *rolled_out)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    enum kw_status status = kw__store_check_limit(limit);
+    uint64_t rolled = 0;
+    pthread_rwlock_wrlock(&memory->lock);
+    while (status == KW_OK && rolled < limit) {
+        struct kw__memory_usage *hour = next_of(memory, project, false, NULL);
+        struct kw__memory_journal journal;
+        if (hour == NULL || hour->usage.bucket_start_ms >= before_ms) {
+            break;
+        }
+        status = kw__memory_journal_init(&journal, 1);
+        if (status == KW_OK) {
+            struct kw_store_usage day = hour->usage;
+            day.is_day = true;
+            day.bucket_start_ms = kw__store_day_of(day.bucket_start_ms);
+            struct kw__memory_usage *counter = counter_of(memory, &journal, &day);
+            status = kw__memory_journal_end(&journal, counter == NULL ? KW_E_MEMORY : KW_OK);
+            if (status == KW_OK) {
+                count_use(counter, hour->usage.amount);
+                kw__tree_remove(&memory->usages, &hour->by_bucket);
+                kw_free(hour);
+                rolled++;
+            }
+        }
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    if (status == KW_OK) {
+        *rolled_out = rolled;
+    }
+    return status;
+}
+
+enum kw_status kw__memory_usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                      uint64_t *removed_out)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    uint64_t removed = 0;
+    pthread_rwlock_wrlock(&memory->lock);
+    struct kw__memory_usage *day = next_of(memory, project, true, NULL);
+    while (day != NULL && day->usage.bucket_start_ms < before_ms && removed < limit) {
+        kw__tree_remove(&memory->usages, &day->by_bucket);
+        kw_free(day);
+        removed++;
+        day = next_of(memory, project, true, NULL);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    *removed_out = removed;
+    return KW_OK;
 }
 
 /* What is taken of that allowance; made, with nothing taken, when it is not there. NULL: no memory. */

@@ -33,17 +33,30 @@ static enum kw_status find_narrowest(struct kw__connection *reader, const struct
     return status;
 }
 
-/* Which of all ways, that of expiry too. */
+/* Takes a way instead, where fewer rows lie on it. */
+static enum kw_status prefer(struct kw__connection *reader, const struct kw_store_filter *filter,
+                             const struct kw__way *other, struct kw__way *way, int64_t *fewest)
+{
+    int64_t count = 0;
+    enum kw_status status = kw__way_count(reader, filter, other, false, PROBE_LIMIT, &count);
+    if (status == KW_OK && count < PROBE_LIMIT && count < *fewest) {
+        *way = *other;
+        *fewest = count;
+    }
+    return status;
+}
+
+/* Which of all ways, those of expiry and use too. */
 static enum kw_status find_narrowest_of_all(struct kw__connection *reader, const struct kw_store_filter *filter,
                                             bool from_after, struct kw__way *way_out)
 {
     int64_t fewest = 0;
-    int64_t expiring = 0;
     enum kw_status status = find_narrowest(reader, filter, from_after, way_out, &fewest);
     if (status == KW_OK && filter->expires_before_ms != 0) {
-        status = kw__way_count(reader, filter, &kw__way_expiry, false, PROBE_LIMIT, &expiring);
-        bool is_narrower = expiring < PROBE_LIMIT && expiring < fewest;
-        *way_out = is_narrower ? kw__way_expiry : *way_out;
+        status = prefer(reader, filter, &kw__way_expiry, way_out, &fewest);
+    }
+    if (status == KW_OK && filter->used_from_ms > 0) {
+        status = prefer(reader, filter, &kw__way_use, way_out, &fewest);
     }
     return status;
 }
@@ -66,11 +79,11 @@ static enum kw_status make_plan(struct kw__connection *reader, const struct kw_s
         if (way_count > 0 && status == KW_OK && fewest < PROBE_LIMIT) {
             *plan_out = (struct plan){narrowest, true};
         }
-    } else if (way_count == 1 && filter->expires_before_ms == 0) {
+    } else if (way_count == 1 && filter->expires_before_ms == 0 && filter->used_from_ms == 0) {
         plan_out->way = ways[0];
-    } else if (way_count > 0 || filter->expires_before_ms != 0) {
+    } else if (way_count > 0 || filter->expires_before_ms != 0 || filter->used_from_ms != 0) {
         status = find_narrowest_of_all(reader, filter, true, &plan_out->way);
-        plan_out->sorts = plan_out->way.kind == KW__WAY_EXPIRY;
+        plan_out->sorts = plan_out->way.kind == KW__WAY_EXPIRY || plan_out->way.kind == KW__WAY_USE;
     }
     return status;
 }
@@ -223,7 +236,8 @@ static bool find_whole_way(const struct kw_store_filter *filter, struct kw__way 
     size_t way_count = kw__ways_of(filter, ways);
     bool is_by_creation = filter->created_from_ms != 0 || filter->created_until_ms != 0;
     bool is_by_expiry = filter->expires_before_ms != 0;
-    if (filter->project.size == 0 || filter->last_four.size > 0 || way_count > 1 || (way_count == 1 && is_by_expiry)) {
+    if (filter->used_before_ms != 0 || filter->used_from_ms != 0 || filter->project.size == 0 ||
+        filter->last_four.size > 0 || way_count > 1 || (way_count == 1 && is_by_expiry)) {
         return false;
     }
     *way_out = way_count == 1 ? ways[0] : is_by_expiry ? kw__way_expiry : kw__way_project;

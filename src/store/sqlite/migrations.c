@@ -63,6 +63,19 @@ static const char *const migrations[] = {
     "CREATE TABLE request (name BLOB NOT NULL PRIMARY KEY, digest BLOB NOT NULL, key_id BLOB NOT NULL,"
     "    at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX request_by_time ON request (at_ms);",
+    /* 2: nothing had been counted before. A project's hours and days are ranges of their tables, so that adding them up
+     * and removing them needs no index; a lineage is read bucket by bucket. */
+    "DROP TABLE usage;"
+    "CREATE TABLE usage_hour (project TEXT NOT NULL, bucket_start_ms INTEGER NOT NULL, lineage_id BLOB NOT NULL,"
+    "    dimension INTEGER NOT NULL, value TEXT NOT NULL, amount INTEGER NOT NULL,"
+    "    PRIMARY KEY (project, bucket_start_ms, lineage_id, dimension, value)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE usage_day (project TEXT NOT NULL, bucket_start_ms INTEGER NOT NULL, lineage_id BLOB NOT NULL,"
+    "    dimension INTEGER NOT NULL, value TEXT NOT NULL, amount INTEGER NOT NULL,"
+    "    PRIMARY KEY (project, bucket_start_ms, lineage_id, dimension, value)) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE record ADD COLUMN used_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE record ADD COLUMN used_address BLOB NOT NULL DEFAULT x'';"
+    "ALTER TABLE record ADD COLUMN used_region TEXT NOT NULL DEFAULT '';"
+    "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0 AND used_at_ms <> 0;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -25,6 +25,9 @@ enum kw_status kw__row_read(const struct kw__query *query, struct kw_store_row *
     row.policy = kw__column_bytes(query, 13);
     row.expires_at_ms = sqlite3_column_int64(query->statement, 15);
     row.record = kw__column_bytes(query, 16);
+    row.used_at_ms = sqlite3_column_int64(query->statement, 17);
+    row.used_address = kw__column_bytes(query, 18);
+    row.used_region = kw__column_bytes(query, 19);
     *row_out = row;
     return KW_OK;
 }

@@ -3,6 +3,7 @@
 #define ROW_COLUMNS \
     "id, sequence, version, erased, digest, digest_scheme, project, env, owner, org_id, tag_count, tags, parent_id, " \
     "policy, last_four, expires_at_ms, record"
+#define ROW_SHOWN ROW_COLUMNS ", used_at_ms, used_address, used_region"
 
 /*
  * Lists and counts share their parameters: 1 project, 2 and 3 the ids between which rows are looked at, 4 the most rows
@@ -13,9 +14,12 @@
 #define WAY(index, where) "record INDEXED BY " index " WHERE erased = 0 AND project = ?1 AND " where RANGE
 #define WAY_PROJECT "record INDEXED BY record_by_project WHERE erased = 0 AND project = ?1" RANGE
 #define WAY_EXPIRY "record INDEXED BY record_by_expiry WHERE erased = 0 AND expires_at_ms <> 0 AND project = ?1"
+#define WAY_USE \
+    "record INDEXED BY record_by_use WHERE erased = 0 AND used_at_ms <> 0 AND project = ?1 AND used_at_ms >= ?5" \
+    " AND used_at_ms <= ?6"
 #define WAY_TAG "record_tag WHERE project = ?1 AND tag = ?5" RANGE
-#define LIST(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id LIMIT ?4"
-#define LIST_BACK(from) "SELECT " ROW_COLUMNS " FROM " from " ORDER BY id DESC LIMIT ?4"
+#define LIST(from) "SELECT " ROW_SHOWN " FROM " from " ORDER BY id LIMIT ?4"
+#define LIST_BACK(from) "SELECT " ROW_SHOWN " FROM " from " ORDER BY id DESC LIMIT ?4"
 #define COUNT(from) "SELECT count(*) FROM (SELECT 1 FROM " from " LIMIT ?4)"
 #define LISTS(name, from) \
     [KW__SQL_LIST_##name] = LIST(from), [KW__SQL_LIST_##name##_BACK] = LIST_BACK(from), \
@@ -50,8 +54,26 @@
 #define CLAIM_INTO "event_claim (sequence, until_ms, attempts)"
 #define CLAIM_VALUES "(?, -9223372036854775808, 0)"
 
+#define USAGE_ADD(into) \
+    "INSERT INTO " into \
+    " (project, bucket_start_ms, lineage_id, dimension, value, amount) VALUES (?1, ?2, ?3, ?4, ?5, ?6)" \
+    " ON CONFLICT (project, bucket_start_ms, lineage_id, dimension, value) DO UPDATE SET amount = CASE WHEN amount >" \
+    " 9223372036854775807 - excluded.amount THEN 9223372036854775807 ELSE amount + excluded.amount END"
+/* The first bucket of a project that begins at ?2 or after it, and before ?3. */
+#define USAGE_BUCKET(from) \
+    "SELECT bucket_start_ms FROM " from " WHERE project = ?1 AND bucket_start_ms >= ?2 AND bucket_start_ms < ?3" \
+    " ORDER BY bucket_start_ms LIMIT 1"
+#define USAGE_READ(from) \
+    "SELECT dimension, value, amount FROM " from " WHERE project = ?1 AND bucket_start_ms = ?2 AND lineage_id = ?3" \
+    " ORDER BY dimension, value"
+#define USAGE_DROP(from) \
+    "DELETE FROM " from " WHERE (project, bucket_start_ms, lineage_id, dimension, value) IN (SELECT project," \
+    " bucket_start_ms, lineage_id, dimension, value FROM " from " WHERE project = ?1 AND bucket_start_ms < ?2" \
+    " ORDER BY bucket_start_ms, lineage_id, dimension, value LIMIT ?3)"
+
 const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [KW__SQL_BEGIN_READ] = "BEGIN",
     [KW__SQL_COMMIT] = "COMMIT",
     [KW__SQL_ROLLBACK] = "ROLLBACK",
     [KW__SQL_SAVEPOINT] = "SAVEPOINT batch",
@@ -61,8 +83,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_SEQUENCES_WRITE] =
         "UPDATE counter SET commits = ?1, audits = ?2, audit_high_ms = ?3, events = ?4 WHERE one = 1",
 
-    [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_COLUMNS " FROM record WHERE digest = ?1",
-    [KW__SQL_ROW_BY_ID] = "SELECT " ROW_COLUMNS " FROM record WHERE id = ?1 AND erased = 0",
+    [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_SHOWN " FROM record WHERE digest = ?1",
+    [KW__SQL_ROW_BY_ID] = "SELECT " ROW_SHOWN " FROM record WHERE id = ?1 AND erased = 0",
     [KW__SQL_ROW_SCAN] = LIST("record NOT INDEXED WHERE erased = 0" RANGE),
     [KW__SQL_ROW_SCAN_BACK] = LIST_BACK("record NOT INDEXED WHERE erased = 0" RANGE),
     LISTS(PROJECT, WAY_PROJECT),
@@ -72,15 +94,17 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     LISTS(ORG_OWNER, WAY("record_by_org_owner", "org_id <> '' AND org_id = ?5 AND owner = ?6")),
     LISTS(PARENT, WAY("record_by_parent", "parent_id IS NOT NULL AND parent_id = ?5")),
     LISTS(POLICY, WAY("record_by_policy", "policy <> '' AND policy = ?5")),
-    [KW__SQL_LIST_EXPIRY] = "SELECT " ROW_COLUMNS " FROM " WAY_EXPIRY
+    [KW__SQL_LIST_EXPIRY] = "SELECT " ROW_SHOWN " FROM " WAY_EXPIRY
                             " AND (expires_at_ms, id) > (?5, ?2) AND expires_at_ms <= ?6 ORDER BY expires_at_ms, id "
                             "LIMIT ?4",
     [KW__SQL_COUNT_EXPIRY] = COUNT(WAY_EXPIRY " AND expires_at_ms <= ?6"),
+    [KW__SQL_LIST_USE] = "SELECT " ROW_SHOWN " FROM " WAY_USE " ORDER BY used_at_ms, id LIMIT ?4",
+    [KW__SQL_COUNT_USE] = COUNT(WAY_USE),
     [KW__SQL_TAG_NEXT] = "SELECT id FROM " WAY_TAG " ORDER BY id LIMIT ?4",
     [KW__SQL_TAG_NEXT_BACK] = "SELECT id FROM " WAY_TAG " ORDER BY id DESC LIMIT ?4",
     [KW__SQL_COUNT_TAG] = COUNT(WAY_TAG),
     [KW__SQL_ROW_CHANGES] =
-        "SELECT " ROW_COLUMNS " FROM record INDEXED BY record_by_sequence WHERE sequence > ?1 ORDER BY sequence, id",
+        "SELECT " ROW_SHOWN " FROM record INDEXED BY record_by_sequence WHERE sequence > ?1 ORDER BY sequence, id",
 
     [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags, parent_id, "
                         "policy, last_four, expires_at_ms FROM record WHERE id = ?1",
@@ -91,7 +115,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_ROW_UPDATE_ALL] =
         "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "
         "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, parent_id = ?13, policy = ?14, "
-        "last_four = ?15, expires_at_ms = ?16, record = ?17 WHERE id = ?1",
+        "last_four = ?15, expires_at_ms = ?16, record = ?17, used_at_ms = iif(?4, 0, used_at_ms), "
+        "used_address = iif(?4, x'', used_address), used_region = iif(?4, '', used_region) WHERE id = ?1",
     [KW__SQL_TAG_INSERT] = TAG_INSERT("(?, ?, ?)"),
     [KW__SQL_TAG_INSERT_SOME] = TAG_INSERT(ROWS_SOME("(?, ?, ?)")),
     [KW__SQL_TAG_INSERT_MANY] = TAG_INSERT(ROWS_MANY("(?, ?, ?)")),
@@ -140,12 +165,19 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
         "DELETE FROM event_claim WHERE sequence = (SELECT sequence FROM event WHERE id = ?1)",
     [KW__SQL_EVENT_DELETE] = "DELETE FROM event WHERE id = ?1",
 
-    [KW__SQL_USAGE_ADD] =
-        "INSERT INTO usage (lineage_id, metric, bucket_start_ms, amount) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
-        "(lineage_id, metric, bucket_start_ms) DO UPDATE SET amount = CASE WHEN amount > 9223372036854775807 - "
-        "excluded.amount THEN 9223372036854775807 ELSE amount + excluded.amount END",
-    [KW__SQL_USAGE_READ] = "SELECT metric, bucket_start_ms, amount FROM usage WHERE lineage_id = ?1 AND "
-                           "bucket_start_ms >= ?2 AND bucket_start_ms < ?3 ORDER BY metric, bucket_start_ms",
+    [KW__SQL_USAGE_ADD] = USAGE_ADD("usage_hour"),
+    [KW__SQL_USAGE_ADD_DAY] = USAGE_ADD("usage_day"),
+    [KW__SQL_USAGE_BUCKET] = USAGE_BUCKET("usage_hour"),
+    [KW__SQL_USAGE_BUCKET_DAY] = USAGE_BUCKET("usage_day"),
+    [KW__SQL_USAGE_READ] = USAGE_READ("usage_hour"),
+    [KW__SQL_USAGE_READ_DAY] = USAGE_READ("usage_day"),
+    [KW__SQL_USAGE_OLD] =
+        "SELECT bucket_start_ms, lineage_id, dimension, value, amount FROM usage_hour WHERE project = ?1 "
+        "AND bucket_start_ms < ?2 ORDER BY bucket_start_ms, lineage_id, dimension, value LIMIT ?3",
+    [KW__SQL_USAGE_DROP] = USAGE_DROP("usage_hour"),
+    [KW__SQL_USAGE_DROP_DAY] = USAGE_DROP("usage_day"),
+    [KW__SQL_USE_NOTE] = "UPDATE record SET used_at_ms = ?2, used_address = ?3, used_region = ?4 WHERE id = ?1 AND "
+                         "erased = 0 AND used_at_ms <= ?2",
     [KW__SQL_RESERVATION_READ] =
         "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
     [KW__SQL_RESERVATION_WRITE] =

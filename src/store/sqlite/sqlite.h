@@ -108,6 +108,9 @@ KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__inserts *inserts, const str
 /* Writes one request down within the open transaction. */
 KW_MUST_USE enum kw_status kw__sqlite_request_add(struct kw__connection *writer,
                                                   const struct kw_store_request *request);
+/* Adds to one count within the open transaction: hours with KW__SQL_USAGE_ADD, days with KW__SQL_USAGE_ADD_DAY. */
+KW_MUST_USE enum kw_status kw__sqlite_count_use(struct kw__connection *writer, enum kw__sql sql,
+                                                const struct kw_store_usage *usage);
 /* Binds a row's columns from `erased` on. */
 void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
@@ -134,9 +137,14 @@ enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
-enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t count);
-enum kw_status kw__sqlite_usage_read(struct kw_store *store, const struct kw_id *lineage_id, int64_t from_ms,
-                                     int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                    const struct kw_store_use *uses, size_t use_count);
+enum kw_status kw__sqlite_usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
+                                     int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context);
+enum kw_status kw__sqlite_usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                     uint64_t *rolled_out);
+enum kw_status kw__sqlite_usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                      uint64_t *removed_out);
 enum kw_status kw__sqlite_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
                                   int64_t *granted_out);
 enum kw_status kw__sqlite_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],

@@ -11,6 +11,8 @@ const struct kw__way kw__way_scan = {.kind = KW__WAY_PLAIN, .list = KW__SQL_ROW_
 const struct kw__way kw__way_project = {.kind = KW__WAY_PLAIN, WAY(PROJECT)};
 const struct kw__way kw__way_expiry = {
     .kind = KW__WAY_EXPIRY, .list = KW__SQL_LIST_EXPIRY, .back = KW__SQL_LIST_EXPIRY, .count = KW__SQL_COUNT_EXPIRY};
+const struct kw__way kw__way_use = {
+    .kind = KW__WAY_USE, .list = KW__SQL_LIST_USE, .back = KW__SQL_LIST_USE, .count = KW__SQL_COUNT_USE};
 
 static size_t add_tags(const struct kw_store_filter *filter, struct kw__way *ways)
 {
@@ -117,6 +119,10 @@ static void bind_wanted(struct kw__query *query, const struct kw_store_filter *f
     if (way->kind == KW__WAY_EXPIRY) {
         kw__query_i64(query, expires_after_ms);
         kw__query_i64(query, filter->expires_before_ms == 0 ? INT64_MAX : filter->expires_before_ms - 1);
+    }
+    if (way->kind == KW__WAY_USE) {
+        kw__query_i64(query, filter->used_from_ms);
+        kw__query_i64(query, filter->used_before_ms == 0 ? INT64_MAX : filter->used_before_ms - 1);
     }
 }
 

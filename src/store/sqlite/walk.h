@@ -12,7 +12,8 @@ enum kw__way_kind {
     KW__WAY_TEXT,   /* `wanted`, and `second` */
     KW__WAY_BLOB,   /* `wanted` */
     KW__WAY_TAGS,   /* any of the tags: several ranges, merged */
-    KW__WAY_EXPIRY, /* in the order of expiry; all others are in that of ids */
+    KW__WAY_EXPIRY, /* in the order of expiry; all others but the next are in that of ids */
+    KW__WAY_USE,    /* in the order of the latest use */
 };
 
 struct kw__way {
@@ -28,8 +29,10 @@ struct kw__way {
 extern const struct kw__way kw__way_scan; /* all rows of the store: it has no count */
 extern const struct kw__way kw__way_project;
 extern const struct kw__way kw__way_expiry;
+extern const struct kw__way kw__way_use; /* where the filter has used_from_ms: what was never used is not on it */
 
-/* The ways that the filter's members open within its project, but for that of expiry. Each alone leads to all rows. */
+/* The ways that the filter's members open within its project, but for those of expiry and use. Each alone leads to all
+ * rows. */
 size_t kw__ways_of(const struct kw_store_filter *filter, struct kw__way ways_out[KW__WAYS_MAX]);
 
 /* How many rows lie on a way, `most` at most. `from_after`: behind the filter's position, where it is on this way. */
