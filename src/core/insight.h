@@ -138,7 +138,7 @@ void kw_insight_write_json(const struct kw_insight_subject *subject, const struc
 
 /* --- Over many keys: those to look at first --- */
 
-#define KW_ATTENTION_MAX 100
+#define KW_ATTENTION_MAX 100 /* KW_INSIGHTS_MAX of the library */
 
 struct kw_attention {
     struct kw_id id;
