@@ -329,7 +329,7 @@ static enum kw_status add_row(void *context, const struct kw_json_token *item, s
 
 static void write_rows(const struct rows *rows, struct kw_output *out)
 {
-    static const char *const heads[CELL_COUNT] = {"SCORE", "URGENCY", "ID", "NAME", "OWNER", "WHAT TO LOOK AT"};
+    static const char *const heads[CELL_COUNT] = {"SCORE", "URGENCY", "ID", "NAME", "OWNER", "RECOMMENDED"};
     struct kw_table table = {.column_count = CELL_COUNT, .width_max = {[CELL_NAME] = 32, [CELL_OWNER] = 24}};
     struct kw_cell head[CELL_COUNT];
     for (size_t i = 0; i < CELL_COUNT; i++) {
