@@ -306,7 +306,8 @@ static void json_shows_all_of_it(struct test *t)
 {
     static const char *const scopes[] = {"invoices:read", "reports:read"};
     static const char expected[] =
-        "{\"id\":\"key_01KDVDNA00041061050R3GG28A\",\"name\":\"Production key\",\"owner\":\"user:42\",\"env\":\"live\",\"status\":\"active\","
+        "{\"id\":\"key_01KDVDNA00041061050R3GG28A\",\"name\":\"Production "
+        "key\",\"owner\":\"user:42\",\"env\":\"live\",\"status\":\"active\","
         "\"lastUsedAt\":\"2026-07-20T12:00:00.000Z\",\"suggestedName\":\"user 42: reads invoices (live)\","
         "\"usagePattern\":{\"days\":60,\"passed\":220,\"refused\":4,\"kind\":\"mostlyReads\",\"readPercent\":100,"
         "\"peakHours\":[9],\"weekdays\":{\"shape\":\"weekdays\",\"percent\":[100,0,0,0,0,0,0]},"

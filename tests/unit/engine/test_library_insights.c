@@ -74,7 +74,7 @@ static void what_cannot_be_is_refused(struct test *t)
         const char *code, *field;
     } cases[] = {
         {{.id = &id}, KW_E_NOT_FOUND, "KEY_NOT_FOUND", ""},
-        {{.project = KW_BYTES("nowhere")}, KW_E_NOT_FOUND, "PROJECT_NOT_FOUND", ""},
+        {{.project = KW_BYTES("nowhere")}, KW_E_NOT_FOUND, "PROJECT_NOT_FOUND", "project"},
         {{.limit = KW_INSIGHTS_MAX + 1}, KW_E_INVALID, "INVALID_FIELD", "limit"},
         {{.owner = too_long}, KW_E_INVALID, "INVALID_FIELD", "owner"},
         {{.org_id = too_long}, KW_E_INVALID, "INVALID_FIELD", "org_id"},
