@@ -61,16 +61,18 @@ static void write_endpoints(const struct kw_use_values *endpoints, struct kw_jso
     kw_json_name(writer, "endpoints");
     kw_json_begin_array(writer);
     for (size_t shown = 0; shown < ENDPOINTS_SHOWN && shown < endpoints->count; shown++) {
-        const struct kw_use_value *most = NULL;
-        for (size_t i = 0; i < endpoints->count; i++) {
-            const struct kw_use_value *item = &endpoints->items[i];
-            most = !is_told[i] && (most == NULL || item->amount > most->amount) ? item : most;
+        size_t most = 0;
+        while (is_told[most]) {
+            most++;
         }
-        is_told[most - endpoints->items] = true;
+        for (size_t i = most + 1; i < endpoints->count; i++) {
+            most = !is_told[i] && endpoints->items[i].amount > endpoints->items[most].amount ? i : most;
+        }
+        is_told[most] = true;
         kw_json_begin_object(writer);
         kw_json_name(writer, "endpoint");
-        kw_json_string(writer, most->value);
-        name_number(writer, "count", most->amount);
+        kw_json_string(writer, endpoints->items[most].value);
+        name_number(writer, "count", endpoints->items[most].amount);
         kw_json_end_object(writer);
     }
     kw_json_end_array(writer);
