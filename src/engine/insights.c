@@ -18,6 +18,7 @@ struct looking {
     uint8_t project_memory[KW_PROJECT_MAX];
     uint8_t own_method; /* of the project's new keys; 0: not known */
     int64_t max_expires_in_ms;
+    bool is_of_many; /* a key without use of its own of late is not asked for that of its line */
     struct kw_record record;
     struct kw_use use;
     struct kw_arena arena;
@@ -84,7 +85,7 @@ static enum kw_status use_sink(void *context, const struct kw_store_usage *usage
     return kw_use_add(&looking->use, &looking->arena, &row);
 }
 
-/* Nothing was counted before the line of rotations began, nor in the days that insight leaves out. */
+/* Nothing was counted before the line of rotations began, nor is looked at in the days that insight leaves out. */
 static enum kw_status read_use(struct looking *looking)
 {
     struct kw_store *store = looking->engine->store;
@@ -92,6 +93,9 @@ static enum kw_status read_use(struct looking *looking)
     int64_t born_ms = kw_id_time_ms(&looking->record.lineage_id);
     int64_t from_ms = now_ms / KW_INSIGHT_DAY_MS * KW_INSIGHT_DAY_MS - (KW_USE_DAYS - 1) * KW_INSIGHT_DAY_MS;
     born_ms -= born_ms % KW_INSIGHT_DAY_MS;
+    if (looking->is_of_many && looking->use.last_used_ms < from_ms) {
+        return KW_OK;
+    }
     from_ms = born_ms <= now_ms && born_ms > from_ms ? born_ms : from_ms;
     return store->ops->usage_read(store, looking->project, &looking->record.lineage_id, from_ms, now_ms + HOUR_MS,
                                   use_sink, looking);
@@ -176,12 +180,14 @@ static enum kw_status page_sink(void *context, const struct kw_store_row *row)
 static enum kw_status look_at_page(struct looking *looking, struct kw_insights *insights, const struct page *page)
 {
     enum kw_status status = KW_OK;
+    looking->is_of_many = true;
     for (size_t i = 0; status == KW_OK && i < page->count; i++) {
         status = look_at(looking, &page->rows[i]);
         if (status == KW_OK && kw_insight_is_needed(&looking->subject)) {
             kw_attention_add(&insights->attention, &looking->record.id, &looking->insight);
         }
     }
+    looking->is_of_many = false;
     insights->looked_at += page->count;
     return status;
 }
