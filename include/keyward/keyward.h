@@ -95,7 +95,8 @@ struct kw_verify_request {
     /* And a country of ISO 3166-1, with a part of it as in ISO 3166-2, or none. The library looks no address up. */
     struct kw_bytes country;
     struct kw_bytes region;
-    uint32_t cost; /* what it takes from each rate limit, at most KW_COST_MAX; 0 is 1 */
+    uint32_t cost;            /* what it takes from each rate limit, at most KW_COST_MAX; 0 is 1 */
+    struct kw_bytes endpoint; /* what it is used for, at most 64 bytes of text, to be counted: "GET /v1/things" */
     /* Memory for the key's record, KW_RECORD_MAX bytes to be sure: then verdict.record is filled. NULL: not wanted. */
     void *record_memory;
     size_t record_memory_size;

@@ -135,6 +135,10 @@ struct kw_record {
     bool has_children;          /* or had */
     bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
     bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
+    /* Beside the record, and not in its encoding: set where a record is read to be shown. */
+    int64_t last_used_at_ms;      /* 0: never */
+    struct kw_bytes last_used_ip; /* 16 bytes, or none; IPv4 as the address of IPv6 that it is mapped to */
+    struct kw_bytes last_used_region;
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

@@ -115,10 +115,10 @@ enum kw_usage_dimension {
     KW_USAGE_CODE = 1, /* verifications, by the code of their verdict; this and the next two count in ones */
     KW_USAGE_ENDPOINT,
     KW_USAGE_REGION,
-    KW_USAGE_METRIC,           /* amounts of a metric, in millionths, as in the next */
-    KW_USAGE_METRIC_AT_REPORT, /* of a metric at an endpoint: the metric's name, a space, the endpoint */
-    KW_USAGE_NETWORK,          /* of a key only, as the next, and of verifications that passed: "192.0.2.0/24" */
-    KW_USAGE_SCOPE,            /* each scope that was asked for */
+    KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
+    KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
+    KW_USAGE_NETWORK,         /* of a key only, as the next, and of verifications that passed: "192.0.2.0/24" */
+    KW_USAGE_SCOPE,           /* each scope that was asked for */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include "core/internal.h"
 #include "core/limit_list.h"
 #include "core/schema_parts.h"
+#include "core/usage.h"
 
 struct environment_body {
     struct kw_bytes name, secret_prefix, public_prefix, alphabet;
@@ -28,6 +29,7 @@ struct project_body {
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
     struct kw_bytes digest;
+    int64_t usage_retention_ms;
 };
 
 struct parameter_body {
@@ -126,6 +128,7 @@ static const struct kw_field project_fields[] = {
      KW__AT(project_body, digest),
      .choices = digests,
      .choice_count = KW_COUNT_OF(digests)},
+    {.name = KW__NAME("usageRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, usage_retention_ms)},
 };
 
 static const char environments_otherwise[] =
@@ -382,6 +385,7 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .name = document->name,
                                    .default_expires_in_ms = body->default_expires_in_ms,
                                    .max_expires_in_ms = body->max_expires_in_ms,
+                                   .usage_retention_ms = body->usage_retention_ms,
                                    .presets = body->presets,
                                    .preset_count = body->preset_count,
                                    .default_limits = {body->rate_limits, body->rate_limit_count, true}};
@@ -393,6 +397,10 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
     }
     if (body->max_expires_in_ms != 0 && body->default_expires_in_ms > body->max_expires_in_ms) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "defaultExpiresIn", "must not be longer than maxExpiresIn");
+    }
+    if (body->usage_retention_ms != 0 && body->usage_retention_ms < KW_HOURS_KEPT_MS + KW_DAY_MS) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "usageRetention",
+                         "must be at least 3d: hours are kept for two days, and days longer than those");
     }
     enum kw_status status = check_presets(body, error_out);
     status = status != KW_OK ? status

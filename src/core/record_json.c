@@ -211,6 +211,26 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     }
 }
 
+static void write_last_use(const struct kw_record *record, struct kw_json_writer *writer)
+{
+    struct kw_address address;
+    char text[KW_ADDRESS_TEXT_MAX];
+    if (record->last_used_at_ms == 0) {
+        return;
+    }
+    kw_json_name(writer, "lastUsedAt");
+    write_time(writer, record->last_used_at_ms);
+    if (record->last_used_ip.size == sizeof address.bytes) {
+        memcpy(address.bytes, record->last_used_ip.data, sizeof address.bytes);
+        kw_json_name(writer, "lastUsedIP");
+        kw_json_string(writer, kw_bytes_of(text, kw_address_format(&address, text)));
+    }
+    if (record->last_used_region.size > 0) {
+        kw_json_name(writer, "lastUsedRegion");
+        kw_json_string(writer, record->last_used_region);
+    }
+}
+
 static void write_record(const struct kw_record *record, const enum kw_key_status *above, int64_t now_ms,
                          struct kw_json_writer *writer)
 {
@@ -229,6 +249,7 @@ static void write_record(const struct kw_record *record, const enum kw_key_statu
             write_value(record, field, status, writer);
         }
     }
+    write_last_use(record, writer);
     if (above != NULL) {
         kw_json_name(writer, "effectiveStatus");
         kw_json_text(writer, kw_key_status_name(*above > status ? *above : status));

@@ -30,6 +30,7 @@ static void stop_threads(struct kw_engine *engine)
     for (unsigned i = 0; i < engine->reader_count; i++) {
         pthread_join(engine->readers[i], NULL);
     }
+    kw__usage_stop(engine);
 }
 
 void kw_engine_close(struct kw_engine *engine)
@@ -41,6 +42,7 @@ void kw_engine_close(struct kw_engine *engine)
     kw__writer_free(engine);
     kw_index_free(engine->index);
     kw_ledger_free(engine->ledger);
+    kw_usage_free(engine->usage);
     kw_catalog_free(engine->catalog);
     kw__methods_free(engine->methods);
     kw__method_memory_deinit(&engine->method_memory);
@@ -111,8 +113,10 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
             kw_index_set_catalog(engine->index, engine->catalog);
         }
         status = status != KW_OK ? status : kw_ledger_new(&engine->ledger);
+        status = status != KW_OK ? status : kw_usage_new(&engine->usage);
         status = status != KW_OK ? status : kw__writer_new(engine);
         status = status != KW_OK ? status : start_threads(engine, readers);
+        status = status != KW_OK || options->counts_by_hand ? status : kw__usage_start(engine);
         if (status != KW_OK) {
             status =
                 kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "the system has no memory or threads left to start with");
@@ -131,9 +135,12 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
     *op = (struct kw_op){.kind = kind, .project = project};
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
                                 : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
+                                : kind == KW_OP_USAGE    ? KW_USAGE_JSON_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
-    kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX : KW_RECORD_MAX);
+    kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
+                               : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_last_use)
+                                                      : KW_RECORD_MAX);
 }
 
 void kw_op_deinit(struct kw_op *op)
@@ -185,9 +192,22 @@ bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out)
     return kw_list_next(rest, encoding_out);
 }
 
+void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record)
+{
+    record->last_used_at_ms = use->at_ms;
+    record->last_used_ip = kw_bytes_of(use->address, use->address_size);
+    record->last_used_region = kw_bytes_of(use->region, use->region_size);
+}
+
 void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out)
 {
+    struct kw_usage_stats usage;
+    kw_usage_stats(engine->usage, &usage);
     *stats_out = (struct kw_engine_stats){
+        .uses_counted = usage.counted,
+        .uses_written = usage.written,
+        .uses_dropped = usage.dropped,
+        .uses_unattributed = usage.unattributed,
         .index_keys = kw_index_count(engine->index),
         .index_bytes = kw_index_bytes(engine->index),
         .index_complete = kw_index_complete(engine->index),

@@ -17,6 +17,7 @@
 #include "core/once.h"
 #include "core/record.h"
 #include "core/transition.h"
+#include "core/usage.h"
 #include "core/verdict.h"
 #include <keyward/keyward.h>
 
@@ -44,6 +45,7 @@ struct kw_engine_options {
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
     unsigned reader_count;    /* workers that read the store; 0: 2 */
+    bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
 /*
@@ -68,6 +70,11 @@ struct kw_verification {
     bool has_paid;               /* in: it was asked before and spent what it costs; out: it has now */
     bool has_rate_limit;         /* out: a limit of the key was looked at, which is the next */
     struct kw_rate_limit_state rate_limit;
+    struct kw_bytes endpoint; /* in: what the key is used for, to be counted; valid (kw_endpoint_valid) or empty */
+    /* in: where a place is missing it will be asked again with one, and such a refusal is not counted; out: it was not.
+     */
+    bool waits_for_place;
+    bool is_counted;         /* in: it was asked before, and is counted; out: it is now */
     struct kw_check *checks; /* in: NULL, or room for KW_RULE_COUNT outcomes; out: they are filled */
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
@@ -99,6 +106,9 @@ void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *v
 void kw_engine_verify_many(struct kw_engine *engine, struct kw_verification *verifications, size_t count,
                            int64_t now_ms);
 
+/* Counts a verification that waited for a place and gets none. In the read section of the verification. */
+void kw_engine_count(struct kw_engine *engine, struct kw_verification *verification, int64_t now_ms);
+
 /*
  * All projects, policies and templates as they are now. Inside read_begin and read_end: nothing of it may be kept
  * beyond.
@@ -121,6 +131,7 @@ enum kw_op_kind {
     KW_OP_MOVE,            /* the engine's own, as the two before: a key gets a digest of its project's method */
     KW_OP_TOGETHER,        /* many changes in one: `parts` */
     KW_OP_WHERE,           /* one change to every key that a filter means: `where` */
+    KW_OP_REPORT,          /* amounts of metrics that a key used: `report` */
     KW_OP_DOCUMENT_CREATE, /* a project, policy or template: `document` */
     KW_OP_DOCUMENT_UPDATE,
     KW_OP_DOCUMENT_DELETE,
@@ -130,6 +141,7 @@ enum kw_op_kind {
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
+    KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
     KW_OP_LOAD,     /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
     KW_OP_EXPORT,   /* the next piece of `export` */
     KW_OP_INSIGHT,  /* of a key, as JSON */
@@ -146,6 +158,7 @@ struct kw_list_query {
     struct kw_bytes last_four;
     struct kw_id parent_id;
     int64_t created_from_ms, created_until_ms, expires_before_ms;
+    int64_t used_before_ms, used_from_ms;
     bool has_status;
     enum kw_key_status status;
     struct kw_bytes text; /* in name or description, ASCII letters without case */
@@ -165,6 +178,37 @@ struct kw_where {
     size_t id_count;                    /* at most KW_BULK_MAX */
 };
 
+/* What was counted, of what and when. The key is op->id. */
+struct kw_usage_query {
+    struct kw_bytes owner, org_id; /* instead of a key: one of them, or none for all of the project */
+    bool is_of_key;
+    int64_t from_ms, until_ms; /* hours or days that begin from the one that `from_ms` lies in until before
+                                  `until_ms`; `until_ms` 0: until now, `from_ms` 0: a day, or thirty, before that */
+    bool by_day;
+    enum kw_usage_dimension group;
+};
+
+/* An amount of a metric, in millionths (core/amount.h). */
+struct kw_usage_amount {
+    struct kw_bytes metric;
+    int64_t amount;
+};
+#define KW_USAGE_AMOUNTS_MAX 16
+
+struct kw_usage_report {
+    struct kw_bytes endpoint; /* may be empty */
+    const struct kw_usage_amount *amounts;
+    size_t amount_count; /* 1 to KW_USAGE_AMOUNTS_MAX, no metric twice */
+};
+
+/* When and from where a key was last used, as its row said it; a time of 0: never. */
+struct kw_last_use {
+    int64_t at_ms;
+    uint8_t address[KW_STORE_USE_ADDRESS_SIZE];
+    uint8_t address_size, region_size;
+    uint8_t region[KW_STORE_USE_REGION_MAX];
+};
+
 /*
  * One operation, in the caller's memory, which must stay as it is until `done` was called. Inputs are borrowed until
  * then. Prepare with kw_op_init, give back with kw_op_deinit.
@@ -182,11 +226,13 @@ struct kw_op {
     bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
-    const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
-    bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
-    struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
-    struct kw_bytes digest;             /* find: instead of a key; move: the new one */
-    uint8_t method_number;              /* move: how that is made; taking a method: out */
+    const struct kw_usage_query *usage;   /* usage */
+    const struct kw_usage_report *report; /* report: of the key `id` */
+    const struct kw_secret *chosen_key;   /* create: the key itself, already checked (the root key); NULL: draw one */
+    bool is_root;                         /* create: the root key; kw_engine_root_key alone sets it */
+    struct kw_bytes key;                  /* load: the key that a verification did not find; find: that key */
+    struct kw_bytes digest;               /* find: instead of a key; move: the new one */
+    uint8_t method_number;                /* move: how that is made; taking a method: out */
     const struct kw_digest_method *method;
     struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
                                    asks and must not be exceeded; empty: the operator, who may do anything */
@@ -239,7 +285,8 @@ struct kw_op {
     bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */
     enum kw_key_status above;  /* the worst of their statuses */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
-    bool has_more;             /* list: `cursor` is where to go on */
+    struct kw_last_use last_use; /* get, find */
+    bool has_more; /* list: `cursor` is where to go on; `other` holds a struct kw_last_use for each record */
     struct kw_position cursor;
     uint64_t count; /* count */
     bool is_exact;  /* count: else there may be more */
@@ -260,6 +307,12 @@ enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
 
 /* The next encoded record of a list's result: start with `rest` = its bytes. */
 bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
+/* Says in a record that is shown when it was last used; borrows from `use`. */
+void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record);
+/* Writes all that was counted before the call; durable when it returns. Fails as the store does. */
+KW_MUST_USE enum kw_status kw_usage_flush(struct kw_engine *engine);
+/* Adds old hours up to days and removes old days, a bounded part of it. True: there is more. */
+bool kw_usage_tend(struct kw_engine *engine);
 
 /* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
  * where one of them is not in memory yet. */
@@ -284,7 +337,8 @@ struct kw_engine_stats {
     uint64_t store_loads;         /* misses that asked the store */
     uint64_t commits, commit_ops; /* groups, and operations in them */
     uint64_t queue_depth;
-    bool writable; /* the last commit did not fail */
+    uint64_t uses_counted, uses_written, uses_dropped, uses_unattributed; /* as in struct kw_usage_stats */
+    bool writable;                                                        /* the last commit did not fail */
 };
 void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out);
 

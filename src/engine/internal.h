@@ -9,6 +9,7 @@
 #include "engine/index.h"
 #include "engine/ledger.h"
 #include "engine/method_table.h"
+#include "engine/usage.h"
 
 #include <pthread.h>
 
@@ -61,6 +62,7 @@ struct kw_engine {
     struct kw_store *store;
     struct kw_index *index;
     struct kw_ledger *ledger;
+    struct kw_usage *usage;
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;
     bool methods_doubted; /* the writer's, like catalog_doubted */
@@ -110,6 +112,8 @@ enum kw_status kw__project_gone(struct kw_error *error_out);
 
 /* What a query asks of the store, a page of KW_STORE_LIST_MAX, but for its order and where it begins. */
 struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project);
+
+struct kw_last_use kw__last_use_of(const struct kw_store_row *row);
 
 bool kw__op_is_document(const struct kw_op *op);
 static inline bool kw__op_is_method(const struct kw_op *op)

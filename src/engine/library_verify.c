@@ -2,6 +2,7 @@
 #include "core/id.h"
 #include "core/requirement.h"
 #include "core/scope.h"
+#include "core/usage.h"
 #include "engine/library.h"
 
 #define TOGETHER 32
@@ -37,7 +38,9 @@ static void begin(const struct keyward *keyward, const struct kw_verify_request 
     v->key = request->key;
     v->checks = checks;
     v->cost = request->cost;
+    v->endpoint = request->endpoint;
     v->has_paid = false;
+    v->is_counted = v->waits_for_place = false;
     v->has_rate_limit = false;
     v->question.project = kw__project_of(keyward, request->project);
 }
@@ -57,6 +60,7 @@ static bool ask(const struct kw_verify_request *request, struct asked *asked, st
     if ((request->ip.size | request->country.size | request->region.size | request->require.size) != 0) {
         is_good = is_good && ask_rest(request, asked, question);
     }
+    is_good = is_good && (request->endpoint.size == 0 || kw_endpoint_valid(request->endpoint));
     return is_good && request->cost <= KW_COST_MAX && question->project != KW_PROJECT_NONE;
 }
 
@@ -206,6 +210,7 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
         statuses_out[i] = ask(&requests[i], &asked[i], &verifications[i].question) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
+            verifications[i].is_counted = true; /* nothing was asked */
         }
     }
     kw_engine_read_begin();

@@ -55,6 +55,20 @@ static bool is_of_project(struct kw_engine *engine, const struct kw_store_row *r
     return is;
 }
 
+struct kw_last_use kw__last_use_of(const struct kw_store_row *row)
+{
+    struct kw_last_use use = {.at_ms = row->used_at_ms};
+    if (row->used_address.size == sizeof use.address) {
+        memcpy(use.address, row->used_address.data, sizeof use.address);
+        use.address_size = sizeof use.address;
+    }
+    if (row->used_region.size > 0 && row->used_region.size <= sizeof use.region) {
+        memcpy(use.region, row->used_region.data, row->used_region.size);
+        use.region_size = (uint8_t)row->used_region.size;
+    }
+    return use;
+}
+
 struct get {
     struct kw_engine *engine;
     struct kw_op *op;
@@ -66,6 +80,7 @@ static enum kw_status get_sink(void *context, const struct kw_store_row *row)
     if (row->erased || !is_of_project(get->engine, row, get->op->project)) {
         return KW_E_NOT_FOUND;
     }
+    get->op->last_use = kw__last_use_of(row);
     kw_buffer_add(&get->op->result, row->record);
     return kw_buffer_status(&get->op->result);
 }
@@ -180,8 +195,12 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
         return KW_OK;
     }
     listing->kept++;
+    struct kw_last_use use = kw__last_use_of(row);
     kw_list_add(&op->result, row->record);
-    return kw_buffer_status(&op->result) == KW_OK ? KW_OK : KW_E_MEMORY;
+    kw_buffer_add(&op->other, kw_bytes_of(&use, sizeof use));
+    return kw_buffer_status(&op->other) != KW_OK    ? KW_E_MEMORY
+           : kw_buffer_status(&op->result) == KW_OK ? KW_OK
+                                                    : KW_E_MEMORY;
 }
 
 struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct kw_bytes project)
@@ -200,6 +219,8 @@ struct kw_store_filter kw__filter_of(const struct kw_list_query *query, struct k
         .created_from_ms = query->created_from_ms,
         .created_until_ms = query->created_until_ms,
         .expires_before_ms = query->expires_before_ms,
+        .used_before_ms = query->used_before_ms,
+        .used_from_ms = query->used_from_ms,
         .limit = KW_STORE_LIST_MAX,
     };
 }
@@ -355,6 +376,9 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_COUNT:
         op->status = run_count(engine, op);
+        break;
+    case KW_OP_USAGE:
+        op->status = kw__usage_read(engine, op);
         break;
     case KW_OP_IMPORT:
         op->status = kw__import_run(engine, op);

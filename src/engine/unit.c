@@ -362,12 +362,26 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
  * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) ||
-           kw__is_rehearsal(op);
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_REPORT || op->kind == KW_OP_EXPORT || kw__op_is_document(op) ||
+           kw__op_is_method(op) || kw__is_rehearsal(op);
+}
+
+/* Reports are committed together, and with nothing else. */
+static struct kw_op *cut_reports(struct kw_op *chain)
+{
+    while (chain->next != NULL && chain->next->kind == KW_OP_REPORT) {
+        chain = chain->next;
+    }
+    struct kw_op *rest = chain->next;
+    chain->next = NULL;
+    return rest;
 }
 
 struct kw_op *kw__group_cut(struct kw_op *chain)
 {
+    if (chain->kind == KW_OP_REPORT) {
+        return cut_reports(chain);
+    }
     size_t count = works_in(chain);
     while (chain->next != NULL && !stands_alone(chain) && !stands_alone(chain->next) &&
            count + works_in(chain->next) <= KW_GROUP_WORKS_MAX) {

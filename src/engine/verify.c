@@ -216,6 +216,22 @@ static void fetch_spending(const struct kw_engine *engine, const struct kw_entry
     kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending, __ATOMIC_RELAXED));
 }
 
+void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+{
+    if (v->checks == NULL && !v->needs_store && !v->is_counted) {
+        v->is_counted = true;
+        kw__usage_count(engine->usage, v, v->entry, now_ms);
+    }
+}
+
+static inline void count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
+{
+    v->waits_for_place = v->waits_for_place && v->code == KW_CODE_REGION_NOT_ALLOWED && v->question.place == NULL;
+    if (!v->waits_for_place) {
+        kw_engine_count(engine, v, now_ms);
+    }
+}
+
 static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
                    struct kw_verification *v, struct kw_entry *expected, int64_t now_ms)
 {
@@ -260,6 +276,7 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     if (decision.lapsed != NULL) {
         kw__note_lapse(engine, decision.lapsed, decision.code, now_ms);
     }
+    count(engine, v, now_ms);
     if (entry == NULL || v->checks != NULL || v->code != KW_CODE_NONE) { /* neither a refusal nor a dry run is a use */
         return;
     }
@@ -285,6 +302,8 @@ void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *v
 {
     if (v->own != NULL) {
         decide(engine, v->methods, v->own, v, NULL, now_ms);
+    } else {
+        kw_engine_count(engine, v, now_ms);
     }
 }
 
@@ -348,6 +367,8 @@ static void verify_together(struct kw_engine *engine, struct kw_verification *ve
         if (own != NULL) {
             owns[admitted_count] = own;
             admitted[admitted_count++] = &verifications[i];
+        } else {
+            kw_engine_count(engine, &verifications[i], now_ms);
         }
     }
     for (size_t i = 0; i < admitted_count; i++) { /* as a rule all at once: they are of one project */

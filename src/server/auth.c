@@ -179,7 +179,9 @@ static void answer_rate_limited(struct kw_request *request, const struct kw_rate
 static void decide(struct kw_request *request, struct kw_bytes token, bool was_loaded)
 {
     struct kw_verification verification = {
-        .key = token, .question = {.project = KW_PROJECT_KEYWARD, .address = kw__client_address(request)}};
+        .key = token,
+        .question = {.project = KW_PROJECT_KEYWARD, .address = kw__client_address(request)},
+        .waits_for_place = request->api->options.origins.geo != NULL};
     struct kw_place place;
     struct kw_error error;
     enum kw_status status = KW_OK;
@@ -188,6 +190,8 @@ static void decide(struct kw_request *request, struct kw_bytes token, bool was_l
     if (kw__needs_place(request->api, &verification, &place)) {
         verification.question.place = &place;
         kw_engine_verify(request->api->options.engine, &verification, request->now_ms);
+    } else if (verification.waits_for_place) {
+        kw_engine_count(request->api->options.engine, &verification, request->now_ms);
     }
     bool wants_load = verification.needs_store && !was_loaded;
     if (!wants_load && verification.code == KW_CODE_NONE) {

@@ -4,6 +4,9 @@ static void verify(struct kw_inquiry *inquiry)
 {
     const struct kw_api *api = inquiry->request->api;
     struct kw_engine *engine = api->options.engine;
+    for (size_t i = 0; i < inquiry->count; i++) {
+        inquiry->verifications[i].waits_for_place = api->options.origins.geo != NULL;
+    }
     if (inquiry->count == 1) {
         kw_engine_verify(engine, &inquiry->verifications[0], inquiry->now_ms);
     } else {
@@ -16,6 +19,8 @@ static void verify(struct kw_inquiry *inquiry)
             verification->question.place = &place;
             kw_engine_verify(engine, verification, inquiry->now_ms);
             verification->question.place = NULL;
+        } else if (verification->waits_for_place) {
+            kw_engine_count(engine, verification, inquiry->now_ms);
         }
     }
 }

@@ -18,8 +18,11 @@ bool test_engine_open(struct test *t, struct test_engine *fixture, struct kw_sto
     if (kw_secret_set(&pepper, kw_bytes_of(bytes, sizeof bytes)) != KW_OK) {
         return false;
     }
-    struct kw_engine_options options = {
-        .pepper = &pepper, .clock = {now_of, fixture}, .entropy = kw_entropy_system(), .reader_count = 2};
+    struct kw_engine_options options = {.pepper = &pepper,
+                                        .clock = {now_of, fixture},
+                                        .entropy = kw_entropy_system(),
+                                        .reader_count = 2,
+                                        .counts_by_hand = true};
     if (kw_engine_open(&options, fixture->store, &fixture->engine, &error) != KW_OK) {
         test_fail(t, __FILE__, __LINE__, "no engine: %s", error.message);
         return false;

@@ -1,0 +1,215 @@
+#include "engine/usage_table.h"
+
+#include "base/bytes.h"
+
+/* What was taken out of the rings is added up here until it is written. */
+
+#define SLOT_INDEX (2 * KW__USAGE_SLOTS)
+#define CELL_INDEX (2 * KW__USAGE_CELLS)
+#define VALID_MAX (UINT32_MAX / 2) /* of one slot; then it begins anew */
+
+enum kw_status kw__use_table_init(struct kw__use_table *table)
+{
+    table->slot_index = kw_alloc(SLOT_INDEX, sizeof *table->slot_index);
+    table->slots = kw_alloc(KW__USAGE_SLOTS, sizeof *table->slots);
+    table->places = kw_alloc(KW__USAGE_SLOTS, sizeof *table->places);
+    table->cell_index = kw_alloc(CELL_INDEX, sizeof *table->cell_index);
+    table->cells = kw_alloc(KW__USAGE_CELLS, sizeof *table->cells);
+    bool is_whole = table->slot_index != NULL && table->slots != NULL && table->places != NULL &&
+                    table->cell_index != NULL && table->cells != NULL;
+    return is_whole ? KW_OK : KW_E_MEMORY;
+}
+
+void kw__use_table_deinit(struct kw__use_table *table)
+{
+    kw_free(table->slot_index);
+    kw_free(table->slots);
+    kw_free(table->places);
+    kw_free(table->cell_index);
+    kw_free(table->cells);
+    *table = (struct kw__use_table){.slots = NULL};
+}
+
+/* A key's digest is as good as random; it need not be spread. */
+static size_t slot_place(const uint8_t *digest)
+{
+    uint64_t first;
+    memcpy(&first, digest, sizeof first);
+    return first % SLOT_INDEX;
+}
+
+/* FNV-1a, over what is told apart by. */
+static size_t cell_place(const struct kw__use_cell *cell)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    const uint64_t words[] = {cell->subject, (uint64_t)cell->hour, cell->dimension};
+    for (size_t i = 0; i < KW_COUNT_OF(words); i++) {
+        hash = (hash ^ words[i]) * UINT64_C(0x100000001b3);
+        hash ^= hash >> 29;
+    }
+    for (size_t i = 0; i < cell->size; i++) {
+        hash = (hash ^ cell->value[i]) * UINT64_C(0x100000001b3);
+    }
+    return (hash ^ hash >> 32) % CELL_INDEX;
+}
+
+void kw__use_table_clear(struct kw__use_table *table)
+{
+    for (size_t i = 0; i < table->slot_count; i++) {
+        /* Whatever lies between a place and its entry is forgotten too. */
+        size_t at = slot_place(table->slots[i].digest);
+        while (table->slot_index[at] != 0) {
+            table->slot_index[at] = 0;
+            at = (at + 1) % SLOT_INDEX;
+        }
+    }
+    for (size_t i = 0; i < table->cell_count; i++) {
+        size_t at = cell_place(&table->cells[i]);
+        while (table->cell_index[at] != 0) {
+            table->cell_index[at] = 0;
+            at = (at + 1) % CELL_INDEX;
+        }
+    }
+    table->slot_count = table->cell_count = 0;
+}
+
+/* Adds to a cell of the table; where there is no room that is counted. */
+static void add_cell(struct kw_usage *usage, struct kw__use_cell cell)
+{
+    struct kw__use_table *table = &usage->tables[usage->active];
+    size_t at = cell_place(&cell);
+    for (; table->cell_index[at] != 0; at = (at + 1) % CELL_INDEX) {
+        struct kw__use_cell *found = &table->cells[table->cell_index[at] - 1];
+        if (found->subject == cell.subject && found->hour == cell.hour && found->dimension == cell.dimension &&
+            found->size == cell.size && memcmp(found->value, cell.value, cell.size) == 0) {
+            found->amount += cell.amount;
+            return;
+        }
+    }
+    if (table->cell_count == KW__USAGE_CELLS) {
+        __atomic_fetch_add(&usage->dropped, cell.dimension == KW_USAGE_CODE ? 1 : 0, __ATOMIC_RELAXED);
+        return;
+    }
+    table->cells[table->cell_count++] = cell;
+    table->cell_index[at] = (uint32_t)table->cell_count;
+}
+
+static void add_text(struct kw_usage *usage, struct kw__use_cell cell, enum kw_usage_dimension dimension,
+                     struct kw_bytes value)
+{
+    cell.dimension = (uint8_t)dimension;
+    cell.size = (uint8_t)value.size;
+    memcpy(cell.value, value.data, value.size);
+    add_cell(usage, cell);
+}
+
+static void add_code(struct kw_usage *usage, struct kw__use_cell cell, uint8_t code)
+{
+    add_text(usage, cell, KW_USAGE_CODE, kw_bytes_of(&code, 1));
+}
+
+static void add_cost(struct kw_usage *usage, struct kw__use_cell cell)
+{
+    add_text(usage, cell, KW_USAGE_METRIC, KW_BYTES(KW_METRIC_REQUESTS));
+}
+
+/* What a slot says of an hour that is over becomes cells, and it begins anew. */
+static void spill(struct kw_usage *usage, struct kw__use_slot *slot, uint32_t number)
+{
+    struct kw__use_cell cell = {.subject = number, .hour = slot->hour, .amount = slot->valid};
+    if (slot->valid > 0) {
+        add_code(usage, cell, KW_CODE_NONE);
+        cell.amount = (int64_t)slot->cost;
+        add_cost(usage, cell);
+    }
+    slot->valid = 0;
+    slot->cost = 0;
+}
+
+static struct kw__use_slot *slot_of(struct kw_usage *usage, const struct kw__use *use, uint32_t *number_out)
+{
+    struct kw__use_table *table = &usage->tables[usage->active];
+    size_t at = slot_place(use->digest);
+    for (; table->slot_index[at] != 0; at = (at + 1) % SLOT_INDEX) {
+        *number_out = table->slot_index[at] - 1;
+        if (memcmp(table->slots[*number_out].digest, use->digest, sizeof use->digest) == 0) {
+            return &table->slots[*number_out];
+        }
+    }
+    if (table->slot_count == KW__USAGE_SLOTS) {
+        return NULL;
+    }
+    *number_out = (uint32_t)table->slot_count++;
+    table->slot_index[at] = *number_out + 1;
+    struct kw__use_slot *slot = &table->slots[*number_out];
+    *slot = (struct kw__use_slot){.project = use->head.project};
+    memcpy(slot->digest, use->digest, sizeof slot->digest);
+    return slot;
+}
+
+void kw__use_prefetch(const struct kw_usage *usage, const struct kw__use *use)
+{
+    const struct kw__use_table *table = &usage->tables[usage->active];
+    if ((use->head.parts & KW__USE_KNOWN) != 0) {
+        __builtin_prefetch(&table->slot_index[slot_place(use->digest)]);
+    }
+}
+
+static void note_place(struct kw__use_table *table, struct kw__use_slot *slot, uint32_t number,
+                       const struct kw__use *use)
+{
+    slot->has_place = (use->head.parts & (KW__USE_ADDRESS | KW__USE_PLACE)) != 0;
+    if (slot->has_place) {
+        struct kw__use_place *place = &table->places[number];
+        *place = (struct kw__use_place){.has_address = (use->head.parts & KW__USE_ADDRESS) != 0,
+                                        .region_size = (uint8_t)use->place.size};
+        if (place->has_address) {
+            place->address = use->address;
+        }
+        if (use->place.size > 0) {
+            memcpy(place->region, use->place.data, use->place.size);
+        }
+    }
+}
+
+static void add_valid(struct kw_usage *usage, struct kw__use_slot *slot, uint32_t number, const struct kw__use *use,
+                      int32_t hour)
+{
+    if (slot->hour != hour || slot->valid == VALID_MAX) {
+        spill(usage, slot, number);
+        slot->hour = hour;
+    }
+    slot->valid++;
+    slot->cost += use->head.cost;
+    if (use->head.at_ms >= slot->at_ms) {
+        slot->at_ms = use->head.at_ms;
+        note_place(&usage->tables[usage->active], slot, number, use);
+    }
+}
+
+void kw__use_add(struct kw_usage *usage, const struct kw__use *use)
+{
+    struct kw__use_cell cell = {.amount = 1, .hour = (int32_t)(kw_usage_hour(use->head.at_ms) / KW_HOUR_MS)};
+    bool is_known = (use->head.parts & KW__USE_KNOWN) != 0;
+    struct kw__use_slot *slot = is_known ? slot_of(usage, use, &cell.subject) : NULL;
+    if (slot == NULL) {
+        cell.subject = KW__SUBJECT_PROJECT | use->head.project;
+        __atomic_fetch_add(&usage->unattributed, is_known, __ATOMIC_RELAXED);
+    }
+    if (slot != NULL && use->head.code == KW_CODE_NONE) {
+        add_valid(usage, slot, cell.subject, use, cell.hour);
+    } else {
+        add_code(usage, cell, use->head.code);
+    }
+    if (slot == NULL && use->head.code == KW_CODE_NONE) {
+        struct kw__use_cell cost = cell;
+        cost.amount = use->head.cost;
+        add_cost(usage, cost);
+    }
+    if (use->endpoint.size > 0) {
+        add_text(usage, cell, KW_USAGE_ENDPOINT, use->endpoint);
+    }
+    if (use->place.size > 0) {
+        add_text(usage, cell, KW_USAGE_REGION, kw_bytes_of(use->place.data, 2));
+    }
+}

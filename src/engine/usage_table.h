@@ -1,0 +1,149 @@
+/*
+ * Inside of counting use: what gatherers, the table and the writer of counts share. See usage.h.
+ *
+ * Everything is allocated when the engine opens, and pages are touched as they are needed; so taking records out of a
+ * ring never allocates, whoever does it.
+ */
+#ifndef KW_ENGINE_USAGE_TABLE_H
+#define KW_ENGINE_USAGE_TABLE_H
+
+#include "core/usage.h"
+#include "engine/internal.h"
+#include "engine/usage.h"
+
+#define KW__USAGE_SLOTS ((size_t)1 << 18) /* keys between two writes; more count for their project alone */
+#define KW__USAGE_CELLS ((size_t)1 << 16)
+#define KW__USAGE_SHARDS 64
+#define KW__RING_UNITS ((size_t)1 << 14) /* of 16 bytes: some 5,000 verifications */
+#define KW__RECORD_UNITS_MAX 10
+#define KW__SUBJECT_PROJECT UINT32_C(0x80000000) /* a cell of a project: its number stands in the low bits */
+
+/* What a verification leaves: a head, and behind it what `parts` says, in this order. */
+struct kw__use_head {
+    int64_t at_ms;
+    uint32_t cost;
+    uint16_t project;
+    uint8_t code;
+    uint8_t parts;
+};
+enum {
+    KW__USE_KNOWN = 1 << 0,    /* two units: the digest that the index knows the key by */
+    KW__USE_ADDRESS = 1 << 1,  /* one */
+    KW__USE_PLACE = 1 << 2,    /* one: a size and a text, "CH", "US-CA" */
+    KW__USE_ENDPOINT = 1 << 3, /* five: the same */
+};
+
+struct kw__use_unit {
+    uint64_t words[2];
+};
+
+/* One thread writes, one at a time reads. */
+struct kw__shard {
+    uint64_t head __attribute__((aligned(64))); /* atomic; the writer's */
+    uint64_t tail_seen;                         /* the writer's own */
+    uint64_t dropped;                           /* atomic; the writer's */
+    struct kw__use_unit *ring;
+    uint64_t owner;                             /* atomic: what names the thread; 0: none */
+    int thread;                                 /* its number in the system */
+    uint64_t tail __attribute__((aligned(64))); /* atomic; the reader's */
+};
+
+/* A record, put together. */
+struct kw__use {
+    struct kw__use_head head;
+    uint8_t digest[KW_DIGEST_INDEX_SIZE];
+    struct kw_address address;
+    struct kw_bytes place, endpoint;
+    uint8_t texts[2][80];
+};
+
+/* One key: what it was used for in one hour, as long as it was good. One cache line. */
+struct kw__use_slot {
+    uint8_t digest[KW_DIGEST_INDEX_SIZE];
+    int64_t at_ms; /* of the last good verification; 0: none */
+    uint64_t cost;
+    uint32_t valid;
+    int32_t hour; /* since 1970 */
+    uint16_t project;
+    bool has_place;
+};
+
+/* From where the last good verification came. */
+struct kw__use_place {
+    struct kw_address address;
+    uint8_t region_size, region[KW_STORE_USE_REGION_MAX];
+    bool has_address;
+};
+
+/* All that is rarer: an amount of one key, or of one project. */
+struct kw__use_cell {
+    int64_t amount;
+    uint32_t subject; /* a slot's number, or KW__SUBJECT_PROJECT and a project's */
+    int32_t hour;
+    uint8_t dimension, size;
+    uint8_t value[KW_ENDPOINT_MAX];
+};
+
+struct kw__use_table {
+    uint32_t *slot_index, *cell_index; /* one more than the number of what they find; 0: nothing */
+    struct kw__use_slot *slots;
+    struct kw__use_place *places;
+    struct kw__use_cell *cells;
+    size_t slot_count, cell_count;
+};
+
+struct kw__use_rows;
+
+struct kw_usage {
+    uint64_t serial;          /* no two in a process have the same */
+    struct kw__shard *shards; /* in `memory`, each in cache lines of its own */
+    void *memory;
+    struct kw__use_unit *rings;
+    int shared_busy; /* atomic: the last shard is for threads that got none of their own */
+    int busy;        /* atomic: whoever sets it empties rings and adds to tables[active] */
+    unsigned active; /* under `busy` */
+    struct kw__use_table tables[2];
+    uint64_t counted, unattributed, dropped, written; /* atomic */
+
+    pthread_mutex_t writing; /* guards what follows */
+    struct kw__use_rows *rows;
+    bool is_writing;         /* the other table is not all written */
+    uint64_t swaps;          /* tables that writing has begun with */
+    size_t slot_at, cell_at; /* what of it is */
+
+    pthread_mutex_t lock; /* guards `stopping` */
+    pthread_cond_t wake;
+    bool stopping;
+    bool is_started;
+    pthread_t thread;
+    int64_t tend_at_ms;
+};
+
+KW_MUST_USE enum kw_status kw__use_table_init(struct kw__use_table *table);
+void kw__use_table_deinit(struct kw__use_table *table);
+/* Forgets all of it. */
+void kw__use_table_clear(struct kw__use_table *table);
+
+/* The three below: `busy` is held. */
+/* Adds a record to the active table. `slot_hint` as kw__use_find gave it. */
+void kw__use_add(struct kw_usage *usage, const struct kw__use *use);
+/* Asks the processor for what adding a record will read. */
+void kw__use_prefetch(const struct kw_usage *usage, const struct kw__use *use);
+/* Takes up to `most` records out of a ring; how many units it were. */
+size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t most);
+
+/* Takes everything out of all rings; the most units that one of them held. */
+size_t kw__usage_empty_all(struct kw_usage *usage);
+void kw__usage_hold(struct kw_usage *usage);
+void kw__usage_let_go(struct kw_usage *usage);
+/* Frees the rings of threads that have ended. */
+void kw__shards_reclaim(struct kw_usage *usage);
+
+/* Room for the rows of one write. */
+KW_MUST_USE enum kw_status kw__use_rows_new(struct kw__use_rows **rows_out);
+void kw__use_rows_free(struct kw__use_rows *rows);
+/* Writes a part of the table that is being written, as large as one write may be, or begins with the next table. True
+ * in `more_out`: there is more in that table. `writing` is held. */
+KW_MUST_USE enum kw_status kw__usage_write_part(struct kw_engine *engine, bool *more_out);
+
+#endif
