@@ -264,15 +264,17 @@ static enum kw_urgency unused_scopes(const struct kw_insight_subject *subject, s
 static enum kw_urgency one_network(const struct kw_insight_subject *subject, struct kw_insight *insight, char *text)
 {
     const struct kw_use *use = subject->use;
-    bool is_one = use->networks.count == 1 && use->networks.other == 0 && use->networks.total >= use->passed;
+    bool is_one = use->has_last_address && use->addressed >= use->passed && use->addressed <= KW_USE_AMOUNT_MAX &&
+                  use->network_marks == use->addressed * kw_network_mark(&use->last_address);
     bool is_enough = use->passed >= KW_INSIGHT_EVIDENCE && kw_use_day_count(use) >= KW_INSIGHT_NETWORK_DAYS;
     if (!is_one || !is_enough || subject->record->is_public || subject->record->allowed_ips.count != 0) {
         return KW_URGENCY_NONE;
     }
     struct kw_buffer message = text_in(text);
-    insight->network = use->networks.items[0].value;
+    struct kw_address_range network = kw_network_of(&use->last_address);
+    insight->network_size = kw_address_range_format(&network, insight->network);
     kw_buffer_add_text(&message, "It was only ever used from ");
-    kw_buffer_add(&message, insight->network);
+    kw_buffer_add(&message, kw_bytes_of(insight->network, insight->network_size));
     kw_buffer_add_text(&message, ", and may be used from anywhere.");
     return KW_URGENCY_LOW;
 }

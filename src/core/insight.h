@@ -116,8 +116,9 @@ struct kw_insight {
     size_t recommendation_count;
     /* What is suggested, where the recommendation is there. */
     int64_t expires_in_ms;
-    struct kw_list scopes;   /* those that were used */
-    struct kw_bytes network; /* in CIDR notation */
+    struct kw_list scopes; /* those that were used */
+    char network[KW_ADDRESS_RANGE_TEXT_MAX];
+    size_t network_size;
     int64_t requests_an_hour;
 };
 

@@ -173,7 +173,7 @@ static void write_suggested(const struct kw_insight *insight, enum kw_advice adv
     } else if (advice == KW_ADVICE_ONE_NETWORK) {
         kw_json_name(writer, "allowedIPs");
         kw_json_begin_array(writer);
-        kw_json_string(writer, insight->network);
+        kw_json_string(writer, kw_bytes_of(insight->network, insight->network_size));
         kw_json_end_array(writer);
     } else if (advice == KW_ADVICE_NO_LIMIT) {
         kw_json_name(writer, "rateLimits");

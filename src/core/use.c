@@ -36,6 +36,31 @@ static void count_outcome(struct kw_use *use, const struct kw_use_row *row, int6
     use->hour_max = *hour > use->hour_max ? *hour : use->hour_max;
 }
 
+struct kw_address_range kw_network_of(const struct kw_address *address)
+{
+    struct kw_address_range network = {.bits = kw_address_is_ipv4(address) ? KW_ADDRESS_IPV4_BITS + KW_NETWORK_IPV4_BITS
+                                                                           : KW_NETWORK_IPV6_BITS};
+    memcpy(network.first.bytes, address->bytes, network.bits / 8);
+    return network;
+}
+
+uint32_t kw_network_mark(const struct kw_address *address)
+{
+    struct kw_address_range network = kw_network_of(address);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (size_t i = 0; i < network.bits / 8U; i++) {
+        hash = (hash ^ network.first.bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return (uint32_t)((hash >> 32 ^ hash) % KW_NETWORK_MARK_MAX) + 1;
+}
+
+/* Marks are larger than what else is counted: they have the room of 64 bits. */
+static void count_network(struct kw_use *use, const struct kw_use_row *row)
+{
+    int64_t *sum = kw_bytes_equal(row->value, KW_NETWORK_MARKS) ? &use->network_marks : &use->addressed;
+    *sum = row->amount > INT64_MAX - *sum ? INT64_MAX : *sum + row->amount;
+}
+
 static enum kw_status count_value(struct kw_use_values *values, struct kw_arena *arena, struct kw_bytes value,
                                   int64_t amount)
 {
@@ -73,7 +98,8 @@ enum kw_status kw_use_add(struct kw_use *use, struct kw_arena *arena, const stru
     case KW_USE_COUNTRY:
         return count_value(&use->countries, arena, row->value, amount);
     case KW_USE_NETWORK:
-        return count_value(&use->networks, arena, row->value, amount);
+        count_network(use, row);
+        return KW_OK;
     case KW_USE_SCOPE:
         return count_value(&use->scopes, arena, row->value, amount);
     }

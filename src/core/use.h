@@ -7,10 +7,11 @@
 #define KW_CORE_USE_H
 
 #include "base/memory.h"
+#include "core/address.h"
 
 #define KW_USE_DAYS 60        /* today and the 59 days before it, in UTC */
 #define KW_USE_HOURS 48       /* whole hours before this one: each hour of the day twice */
-#define KW_USE_VALUES_MAX 128 /* different endpoints, countries, networks, scopes each */
+#define KW_USE_VALUES_MAX 128 /* different endpoints, countries, scopes each */
 #define KW_USE_VALUE_SIZE 128 /* of one: a longer one counts as other */
 #define KW_USE_AMOUNT_MAX INT64_C(10000000000000)
 
@@ -19,10 +20,26 @@ enum kw_use_kind {
     KW_USE_OUTCOME, /* "VALID", or the code of a refusal */
     KW_USE_ENDPOINT,
     KW_USE_COUNTRY,
-    KW_USE_NETWORK, /* in CIDR notation; of verifications that passed */
-    KW_USE_SCOPE,   /* asked for in a verification that passed; each scope counts by itself */
+    KW_USE_NETWORK, /* of verifications that passed: KW_NETWORK_USES, KW_NETWORK_MARKS */
+    KW_USE_SCOPE,   /* a scope of the key that covers one that was asked for in a verification that passed */
 };
 #define KW_USE_OTHER KW_BYTES("other") /* the values beyond those that usage tells apart */
+
+/*
+ * Networks are not told apart, only whether it was one: each use that states an address adds the mark of its network to
+ * a sum. Where all were of one network, the sum is as many times the mark of the last one. Other networks come to the
+ * same sum once in some 65,000 times.
+ */
+#define KW_NETWORK_USES KW_BYTES("uses")   /* with an address */
+#define KW_NETWORK_MARKS KW_BYTES("marks") /* the sum */
+#define KW_NETWORK_MARK_MAX 65536
+#define KW_NETWORK_IPV4_BITS 24
+#define KW_NETWORK_IPV6_BITS 48
+
+/* The network that an address lies in. */
+struct kw_address_range kw_network_of(const struct kw_address *address);
+/* 1 to KW_NETWORK_MARK_MAX. It is kept in stores: it never changes. */
+uint32_t kw_network_mark(const struct kw_address *address);
 
 struct kw_use_row {
     enum kw_use_kind kind;
@@ -47,12 +64,15 @@ struct kw_use_values {
 struct kw_use {
     int64_t now_ms;
     int64_t last_used_ms; /* 0: never, or not known */
+    bool has_last_address;
+    struct kw_address last_address;
+    int64_t addressed, network_marks; /* uses that stated an address, and the marks of their networks */
     int64_t passed, refused;
     int64_t days[KW_USE_DAYS]; /* what passed, from today backwards */
     int64_t hours[24];         /* what passed, by the hour of the day, in the last KW_USE_HOURS */
     int64_t hour_max;          /* the busiest of these hours, once */
     int64_t each_hour[KW_USE_HOURS];
-    struct kw_use_values endpoints, countries, networks, scopes;
+    struct kw_use_values endpoints, countries, scopes;
 };
 
 void kw_use_init(struct kw_use *use, int64_t now_ms, int64_t last_used_ms);

@@ -1,5 +1,8 @@
 #include "insights.h"
 
+#include "core/address.h"
+#include "core/limit_list.h"
+
 void history_begin(struct test *t, struct history *history)
 {
     history->t = t;
@@ -53,4 +56,27 @@ int history_points(struct history *history, enum kw_score_part_kind part)
 {
     history_look(history);
     return history->insight.parts[part].points;
+}
+
+void history_allow_range(struct history *history, const char *text)
+{
+    static uint8_t packed[KW_ADDRESS_RANGE_SIZE];
+    struct kw_address_range range;
+    const char *why = NULL;
+    CHECK_STATUS(history->t, kw_address_range_parse(kw_bytes_of_text(text), &range, &why), KW_OK);
+    kw_address_range_pack(&range, packed);
+    struct kw_bytes items[] = {kw_bytes_of(packed, sizeof packed)};
+    history->record.allowed_ips = list_of(&history->arena, items, 1);
+}
+
+void history_allow_region(struct history *history)
+{
+    struct kw_bytes items[] = {KW_BYTES("EU")};
+    history->record.allowed_regions = list_of(&history->arena, items, 1);
+}
+
+void history_limit(struct history *history)
+{
+    struct kw_rate_limit limit = {KW_BYTES("default"), 10, 1000};
+    CHECK(history->t, kw_rate_limits_pack(&history->arena, &limit, 1, &history->record.rate_limits));
 }

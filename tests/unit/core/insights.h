@@ -29,6 +29,10 @@ void history_add(struct history *history, enum kw_use_kind kind, const char *val
 /* What passed in an hour, that many hours ago. */
 void history_add_hour(struct history *history, int64_t hours_ago, int64_t amount);
 void history_scopes(struct history *history, const char *const *scopes, size_t count);
+/* From now on the record has this one rule. */
+void history_allow_range(struct history *history, const char *text);
+void history_allow_region(struct history *history);
+void history_limit(struct history *history);
 /* Makes the insight anew. */
 void history_look(struct history *history);
 /* The recommendation after a look; NULL when it is not there. */
