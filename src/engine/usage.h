@@ -47,6 +47,6 @@ void kw_usage_stats(const struct kw_usage *usage, struct kw_usage_stats *stats_o
 
 /* KW_OP_USAGE, on a reader, and KW_OP_REPORT, for a chain of them on the writer. Fail with op->error set. */
 KW_MUST_USE enum kw_status kw__usage_read(struct kw_engine *engine, struct kw_op *op);
-void kw__usage_report(struct kw_engine *engine, struct kw_op *chain);
+void kw__reports_write(struct kw_engine *engine, struct kw_op *chain);
 
 #endif

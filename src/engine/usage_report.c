@@ -196,7 +196,7 @@ static void file_all(struct kw_engine *engine, struct filing *filings, struct kw
     }
 }
 
-void kw__usage_report(struct kw_engine *engine, struct kw_op *chain)
+void kw__reports_write(struct kw_engine *engine, struct kw_op *chain)
 {
     struct kw_writer *writer = engine->writer_state;
     size_t count = 0;

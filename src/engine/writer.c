@@ -430,7 +430,7 @@ void *kw__writer_main(void *context)
             } else if (chain->kind == KW_OP_EXPORT) {
                 kw__export_write(engine, chain);
             } else if (chain->kind == KW_OP_REPORT) {
-                kw__usage_report(engine, chain);
+                kw__reports_write(engine, chain);
             } else if (kw__op_is_method(chain)) {
                 kw__method_write(engine, chain);
             } else {

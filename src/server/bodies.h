@@ -8,6 +8,7 @@
 #include "core/insight.h"
 #include "core/once.h"
 #include "core/transition.h"
+#include "core/usage.h"
 #include <keyward/document.h>
 #include <keyward/import.h>
 
@@ -87,6 +88,7 @@ struct kw_verify_body {
     struct kw_bytes ip;
     struct kw_place_body geo;
     int64_t cost;
+    struct kw_bytes endpoint;
     bool dry_run;
 };
 
@@ -109,8 +111,13 @@ struct kw_list_params {
     struct kw_bytes tag_mode;
     struct kw_bytes sort, cursor;
     struct kw_bytes format; /* exports */
-    int64_t created_after_ms, created_before_ms, expires_before_ms;
+    int64_t created_after_ms, created_before_ms, expires_before_ms, used_before_ms, used_after_ms;
     int64_t limit;
+};
+
+struct kw_usage_params {
+    struct kw_bytes owner, org_id, by, group;
+    int64_t from_ms, until_ms; /* 0: not given */
 };
 
 struct kw_document_params {

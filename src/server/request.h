@@ -80,8 +80,9 @@ void kw__finish_change(struct kw_request *request, enum kw_status status);
 /* Writes a record that an operation shows as JSON, with what is known of its ancestors. KW_E_CORRUPT, KW_E_NEWER. */
 KW_MUST_USE enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op,
                                            struct kw_bytes encoding);
-/* Writes a record as JSON. KW_E_CORRUPT, KW_E_NEWER. */
-KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms);
+/* Writes a record as JSON, and its latest use. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding,
+                                            const struct kw_last_use *use, int64_t now_ms);
 /* The members of an item that was refused: status, code, field and detail (problem.c). */
 void kw__write_refusal(struct kw_json_writer *writer, enum kw_code code, const struct kw_error *error);
 
@@ -96,6 +97,9 @@ static inline struct kw_request *kw__op_request(const struct kw_op *op)
 {
     return op->context;
 }
+
+/* Submits what is to be done once, where its header says so; gives the operation back where that is wrong. */
+void kw__submit_once(struct kw_request *request, struct kw_op *op);
 
 /* `done` of an operation whose result is one record: answers with it. */
 void kw__answer_record(struct kw_op *op);
@@ -169,6 +173,9 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__usage_of_key(struct kw_request *request);
+void kw__usage_of_others(struct kw_request *request);
+void kw__usage_report(struct kw_request *request);
 void kw__import(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);

@@ -154,6 +154,8 @@ struct kw_list_query *kw__list_query(struct kw_request *request)
         .created_from_ms = params->created_after_ms,
         .created_until_ms = params->created_before_ms,
         .expires_before_ms = params->expires_before_ms,
+        .used_before_ms = params->used_before_ms,
+        .used_from_ms = params->used_after_ms,
         .has_status = params->status.size > 0,
         .text = params->text,
         .order = order_of(params),
@@ -188,11 +190,15 @@ static void answer_list(struct kw_op *op)
     struct kw_bytes rest = kw_buffer_bytes(&op->result);
     struct kw_bytes encoding;
     enum kw_status status = KW_OK;
+    struct kw_bytes uses = kw_buffer_bytes(&op->other);
     kw_json_begin_object(&writer);
     kw_json_name(&writer, "items");
     kw_json_begin_array(&writer);
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
-        status = kw__write_record(&writer, encoding, op->now_ms);
+        struct kw_last_use use;
+        memcpy(&use, uses.data, sizeof use);
+        uses = kw_bytes_skip(uses, sizeof use);
+        status = kw__write_record(&writer, encoding, &use, op->now_ms);
     }
     kw_json_end_array(&writer);
     write_next_cursor(&writer, op);

@@ -7,11 +7,13 @@
 
 /* --- answers --- */
 
-enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, int64_t now_ms)
+enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, const struct kw_last_use *use,
+                                int64_t now_ms)
 {
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
     if (status == KW_OK) {
+        kw_last_use_show(use, &record);
         kw_record_write_json(&record, now_ms, writer);
     }
     return status;
@@ -50,6 +52,7 @@ static enum kw_status write_versioned(struct kw_call *call, struct kw_json_write
         kw_id_format(&record.id, id);
         kw__answer_header_format(call, "Location", "/v1/keys/%.*s", KW_ID_TEXT_SIZE, id);
     }
+    kw_last_use_show(&op->last_use, &record);
     write_shown(writer, op, &record);
     return KW_OK;
 }
@@ -195,8 +198,7 @@ static enum kw_status name_once(const struct kw_request *request, struct kw_once
     return status;
 }
 
-/* Submits what is to be done once, where its header says so. */
-static void submit_once(struct kw_request *request, struct kw_op *op)
+void kw__submit_once(struct kw_request *request, struct kw_op *op)
 {
     if (request->call->headers[KW_HEADER_IDEMPOTENCY_KEY].data == NULL) {
         submit(request, op);
@@ -226,7 +228,7 @@ void kw__keys_create(struct kw_request *request)
         op->params = &body->params;
         op->template_name = body->template_name;
         op->preset = body->preset;
-        submit_once(request, op);
+        kw__submit_once(request, op);
     }
 }
 
@@ -256,7 +258,7 @@ void kw__keys_rotate(struct kw_request *request)
         op->params = &body->params;
         op->grace_ms = body->grace_ms;
         op->ends_grace = body->ends_grace;
-        submit_once(request, op);
+        kw__submit_once(request, op);
     }
 }
 

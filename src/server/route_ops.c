@@ -62,6 +62,12 @@ static void write_engine(const struct kw_engine *engine, struct kw_buffer *text)
         {"keyward_store_commits_total", "counter", "Commits to the store.", stats.commits},
         {"keyward_store_committed_operations_total", "counter", "Operations in those commits.", stats.commit_ops},
         {"keyward_store_writable", "gauge", "1 when the last commit did not fail.", stats.writable},
+        {"keyward_uses_counted_total", "counter", "Verifications that were taken in to be counted.",
+         stats.uses_counted},
+        {"keyward_uses_written_total", "counter", "Those of them whose counts are in the store.", stats.uses_written},
+        {"keyward_uses_dropped_total", "counter", "Verifications that are counted nowhere.", stats.uses_dropped},
+        {"keyward_uses_unattributed_total", "counter", "Verifications that count for their project and not their key.",
+         stats.uses_unattributed},
         {"keyward_queue_depth", "gauge", "Operations that wait.", stats.queue_depth},
     };
     for (size_t i = 0; i < KW_COUNT_OF(metrics); i++) {

@@ -107,6 +107,10 @@ static enum kw_status make_question(const struct kw_request *request, const stru
     }
     verification->key = body->key;
     verification->cost = (uint32_t)body->cost;
+    verification->endpoint = body->endpoint;
+    if (body->endpoint.size > 0 && !kw_endpoint_valid(body->endpoint)) {
+        return kw_refuse(error, KW_CODE_INVALID_FIELD, "endpoint", "must be text without control characters");
+    }
     verification->question = (struct kw_question){
         .project = request->project->number,
         .env = body->env,

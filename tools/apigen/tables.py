@@ -208,7 +208,8 @@ class Tables:
         if name in self.done:
             return name
         node = self.description.root["components"]["schemas"][name]
-        if node.get("type") != "object" or node.get("additionalProperties") is not False or "x-struct" not in node:
+        is_closed = node.get("additionalProperties") is False or node.get("x-document")
+        if node.get("type") != "object" or not is_closed or "x-struct" not in node:
             refuse(where, f"is bound to {name}, which must be an object with x-struct and no additionalProperties")
         self.done[name] = True
         if node.get("x-document"):
@@ -220,7 +221,7 @@ class Tables:
     def caps(self, node, where):
         """Sees to all limits of a schema that somebody else enforces."""
         for word in ("maxLength", "maxItems", "maxProperties", "maximum"):
-            if word in node:
+            if word in node and node.get("type") != "number":
                 self.cap(node, node[word], where)
         inner = list(node.get("properties", {}).items()) + [
             (word, node[word]) for word in ("items", "propertyNames", "additionalProperties")
