@@ -111,6 +111,10 @@ static enum kw_status look_at(struct looking *looking, const struct kw_store_row
         return status;
     }
     kw_use_init(&looking->use, looking->op->now_ms, row->used_at_ms);
+    if (row->used_address.size == sizeof looking->use.last_address.bytes) {
+        looking->use.has_last_address = true;
+        memcpy(looking->use.last_address.bytes, row->used_address.data, row->used_address.size);
+    }
     status = read_use(looking);
     if (status != KW_OK) {
         return status;
@@ -152,7 +156,8 @@ enum kw_status kw__insight_read(struct kw_engine *engine, struct kw_op *op)
         return op->error.status;
     }
     kw_json_writer_init(&writer, &op->result);
-    enum kw_status status = write_one(looking, &op->id, &writer);
+    enum kw_status status = kw_usage_flush(engine);
+    status = status == KW_OK ? write_one(looking, &op->id, &writer) : status;
     status = status == KW_OK ? kw_buffer_status(&op->result) : status;
     looking_free(looking);
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
@@ -173,6 +178,7 @@ static enum kw_status page_sink(void *context, const struct kw_store_row *row)
     struct kw_store_row *copy = &page->rows[page->count];
     *copy = *row;
     enum kw_status status = kw_arena_copy(&page->arena, row->record, &copy->record);
+    status = status == KW_OK ? kw_arena_copy(&page->arena, row->used_address, &copy->used_address) : status;
     page->count += status == KW_OK;
     return status;
 }
@@ -267,12 +273,14 @@ enum kw_status kw__insights_read(struct kw_engine *engine, struct kw_op *op)
         kw_free(page);
         return op->error.status;
     }
+    enum kw_status status = KW_OK;
     if (!insights->has_begun) {
         kw_attention_init(&insights->attention, insights->query->limit);
         insights->has_begun = true;
+        status = kw_usage_flush(engine);
     }
     kw_arena_init(&page->arena, NULL, 0, PIECE * ROW_MEMORY_MAX);
-    enum kw_status status = next_page(looking, insights, page);
+    status = status == KW_OK ? next_page(looking, insights, page) : status;
     status = status == KW_OK && insights->has_ended ? write_all(looking, insights) : status;
     looking_free(looking);
     kw_arena_reset(&page->arena);

@@ -41,7 +41,9 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
     enum kw_status status = kw_arena_copy(found->arena, row->digest, &found->row.digest);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->project, &found->row.project);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->record, &found->row.record);
+    status = status != KW_OK ? status : kw_arena_copy(found->arena, row->used_address, &found->row.used_address);
     found->row.env = found->row.owner = found->row.org_id = found->row.policy = (struct kw_bytes){NULL, 0};
+    found->row.used_region = (struct kw_bytes){NULL, 0};
     found->row.tags = (struct kw_list){{NULL, 0}, 0};
     return status;
 }

@@ -113,7 +113,7 @@ static void a_key_is_told_with_its_use(struct test *t)
     count_use(t, &fixture, &record, KW_USAGE_CODE, "RATE_LIMITED", 3, 7);
     count_use(t, &fixture, &record, KW_USAGE_ENDPOINT, "GET /v1/invoices", 3, 120);
     count_use(t, &fixture, &record, KW_USAGE_METRIC, "tokens", 3, 5000);
-    count_use(t, &fixture, &record, KW_USAGE_METRIC_AT_REPORT, "tokens GET /v1/x", 3, 5000);
+    count_use(t, &fixture, &record, KW_USAGE_ENDPOINT_METRIC, "GET /v1/x\1tokens", 3, 5000);
     const char *const places[] = {"US-CA", "US-NY", "US", "DE", "FR", "JP"};
     for (size_t i = 0; i < KW_COUNT_OF(places); i++) {
         count_use(t, &fixture, &record, KW_USAGE_REGION, places[i], 30 + (int64_t)i, 1);
@@ -133,24 +133,106 @@ static void a_key_is_told_with_its_use(struct test *t)
     test_engine_close(&fixture);
 }
 
-static void networks_and_scopes_are_read(struct test *t)
+/* A good verification from an address, at the fixture's time. */
+static void use_key(struct test *t, struct test_engine *fixture, const struct kw_secret *key,
+                    const struct kw_question *question, const char *address)
 {
-    struct test_engine fixture;
-    struct kw_op op;
-    uint8_t packed[] = {4, 'r', 'e', 'a', 'd', 5, 'w', 'r', 'i', 't', 'e'};
-    struct kw_record record = plain_record(1);
-    record.scopes = (struct kw_list){kw_bytes_of(packed, sizeof packed), 2};
-    REQUIRE(t, test_engine_open(t, &fixture, NULL));
-    put(t, &fixture, &record, 1);
-    for (int64_t day = 1; day <= 7; day++) {
-        count_use(t, &fixture, &record, KW_USAGE_CODE, "VALID", 24 * day, 20);
-        count_use(t, &fixture, &record, KW_USAGE_NETWORK, "192.0.2.0/24", 24 * day, 20);
-        count_use(t, &fixture, &record, KW_USAGE_SCOPE, "read", 24 * day, 20);
+    struct kw_address from;
+    struct kw_verification v = {.key = kw_secret_expose(key), .question = *question};
+    v.question.project = KW_PROJECT_DEFAULT;
+    if (address != NULL) {
+        CHECK(t, kw_address_parse(kw_bytes_of_text(address), &from));
+        v.question.address = &from;
     }
-    REQUIRE_OK(t, look_at_key(&fixture, &record.id, KW_PROJECT_DEFAULT, &op));
-    CHECK(t, holds(&op, "\"suggested\":{\"allowedIPs\":[\"192.0.2.0/24\"]}"));
-    CHECK(t, holds(&op, "\"suggested\":{\"scopes\":[\"read\"]}"));
+    kw_engine_read_begin();
+    kw_engine_verify(fixture->engine, &v, kw_engine_now_ms(fixture->engine));
+    kw_engine_read_end();
+    CHECK_I64(t, v.code, KW_CODE_NONE);
+}
+
+static bool create_with_scopes(struct test *t, struct test_engine *fixture, struct kw_id *id_out,
+                               struct kw_secret *key_out)
+{
+    static const struct kw_bytes scopes[] = {{(const uint8_t *)"billing:*", 9},
+                                             {(const uint8_t *)"read", 4},
+                                             {(const uint8_t *)"write", 5},
+                                             {(const uint8_t *)"other:read", 10}};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_SCOPES,
+                                   .owner = KW_BYTES("user:1"),
+                                   .scopes = scopes,
+                                   .scope_count = KW_COUNT_OF(scopes)};
+    return test_engine_create(t, fixture, &params, id_out, key_out);
+}
+
+static void set_hour(struct test_engine *fixture, int64_t hours)
+{
+    __atomic_store_n(&fixture->now_ms, TEST_NOW_MS + hours * HOUR_MS, __ATOMIC_RELAXED);
+}
+
+/* Which of the suggestions a look at the key finds. */
+static void check_suggestions(struct test *t, struct test_engine *fixture, const struct kw_id *id, const char *network,
+                              const char *scopes)
+{
+    struct kw_op op;
+    CHECK_STATUS(t, look_at_key(fixture, id, KW_PROJECT_DEFAULT, &op), KW_OK);
+    CHECK(t, holds(&op, "ONE_NETWORK") == (network != NULL) && (network == NULL || holds(&op, network)));
+    CHECK(t, holds(&op, "UNUSED_SCOPES") == (scopes != NULL) && (scopes == NULL || holds(&op, scopes)));
     kw_op_deinit(&op);
+}
+
+static void networks_and_scopes_come_from_verifications(struct test *t)
+{
+    static const struct kw_bytes billing = {(const uint8_t *)"billing:pay", 11};
+    static const struct kw_bytes read = {(const uint8_t *)"read", 4};
+    const struct kw_question questions[] = {
+        {.scopes = &read, .scope_count = 1},
+        {.require = KW_BYTES("(read AND billing:card)")},
+        {.resource = KW_BYTES("website:1"), .resource_scopes = &billing, .resource_scope_count = 1},
+        {.project = 0},
+    };
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, create_with_scopes(t, &fixture, &id, &key));
+    for (int64_t day = 0; day < 7; day++) {
+        for (int64_t i = 0; i < 20; i++) { /* several hours between two writes */
+            set_hour(&fixture, 24 * day + i / 5);
+            use_key(t, &fixture, &key, &questions[i % 4], i % 2 == 0 ? "192.0.2.1" : "192.0.2.254");
+        }
+        check_suggestions(t, &fixture, &id, day == 6 ? "{\"allowedIPs\":[\"192.0.2.0/24\"]}" : NULL,
+                          day >= 4 ? "{\"scopes\":[\"billing:*\",\"read\"]}" : NULL); /* 20 asked for a day */
+    }
+    const struct kw_question other = {.require = KW_BYTES("other:read OR write")};
+    use_key(t, &fixture, &key, &other, "192.0.2.3");
+    check_suggestions(t, &fixture, &id, "{\"allowedIPs\":[\"192.0.2.0/24\"]}", NULL);
+    use_key(t, &fixture, &key, &questions[3], "198.51.100.1");
+    use_key(t, &fixture, &key, &questions[3], "192.0.2.1");
+    check_suggestions(t, &fixture, &id, NULL, NULL);
+    test_engine_close(&fixture);
+}
+
+static void what_is_not_known_suggests_nothing(struct test *t)
+{
+    static const struct kw_bytes read = {(const uint8_t *)"read", 4};
+    static const uint8_t text[] = "billing:0123456789012345678901234567890123456789";
+    const struct kw_bytes many[] = {{text, sizeof text - 1}, {text, sizeof text - 2}};
+    const struct kw_question question = {.scopes = &read, .scope_count = 1};
+    const struct kw_question long_question = {.scopes = many, .scope_count = 2};
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, create_with_scopes(t, &fixture, &id, &key));
+    for (int64_t day = 0; day < 7; day++) {
+        for (int64_t i = 0; i < 20; i++) {
+            set_hour(&fixture, 24 * day);
+            use_key(t, &fixture, &key, &question, day == 6 && i == 7 ? NULL : "192.0.2.1");
+        }
+    }
+    check_suggestions(t, &fixture, &id, NULL, "{\"scopes\":[\"read\"]}"); /* one use was from anywhere */
+    use_key(t, &fixture, &key, &long_question, "192.0.2.1");
+    check_suggestions(t, &fixture, &id, NULL, NULL); /* not all that was asked for is known */
     test_engine_close(&fixture);
 }
 
@@ -301,7 +383,8 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(a_key_is_told_with_its_use),
-        TEST_CASE(networks_and_scopes_are_read),
+        TEST_CASE(networks_and_scopes_come_from_verifications),
+        TEST_CASE(what_is_not_known_suggests_nothing),
         TEST_CASE(a_rotated_key_goes_on_with_the_use_of_its_line),
         TEST_CASE(keys_that_are_not_there_are_not_found),
         TEST_CASE(the_keys_to_look_at_first_come_in_pieces),
