@@ -11,6 +11,8 @@
 
 #define KW_INSIGHTS_KEYS_MAX 20000 /* that are looked at, the oldest first */
 
+#define KW_INSIGHTS_JSON_MAX ((size_t)8 << 20) /* KW_ATTENTION_MAX of the largest, and more */
+
 /* How far an operation came. Begin with `query` alone: owner, organisation, environment and tags count; its limit is
  * how many keys are told of, 1 to KW_ATTENTION_MAX. */
 struct kw_insights {

@@ -37,7 +37,7 @@ static struct kw_record plain_record(uint64_t number)
 static void put(struct test *t, struct test_engine *fixture, const struct kw_record *records, size_t count)
 {
     static struct kw_store_put puts[BATCH];
-    static uint8_t encodings[BATCH][1024];
+    static uint8_t encodings[BATCH][32768];
     static uint8_t digests[BATCH][32];
     REQUIRE(t, count <= BATCH);
     for (size_t i = 0; i < count; i++) {
@@ -324,6 +324,44 @@ static void the_keys_to_look_at_first_come_in_pieces(struct test *t)
     test_engine_close(&fixture);
 }
 
+/* All that can be told of as many keys as can be asked for. */
+static void the_largest_answer_is_whole(struct test *t)
+{
+    static struct kw_record records[KW_ATTENTION_MAX];
+    static uint8_t scopes[KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + 2)];
+    struct test_engine fixture;
+    struct kw_op op;
+    size_t pieces;
+    struct kw_buffer packed;
+    struct kw_list_query query = {.limit = KW_ATTENTION_MAX};
+    kw_buffer_init_fixed(&packed, scopes, sizeof scopes);
+    for (size_t i = 0; i < KW_SCOPE_COUNT_MAX; i++) {
+        uint8_t scope[KW_SCOPE_MAX];
+        memset(scope, 'a', sizeof scope);
+        scope[0] = (uint8_t)('0' + i / 16);
+        scope[1] = (uint8_t)('0' + i % 16);
+        kw_list_add(&packed, kw_bytes_of(scope, sizeof scope));
+    }
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(records); i++) {
+        records[i] = plain_record(i);
+        records[i].scopes = (struct kw_list){kw_buffer_bytes(&packed), KW_SCOPE_COUNT_MAX};
+        put(t, &fixture, &records[i], 1);
+        struct kw_bytes rest = kw_buffer_bytes(&packed);
+        struct kw_bytes scope;
+        while (kw_list_next(&rest, &scope) && rest.size != 0) { /* all but the last */
+            char text[KW_SCOPE_MAX + 1] = {0};
+            memcpy(text, scope.data, scope.size);
+            count_use(t, &fixture, &records[i], KW_USAGE_SCOPE, text, 1, KW_INSIGHT_EVIDENCE);
+        }
+    }
+    REQUIRE_OK(t, look_at_project(&fixture, &query, &op, &pieces));
+    CHECK(t, holds(&op, "\"UNUSED_SCOPES\":100"));
+    CHECK(t, op.result.size > (size_t)KW_ATTENTION_MAX * (KW_SCOPE_COUNT_MAX - 1) * KW_SCOPE_MAX);
+    kw_op_deinit(&op);
+    test_engine_close(&fixture);
+}
+
 static void more_keys_than_are_looked_at_are_told(struct test *t)
 {
     static struct kw_record records[BATCH];
@@ -388,6 +426,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_rotated_key_goes_on_with_the_use_of_its_line),
         TEST_CASE(keys_that_are_not_there_are_not_found),
         TEST_CASE(the_keys_to_look_at_first_come_in_pieces),
+        TEST_CASE(the_largest_answer_is_whole),
         TEST_CASE(more_keys_than_are_looked_at_are_told),
         TEST_CASE(a_store_that_fails_is_told),
     };
