@@ -72,6 +72,38 @@ def a_project_shows_what_to_look_at_first(server):
                                     'why': 'Its digest is as the project wants it, but under no pepper.'}, 'digest')
 
 
+def use_is_told(server):
+    key, record = server.create({'ownerId': '7', 'scopes': ['read', 'write']})
+    path = f'/v1/keys/{record["id"]}/insights'
+    for _ in range(12):
+        server.verify(key, endpoint='GET /v1/invoices/{id}', scopes=['read'], ip='192.0.2.1')
+        server.verify(key, endpoint='POST /v1/reports', ip='192.0.2.1')
+    equal(server.verify(key, scopes=['admin'])['valid'], False, 'refusal')
+    server.verify(key, endpoint='DELETE /v1/x', dryRun=True)
+    told = server.expect(200, 'GET', path).json
+    use = told['usagePattern']
+    equal((use['passed'], use['refused'], use['kind'], use['readPercent']), (24, 1, 'mixed', 50), 'use')
+    equal(use['endpoints'], [{'endpoint': 'GET /v1/invoices/{id}', 'count': 12}, {'endpoint': 'POST /v1/reports', 'count': 12}], 'endpoints')
+    equal(told['suggestedName'], 'user 7: uses invoices and reports (live)', 'name')
+    check('lastUsedAt' in told, 'last use')
+    check('UNUSED_SCOPES' not in codes_of(told), 'too little is known of scopes')
+    for _ in range(88):
+        server.verify(key, scopes=['read'])
+    unused = {item['code']: item for item in server.expect(200, 'GET', path).json['recommendations']}['UNUSED_SCOPES']
+    equal(unused['suggested'], {'scopes': ['read']}, 'used scopes')
+
+
+def use_in_many_countries_comes_first(server):
+    key, record = server.create()
+    for count, country in enumerate(('DE', 'FR', 'US', 'JP', 'BR'), 1):
+        server.verify(key, geo={'country': country})
+        told = server.expect(200, 'GET', f'/v1/keys/{record["id"]}/insights').json
+        equal('MANY_COUNTRIES' in codes_of(told), count == 5, f'{count} countries')
+    first = server.expect(200, 'GET', '/v1/insights?limit=1').json['items'][0]
+    equal((first['id'], first['recommendations'][0]['urgency'], first['recommendations'][0]['action']),
+          (record['id'], 'high', 'rotate'), 'what to look at first')
+
+
 def what_is_not_there_is_refused(server):
     _, record = server.create()
     server.refuse('KEY_NOT_FOUND', 'GET', '/v1/keys/key_01J9ZV3T5K8W2Q7R4M6N0PXYBC/insights', status=404)
@@ -94,6 +126,7 @@ def a_management_key_needs_the_scope(server):
 
 
 CASES = [a_key_is_told, what_is_suggested_can_be_done, what_has_ended_is_left_alone, a_project_shows_what_to_look_at_first,
+         use_is_told, use_in_many_countries_comes_first,
          what_is_not_there_is_refused, a_management_key_needs_the_scope]
 
 if __name__ == '__main__':
