@@ -40,8 +40,12 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .field = "scopes", .repeats = true}, \
     {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
-    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW", .help = "how often it may be used: 100/1m, burst=10/1s", \
-     .place = KW_PLACE_RATE_LIMITS, .field = "rateLimits", .repeats = true}, \
+    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW[,owner|org]|JSON", \
+     .help = "how often it may be used: 100/1m, burst=10/1s", .place = KW_PLACE_RATE_LIMITS, .field = "rateLimits", \
+     .repeats = true}, \
+    {.name = "quota", .argument = "[METRIC=]N/PERIOD[,WORD]...|JSON", \
+     .help = "how much it may use: 10000/month, tokens=1000000/day,warn", .place = KW_PLACE_QUOTAS, .field = "quotas", \
+     .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
      .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
     {.name = "allow-ip", .argument = "ADDRESS|RANGE", .help = "it works from here only: 192.0.2.1, 2001:db8::/32", \
@@ -392,8 +396,8 @@ static const struct kw_cli_command commands[] = {
     {.name = "import", .summary = "Imports keys: an export, a list of hashes, CSV, or plain keys.", .run = kw_cmd_import,
      .key_call = &import_call, .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "docs/import.md says which forms are understood. What is revoked, expired or erased here stays so. An import\n"
-              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were, and\n"
-              "2 when it could not go on.",
+              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were or\n"
+              "the file was cut short, and 2 when it could not go on.",
      .groups = {&import_group, &where_group, &output_group},
      .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
     {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,

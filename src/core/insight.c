@@ -47,9 +47,16 @@ static int64_t idle_ms(const struct kw_insight_subject *subject)
     return subject->now_ms - (last > born ? last : born);
 }
 
+/* A quota that only warns holds nothing back. */
 static bool has_limit(const struct kw_record *record)
 {
-    return record->rate_limits.count != 0;
+    struct kw_bytes rest = record->quotas.packed;
+    struct kw_quota_rule quota;
+    bool has_quota = false;
+    while (!has_quota && kw_quota_rules_next(&rest, &quota)) {
+        has_quota = quota.on_exceeded != KW_QUOTA_WARN;
+    }
+    return has_quota || record->rate_limits.count != 0;
 }
 
 /* A range that holds so much that it bounds little. */

@@ -3,6 +3,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 #include "core/rules.h"
 
@@ -12,6 +13,7 @@ _Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent
 _Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
+_Static_assert(KW_QUOTA_COUNT_MAX < 128 && KW_QUOTA_PACKED_MAX < 128, "as those of quotas are");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
 
 size_t kw_entry_size(size_t encoding_size)
@@ -32,7 +34,8 @@ static uint8_t marks_of(const struct kw_record *record)
 {
     unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
                      (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
-                     (record->rate_limits.count != 0 ? KW_ENTRY_LIMITED : 0U);
+                     (record->rate_limits.count != 0 || record->quotas.count != 0 ? KW_ENTRY_LIMITED : 0U) |
+                     (kw_record_asks_tail(record) ? KW_ENTRY_TAILED : 0U);
     return (uint8_t)marks;
 }
 
@@ -98,9 +101,28 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record, encoding.data, encoding.size);
     if (kw_record_asks_tail(record)) {
-        *kw_entry_tail(entry_out) = (struct kw_entry_tail){.limits_at = place_of(record->rate_limits.packed, encoding),
-                                                           .lineage_at = lineage_place(record, encoding)};
+        struct kw_entry_tail *tail = kw_entry_tail(entry_out);
+        uint16_t nowhere = (uint16_t)(&tail->zero + 1 - entry_out->record);
+        *tail = (struct kw_entry_tail){.limits_at = place_of(record->rate_limits.packed, encoding),
+                                       .quotas_at = place_of(record->quotas.packed, encoding),
+                                       .lineage_at = lineage_place(record, encoding)};
+        tail->limits_at = tail->limits_at == 0 ? nowhere : tail->limits_at;
+        tail->quotas_at = tail->quotas_at == 0 ? nowhere : tail->quotas_at;
     }
+}
+
+struct kw_list kw_entry_quotas(const struct kw_entry *entry)
+{
+    struct kw_list quotas = {.count = 0};
+    if (!kw_entry_is_limited(entry)) {
+        return quotas;
+    }
+    quotas.packed.data = entry->record + kw_entry_tail(entry)->quotas_at;
+    quotas.count = quotas.packed.data[-1]; /* of one byte, as the size of each is */
+    for (unsigned i = 0; i < quotas.count; i++) {
+        quotas.packed.size += 1U + quotas.packed.data[quotas.packed.size];
+    }
+    return quotas;
 }
 
 enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
@@ -155,6 +177,7 @@ static const struct {
     [KW_RULE_POLICY] = {"policy", kw__refuses_policy, kw__has_policy},
     [KW_RULE_SCOPES] = {"scopes", kw__refuses_scopes, kw__asks_scopes},
     [KW_RULE_RATE_LIMITS] = {"rateLimits", NULL, NULL},
+    [KW_RULE_QUOTAS] = {"quotas", NULL, NULL},
 };
 
 const char *kw_rule_name(enum kw_rule rule)
@@ -403,4 +426,5 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
         checks_out[rule] = check;
     }
     checks_out[KW_RULE_RATE_LIMITS] = (struct kw_check){.outcome = is_known ? KW_OUTCOME_NONE : KW_OUTCOME_SKIPPED};
+    checks_out[KW_RULE_QUOTAS] = checks_out[KW_RULE_RATE_LIMITS];
 }

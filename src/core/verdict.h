@@ -8,6 +8,7 @@
 
 #include "core/address.h"
 #include "core/digest.h"
+#include "core/id.h"
 #include "core/policy.h"
 #include "core/record.h"
 #include "core/region.h"
@@ -33,7 +34,8 @@ enum {
 enum {
     KW_ENTRY_IMPORTED = 1 << 0,
     KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its tail says where */
-    KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits */
+    KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits or quotas */
+    KW_ENTRY_TAILED = 1 << 5,        /* something stands behind its record */
     /* Set in place, as long as the process lives: */
     KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
     KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
@@ -94,12 +96,16 @@ struct kw_entry {
     uint8_t record[]; /* the encoding (core/record.h) */
 };
 
-/* What stands behind the record of an entry that bounds others or has limits: few have one. */
+/* What stands behind the record of an entry that bounds others, or may have limits of its own or from above. */
 struct kw_entry_tail {
     struct kw_bound *line; /* that the entry may be shown by */
-    uint32_t spending;     /* set in place, by the engine: where it last found what the line has spent; 0: nowhere */
-    uint16_t limits_at;    /* in record[], as is the next: the packed rate limits, behind their number */
-    uint16_t lineage_at;   /* 0: the key is the first of its line */
+    /* Set in place, by the engine: where it last found what the key, its owner and its organisation have spent; 0:
+     * nowhere. */
+    uint64_t spending[KW_PER_ORG + 1];
+    uint16_t limits_at;  /* from record[] on, as are the next: the packed rate limits, behind their number */
+    uint16_t quotas_at;  /* the same of quotas. Where there are none of a kind it leads behind `zero` */
+    uint16_t lineage_at; /* 0: the key is the first of its line */
+    uint8_t zero;
 };
 
 /* Bytes that the entry of an encoding of that size takes; of one with a tail kw_entry_tailed_size. */
@@ -111,7 +117,8 @@ static inline size_t kw_entry_tailed_size(size_t encoding_size)
 }
 static inline bool kw_record_asks_tail(const struct kw_record *record)
 {
-    return record->has_children || record->rate_limits.count != 0;
+    return record->has_children || record->rate_limits.count != 0 || record->quotas.count != 0 ||
+           record->policy.size != 0 || !kw_id_is_none(&record->parent_id);
 }
 /* Of an entry that has one. */
 static inline struct kw_entry_tail *kw_entry_tail(const struct kw_entry *entry)
@@ -169,8 +176,11 @@ static inline bool kw_entry_is_limited(const struct kw_entry *entry)
 
 static inline bool kw_entry_has_tail(const struct kw_entry *entry)
 {
-    return (kw_entry_marks(entry) & (KW_ENTRY_BOUNDS_OTHERS | KW_ENTRY_LIMITED)) != 0;
+    return (kw_entry_marks(entry) & KW_ENTRY_TAILED) != 0;
 }
+
+/* The packed quotas of the entry's own record: kw_quotas_next reads them. */
+struct kw_list kw_entry_quotas(const struct kw_entry *entry);
 
 /* The key's id: the first field of every encoding. */
 static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
@@ -223,8 +233,9 @@ enum kw_rule {
     KW_RULE_ENVIRONMENT,
     KW_RULE_POLICY,
     KW_RULE_SCOPES,
-    KW_RULE_RATE_LIMITS, /* the caller's, who keeps what was spent */
-    KW_RULE_COUNT        /* how many there are */
+    KW_RULE_RATE_LIMITS, /* these two are the caller's, who keeps what was spent */
+    KW_RULE_QUOTAS,
+    KW_RULE_COUNT /* how many there are */
 };
 const char *kw_rule_name(enum kw_rule rule);
 

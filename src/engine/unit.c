@@ -384,6 +384,7 @@ struct kw_op *kw__group_cut(struct kw_op *chain)
     }
     size_t count = works_in(chain);
     while (chain->next != NULL && !stands_alone(chain) && !stands_alone(chain->next) &&
+           (chain->kind == KW_OP_FUND) == (chain->next->kind == KW_OP_FUND) &&
            count + works_in(chain->next) <= KW_GROUP_WORKS_MAX) {
         chain = chain->next;
         count += works_in(chain);

@@ -1,3 +1,4 @@
+#include "core/quota_list.h"
 #include "insights.h"
 
 /* --- The score --- */
@@ -128,6 +129,25 @@ static void the_parts_of_limits_and_digest_have_their_kinds(struct test *t)
     CHECK_I64(t, history_points(&history, KW_PART_DIGEST), 12);
 }
 
+static void a_quota_that_holds_back_is_a_limit(struct test *t)
+{
+    static const struct {
+        enum kw_quota_exceeded on_exceeded;
+        int points;
+    } cases[] = {{KW_QUOTA_WARN, 0}, {KW_QUOTA_BLOCK, 15}, {KW_QUOTA_THROTTLE, 15}};
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        struct history history;
+        struct kw_quota_rule rules[] = {
+            {.name = KW_BYTES("a"), .limit = 1, .period = KW_PERIOD_DAY, .on_exceeded = KW_QUOTA_WARN},
+            {.name = KW_BYTES("b"), .limit = 1, .period = KW_PERIOD_DAY, .on_exceeded = cases[i].on_exceeded}};
+        rules[1].throttle = (struct kw_rate_limit){.requests = 1, .window_ms = 1000};
+        history_begin(t, &history);
+        CHECK(t, kw_quotas_pack(&history.arena, rules, KW_COUNT_OF(rules), &history.record.quotas));
+        CHECK_I64(t, history_points(&history, KW_PART_LIMITS), cases[i].points);
+        CHECK(t, (history_advice(&history, KW_ADVICE_NO_LIMIT) == NULL) == (cases[i].points != 0));
+    }
+}
+
 static void the_part_of_use_has_its_edges(struct test *t)
 {
     static const struct {
@@ -151,10 +171,10 @@ static void the_part_of_use_has_its_edges(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(a_score_is_the_sum_of_its_parts),  TEST_CASE(the_part_of_expiry_has_its_edges),
-        TEST_CASE(the_part_of_scopes_has_its_kinds), TEST_CASE(wildcards_on_resources_count),
-        TEST_CASE(the_part_of_places_has_its_edges), TEST_CASE(the_parts_of_limits_and_digest_have_their_kinds),
-        TEST_CASE(the_part_of_use_has_its_edges),
+        TEST_CASE(a_score_is_the_sum_of_its_parts),    TEST_CASE(the_part_of_expiry_has_its_edges),
+        TEST_CASE(the_part_of_scopes_has_its_kinds),   TEST_CASE(wildcards_on_resources_count),
+        TEST_CASE(the_part_of_places_has_its_edges),   TEST_CASE(the_parts_of_limits_and_digest_have_their_kinds),
+        TEST_CASE(a_quota_that_holds_back_is_a_limit), TEST_CASE(the_part_of_use_has_its_edges),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
