@@ -42,11 +42,6 @@ struct kw_id kw_id_make(int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
     return id;
 }
 
-int64_t kw_id_time_ms(const struct kw_id *id)
-{
-    return (int64_t)(load_u64(id->bytes) >> 16);
-}
-
 bool kw_id_equal(const struct kw_id *a, const struct kw_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;

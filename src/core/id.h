@@ -11,8 +11,6 @@
 #define KW_ID_RANDOM_SIZE 10
 
 struct kw_id kw_id_make(int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE]);
-/* When it was made, as its maker's clock said. */
-int64_t kw_id_time_ms(const struct kw_id *id);
 bool kw_id_equal(const struct kw_id *a, const struct kw_id *b);
 int kw_id_compare(const struct kw_id *a, const struct kw_id *b);
 /* When it was made, as it says; at most KW_TIME_MS_MAX. */
