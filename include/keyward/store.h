@@ -143,8 +143,8 @@ enum kw_usage_dimension {
     KW_USAGE_REGION,
     KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
     KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
-    KW_USAGE_NETWORK,         /* of a key only, as the next, and of verifications that passed: "192.0.2.0/24" */
-    KW_USAGE_SCOPE,           /* each scope that was asked for */
+    KW_USAGE_NETWORK,         /* of verifications of a key that passed, as the next: two sums (src/core/use.h) */
+    KW_USAGE_SCOPE,           /* by the scopes of the key that cover those that were asked for */
 };
 
 /*
