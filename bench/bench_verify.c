@@ -109,6 +109,21 @@ static enum kw_status made_up_prune(struct kw_store *store, int64_t before_ms, s
     return KW_OK;
 }
 
+static enum kw_status made_up_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                        const struct kw_store_use *uses, size_t use_count)
+{
+    (void)store, (void)usages, (void)usage_count, (void)uses, (void)use_count;
+    return KW_OK;
+}
+
+static enum kw_status made_up_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms,
+                                           size_t limit, uint64_t *count_out)
+{
+    (void)store, (void)project, (void)before_ms, (void)limit;
+    *count_out = 0;
+    return KW_OK;
+}
+
 static void made_up_close(struct kw_store *store)
 {
     kw_digester_free(((struct made_up *)store)->digester);
@@ -124,6 +139,9 @@ static const struct kw_store_ops made_up_ops = {
     .commit = made_up_commit,
     .reservations_read = made_up_reservations,
     .reservations_prune = made_up_prune,
+    .usage_add = made_up_usage_add,
+    .usage_roll = made_up_usage_forget,
+    .usage_prune = made_up_usage_forget,
     .request_prune = made_up_prune,
     .close = made_up_close,
 };

@@ -177,6 +177,18 @@ struct kw_record {
     struct kw_bytes last_used_region;
 };
 
+/* What is counted of verifications, and what was reported. Numbers are kept by stores: they never change meaning. */
+enum kw_usage_dimension {
+    KW_USAGE_CODE = 1, /* verifications, by the code of their verdict; this and the next two count in ones */
+    KW_USAGE_ENDPOINT,
+    KW_USAGE_REGION,
+    KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
+    KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
+    /* For insight alone, of verifications of a key that passed: */
+    KW_USAGE_NETWORK, /* two sums, which say whether all came from one network */
+    KW_USAGE_SCOPE,   /* by the scopes of the key that cover those that were asked for */
+};
+
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */
 enum kw_given {
     KW_GIVEN_ENV = 1 << 0,

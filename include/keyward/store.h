@@ -136,17 +136,6 @@ struct kw_store_reservation {
     int64_t taken;   /* by everybody, after this one */
 };
 
-/* What is counted of verifications, and what was reported. A store knows these as numbers only. */
-enum kw_usage_dimension {
-    KW_USAGE_CODE = 1, /* verifications, by the code of their verdict; this and the next two count in ones */
-    KW_USAGE_ENDPOINT,
-    KW_USAGE_REGION,
-    KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
-    KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
-    KW_USAGE_NETWORK,         /* of verifications of a key that passed, as the next: two sums (src/core/use.h) */
-    KW_USAGE_SCOPE,           /* by the scopes of the key that cover those that were asked for */
-};
-
 /*
  * Use, counted by hour: amounts of the same project, lineage, bucket, dimension and value are added up. A lineage may
  * also stand for an owner, an organisation, or a whole project.

@@ -161,6 +161,10 @@ static const struct kw_option list_options[] = {
      .field = "createdBefore"},
     {.name = "expires-before", .argument = "TIME", .help = "that expire before, in the order of their expiry",
      .place = KW_PLACE_QUERY, .field = "expiresBefore"},
+    {.name = "used-before", .argument = "TIME", .help = "last used before, or never", .place = KW_PLACE_QUERY,
+     .field = "usedBefore"},
+    {.name = "used-after", .argument = "TIME", .help = "last used then or later", .place = KW_PLACE_QUERY,
+     .field = "usedAfter"},
     {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked", .place = KW_PLACE_QUERY,
      .field = "status"},
     {.name = "search", .argument = "TEXT", .help = "with this text in name or description", .place = KW_PLACE_QUERY,
@@ -214,6 +218,23 @@ static const struct kw_option verify_options[] = {
      .place = KW_PLACE_GEO, .field = "geo"},
     {.name = "cost", .argument = "N", .help = "what it takes from each rate limit (1, if it is not given)",
      .place = KW_PLACE_JSON, .field = "cost"},
+    {.name = "endpoint", .argument = "TEXT", .help = "what it is used for, to be counted: 'GET /v1/things'",
+     .place = KW_PLACE_TEXT, .field = "endpoint"},
+};
+
+static const struct kw_option usage_options[] = {
+    {.name = "owner", .argument = "TYPE:ID", .help = "of all keys of this owner", .place = KW_PLACE_QUERY,
+     .field = "owner"},
+    {.name = "org", .argument = "ID", .help = "of all keys of this organization", .place = KW_PLACE_QUERY,
+     .field = "org"},
+    {.name = "from", .argument = "TIME", .help = "from then on: 2026-01-31T00:00:00Z (a day ago, if it is not given)",
+     .place = KW_PLACE_QUERY, .field = "from"},
+    {.name = "until", .argument = "TIME", .help = "until then (now, if it is not given)", .place = KW_PLACE_QUERY,
+     .field = "until"},
+    {.name = "by", .argument = "SPAN", .help = "hour or day", .place = KW_PLACE_QUERY, .field = "by"},
+    {.name = "group", .argument = "WHAT", .help = "code (if it is not given), endpoint, region or metric",
+     .place = KW_PLACE_QUERY, .field = "group"},
+    {.name = "csv", .help = "a line for each amount: at, what, amount"},
 };
 
 static const struct kw_option batch_options[] = {
@@ -282,6 +303,7 @@ static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group import_group = GROUP("Options", import_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
+static const struct kw_option_group usage_group = GROUP("Of what, and when", usage_options);
 static const struct kw_option_group batch_group = GROUP("Options", batch_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
@@ -298,7 +320,7 @@ static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys
 static const struct kw_key_call find_call = {
     .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
 static const struct kw_key_call analyze_call = {
-    .method = KW_GET, .path = "/v1/keys/{id}/insights", .all_path = "/v1/insights"};
+    .method = KW_GET, .path = "/v1/keys/{id}/insights", .bare_path = "/v1/insights"};
 static const struct kw_key_call export_call = {.method = KW_GET, .path = "/v1/export"};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
@@ -306,6 +328,8 @@ static const struct kw_key_call verify_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true};
 static const struct kw_key_call explain_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true, .is_dry_run = true};
+static const struct kw_key_call usage_call = {
+    .method = KW_GET, .path = "/v1/keys/{id}/usage", .bare_path = "/v1/usage"};
 static const struct kw_key_call enable_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/enable", .many = "/v1/keys/enable", .has_body = true, .view = KW_VIEW_DONE,
     .done = "Enabled"};
@@ -378,6 +402,12 @@ static const struct kw_cli_command commands[] = {
               "is not, and 2 if that could not be found out.",
      .groups = {&verify_group, &where_group, &output_group},
      .example = "keyward explain --key-file key.txt --scope read --ip 192.0.2.1"},
+    {.name = "usage", .summary = "Shows what keys were used for, by hour or day.", .run = kw_cmd_usage,
+     .key_call = &usage_call, .operands = "[ID]", .operands_max = 1,
+     .about = "Of one key with its whole line of rotations; else of an owner, an organization or the project. Hours are kept\n"
+              "for two days, days for as long as the project says.",
+     .groups = {&usage_group, &where_group, &output_group},
+     .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "enable", .summary = "Lets disabled keys work again.", .run = kw_cmd_change, .key_call = &enable_call, IDS,
      .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},

@@ -20,7 +20,7 @@ struct kw_key_call {
     enum kw_method method;
     const char *path;       /* with "{id}" where the command's operand goes */
     const char *count_path; /* instead, with --count */
-    const char *all_path;   /* instead, without an operand */
+    const char *bare_path;  /* instead, without an operand; NULL: there is one */
     bool has_body;          /* at least "{}" */
     bool sends_key;         /* the key that was read, in the body, unless --digest is given */
     bool is_dry_run;        /* dryRun, in the body */

@@ -39,6 +39,9 @@ static const char *const names[KW_SHOWN_COUNT] = {
     [KW_SHOWN_ROTATED_FROM] = "rotatedFrom",
     [KW_SHOWN_ROTATED_TO] = "rotatedTo",
     [KW_SHOWN_GRACE_UNTIL] = "graceUntil",
+    [KW_SHOWN_LAST_USED_AT] = "lastUsedAt",
+    [KW_SHOWN_LAST_USED_IP] = "lastUsedIP",
+    [KW_SHOWN_LAST_USED_REGION] = "lastUsedRegion",
     [KW_SHOWN_VERSION] = "version",
 };
 
@@ -326,6 +329,9 @@ static const struct {
     {"Expires", KW_SHOWN_EXPIRES_AT, show_expiry},
     {"Revoked", KW_SHOWN_REVOKED_AT, show_revocation},
     {"Grace until", KW_SHOWN_GRACE_UNTIL, show_time},
+    {"Last used", KW_SHOWN_LAST_USED_AT, show_time},
+    {"Used from", KW_SHOWN_LAST_USED_IP, show_text},
+    {"Used in", KW_SHOWN_LAST_USED_REGION, show_text},
     {"Rotated from", KW_SHOWN_ROTATED_FROM, show_text},
     {"Rotated to", KW_SHOWN_ROTATED_TO, show_text},
     {"Version", KW_SHOWN_VERSION, show_text},

@@ -85,8 +85,8 @@ static enum kw_status form_path(const struct kw_command_line *line, struct kw_bu
         }
     }
     bool counts = call->count_path != NULL && kw_line_has(line, "count");
-    bool is_all = call->all_path != NULL && line->operand_count == 0;
-    const char *form = is_many ? call->many : counts ? call->count_path : is_all ? call->all_path : call->path;
+    bool is_bare = call->bare_path != NULL && line->operand_count == 0;
+    const char *form = is_many ? call->many : counts ? call->count_path : is_bare ? call->bare_path : call->path;
     const char *at = strstr(form, mark);
     if (at == NULL) {
         kw_buffer_add_text(path, form);

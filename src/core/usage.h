@@ -5,7 +5,7 @@
 #ifndef KW_CORE_USAGE_H
 #define KW_CORE_USAGE_H
 
-#include <keyward/store.h>
+#include <keyward/record.h>
 
 #define KW_HOUR_MS (INT64_C(3600) * 1000)
 #define KW_DAY_MS (24 * KW_HOUR_MS)

@@ -192,13 +192,6 @@ struct kw_usage_query {
     enum kw_usage_dimension group;
 };
 
-/* An amount of a metric, in millionths (core/amount.h). */
-struct kw_usage_amount {
-    struct kw_bytes metric;
-    int64_t amount;
-};
-#define KW_USAGE_AMOUNTS_MAX 16
-
 struct kw_usage_report {
     struct kw_bytes endpoint; /* may be empty */
     const struct kw_usage_amount *amounts;

@@ -132,23 +132,33 @@ void kw_new_key_clear(struct kw_new_key *made)
     kw_held_record_clear(&made->previous);
 }
 
-enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out)
+static enum kw_status hold_used(struct kw_bytes encoding, const struct kw_last_use *use,
+                                struct kw_held_record *held_out)
 {
     if (encoding.size == 0) {
         return KW_E_CORRUPT;
     }
-    struct kw_held_record held = {.memory = kw_alloc(1, encoding.size)};
+    struct kw_held_record held = {.memory = kw_alloc(1, sizeof *use + encoding.size)};
     if (held.memory == NULL) {
         return KW_E_MEMORY;
     }
-    memcpy(held.memory, encoding.data, encoding.size);
-    enum kw_status status = kw_record_decode(kw_bytes_of(held.memory, encoding.size), &held.record);
+    struct kw_last_use *kept = held.memory;
+    uint8_t *bytes = (uint8_t *)held.memory + sizeof *use;
+    *kept = *use;
+    memcpy(bytes, encoding.data, encoding.size);
+    enum kw_status status = kw_record_decode(kw_bytes_of(bytes, encoding.size), &held.record);
+    kw_last_use_show(kept, &held.record);
     if (status != KW_OK) {
         kw_free(held.memory);
         return status;
     }
     *held_out = held;
     return KW_OK;
+}
+
+enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out)
+{
+    return hold_used(encoding, &(struct kw_last_use){.at_ms = 0}, held_out);
 }
 
 enum kw_status kw__check_texts(struct kw_bytes actor, struct kw_bytes reason, struct kw_error *error_out)
@@ -225,7 +235,7 @@ static enum kw_status change(struct keyward *keyward, const struct kw_change_req
     if (status != KW_OK) {
         return status;
     }
-    if (held_out != NULL && kw__hold(kw_buffer_bytes(&op.result), held_out) != KW_OK) {
+    if (held_out != NULL && hold_used(kw_buffer_bytes(&op.result), &op.last_use, held_out) != KW_OK) {
         status = kw__result_lost(error_out);
     }
     kw_op_deinit(&op);
@@ -318,12 +328,17 @@ static enum kw_status hand_out(const struct kw_op *op,
 {
     struct kw_bytes rest = kw_buffer_bytes(&op->result);
     struct kw_bytes encoding;
+    struct kw_bytes uses = kw_buffer_bytes(&op->other);
     enum kw_status status = KW_OK;
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
         struct kw_record record;
+        struct kw_last_use use;
+        memcpy(&use, uses.data, sizeof use);
+        uses = kw_bytes_skip(uses, sizeof use);
         if (kw_record_decode(encoding, &record) != KW_OK) {
             return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds a record that cannot be read");
         }
+        kw_last_use_show(&use, &record);
         status = sink(context, &record);
     }
     return status;
@@ -371,6 +386,8 @@ static enum kw_status search(struct keyward *keyward, const struct kw_list_reque
                                   .created_from_ms = request->created_from_ms,
                                   .created_until_ms = request->created_until_ms,
                                   .expires_before_ms = request->expires_before_ms,
+                                  .used_before_ms = request->used_before_ms,
+                                  .used_from_ms = request->used_from_ms,
                                   .has_status = request->has_status,
                                   .status = request->status,
                                   .text = request->text,
@@ -430,7 +447,7 @@ enum kw_status kw_find(struct keyward *keyward, struct kw_bytes project, struct 
     if (status != KW_OK && error_out != NULL) {
         *error_out = op.error;
     }
-    enum kw_status held = status == KW_OK ? kw__hold(kw_buffer_bytes(&op.result), held_out) : KW_OK;
+    enum kw_status held = status == KW_OK ? hold_used(kw_buffer_bytes(&op.result), &op.last_use, held_out) : KW_OK;
     if (held == KW_E_MEMORY) {
         status = kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left for the record");
     } else if (held != KW_OK) {

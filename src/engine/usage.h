@@ -15,7 +15,7 @@ struct kw_op;
 struct kw_usage;
 struct kw_verification;
 
-#define KW_USAGE_TICK_MS 250   /* between two looks at the rings, at most */
+#define KW_USAGE_TICK_MS 250   /* between two looks at the rings, while nobody verifies */
 #define KW_USAGE_WRITE_MS 750  /* between two writes */
 #define KW_USAGE_TEND_MS 60000 /* between two looks for what is old */
 

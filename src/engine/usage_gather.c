@@ -12,7 +12,7 @@
 #define SPINS_MAX 256
 #define YIELDS_MAX 8192 /* some milliseconds, where whoever holds it does not run */
 #define RING_MASK (KW__RING_UNITS - 1)
-#define TOGETHER 16 /* records whose reads of the table overlap */
+#define TOGETHER 32 /* records whose reads of the table overlap */
 
 /* What this thread has; in the library's own part of the thread's memory, found without a call. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
@@ -156,7 +156,10 @@ size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t m
         size_t count = 0;
         for (; at != head && count < TOGETHER; count++) {
             at += read_use(shard, at, &uses[count]);
-            kw__use_prefetch(usage, &uses[count]);
+            kw__use_prefetch_index(usage, &uses[count]);
+        }
+        for (size_t i = 0; i < count; i++) {
+            kw__use_prefetch_slot(usage, &uses[i]);
         }
         for (size_t i = 0; i < count; i++) {
             kw__use_add(usage, &uses[i]);

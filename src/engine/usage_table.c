@@ -40,6 +40,19 @@ static size_t slot_place(const uint8_t *digest)
     return first % SLOT_INDEX;
 }
 
+/* What tells most digests apart without a look at the slots. */
+static uint64_t slot_tag(const uint8_t *digest)
+{
+    uint32_t part;
+    memcpy(&part, digest + sizeof(uint64_t), sizeof part);
+    return (uint64_t)part << 32;
+}
+
+static uint32_t number_in(uint64_t indexed)
+{
+    return (uint32_t)indexed - 1;
+}
+
 /* FNV-1a, over what is told apart by. */
 static size_t cell_place(const struct kw__use_cell *cell)
 {
@@ -140,9 +153,11 @@ static struct kw__use_slot *slot_of(struct kw_usage *usage, const struct kw__use
 {
     struct kw__use_table *table = &usage->tables[usage->active];
     size_t at = slot_place(use->digest);
+    uint64_t tag = slot_tag(use->digest);
     for (; table->slot_index[at] != 0; at = (at + 1) % SLOT_INDEX) {
-        *number_out = table->slot_index[at] - 1;
-        if (memcmp(table->slots[*number_out].digest, use->digest, sizeof use->digest) == 0) {
+        *number_out = number_in(table->slot_index[at]);
+        if (table->slot_index[at] >> 32 == tag >> 32 &&
+            memcmp(table->slots[*number_out].digest, use->digest, sizeof use->digest) == 0) {
             return &table->slots[*number_out];
         }
     }
@@ -150,18 +165,26 @@ static struct kw__use_slot *slot_of(struct kw_usage *usage, const struct kw__use
         return NULL;
     }
     *number_out = (uint32_t)table->slot_count++;
-    table->slot_index[at] = *number_out + 1;
+    table->slot_index[at] = tag | (*number_out + 1);
     struct kw__use_slot *slot = &table->slots[*number_out];
     *slot = (struct kw__use_slot){.project = use->head.project};
     memcpy(slot->digest, use->digest, sizeof slot->digest);
     return slot;
 }
 
-void kw__use_prefetch(const struct kw_usage *usage, const struct kw__use *use)
+void kw__use_prefetch_index(const struct kw_usage *usage, const struct kw__use *use)
+{
+    if ((use->head.parts & KW__USE_KNOWN) != 0) {
+        __builtin_prefetch(&usage->tables[usage->active].slot_index[slot_place(use->digest)], 1);
+    }
+}
+
+void kw__use_prefetch_slot(const struct kw_usage *usage, const struct kw__use *use)
 {
     const struct kw__use_table *table = &usage->tables[usage->active];
     if ((use->head.parts & KW__USE_KNOWN) != 0) {
-        __builtin_prefetch(&table->slot_index[slot_place(use->digest)]);
+        uint64_t indexed = table->slot_index[slot_place(use->digest)];
+        __builtin_prefetch(&table->slots[indexed == 0 ? table->slot_count : number_in(indexed)], 1);
     }
 }
 

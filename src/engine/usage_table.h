@@ -14,7 +14,7 @@
 #define KW__USAGE_SLOTS ((size_t)1 << 18) /* keys between two writes; more count for their project alone */
 #define KW__USAGE_CELLS ((size_t)1 << 16)
 #define KW__USAGE_SHARDS 64
-#define KW__RING_UNITS ((size_t)1 << 14) /* of 16 bytes: some 5,000 verifications */
+#define KW__RING_UNITS ((size_t)1 << 15) /* of 16 bytes: some 10,000 verifications */
 #define KW__RECORD_UNITS_MAX 15
 #define KW__SUBJECT_PROJECT UINT32_C(0x80000000) /* a cell of a project: its number stands in the low bits */
 
@@ -92,7 +92,8 @@ struct kw__use_cell {
 };
 
 struct kw__use_table {
-    uint32_t *slot_index, *cell_index; /* one more than the number of what they find; 0: nothing */
+    uint64_t *slot_index; /* one more than a slot's number, and in the high half a part of its digest; 0: nothing */
+    uint32_t *cell_index; /* one more than a cell's number */
     struct kw__use_slot *slots;
     struct kw__use_place *places;
     struct kw__use_cell *cells;
@@ -132,10 +133,11 @@ void kw__use_table_deinit(struct kw__use_table *table);
 void kw__use_table_clear(struct kw__use_table *table);
 
 /* The three below: `busy` is held. */
-/* Adds a record to the active table. `slot_hint` as kw__use_find gave it. */
+/* Adds a record to the active table. */
 void kw__use_add(struct kw_usage *usage, const struct kw__use *use);
-/* Asks the processor for what adding a record will read. */
-void kw__use_prefetch(const struct kw_usage *usage, const struct kw__use *use);
+/* Ask the processor for what adding a record will read: first the one for several records, then the other. */
+void kw__use_prefetch_index(const struct kw_usage *usage, const struct kw__use *use);
+void kw__use_prefetch_slot(const struct kw_usage *usage, const struct kw__use *use);
 /* Takes up to `most` records out of a ring; how many units it were. */
 size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t most);
 

@@ -11,6 +11,8 @@
 
 /* The thread that empties the rings and writes what was counted. */
 
+#define BUSY_TICK_MS 4
+#define QUIET_AFTER_MS 4000
 #define SHARE_OF_TIME 4       /* writing takes one part of so many; the rest is others', who write too */
 #define TEND_ROWS_MAX 1000    /* at once */
 #define RECLAIM_EVERY_MS 5000 /* looks for threads that have ended */
@@ -269,15 +271,14 @@ static uint64_t write_one(struct kw_engine *engine)
     return goes_on ? ended + (ended - began) * (SHARE_OF_TIME - 1) : began + KW_USAGE_WRITE_MS;
 }
 
-/* The fuller a ring was, the sooner it is looked at again. */
-static uint64_t next_tick(uint64_t tick_ms, size_t fullest)
+/* As long as there is something to count rings are looked at so often that none fills up in between. */
+static uint64_t next_tick(size_t fullest, uint64_t now, uint64_t *quiet_since)
 {
-    if (fullest > KW__RING_UNITS / 8) {
-        return tick_ms / 2 < 1 ? 1 : tick_ms / 2;
+    *quiet_since = fullest > 0 ? now : *quiet_since;
+    if (fullest > KW__RING_UNITS / 4) {
+        return 1;
     }
-    bool is_quiet = fullest < KW__RING_UNITS / 32;
-    return is_quiet && tick_ms < KW_USAGE_TICK_MS ? (tick_ms * 2 > KW_USAGE_TICK_MS ? KW_USAGE_TICK_MS : tick_ms * 2)
-                                                  : tick_ms;
+    return now - *quiet_since < QUIET_AFTER_MS ? BUSY_TICK_MS : KW_USAGE_TICK_MS;
 }
 
 static void *usage_main(void *context)
@@ -288,10 +289,12 @@ static void *usage_main(void *context)
     uint64_t write_at = now_in_ms() + KW_USAGE_WRITE_MS;
     uint64_t tend_at = now_in_ms() + KW_USAGE_TEND_MS;
     uint64_t reclaim_at = now_in_ms() + RECLAIM_EVERY_MS;
+    uint64_t quiet_since = 0;
     uint64_t wait_ms = tick_ms;
     while (wait_for(usage, wait_ms)) {
-        tick_ms = next_tick(tick_ms, kw__usage_empty_all(usage));
+        size_t fullest = kw__usage_empty_all(usage);
         uint64_t now = now_in_ms();
+        tick_ms = next_tick(fullest, now, &quiet_since);
         if (now >= write_at) {
             write_at = write_one(engine);
         }

@@ -123,9 +123,9 @@ static enum kw_status take_amount(struct kw_bytes metric, const struct kw_json_t
             status = kw_refuse(error, KW_CODE_DUPLICATE_FIELD, NULL, "stands twice");
         }
     }
-    if (status == KW_OK && report->amount_count == KW_USAGE_AMOUNTS_MAX - 1) {
-        status = kw_refuse(error, KW_CODE_INVALID_FIELD, NULL, "is one metric too many: at most %d",
-                           KW_USAGE_AMOUNTS_MAX - 1);
+    if (status == KW_OK && report->amount_count == KW_USAGE_AMOUNTS_MAX) {
+        status =
+            kw_refuse(error, KW_CODE_INVALID_FIELD, NULL, "is one metric too many: at most %d", KW_USAGE_AMOUNTS_MAX);
     }
     if (status != KW_OK) {
         name_field(error, metric);
@@ -183,7 +183,7 @@ void kw__usage_report(struct kw_request *request)
 {
     struct kw_arena *arena = &request->call->arena;
     struct kw_usage_report *report = kw_arena_take(arena, sizeof *report);
-    struct kw_usage_amount *amounts = kw_arena_take_array(arena, KW_USAGE_AMOUNTS_MAX, sizeof *amounts);
+    struct kw_usage_amount *amounts = kw_arena_take_array(arena, KW_USAGE_AMOUNTS_MAX + 1, sizeof *amounts);
     struct kw_error error;
     struct kw_id id;
     if (report == NULL || amounts == NULL) {

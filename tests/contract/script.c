@@ -347,8 +347,10 @@ struct kw_bytes script_picture(struct contract *c)
     draw_setting(c, &buffer, "one");
     draw_setting(c, &buffer, "two");
     draw_requests(c, &buffer);
-    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
-    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[0], INT64_MIN, INT64_MAX, draw_usage, &buffer),
+                 KW_OK);
+    CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer),
+                 KW_OK);
     kw_buffer_add_format(&buffer, "\ncount %" PRIu64, count);
     draw_reservations(c, &buffer);
     draw_events(c, &buffer);

@@ -5,8 +5,9 @@ static struct contract_usages read_use(struct contract *c, uint64_t lineage, int
 {
     struct contract_usages usages = contract_usages(c);
     struct kw_id id = contract_id(lineage);
-    CHECK_STATUS(c->t, c->store->ops->usage_read(c->store, KW_BYTES(""), &id, from_ms, until_ms, contract_keep_usage, &usages),
-                 KW_OK);
+    CHECK_STATUS(
+        c->t, c->store->ops->usage_read(c->store, KW_BYTES(""), &id, from_ms, until_ms, contract_keep_usage, &usages),
+        KW_OK);
     return usages;
 }
 
