@@ -404,6 +404,23 @@ struct kw_report_request {
 KW_API KW_MUST_USE enum kw_status kw_report_usage(struct keyward *keyward, const struct kw_report_request *request,
                                                   struct kw_error *error_out);
 
+/* What insight is asked of: one key, or a project's keys as far as all that is given holds. */
+struct kw_insights_request {
+    struct kw_bytes project; /* "default" when empty */
+    const struct kw_id *id;  /* one key; NULL: the keys to look at first, and what follows */
+    struct kw_bytes owner, org_id, env;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
+    size_t tag_count;
+    bool all_tags;
+    size_t limit; /* keys to tell of, 1 to KW_INSIGHTS_MAX; 0: 20 */
+};
+#define KW_INSIGHTS_MAX 100
+
+/* What records and use tell, as JSON: as the interface answers GET /v1/keys/{id}/insights, or without an id GET
+ * /v1/insights. KEY_NOT_FOUND. Clear with kw_held_document_clear. */
+KW_API KW_MUST_USE enum kw_status kw_insights(struct keyward *keyward, const struct kw_insights_request *request,
+                                              struct kw_held_document *held_out, struct kw_error *error_out);
+
 /* --- taking keys elsewhere --- */
 
 enum kw_export_format {

@@ -184,6 +184,9 @@ enum kw_usage_dimension {
     KW_USAGE_REGION,
     KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
     KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
+    /* For insight alone, of verifications of a key that passed: */
+    KW_USAGE_NETWORK, /* two sums, which say whether all came from one network */
+    KW_USAGE_SCOPE,   /* by the scopes of the key that cover those that were asked for */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */

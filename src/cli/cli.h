@@ -163,6 +163,7 @@ int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_change(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_analyze(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_import(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);

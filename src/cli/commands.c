@@ -177,6 +177,12 @@ static const struct kw_option list_options[] = {
     {.name = "count", .help = "only how many there are"},
 };
 
+static const struct kw_option analyze_options[] = {
+    OPTIONS_WHICH_KEYS,
+    {.name = "limit", .argument = "N", .help = "how many keys to show (20, if it is not given)", .place = KW_PLACE_QUERY,
+     .field = "limit"},
+};
+
 static const struct kw_option export_options[] = {
     OPTIONS_WHICH_KEYS,
     {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
@@ -291,6 +297,7 @@ static const struct kw_option_group stop_group = GROUP("Options", stop_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group analyze_group = GROUP("Which keys", analyze_options);
 static const struct kw_option_group export_group = GROUP("Which keys, and where to", export_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group import_group = GROUP("Options", import_options);
@@ -312,6 +319,8 @@ static const struct kw_key_call list_call = {
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
 static const struct kw_key_call find_call = {
     .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
+static const struct kw_key_call analyze_call = {
+    .method = KW_GET, .path = "/v1/keys/{id}/insights", .bare_path = "/v1/insights"};
 static const struct kw_key_call export_call = {.method = KW_GET, .path = "/v1/export"};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
@@ -371,6 +380,12 @@ static const struct kw_cli_command commands[] = {
               "record is shown whatever its state, and nothing is counted.",
      .groups = {&find_group, &where_group, &output_group},
      .example = "keyward find --key-file key.txt"},
+    {.name = "analyze", .summary = "Tells what to look at: of a key, or of all keys.", .run = kw_cmd_analyze,
+     .key_call = &analyze_call, .operands = "[ID]", .operands_max = 1,
+     .about = "Of a key: a name for it, the shape of its use, a score of how well it is bounded, and what to do. Without an\n"
+              "ID the keys to look at first. docs/insights.md has the rules.",
+     .groups = {&analyze_group, &where_group, &output_group},
+     .example = "keyward analyze " EXAMPLE_ID},
     {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
      .groups = {&update_group, &where_group, &output_group},
      .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},

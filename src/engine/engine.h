@@ -26,6 +26,7 @@ struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
 struct kw_index;
+struct kw_insights;
 struct kw__method;
 struct kw__methods;
 
@@ -145,10 +146,12 @@ enum kw_op_kind {
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_USAGE,  /* what was counted, as JSON: `usage` */
-    KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
-    KW_OP_EXPORT, /* the next piece of `export` */
-    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
+    KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
+    KW_OP_LOAD,     /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT,   /* the next piece of `export` */
+    KW_OP_INSIGHT,  /* of a key, as JSON */
+    KW_OP_INSIGHTS, /* the next piece of `insights` */
+    KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -269,7 +272,8 @@ struct kw_op {
     struct kw_bytes json;           /* create, update: what the caller sends */
     bool is_dry_run;                /* nothing is changed, but all is said that would be */
 
-    struct kw_export *export; /* export: how far it came (export.h) */
+    struct kw_export *export;     /* export: how far it came (export.h) */
+    struct kw_insights *insights; /* insights: the same (insights.h) */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
@@ -281,7 +285,7 @@ struct kw_op {
     bool is_replay;            /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
                                   key is erased, and an empty `other` once the old one is */
     struct kw_buffer result;   /* get, find, writes: the encoded record (of a rotation: the successor's), or the
-                                  document's   JSON; list: see kw_op_next */
+                                  document's   JSON; list: see kw_op_next; insight, insights: JSON */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
                                   it narrows, as JSON (narrowed.h) */
     bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */

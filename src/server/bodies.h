@@ -5,6 +5,7 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
+#include "core/insight.h"
 #include "core/once.h"
 #include "core/transition.h"
 #include "core/usage.h"

@@ -143,6 +143,8 @@ void kw__keys_create(struct kw_request *request);
 void kw__keys_list(struct kw_request *request);
 void kw__keys_count(struct kw_request *request);
 void kw__keys_look_up(struct kw_request *request);
+void kw__keys_insights(struct kw_request *request);
+void kw__insights(struct kw_request *request);
 void kw__keys_get(struct kw_request *request);
 void kw__keys_update(struct kw_request *request);
 void kw__keys_erase(struct kw_request *request);
