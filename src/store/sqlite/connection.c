@@ -123,6 +123,7 @@ enum kw_status kw__write_end(struct kw__sqlite *sqlite, enum kw_status status, c
     if (status == KW_OK && last != NULL) {
         sqlite->last = *last;
     }
+    kw__digests_end(&sqlite->digests, status == KW_OK, sqlite->last.commit);
     pthread_mutex_unlock(&sqlite->write_mutex);
     return status;
 }

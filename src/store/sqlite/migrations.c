@@ -17,6 +17,9 @@
  * to a line, so that it ascends with the sequence, and a range of times is a range of sequences: it begins where
  * high_ms reaches its begin, and ends where high_ms is KW__AUDIT_SLACK_MS beyond its end. What comes later still has an
  * index of its own, audit_late.
+ *
+ * A digest is in its row at once and in the table `digest` later (digests.h): counter.digests is the commit up to which
+ * all of them are there.
  */
 static const char *const migrations[] = {
     /* 1 */
@@ -63,6 +66,12 @@ static const char *const migrations[] = {
     "CREATE TABLE request (name BLOB NOT NULL PRIMARY KEY, digest BLOB NOT NULL, key_id BLOB NOT NULL,"
     "    at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX request_by_time ON request (at_ms);",
+    /* 2 */
+    "ALTER TABLE counter ADD COLUMN digests INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE counter SET digests = commits;"
+    "CREATE TABLE digest (digest BLOB NOT NULL PRIMARY KEY, id BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO digest (digest, id) SELECT digest, id FROM record INDEXED BY record_by_digest ORDER BY digest;"
+    "DROP INDEX record_by_digest;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -46,14 +46,18 @@ static enum kw_status give_rows(struct kw__query *query, kw_store_row_sink *sink
     return status;
 }
 
-static enum kw_status find_one(struct kw_store *store, enum kw__sql sql, struct kw_bytes key, kw_store_row_sink *sink,
-                               void *context)
+/* `or_id` may be NULL: the statement takes nothing but the key. */
+static enum kw_status find_one(struct kw_store *store, enum kw__sql sql, struct kw_bytes key, const struct kw_id *or_id,
+                               kw_store_row_sink *sink, void *context)
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     struct kw__connection *reader = kw__reader_take(sqlite);
     struct kw__query query = kw__query_open(reader, sql);
     size_t count = 0;
     kw__query_blob(&query, key);
+    if (or_id != NULL) {
+        kw__query_id_or_null(&query, or_id);
+    }
     enum kw_status status = give_rows(&query, sink, context, &count);
     kw__query_close(&query);
     kw__reader_give(sqlite, reader);
@@ -63,13 +67,15 @@ static enum kw_status find_one(struct kw_store *store, enum kw__sql sql, struct 
 enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                          void *context)
 {
-    return find_one(store, KW__SQL_ROW_BY_DIGEST, digest, sink, context);
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    struct kw_id id = kw__digests_find(&sqlite->digests, digest);
+    return find_one(store, KW__SQL_ROW_BY_DIGEST, digest, &id, sink, context);
 }
 
 enum kw_status kw__sqlite_find_by_id(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
                                      void *context)
 {
-    return find_one(store, KW__SQL_ROW_BY_ID, kw_bytes_of(id->bytes, sizeof id->bytes), sink, context);
+    return find_one(store, KW__SQL_ROW_BY_ID, kw_bytes_of(id->bytes, sizeof id->bytes), NULL, sink, context);
 }
 
 /* The rows of a batch are never parted: a follower goes on from a sequence, and would miss the rest. */
