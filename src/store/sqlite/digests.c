@@ -1,5 +1,6 @@
 #include "store/sqlite/digests.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "store/sqlite/inserts.h"
 
@@ -14,6 +15,11 @@ enum kw_status kw__digests_init(struct kw__digests *digests)
     digests->order = kw_alloc(KW__PILE_ENTRIES_MAX, sizeof *digests->order);
     bool has_memory = kw__pile_init(digests->open) && kw__pile_init(digests->closed) && digests->order != NULL;
     return has_memory ? KW_OK : KW_E_MEMORY;
+}
+
+struct kw_bytes kw__digest_start(struct kw_bytes digest)
+{
+    return kw_bytes_of(digest.data, KW__DIGEST_START_SIZE);
 }
 
 void kw__digests_deinit(struct kw__digests *digests)
@@ -74,14 +80,34 @@ void kw__digests_begin(struct kw__digests *digests, uint64_t last_commit)
     }
 }
 
-static enum kw_status check_table(struct kw__connection *writer, struct kw_bytes digest)
+/* Of rows in the table the one that the query is at may have only begun alike. */
+static enum kw_status compare(struct kw__inserts *inserts, const struct kw__query *found, struct kw_bytes digest)
 {
-    struct kw__query query = kw__query_open(writer, KW__SQL_DIGEST_READ);
-    bool is_there = false;
+    enum kw_status status = kw__inserts_run_rows(inserts);
+    if (status != KW_OK) {
+        return status;
+    }
+    struct kw__query query = kw__query_open(inserts->writer, KW__SQL_DIGEST_COMPARE);
+    bool is_same = false;
+    kw__query_blob(&query, kw__column_bytes(found, 0));
     kw__query_blob(&query, digest);
-    enum kw_status status = kw__query_next(&query, &is_there);
+    status = kw__query_next(&query, &is_same);
     kw__query_close(&query);
-    return status == KW_OK && is_there ? KW_E_CONFLICT : status;
+    return status == KW_OK && is_same ? KW_E_CONFLICT : status;
+}
+
+static enum kw_status check_table(struct kw__inserts *inserts, struct kw_bytes digest)
+{
+    struct kw__query query = kw__query_open(inserts->writer, KW__SQL_DIGEST_READ);
+    bool is_there = false;
+    kw__query_blob(&query, kw__digest_start(digest));
+    enum kw_status status = kw__query_next(&query, &is_there);
+    while (status == KW_OK && is_there) {
+        status = compare(inserts, &query, digest);
+        status = status == KW_OK ? kw__query_next(&query, &is_there) : status;
+    }
+    kw__query_close(&query);
+    return status;
 }
 
 static bool pile_up(struct kw__digests *digests, struct kw_bytes digest, const struct kw_id *id)
@@ -110,7 +136,7 @@ enum kw_status kw__digests_put(struct kw__inserts *inserts, struct kw_bytes dige
     if (find_now(inserts->digests, digest) != NULL) {
         return KW_E_CONFLICT;
     }
-    enum kw_status status = check_table(inserts->writer, digest);
+    enum kw_status status = check_table(inserts, digest);
     return status == KW_OK ? pile_up_or_insert(inserts, digest, id) : status;
 }
 
@@ -127,7 +153,7 @@ enum kw_status kw__digests_take(struct kw__inserts *inserts, struct kw_bytes dig
         digests->has_gone = true;
     }
     struct kw__query query = kw__query_open(inserts->writer, KW__SQL_DIGEST_DELETE);
-    kw__query_blob(&query, digest);
+    kw__query_blob(&query, kw__digest_start(digest));
     kw__query_id(&query, id);
     return kw__query_run(&query);
 }

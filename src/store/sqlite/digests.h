@@ -1,8 +1,9 @@
 /*
- * Which digest is whose. Digests fall anywhere into their table, so that a commit of new rows would write a page of it
- * for nearly each of them. They wait in memory instead, and go into the table many thousand at a time, in order, so
- * that neighbours share their pages: first a pile is filled, then it is closed, and while the next one is filled, each
- * commit puts a slice of the closed one into the table.
+ * Which digest is whose; the table says it by the digest's first bytes, and the row has all of them. Digests fall
+ * anywhere into their table, so that a commit of new rows would write a page of it for nearly each of them. They wait
+ * in memory instead, and go into the table many thousand at a time, in order, so that neighbours share their pages:
+ * first a pile is filled, then it is closed, and while the next one is filled, each commit puts a slice of the closed
+ * one into the table.
  *
  * Nothing of it is lost in a crash: every row holds its digest, and the file says up to which commit all digests are in
  * the table. Those behind it are read again when the store is opened. All but finding is for whoever holds the writer.
@@ -13,6 +14,7 @@
 #include "store/sqlite/pile.h"
 #include <pthread.h>
 
+#define KW__DIGEST_START_SIZE 6   /* as migrations.c has it, too */
 #define KW__DIGESTS_FULL_AT 49152 /* a commit's own digests still fit behind them */
 
 struct kw__sqlite;
@@ -43,6 +45,8 @@ KW_MUST_USE enum kw_status kw__digests_load(struct kw__sqlite *sqlite);
 /* At the end: all goes into the table, so that the next opening has nothing to read. What fails is read then. */
 void kw__digests_merge_all(struct kw__sqlite *sqlite);
 
+/* What the table has of a digest: it is twice as dense as with all 32 bytes, and hardly any two begin alike. */
+struct kw_bytes kw__digest_start(struct kw_bytes digest);
 /* The row whose digest waits in memory; none: the table knows. Any thread may ask. */
 struct kw_id kw__digests_find(struct kw__digests *digests, struct kw_bytes digest);
 

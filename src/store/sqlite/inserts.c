@@ -52,7 +52,7 @@ static void bind_claim(struct kw__query *query, const struct kw__waiting *waitin
 
 static void bind_digest(struct kw__query *query, const struct kw__waiting *waiting)
 {
-    kw__query_blob(query, waiting->text);
+    kw__query_blob(query, kw__digest_start(waiting->text));
     kw__query_id(query, waiting->item);
 }
 

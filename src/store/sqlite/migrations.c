@@ -69,8 +69,9 @@ static const char *const migrations[] = {
     /* 2 */
     "ALTER TABLE counter ADD COLUMN digests INTEGER NOT NULL DEFAULT 0;"
     "UPDATE counter SET digests = commits;"
-    "CREATE TABLE digest (digest BLOB NOT NULL PRIMARY KEY, id BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-    "INSERT INTO digest (digest, id) SELECT digest, id FROM record INDEXED BY record_by_digest ORDER BY digest;"
+    "CREATE TABLE digest (start BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (start, id)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO digest (start, id) SELECT substr(digest, 1, 6), id FROM record INDEXED BY record_by_digest"
+    "    ORDER BY digest;"
     "DROP INDEX record_by_digest;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
