@@ -132,9 +132,9 @@ static enum kw_status write_all(struct kw__sqlite *sqlite, struct kw_store_batch
     return status == KW_OK ? kw__sequences_write(&sqlite->writer, last) : status;
 }
 
-static void choose_checkpoint(struct kw__sqlite *sqlite, const struct kw_store_batch *batches, size_t batch_count)
+static void choose_checkpoint(struct kw__sqlite *sqlite, size_t row_count)
 {
-    int pages = count_rows(batches, batch_count) >= MANY_ROWS ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES;
+    int pages = row_count >= MANY_ROWS ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES;
     (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, pages); /* it cannot fail on a connection that is open */
 }
 
@@ -146,7 +146,8 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
         return status;
     }
     struct kw__sequences last = sqlite->last;
-    choose_checkpoint(sqlite, batches, batch_count);
+    choose_checkpoint(sqlite, count_rows(batches, batch_count));
+    kw__digests_expect(sqlite, count_rows(batches, batch_count));
     kw__digests_begin(&sqlite->digests, last.commit);
     status = write_all(sqlite, batches, batch_count, apart, &last);
     return kw__write_end(sqlite, status, &last);

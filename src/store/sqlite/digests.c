@@ -8,7 +8,7 @@
 
 enum kw_status kw__digests_init(struct kw__digests *digests)
 {
-    *digests = (struct kw__digests){.full_at = KW__DIGESTS_FULL_AT};
+    *digests = (struct kw__digests){.full_at = KW__DIGESTS_FULL_AT, .many_at = KW__DIGESTS_MANY_AT};
     pthread_mutex_init(&digests->mutex, NULL);
     digests->open = &digests->piles[0];
     digests->closed = &digests->piles[1];
@@ -26,6 +26,7 @@ void kw__digests_deinit(struct kw__digests *digests)
 {
     kw__pile_deinit(&digests->piles[0]);
     kw__pile_deinit(&digests->piles[1]);
+    kw__sieve_deinit(&digests->sieve);
     kw_free(digests->order);
     pthread_mutex_destroy(&digests->mutex);
 }
@@ -80,6 +81,38 @@ void kw__digests_begin(struct kw__digests *digests, uint64_t last_commit)
     }
 }
 
+static enum kw_status fill_sieve(struct kw__sqlite *sqlite)
+{
+    struct kw__query query = kw__query_open(&sqlite->writer, KW__SQL_DIGEST_ALL);
+    bool is_there = false;
+    enum kw_status status = kw__query_next(&query, &is_there);
+    while (status == KW_OK && is_there) {
+        struct kw_bytes start = kw__column_bytes(&query, 0);
+        kw__sieve_add(&sqlite->digests.sieve, start);
+        status = kw__query_next(&query, &is_there);
+    }
+    kw__query_close(&query);
+    return status;
+}
+
+/* Without a sieve the table is looked into for every digest. Reading all of a very large one would take too long. */
+void kw__digests_expect(struct kw__sqlite *sqlite, size_t row_count)
+{
+    struct kw__digests *digests = &sqlite->digests;
+    if (digests->has_sieved || row_count < digests->many_at) {
+        return;
+    }
+    struct kw__query query = kw__query_open(&sqlite->writer, KW__SQL_COUNT_READ_ALL);
+    bool is_there = false;
+    enum kw_status status = kw__query_next(&query, &is_there);
+    bool is_small = is_there && sqlite3_column_int64(query.statement, 0) <= KW__SIEVE_FILL_MAX;
+    kw__query_close(&query);
+    digests->has_sieved = true;
+    if (status == KW_OK && is_small && kw__sieve_init(&digests->sieve) && fill_sieve(sqlite) != KW_OK) {
+        kw__sieve_deinit(&digests->sieve);
+    }
+}
+
 /* Of rows in the table the one that the query is at may have only begun alike. */
 static enum kw_status compare(struct kw__inserts *inserts, const struct kw__query *found, struct kw_bytes digest)
 {
@@ -98,6 +131,9 @@ static enum kw_status compare(struct kw__inserts *inserts, const struct kw__quer
 
 static enum kw_status check_table(struct kw__inserts *inserts, struct kw_bytes digest)
 {
+    if (!kw__sieve_passes(&inserts->digests->sieve, kw__digest_start(digest))) {
+        return KW_OK;
+    }
     struct kw__query query = kw__query_open(inserts->writer, KW__SQL_DIGEST_READ);
     bool is_there = false;
     kw__query_blob(&query, kw__digest_start(digest));

@@ -12,10 +12,13 @@
 #define KW_STORE_SQLITE_DIGESTS_H
 
 #include "store/sqlite/pile.h"
+#include "store/sqlite/sieve.h"
 #include <pthread.h>
 
 #define KW__DIGEST_START_SIZE 6   /* as migrations.c has it, too */
 #define KW__DIGESTS_FULL_AT 49152 /* a commit's own digests still fit behind them */
+
+#define KW__DIGESTS_MANY_AT 1000
 
 struct kw__sqlite;
 struct kw__inserts;
@@ -34,6 +37,9 @@ struct kw__digests {
     bool has_closed;
     struct kw__pile_place *order; /* of the closed pile */
     size_t next, next_tried;      /* in that order: what is in the table, and will be after this commit */
+    struct kw__sieve sieve;       /* of the table, once a commit came with many rows */
+    size_t many_at;               /* that many */
+    bool has_sieved;              /* or has tried to */
     size_t credit;                /* how much may be put into the table, and was not yet */
     uint64_t closed_at;           /* the commit up to which rows are in the table or the closed pile */
 };
@@ -50,6 +56,8 @@ struct kw_bytes kw__digest_start(struct kw_bytes digest);
 /* The row whose digest waits in memory; none: the table knows. Any thread may ask. */
 struct kw_id kw__digests_find(struct kw__digests *digests, struct kw_bytes digest);
 
+/* Within a transaction, before its `row_count` rows are put. */
+void kw__digests_expect(struct kw__sqlite *sqlite, size_t row_count);
 /* Closes a pile that is full. Between two transactions. */
 void kw__digests_begin(struct kw__digests *digests, uint64_t last_commit);
 /* Within the transaction: KW_E_CONFLICT when the digest is a row's already. */

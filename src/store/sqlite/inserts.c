@@ -158,6 +158,7 @@ enum kw_status kw__inserts_add_event(struct kw__inserts *inserts, const struct k
 
 enum kw_status kw__inserts_add_digest(struct kw__inserts *inserts, struct kw_bytes digest, const struct kw_id *id)
 {
+    kw__sieve_add(&inserts->digests->sieve, kw__digest_start(digest));
     return add(inserts, KW__INSERT_DIGEST, &(struct kw__waiting){.item = id, .text = digest});
 }
 

@@ -91,6 +91,7 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
     [KW__SQL_DIGEST_READ] = "SELECT id FROM digest WHERE start = ?1",
     [KW__SQL_DIGEST_COMPARE] = "SELECT 1 FROM record WHERE id = ?1 AND digest = ?2",
+    [KW__SQL_DIGEST_ALL] = "SELECT start FROM digest",
     [KW__SQL_DIGEST_UNMERGED] = "SELECT sequence, digest, id FROM record INDEXED BY record_by_sequence WHERE "
                                 "sequence > ?1 ORDER BY sequence",
     [KW__SQL_DIGEST_INSERT] = DIGEST_INSERT("(?, ?)"),
