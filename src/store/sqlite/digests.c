@@ -295,6 +295,11 @@ static enum kw_status load_rows(struct kw__sqlite *sqlite)
 
 enum kw_status kw__digests_load(struct kw__sqlite *sqlite)
 {
+    if (sqlite->last.digests == sqlite->last.commit) {
+        sqlite->digests.settled = sqlite->last.commit;
+        sqlite->digests.is_loaded = true;
+        return KW_OK;
+    }
     enum kw_status status = kw__write_begin(sqlite);
     if (status != KW_OK) {
         return status;
