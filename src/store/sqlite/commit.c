@@ -9,6 +9,7 @@
  * writes.
  */
 #define MANY_ROWS 1000
+#define SMALL_COMMITS 16 /* in a row: the import is over, it was not only the last part of a text */
 #define CHECKPOINT_PAGES_MANY (4 * KW__SQLITE_CHECKPOINT_PAGES)
 
 static enum kw_status run_plain(struct kw__connection *writer, enum kw__sql sql)
@@ -132,10 +133,20 @@ static enum kw_status write_all(struct kw__sqlite *sqlite, struct kw_store_batch
     return status == KW_OK ? kw__sequences_write(&sqlite->writer, last) : status;
 }
 
-static void choose_checkpoint(struct kw__sqlite *sqlite, size_t row_count)
+/* The larger log is kept from one checkpoint to the next: to cut it off and let it grow again costs more than a sync.
+ */
+static void choose_log(struct kw__sqlite *sqlite, size_t row_count)
 {
-    int pages = row_count >= MANY_ROWS ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES;
-    (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, pages); /* it cannot fail on a connection that is open */
+    sqlite->small_commits = row_count >= MANY_ROWS ? 0 : sqlite->small_commits + 1;
+    bool is_large = row_count >= MANY_ROWS || (sqlite->has_large_log && sqlite->small_commits < SMALL_COMMITS);
+    if (is_large == sqlite->has_large_log) {
+        return;
+    }
+    /* Neither can fail on a connection that is open, and without them it is only slower. */
+    (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, is_large ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES);
+    (void)sqlite3_exec(sqlite->writer.db, is_large ? "PRAGMA journal_size_limit = -1" : KW__SQLITE_LOG_LIMIT, NULL,
+                       NULL, NULL);
+    sqlite->has_large_log = is_large;
 }
 
 static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
@@ -146,7 +157,7 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
         return status;
     }
     struct kw__sequences last = sqlite->last;
-    choose_checkpoint(sqlite, count_rows(batches, batch_count));
+    choose_log(sqlite, count_rows(batches, batch_count));
     kw__digests_expect(sqlite, count_rows(batches, batch_count));
     kw__digests_begin(&sqlite->digests, last.commit);
     status = write_all(sqlite, batches, batch_count, apart, &last);

@@ -15,6 +15,7 @@
 #define KW__SQLITE_READER_COUNT 4
 #define KW__SQLITE_PATH_MAX 4096
 #define KW__SQLITE_CHECKPOINT_PAGES 16000 /* of the log: 64 MB, what a start after a crash reads back */
+#define KW__SQLITE_LOG_LIMIT "PRAGMA journal_size_limit = 67108864" /* those */
 #define KW__SQLITE_FULL_TEXT "The disk that the store is on is full. Make room on it and try again."
 
 struct kw__connection {
@@ -33,10 +34,12 @@ struct kw__sequences {
 struct kw__sqlite {
     struct kw_store base;
     int lock_fd;                 /* the file PATH.lock, held as long as the store is open; -1: not held */
-    pthread_mutex_t write_mutex; /* guards writer, last, digests */
+    pthread_mutex_t write_mutex; /* guards writer, last, digests, and what chooses the log */
     struct kw__connection writer;
     struct kw__sequences last;
     struct kw__digests digests;
+    bool has_large_log;         /* one of the last commits was of many rows */
+    size_t small_commits;       /* since then */
     pthread_mutex_t pool_mutex; /* guards free_readers */
     pthread_cond_t reader_is_free;
     struct kw__connection *free_readers;
