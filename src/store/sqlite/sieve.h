@@ -1,6 +1,6 @@
 /*
  * Tells most digests that are not in the table of digests without a look into it: a Bloom filter of one word a digest,
- * whose size is fixed. It lets 1 in 1,000 of the new ones pass when a million digests are in it, and 1 in 20 at four.
+ * whose size is fixed. It lets 1 in 1,000 of the new ones pass when a million digests are in it, and 3 in 100 at four.
  */
 #ifndef KW_STORE_SQLITE_SIEVE_H
 #define KW_STORE_SQLITE_SIEVE_H
