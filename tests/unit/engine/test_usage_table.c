@@ -56,7 +56,7 @@ static void an_hour_that_is_over_makes_room_for_the_next(struct test *t)
         kw__use_add(usage, &use);
     }
     CHECK_I64(t, usage->tables[0].slots[0].valid, 2);
-    CHECK_I64(t, usage->tables[0].slots[0].at_ms, TEST_NOW_MS + 2 * HOUR_MS);
+    CHECK_I64(t, usage->tables[0].slots[0].at_ms, TEST_NOW_MS + 2 * KW_HOUR_MS);
     CHECK_I64(t, usage->tables[0].cell_count, 4);
     kw_usage_free(usage);
 }
