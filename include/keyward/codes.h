@@ -26,7 +26,8 @@ extern "C" {
     X(ENVIRONMENT_MISMATCH, 403, "The key belongs to another environment.", "Use a key of the environment asked for.") \
     X(POLICY_VIOLATION, 403, "The policy does not allow this.", "Keep within the policy, or use another one.") \
     X(INSUFFICIENT_SCOPE, 403, "The key may not do this.", "Use a key that holds the missing scopes.") \
-    X(RATE_LIMITED, 429, "The key was used too often.", "Try again after retryAfter.")
+    X(RATE_LIMITED, 429, "The key was used too often.", "Try again after retryAfter.") \
+    X(QUOTA_EXCEEDED, 429, "A quota of the key is used up.", "Wait for its next period, or ask for a larger one.")
 
 /* Errors of calls. */
 #define KW_ERROR_CODES(X) \
@@ -41,7 +42,7 @@ extern "C" {
     X(UNAUTHORIZED, 401, "A management key is required.", "Send one as Authorization: Bearer.") \
     X(FORBIDDEN, 403, "The management key may not do this.", "Use one that holds the scope that is named.") \
     X(KEY_NOT_FOUND, 404, "There is no such key in this project.", "Check the id and the project.") \
-    X(PROJECT_NOT_FOUND, 404, "There is no such project.", "Check the Keyward-Project header.") \
+    X(PROJECT_NOT_FOUND, 404, "There is no such project.", "Check its name; GET /v1/projects lists what there is.") \
     X(PROFILE_NOT_FOUND, 404, "There is no such authorization profile.", "Check the profile's name.") \
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
     X(POLICY_NOT_FOUND, 404, "There is no such policy in this project.", "Check the name and the project.") \
@@ -54,7 +55,7 @@ extern "C" {
     X(ALREADY_EXPIRED, 409, "The key has expired.", "Rotate it with a new expiry, or create a new one.") \
     X(CANNOT_MODIFY_REVOKED, 409, "A revoked key cannot be changed.", "Create a new key.") \
     X(NOT_REVOKED, 409, "Only a revoked key can be erased.", "Revoke the key first.") \
-    X(VERSION_CONFLICT, 409, "The key was changed in the meantime.", "Read it again and repeat the change.") \
+    X(VERSION_CONFLICT, 409, "It was changed in the meantime.", "Read it again and repeat the change.") \
     X(EXCEEDS_PARENT, 400, "A child key may not do more than its parent.", \
       "Give it less, or make it a key without a parent.") \
     X(HAS_CHILDREN, 409, "The key has children that are alive.", \
@@ -75,7 +76,7 @@ extern "C" {
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \
     X(HEADERS_TOO_LARGE, 431, "The request's head is too large.", "Send fewer or shorter headers.") \
     X(URI_TOO_LONG, 414, "The address is too long.", "Shorten the query.") \
-    X(UNSUPPORTED_MEDIA_TYPE, 415, "The body's type is not taken here.", "Send Content-Type: application/json.") \
+    X(UNSUPPORTED_MEDIA_TYPE, 415, "The body's type is not taken here.", "Send it as a type that the detail names.") \
     X(TOO_MANY_FAILURES, 429, "Too many keys from this address were refused.", \
       "Wait as long as Retry-After says; a valid key is let through meanwhile.") \
     X(REQUEST_TIMEOUT, 408, "The request took too long to arrive.", "Send it again.") \
@@ -83,7 +84,8 @@ extern "C" {
     X(STORE_UNAVAILABLE, 503, "The store cannot be reached or cannot write.", "Try again; nothing was changed.") \
     X(STORE_FULL, 507, "The disk that the store is on is full.", \
       "Make room on it, then try again; nothing was changed.") \
-    X(OUTCOME_UNCERTAIN, 503, "The change may or may not have happened.", "Read the key before trying again.") \
+    X(OUTCOME_UNCERTAIN, 503, "The change may or may not have happened.", \
+      "Read what was to change before trying again.") \
     X(STORE_CORRUPT, 500, "The store holds damaged data.", "Restore it from a backup; the log says which part.") \
     X(STORE_NEWER, 500, "The store was written by a newer version.", "Start that version or a later one.") \
     X(FILE_UNUSABLE, 500, "A file or folder cannot be used.", "Do what the message says.") \

@@ -44,7 +44,8 @@ struct kw_options {
      * apart from it. */
     struct kw_store *store_take;
     const uint8_t *pepper;
-    /* How digests of new keys are made; 0: hmac-sha256. */
+    /* How digests of new keys are made, where their project does not say; the store keeps it. 0: as it was said
+     * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;
     /* Milliseconds since 1970 UTC, for programs that keep time themselves (tests); NULL: the system's clock. */
     int64_t (*now_ms)(void *context);
@@ -70,8 +71,8 @@ static inline struct kw_bytes kw_text(const char *text)
 
 /* Reads "key_…"; false when it is no id. */
 KW_API KW_MUST_USE bool kw_id_from_text(struct kw_bytes text, struct kw_id *id_out);
-/* Reads a range of struct kw_record's lists of addresses, as "192.0.2.0/24" and a NUL; false when it is none. */
 #define KW_RANGE_TEXT_SIZE 44
+/* Writes a range as struct kw_record's lists of addresses hold it: "192.0.2.0/24" and a NUL; false when it is none. */
 KW_API KW_MUST_USE bool kw_range_to_text(struct kw_bytes packed, char text_out[KW_RANGE_TEXT_SIZE]);
 
 /* Writes "key_…" and a NUL: KW_ID_TEXT_SIZE + 1 bytes. */
@@ -112,6 +113,17 @@ struct kw_rate_limit_state {
                                through; -1: it costs more than the limit, and no waiting helps */
 };
 
+/* How the quota stands that has the least part of its limit left; or, where one refuses, that one. Amounts are
+ * millionths. */
+struct kw_quota_status {
+    char name[KW_QUOTA_NAME_MAX + 1];
+    char metric[KW_METRIC_MAX + 1];
+    enum kw_period period;
+    enum kw_quota_exceeded on_exceeded;
+    int64_t limit, used, remaining;
+    int64_t resets_at_ms; /* when its next period begins */
+};
+
 struct kw_verdict {
     enum kw_code code;       /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
     struct kw_id id;         /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
@@ -123,6 +135,8 @@ struct kw_verdict {
     char policy[KW_POLICY_MAX + 1];       /* that refuses: the key's, or that of `refused_by`; empty: none does */
     bool has_rate_limit;
     struct kw_rate_limit_state rate_limit;
+    bool has_quota;
+    struct kw_quota_status quota;
     bool has_record;
     struct kw_record record; /* borrows from record_memory */
 };
@@ -390,6 +404,23 @@ struct kw_report_request {
 KW_API KW_MUST_USE enum kw_status kw_report_usage(struct keyward *keyward, const struct kw_report_request *request,
                                                   struct kw_error *error_out);
 
+/* What insight is asked of: one key, or a project's keys as far as all that is given holds. */
+struct kw_insights_request {
+    struct kw_bytes project; /* "default" when empty */
+    const struct kw_id *id;  /* one key; NULL: the keys to look at first, and what follows */
+    struct kw_bytes owner, org_id, env;
+    const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
+    size_t tag_count;
+    bool all_tags;
+    size_t limit; /* keys to tell of, 1 to KW_INSIGHTS_MAX; 0: 20 */
+};
+#define KW_INSIGHTS_MAX 100
+
+/* What records and use tell, as JSON: as the interface answers GET /v1/keys/{id}/insights, or without an id GET
+ * /v1/insights. KEY_NOT_FOUND. Clear with kw_held_document_clear. */
+KW_API KW_MUST_USE enum kw_status kw_insights(struct keyward *keyward, const struct kw_insights_request *request,
+                                              struct kw_held_document *held_out, struct kw_error *error_out);
+
 /* --- taking keys elsewhere --- */
 
 enum kw_export_format {
@@ -435,7 +466,8 @@ struct kw_import_request {
  * Imports keys, up to KW_IMPORT_TOGETHER_MAX with one wait for the disk, each with an outcome of its own: `sink` (which
  * may be NULL) is called for every item in its order, from another thread, while this call waits. Nothing that is
  * imported brings back what is revoked, expired or erased here. Larger texts can be handed in piece by piece, cut at
- * the end of a line.
+ * the end of a line. As long as it lasts an import takes one of the two threads that read the store: with two imports
+ * at a time lists and single records wait, verifications of keys that are in memory do not.
  *
  * Fails where the options or the text as a whole are wrong (INVALID_FIELD, INVALID_JSON), or the store is; then
  * `counts_out`, which is filled in any case, says how far it came, and the same text can be imported again with

@@ -42,8 +42,14 @@ extern "C" {
 #define KW_RATE_LIMIT_REQUESTS_MAX 1000000000
 #define KW_RATE_LIMIT_WINDOW_MS_MAX (INT64_C(31) * 86400 * 1000) /* longer than that, a quota is what is wanted */
 #define KW_COST_MAX KW_RATE_LIMIT_REQUESTS_MAX                   /* of one request */
-#define KW_RECORD_MAX 53248                                      /* an encoded record */
-#define KW_TOGETHER_MAX 1000                                     /* changes of one call */
+#define KW_QUOTA_NAME_MAX 48
+#define KW_QUOTA_COUNT_MAX 8
+#define KW_QUOTA_MARK_COUNT_MAX 4
+#define KW_METRIC_MAX 32
+#define KW_AMOUNT_ONE INT64_C(1000000)                         /* amounts are whole millionths */
+#define KW_AMOUNT_MAX (INT64_C(1000000000000) * KW_AMOUNT_ONE) /* a million millions; sums of a few fit 64 bits */
+#define KW_RECORD_MAX 53248                                    /* an encoded record */
+#define KW_TOGETHER_MAX 1000                                   /* changes of one call */
 #define KW_BULK_MAX 10000 /* keys that one action on a filter changes, or names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
@@ -76,15 +82,44 @@ enum kw_digest_scheme {
     KW_DIGEST_SHA512_SALTED = 5,
 };
 
+/*
+ * Whose spending a limit or quota counts: the key's own, or that of all keys of its owner or of its organisation in the
+ * project. Numbers are kept in records: they never change meaning.
+ */
+enum kw_limit_per { KW_PER_KEY, KW_PER_OWNER, KW_PER_ORG };
+
 /* At most so many requests, or so much cost, in any window of that length, wherever it starts. */
 struct kw_rate_limit {
     struct kw_bytes name; /* "default" when empty; what was spent is kept under it */
     int64_t requests;     /* 1 to KW_RATE_LIMIT_REQUESTS_MAX */
     int64_t window_ms;    /* 1 to KW_RATE_LIMIT_WINDOW_MS_MAX */
+    enum kw_limit_per per;
 };
 
 /* The next of a record's rate limits: start with `rest` = rate_limits.packed. False when nothing is left. */
 KW_API bool kw_rate_limits_next(struct kw_bytes *rest, struct kw_rate_limit *limit_out);
+
+/* Numbers of the next three are kept in records: they never change meaning. */
+enum kw_period { KW_PERIOD_HOUR = 1, KW_PERIOD_DAY, KW_PERIOD_WEEK, KW_PERIOD_MONTH, KW_PERIOD_YEAR };
+enum kw_quota_exceeded { KW_QUOTA_BLOCK, KW_QUOTA_WARN, KW_QUOTA_THROTTLE };
+enum kw_quota_anchor { KW_ANCHOR_UTC, KW_ANCHOR_CREATED }; /* the calendar; the creation of the line's first key */
+
+/* So much of a metric in each period. */
+struct kw_quota_rule {
+    struct kw_bytes name;   /* metric and period when empty: "requests-month" */
+    struct kw_bytes metric; /* "requests" when empty; else one that the project has */
+    int64_t limit;          /* in millionths: 0 to KW_AMOUNT_MAX */
+    enum kw_period period;
+    enum kw_quota_anchor anchor; /* KW_ANCHOR_CREATED only of the key's own spending */
+    enum kw_quota_exceeded on_exceeded;
+    enum kw_limit_per per;
+    uint8_t marks[KW_QUOTA_MARK_COUNT_MAX]; /* percent of the limit that are told of, ascending, 1 to 100 */
+    uint8_t mark_count;                     /* 0: they are 80 and 100 */
+    struct kw_rate_limit throttle;          /* with KW_QUOTA_THROTTLE only: its requests and window */
+};
+
+/* The next of a record's quotas: start with `rest` = quotas.packed. False when nothing is left. */
+KW_API bool kw_quota_rules_next(struct kw_bytes *rest, struct kw_quota_rule *quota_out);
 
 /*
  * A record. All bytes are borrowed from where it was decoded. Times are milliseconds since 1970 UTC, 0 where there is
@@ -132,6 +167,7 @@ struct kw_record {
     struct kw_bytes template_name;
     struct kw_id parent_id;     /* the lineage of the key that bounds this one */
     struct kw_list rate_limits; /* sorted by name, packed; kw_rate_limits_next reads them */
+    struct kw_list quotas;      /* the same; kw_quota_rules_next reads them */
     bool has_children;          /* or had */
     bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
     bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
@@ -148,6 +184,9 @@ enum kw_usage_dimension {
     KW_USAGE_REGION,
     KW_USAGE_METRIC,          /* amounts of a metric, in millionths, as in the next */
     KW_USAGE_ENDPOINT_METRIC, /* of a metric at an endpoint: the endpoint, a byte 1, the metric's name */
+    /* For insight alone, of verifications of a key that passed: */
+    KW_USAGE_NETWORK, /* two sums, which say whether all came from one network */
+    KW_USAGE_SCOPE,   /* by the scopes of the key that cover those that were asked for */
 };
 
 /* Which members of struct kw_key_params a caller gives. A given member with size or count 0 clears that field. */
@@ -171,6 +210,7 @@ enum kw_given {
     KW_GIVEN_POLICY = 1 << 16,
     KW_GIVEN_PARENT = 1 << 17,
     KW_GIVEN_RATE_LIMITS = 1 << 18,
+    KW_GIVEN_QUOTAS = 1 << 19,
 };
 
 /* The scopes that a key has on one resource: {"website:123", {"read", "write"}, 2}. */
@@ -209,6 +249,8 @@ struct kw_key_params {
     struct kw_bytes policy;
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
+    const struct kw_quota_rule *quotas;
+    size_t quota_count;
     struct kw_bytes parent; /* creation: the id, "key_…", of any key of the line that is to be the parent */
 };
 

@@ -14,8 +14,9 @@
  *   proves nothing, since after a failed sync a crash can bring it back until a later commit has taken its place.
  * - KW_E_CORRUPT: what is there is not what was written.
  * - KW_E_MEMORY: no memory; nothing was changed.
- * - KW_E_LIMIT: a size, or a number of rows asked for, is outside the bounds below; nothing was changed.
- * - KW_E_INVALID: a row without id, digest or version, an event or request without id, an amount of use or a limit
+ * - KW_E_LIMIT: a size, a number of rows asked for, or an amount to reserve is outside the bounds below; nothing was
+ * changed.
+ * - KW_E_INVALID: a row without id, digest or version, an event or request without id, a reservation without name, an amount of use or a limit
  * below 0; nothing was changed.
  */
 #ifndef KEYWARD_STORE_H
@@ -27,7 +28,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 2 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 3 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -39,6 +40,10 @@ extern "C" {
 #define KW_STORE_LAST_FOUR_SIZE 4
 #define KW_STORE_SCAN_MAX 20000   /* rows that a list which says how far it came looks at */
 #define KW_STORE_COUNT_MAX 100000 /* rows that are counted one by one */
+
+#define KW_STORE_RESERVATIONS_MAX 1000                   /* of a batch */
+#define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000) /* that one reservation takes or gives back */
+#define KW_STORE_NOTE_MAX 1024
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -111,6 +116,27 @@ struct kw_store_request {
 };
 
 /*
+ * Part of an allowance, taken ahead of use. For each lineage, name and period the store keeps a row with the sum that
+ * is taken, from the first reservation that was granted any or has a note. Another that is granted 0 changes nothing.
+ */
+struct kw_store_reservation {
+    struct kw_id lineage_id;
+    struct kw_bytes name; /* of the limit; 1 to KW_STORE_NAME_MAX bytes */
+    int64_t period_start_ms;
+    int64_t limit; /* of the whole period, 0 or more; it may differ from one reservation to the next */
+    /* Above 0: takes what is left of the limit, at most this. Below 0: gives back. 0: looks. Neither above
+     * KW_STORE_AMOUNT_MAX nor below minus that. */
+    int64_t amount;
+    /* Giving back ends where nothing is taken any more; a credit goes on below 0, to -KW_STORE_AMOUNT_MAX. */
+    bool is_credit;
+    int64_t until_ms; /* from then on the row says nothing more; the latest of those that were granted any stays */
+    struct kw_bytes note; /* kept with the row as it is, in the place of the one before; empty: that stays */
+    /* Set by commit when the outcome of the batch is KW_OK; they mean nothing with another. */
+    int64_t granted; /* 0 to amount, or from amount to 0 */
+    int64_t taken;   /* by everybody, after this one */
+};
+
+/*
  * Use, counted by hour: amounts of the same project, lineage, bucket, dimension and value are added up. A lineage may
  * also stand for an owner, an organisation, or a whole project.
  */
@@ -147,6 +173,10 @@ struct kw_store_batch {
     size_t setting_count;
     const struct kw_store_request *requests;
     size_t request_count;
+    /* In their order: a later one sees an earlier one. None of them makes a conflict. At most
+     * KW_STORE_RESERVATIONS_MAX. */
+    struct kw_store_reservation *reservations;
+    size_t reservation_count;
     const struct kw_store_usage *usages; /* added, as by usage_add */
     size_t usage_count;
     /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id waits
@@ -213,20 +243,12 @@ struct kw_store_audit_filter {
     size_t limit;
 };
 
-/* Part of an allowance, taken ahead of use. `taken` never passes `limit` and never falls below 0. */
-struct kw_store_reservation {
-    struct kw_id lineage_id;
-    struct kw_bytes name; /* of the limit; at most KW_STORE_NAME_MAX */
-    int64_t period_start_ms;
-    int64_t limit;  /* of the whole period */
-    int64_t amount; /* wanted; below 0 gives back */
-};
-
 /* Receives one row; KW_OK for the next, anything else ends the call, which then returns that. */
 typedef enum kw_status kw_store_row_sink(void *context, const struct kw_store_row *row);
 typedef enum kw_status kw_store_audit_sink(void *context, const struct kw_store_audit *audit);
 typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_event *event);
 typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
+typedef enum kw_status kw_store_reservation_sink(void *context, const struct kw_store_reservation *reservation);
 typedef enum kw_status kw_store_setting_sink(void *context, const struct kw_store_setting *setting);
 
 struct kw_store; /* below: the adapter keeps its own members behind it */
@@ -312,10 +334,16 @@ struct kw_store_ops {
     /* Removes up to `limit` days of a project that begin before `before_ms`. */
     enum kw_status (*usage_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                   uint64_t *removed_out);
-    /* Takes what is left, at most `amount`; durable when it returns. `granted_out` is between 0 and amount, or below 0
-     * what was given back. */
-    enum kw_status (*reserve)(struct kw_store *store, const struct kw_store_reservation *reservation,
-                              int64_t *granted_out);
+
+    /*
+     * The rows of that lineage and name (empty: all names, in their order) whose until_ms is above `from_ms`, in order
+     * of period_start_ms. Lineage, name, period_start_ms, until_ms, note and taken are set, the other members are 0.
+     */
+    enum kw_status (*reservations_read)(struct kw_store *store, const struct kw_id *lineage_id, struct kw_bytes name,
+                                        int64_t from_ms, kw_store_reservation_sink *sink, void *context);
+    /* Removes rows whose until_ms is not above `before_ms`, `limit` at most, in no set order. */
+    enum kw_status (*reservations_prune)(struct kw_store *store, int64_t before_ms, size_t limit,
+                                         uint64_t *removed_out);
 
     /* KW_E_NOT_FOUND. */
     enum kw_status (*request_find)(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],

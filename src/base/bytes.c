@@ -10,6 +10,13 @@ static uint8_t lower(uint8_t byte)
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
 }
 
+void kw_bytes_lower(struct kw_bytes text, uint8_t *lower_out)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        lower_out[i] = lower(text.data[i]);
+    }
+}
+
 int kw_bytes_compare(struct kw_bytes a, struct kw_bytes b)
 {
     size_t shorter = a.size < b.size ? a.size : b.size;

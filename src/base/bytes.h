@@ -68,6 +68,9 @@ static inline struct kw_bytes kw_bytes_skip(struct kw_bytes bytes, size_t count)
 /* Alphabetical order of unsigned bytes, a prefix before what it begins: <0, 0 or >0. */
 int kw_bytes_compare(struct kw_bytes a, struct kw_bytes b);
 
+/* The text with its ASCII letters in lower case; `lower_out` has as many bytes. */
+void kw_bytes_lower(struct kw_bytes text, uint8_t *lower_out);
+
 /* Equal but for the case of ASCII letters. */
 bool kw_bytes_equal_ignoring_case(struct kw_bytes a, struct kw_bytes b);
 

@@ -1,4 +1,5 @@
 #include "cli/batch.h"
+#include "cli/text.h"
 
 #include "core/digest.h"
 #include "core/transition.h"
@@ -36,12 +37,6 @@ static const struct kw_schema *item_schema(const char *path)
     return NULL;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size > end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 static enum kw_status choose_format(const struct kw_command_line *line, const char *path, bool *is_csv_out,
                                     struct kw_error *error_out)
 {
@@ -49,9 +44,9 @@ static enum kw_status choose_format(const struct kw_command_line *line, const ch
     if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "ndjson") != 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--format must be csv or ndjson");
     }
-    if (format == NULL && ends_with(path, ".csv")) {
+    if (format == NULL && kw_text_ends_with(path, ".csv")) {
         format = "csv";
-    } else if (format == NULL && (ends_with(path, ".ndjson") || ends_with(path, ".jsonl"))) {
+    } else if (format == NULL && (kw_text_ends_with(path, ".ndjson") || kw_text_ends_with(path, ".jsonl"))) {
         format = "ndjson";
     } else if (format == NULL) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
@@ -279,7 +274,7 @@ static enum kw_status next_csv(struct kw_batch_input *input, struct kw_batch_chu
     }
     struct kw_error error = {0};
     item->line = input->csv.line;
-    status = is_bad ? KW_E_INVALID : kw_batch_row(input, &chunk->text, is_bad ? NULL : &error);
+    status = is_bad ? KW_E_INVALID : kw_batch_row(input, &chunk->text, &error);
     if (status == KW_OK) {
         take_item(input, chunk, item);
     } else {
@@ -302,9 +297,9 @@ static enum kw_status next_ndjson(struct kw_batch_input *input, struct kw_batch_
     }
     if (input->line_is_too_long) {
         struct kw_error error = {0};
-        status = kw_refuse(&error, KW_CODE_BODY_TOO_LARGE, NULL, "is too long: at most %zu bytes", KW_BATCH_ITEM_MAX);
+        (void)kw_refuse(&error, KW_CODE_BODY_TOO_LARGE, NULL, "is too long: at most %zu bytes", KW_BATCH_ITEM_MAX);
         refuse(chunk, item, &error);
-        return status == KW_OK ? KW_E_INVALID : KW_OK;
+        return KW_OK;
     }
     kw_buffer_add(&chunk->text, without_mark(input, kw_buffer_bytes(&input->text_line)));
     take_item(input, chunk, item);

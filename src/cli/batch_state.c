@@ -64,21 +64,6 @@ static void write_state(const struct kw_batch_terms *terms, const struct kw_batc
     kw_buffer_add_byte(text, '\n');
 }
 
-/* A rename is durable once its folder is synced. */
-static bool sync_folder(const char *path)
-{
-    char folder[PATH_SIZE];
-    const char *slash = strrchr(path, '/');
-    size_t size = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)size, slash == NULL ? "." : path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return is_synced;
-}
-
 static bool replace(const char *path, struct kw_bytes content)
 {
     char temporary[PATH_SIZE];
@@ -93,7 +78,7 @@ static bool replace(const char *path, struct kw_bytes content)
     }
     bool is_written = kw_write_whole(fd, content) && fsync(fd) == 0;
     is_written = close(fd) == 0 && is_written;
-    return is_written && rename(temporary, path) == 0 && sync_folder(path);
+    return is_written && rename(temporary, path) == 0 && kw_sync_folder_of(path);
 }
 
 enum kw_status kw_batch_state_write(const char *path, const struct kw_batch_terms *terms,

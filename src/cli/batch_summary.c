@@ -29,15 +29,17 @@ void kw_batch_summary(const struct kw_batch_summary *summary, struct kw_buffer *
         kw_buffer_add_format(text, "Nothing was sent: %llu of %llu items look right", done,
                              (unsigned long long)state->item_count);
     } else if (verifies) {
-        kw_buffer_add_format(text, "Verified %llu keys: %llu are valid", (unsigned long long)state->item_count, done);
+        kw_buffer_add_format(text, "Verified %llu %s: %llu %s valid", (unsigned long long)state->item_count,
+                             state->item_count == 1 ? "key" : "keys", done, done == 1 ? "is" : "are");
     } else {
         kw_buffer_add_format(text, "%s %llu %s", summary->action->done, done, done == 1 ? "key" : "keys");
     }
     if (refused > 0) {
         kw_buffer_add_format(text, ", %llu %s", refused,
-                             verifies       ? "are not"
-                             : refused == 1 ? "item was refused"
-                                            : "items were refused");
+                             verifies && refused == 1 ? "is not"
+                             : verifies               ? "are not"
+                             : refused == 1           ? "item was refused"
+                                                      : "items were refused");
     }
     kw_buffer_add_text(text, ".\n");
     if (lost > 0) {

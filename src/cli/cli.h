@@ -70,7 +70,8 @@ enum kw_option_place {
     KW_PLACE_TRUE,        /* true */
     KW_PLACE_FALSE,       /* false */
     KW_PLACE_JSON,        /* JSON as it is, or a file of it: @FILE */
-    KW_PLACE_RATE_LIMITS, /* [NAME=]100/1m as [{"name":…,"requests":100,"window":"1m"}] */
+    KW_PLACE_RATE_LIMITS, /* [NAME=]100/1m[,owner] as [{"name":…,"requests":100,"window":"1m","per":…}] */
+    KW_PLACE_QUOTAS,      /* [METRIC=]100/month[,warn] as [{"metric":…,"limit":100,"period":"month",…}] */
     KW_PLACE_RESOURCES,   /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
     KW_PLACE_RESOURCE,    /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
     KW_PLACE_GEO,         /* "US" or "US-CA" as {"country": …, "region": …} */
@@ -162,6 +163,7 @@ int kw_cmd_key(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_change(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_find(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_analyze(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_import(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_apply(struct kw_cli *cli, const struct kw_command_line *line);
@@ -190,6 +192,8 @@ KW_MUST_USE enum kw_status kw_output_flush(struct kw_output *output, struct kw_e
 void kw_output_say(struct kw_output *output);
 /* All of the bytes; false, with errno set, when they cannot be written. */
 KW_MUST_USE bool kw_write_whole(int fd, struct kw_bytes bytes);
+/* Syncs the folder that a file is in, so that the file's name outlives a crash. False with errno set. */
+KW_MUST_USE bool kw_sync_folder_of(const char *path);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);

@@ -74,21 +74,6 @@ static enum kw_status open_file(struct export *export, struct kw_error *error_ou
     return KW_OK;
 }
 
-/* So that the file's new name outlives a crash too. */
-static bool sync_folder(const char *path)
-{
-    char folder[PATH_SIZE];
-    const char *slash = strrchr(path, '/');
-    int size = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
-    snprintf(folder, sizeof folder, "%.*s", size, slash == NULL ? "." : path);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool is_synced = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return is_synced;
-}
-
 /* What is whole gets its name; what is not goes. */
 static enum kw_status close_file(struct export *export, bool is_whole, struct kw_error *error_out)
 {
@@ -102,7 +87,7 @@ static enum kw_status close_file(struct export *export, bool is_whole, struct kw
     if (close(export->fd) != 0 && is_whole && status == KW_OK) {
         status = fail_file(export, "written", error_out);
     }
-    if (is_whole && status == KW_OK && (rename(part_path, export->path) != 0 || !sync_folder(export->path))) {
+    if (is_whole && status == KW_OK && (rename(part_path, export->path) != 0 || !kw_sync_folder_of(export->path))) {
         status = fail_file(export, "given its name", error_out);
     }
     if (!is_whole || status != KW_OK) {

@@ -1,5 +1,7 @@
 #include "cli/import.h"
 
+#include "cli/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -40,12 +42,6 @@ static enum kw_status usage(struct kw_error *error_out, const char *why)
     return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "%s", why);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size > end_size && strcmp(text + size - end_size, end) == 0;
-}
-
 /* What the first bytes say: an array, an object that does not end with its line, or an object a line. */
 static enum kw_import_format sniff(struct kw_bytes text)
 {
@@ -83,7 +79,7 @@ static enum kw_status choose_format(struct import *import, struct kw_error *erro
     }
     for (size_t i = 0; i < KW_COUNT_OF(names); i++) {
         bool is_it = given != NULL ? strcmp(given, names[i].name) == 0
-                                   : names[i].ending[0] != '\0' && ends_with(path, names[i].ending);
+                                   : names[i].ending[0] != '\0' && kw_text_ends_with(path, names[i].ending);
         if (is_it) {
             import->options.format = names[i].format;
             return KW_OK;
@@ -310,7 +306,7 @@ static int run(struct import *import)
         return kw_report(import->cli, &error, import->as_json);
     }
     kw_import_report_summary(&import->report, kw_line_has(import->line, "dry-run"), done && is_cut);
-    int code = !done ? KW_EXIT_FAILED : import->report.refused > 0 ? KW_EXIT_NOT_VALID : KW_EXIT_OK;
+    int code = !done ? KW_EXIT_FAILED : import->report.refused > 0 || is_cut ? KW_EXIT_NOT_VALID : KW_EXIT_OK;
     return kw_finish(import->cli, code, import->as_json);
 }
 

@@ -153,9 +153,9 @@ static enum kw_status retire(struct work *work)
     }
     if (use->keys > 0) {
         return kw_refuse(&work->error, KW_CODE_IN_USE, "FINGERPRINT",
-                         "is still needed by %llu keys: those in use move at their next use; rotate or revoke the "
+                         "is still needed by %llu key%s: those in use move at their next use; rotate or revoke the "
                          "others, and erase what is revoked",
-                         (unsigned long long)use->keys);
+                         (unsigned long long)use->keys, use->keys == 1 ? "" : "s");
     }
     if (kw_peppers_remove(&work->peppers, use->fingerprint)) {
         status = keep(work);
@@ -173,7 +173,8 @@ static void say_added(struct work *work, size_t added)
         kw_buffer_add_format(text, "{\"added\":%zu}\n", added);
         return;
     }
-    kw_buffer_add_format(text, "%zu peppers added. Records that were made with them can be imported now.\n", added);
+    kw_buffer_add_format(text, "%zu pepper%s added. Records that were made with %s can be imported now.\n", added,
+                         added == 1 ? "" : "s", added == 1 ? "it" : "them");
 }
 
 static enum kw_status import(struct work *work)

@@ -40,8 +40,12 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .field = "scopes", .repeats = true}, \
     {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
-    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW", .help = "how often it may be used: 100/1m, burst=10/1s", \
-     .place = KW_PLACE_RATE_LIMITS, .field = "rateLimits", .repeats = true}, \
+    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW[,PER]", \
+     .help = "how often it may be used: 100/1m, burst=10/1s,owner", .place = KW_PLACE_RATE_LIMITS, \
+     .field = "rateLimits", .repeats = true}, \
+    {.name = "quota", .argument = "[METRIC=]N/PERIOD[,WORD]", \
+     .help = "how much it may use: 10000/month, tokens=1000000/day,warn", .place = KW_PLACE_QUOTAS, .field = "quotas", \
+     .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
      .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
     {.name = "allow-ip", .argument = "ADDRESS|RANGE", .help = "it works from here only: 192.0.2.1, 2001:db8::/32", \
@@ -173,6 +177,12 @@ static const struct kw_option list_options[] = {
     {.name = "count", .help = "only how many there are"},
 };
 
+static const struct kw_option analyze_options[] = {
+    OPTIONS_WHICH_KEYS,
+    {.name = "limit", .argument = "N", .help = "how many keys to show (20, if it is not given)", .place = KW_PLACE_QUERY,
+     .field = "limit"},
+};
+
 static const struct kw_option export_options[] = {
     OPTIONS_WHICH_KEYS,
     {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
@@ -287,6 +297,7 @@ static const struct kw_option_group stop_group = GROUP("Options", stop_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
+static const struct kw_option_group analyze_group = GROUP("Which keys", analyze_options);
 static const struct kw_option_group export_group = GROUP("Which keys, and where to", export_options);
 static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group import_group = GROUP("Options", import_options);
@@ -308,6 +319,8 @@ static const struct kw_key_call list_call = {
 static const struct kw_key_call show_call = {.method = KW_GET, .path = "/v1/keys/{id}", .view = KW_VIEW_RECORD};
 static const struct kw_key_call find_call = {
     .method = KW_POST, .path = "/v1/keys/lookup", .has_body = true, .sends_key = true, .view = KW_VIEW_RECORD};
+static const struct kw_key_call analyze_call = {
+    .method = KW_GET, .path = "/v1/keys/{id}/insights", .bare_path = "/v1/insights"};
 static const struct kw_key_call export_call = {.method = KW_GET, .path = "/v1/export"};
 static const struct kw_key_call update_call = {
     .method = KW_PATCH, .path = "/v1/keys/{id}", .has_body = true, .view = KW_VIEW_RECORD};
@@ -367,6 +380,12 @@ static const struct kw_cli_command commands[] = {
               "record is shown whatever its state, and nothing is counted.",
      .groups = {&find_group, &where_group, &output_group},
      .example = "keyward find --key-file key.txt"},
+    {.name = "analyze", .summary = "Tells what to look at: of a key, or of all keys.", .run = kw_cmd_analyze,
+     .key_call = &analyze_call, .operands = "[ID]", .operands_max = 1,
+     .about = "Of a key: a name for it, the shape of its use, a score of how well it is bounded, and what to do. Without an\n"
+              "ID the keys to look at first. docs/insights.md has the rules.",
+     .groups = {&analyze_group, &where_group, &output_group},
+     .example = "keyward analyze " EXAMPLE_ID},
     {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
      .groups = {&update_group, &where_group, &output_group},
      .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},
@@ -407,8 +426,8 @@ static const struct kw_cli_command commands[] = {
     {.name = "import", .summary = "Imports keys: an export, a list of hashes, CSV, or plain keys.", .run = kw_cmd_import,
      .key_call = &import_call, .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "docs/import.md says which forms are understood. What is revoked, expired or erased here stays so. An import\n"
-              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were, and\n"
-              "2 when it could not go on.",
+              "that was interrupted can simply be run again. Exits with 0 when no line was refused, 1 when some were or\n"
+              "the file was cut short, and 2 when it could not go on.",
      .groups = {&import_group, &where_group, &output_group},
      .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
     {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,

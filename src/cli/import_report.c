@@ -200,7 +200,7 @@ void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool
     struct kw_buffer *text = &report->cli->out.text;
     if (is_cut && !report->as_json) {
         kw_buffer_add_text(&report->cli->err.text,
-                           "The export was cut short: its last line is not there, or names another number of keys.\n");
+                           "The file was cut short: its end is not there, or names another number of keys.\n");
         kw_output_say(&report->cli->err);
     }
     if (report->as_json) {

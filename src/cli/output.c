@@ -3,7 +3,9 @@
 #include "cli/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <keyward/codes.h>
+#include <limits.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -34,6 +36,27 @@ bool kw_write_whole(int fd, struct kw_bytes bytes)
         bytes = kw_bytes_skip(bytes, (size_t)written);
     }
     return true;
+}
+
+bool kw_sync_folder_of(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
+    if (size >= sizeof folder) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(folder, slash == NULL ? "." : path, size);
+    folder[size] = '\0';
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+    int reason = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = reason;
+    return is_synced;
 }
 
 enum kw_status kw_output_flush(struct kw_output *output, struct kw_error *error_out)

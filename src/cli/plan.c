@@ -244,6 +244,19 @@ static enum kw_status compare(struct planning *planning, struct kw_planned_chang
     return KW_OK;
 }
 
+static bool is_planned(const struct kw_plan *plan, const struct kw_planned_change *wanted)
+{
+    for (size_t i = 0; i < plan->change_count; i++) {
+        const struct kw_planned_change *change = &plan->changes[i];
+        bool has_project = change->project != NULL && wanted->project != NULL;
+        if (change->words == wanted->words && strcmp(change->name, wanted->name) == 0 &&
+            (has_project ? strcmp(change->project, wanted->project) == 0 : change->project == wanted->project)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
 {
     struct side *sides = kw_arena_take_array(&planning->plan->arena, 2, sizeof *sides);
@@ -270,6 +283,10 @@ static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
                                                                               : text_copy(planning, wanted->project)};
     if (change.name == NULL || (wanted->project.size > 0 && change.project == NULL)) {
         return no_memory(planning);
+    }
+    if (is_planned(planning->plan, &change)) {
+        return kw_refuse(planning->error, KW_CODE_DUPLICATE_FIELD, "name",
+                         "stands twice in this file: keep one of them");
     }
     status = look_up(planning, &change, there);
     return status != KW_OK ? status : compare(planning, &change, wanted, there);
@@ -312,8 +329,11 @@ static enum kw_status take_list(void *context, struct kw_bytes name, struct kw_b
             return KW_OK;
         }
     }
+    bool is_short = name.size <= KW_DOCUMENT_NAME_MAX && !kw_bytes_has_control(name);
     return kw_refuse(file->error, KW_CODE_UNKNOWN_FIELD, NULL,
-                     "The file may hold projects, policies and templates, and nothing else.");
+                     "The file may hold projects, policies and templates, and nothing else%s%.*s%s.",
+                     is_short ? ": not \"" : "", is_short ? (int)name.size : 0, (const char *)name.data,
+                     is_short ? "\"" : "");
 }
 
 enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw_target *target, struct kw_plan *plan,

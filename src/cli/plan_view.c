@@ -2,15 +2,35 @@
 #include "cli/text.h"
 
 #define VALUE_WIDTH_MAX 100
+#define SHOWN_BEFORE_CHANGE 24 /* bytes of what stays */
 #define NAME_WIDTH_MAX 40
 
-static void add_value(struct kw_buffer *text, struct kw_bytes json)
+/* Where what is shown of two values begins: shortly before they part, if they do so beyond what would be shown. */
+static size_t place_of_change(struct kw_bytes from, struct kw_bytes to)
+{
+    size_t at = 0;
+    while (at < from.size && at < to.size && from.data[at] == to.data[at]) {
+        at++;
+    }
+    bool fit = from.size <= VALUE_WIDTH_MAX && to.size <= VALUE_WIDTH_MAX;
+    if (fit || at < VALUE_WIDTH_MAX / 2) {
+        return 0;
+    }
+    at -= SHOWN_BEFORE_CHANGE;
+    while (at > 0 && (from.data[at] & 0xc0) == 0x80) {
+        at--; /* within a character of UTF-8 */
+    }
+    return at;
+}
+
+static void add_value(struct kw_buffer *text, struct kw_bytes json, size_t start)
 {
     if (json.size == 0) {
         kw_buffer_add_text(text, "(none)");
-    } else {
-        kw_text_fit(text, json, VALUE_WIDTH_MAX);
+        return;
     }
+    kw_buffer_add_text(text, start > 0 ? "\u2026" : "");
+    kw_text_fit(text, kw_bytes_skip(json, start), VALUE_WIDTH_MAX);
 }
 
 /* The keys that a policy takes something from, a line for each that is named. */
@@ -93,11 +113,12 @@ static void show_change(const struct kw_planned_change *change, struct kw_output
         kw_buffer_add_text(text, "    ");
         kw_text_clean(text, field->name);
         kw_buffer_add_text(text, ": ");
+        size_t start = is_new ? 0 : place_of_change(field->from, field->to);
         if (!is_new) {
-            add_value(text, field->from);
+            add_value(text, field->from, start);
             kw_buffer_add_text(text, " -> ");
         }
-        add_value(text, field->to);
+        add_value(text, field->to, start);
         kw_buffer_add_byte(text, '\n');
     }
     if (change->narrowed.size > 0) {

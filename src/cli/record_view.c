@@ -26,6 +26,7 @@ static const char *const names[KW_SHOWN_COUNT] = {
     [KW_SHOWN_ALLOWED_REGIONS] = "allowedRegions",
     [KW_SHOWN_BLOCKED_REGIONS] = "blockedRegions",
     [KW_SHOWN_RATE_LIMITS] = "rateLimits",
+    [KW_SHOWN_QUOTAS] = "quotas",
     [KW_SHOWN_POLICY] = "policy",
     [KW_SHOWN_TEMPLATE] = "template",
     [KW_SHOWN_PARENT] = "parentId",
@@ -177,33 +178,78 @@ static void show_resources(const struct line *line)
     }
 }
 
-/* "default: 100 in 1m", a line each. */
-static void show_rate_limits(const struct line *line)
+/* How a limit or quota is told: each member with what stands before it, unless it is what `silent` says. */
+struct telling {
+    const char *name, *joint, *silent;
+};
+#define TELLING_MAX 7
+
+struct tellings {
+    const struct line *line;
+    const struct telling *parts;
+    size_t count;
+    bool has_one;
+};
+
+static enum kw_status tell(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    static const char *const words[] = {"name", "requests", "window"};
-    static const char *const joints[] = {"", ": ", " in "};
-    struct kw_json_reader reader;
-    struct kw_json_token token;
-    bool first = true;
-    kw_json_reader_init(&reader, line->field->text, line->record->arena);
-    while (kw_json_next(&reader, &token, NULL) == KW_OK && token.type != KW_JSON_END) {
-        if (token.type == KW_JSON_OBJECT_BEGIN && !first) {
-            new_line(line);
-        }
-        first = first && token.type != KW_JSON_OBJECT_BEGIN;
-        for (size_t i = 0; token.type == KW_JSON_NAME && i < KW_COUNT_OF(words); i++) {
-            struct kw_json_token value;
-            if (!kw_bytes_equal(token.text, kw_bytes_of_text(words[i]))) {
-                continue;
-            }
-            if (kw_json_next(&reader, &value, NULL) != KW_OK) {
-                return;
-            }
-            kw_buffer_add_text(line->text, joints[i]);
-            kw_text_clean(line->text, value.text);
-            break;
+    struct tellings *tellings = context;
+    struct kw_member members[TELLING_MAX] = {{0}};
+    (void)item;
+    for (size_t i = 0; i < tellings->count; i++) {
+        members[i].name = tellings->parts[i].name;
+    }
+    enum kw_status status = kw_members_read(raw, tellings->line->record->arena, members, tellings->count);
+    if (status != KW_OK) {
+        return status;
+    }
+    if (tellings->has_one) {
+        new_line(tellings->line);
+    }
+    tellings->has_one = true;
+    for (size_t i = 0; i < tellings->count; i++) {
+        const char *silent = tellings->parts[i].silent;
+        bool is_told = members[i].text.size > 0 && members[i].type != KW_JSON_NULL &&
+                       (silent == NULL || !kw_bytes_equal(members[i].text, kw_bytes_of_text(silent)));
+        if (is_told) {
+            kw_buffer_add_text(tellings->line->text, tellings->parts[i].joint);
+            kw_text_clean(tellings->line->text, members[i].text);
         }
     }
+    return KW_OK;
+}
+
+/* A line each. */
+static void tell_all(const struct line *line, const struct telling *parts, size_t count)
+{
+    struct tellings tellings = {line, parts, count, false};
+    if (kw_items_each(line->field->text, line->record->arena, tell, &tellings) != KW_OK) {
+        kw_buffer_reset(line->text); /* what is no list of them is not shown */
+    }
+}
+
+/* "default: 100 in 1m, per owner" */
+static void show_rate_limits(const struct line *line)
+{
+    static const struct telling parts[] = {
+        {"name", "", NULL}, {"requests", ": ", NULL}, {"window", " in ", NULL}, {"per", ", per ", "key"}};
+    tell_all(line, parts, KW_COUNT_OF(parts));
+}
+
+/* "monthly: 10000 requests a month, then warn" */
+static void show_quotas(const struct line *line)
+{
+    static const struct telling parts[] = {
+        {"name", "", NULL},
+        {"limit", ": ", NULL},
+        {"metric", " ", NULL},
+        {"period", " each ", NULL},
+        {"per", ", per ", "key"},
+        {"onExceeded", ", then ", "block"},
+        {"anchor", ", from when it was ", "utc"},
+    };
+    _Static_assert(KW_COUNT_OF(parts) <= TELLING_MAX, "all of them are read");
+    tell_all(line, parts, KW_COUNT_OF(parts));
 }
 
 static void show_time(const struct line *line)
@@ -273,6 +319,7 @@ static const struct {
     {"Only in", KW_SHOWN_ALLOWED_REGIONS, show_list},
     {"Never in", KW_SHOWN_BLOCKED_REGIONS, show_list},
     {"At most", KW_SHOWN_RATE_LIMITS, show_rate_limits},
+    {"Quotas", KW_SHOWN_QUOTAS, show_quotas},
     {"Policy", KW_SHOWN_POLICY, show_text},
     {"Template", KW_SHOWN_TEMPLATE, show_text},
     {"Parent", KW_SHOWN_PARENT, show_text},

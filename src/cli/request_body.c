@@ -1,5 +1,6 @@
 #include "cli/keys.h"
 
+#include "core/amount.h"
 #include "engine/files.h"
 
 #include <errno.h>
@@ -170,31 +171,126 @@ static enum kw_status write_resources(struct body *body, const struct kw_option 
     return KW_OK;
 }
 
-static enum kw_status write_rate_limits(struct body *body, const struct kw_option *option)
+static void write_member(struct body *body, const char *name, struct kw_bytes text)
+{
+    kw_json_name(&body->writer, name);
+    kw_json_string(&body->writer, text);
+}
+
+/* "100/1m" as members of an object. */
+static bool write_rate(struct body *body, struct kw_bytes text)
+{
+    struct kw_bytes requests, window;
+    int64_t number;
+    if (!kw_bytes_split(text, '/', &requests, &window) || !kw_json_to_i64(requests, &number)) {
+        return false;
+    }
+    kw_json_name(&body->writer, "requests");
+    kw_json_i64(&body->writer, number);
+    write_member(body, "window", window);
+    return true;
+}
+
+/* What the words behind a comma mean, each for the field that it is a value of. */
+static const struct {
+    const char *word, *field;
+    bool of_rate_limits;
+} limit_words[] = {
+    {"key", "per", true},           {"owner", "per", true},        {"org", "per", true},
+    {"block", "onExceeded", false}, {"warn", "onExceeded", false}, {"created", "anchor", false},
+    {"utc", "anchor", false},
+};
+
+static bool write_words(struct body *body, struct kw_bytes words, bool of_rate_limits)
+{
+    bool good = true;
+    while (good && words.size > 0) {
+        struct kw_bytes word, kind, rate;
+        good = !kw_bytes_split(words, ',', &word, &words) || words.size > 0; /* no comma stands at the end */
+        size_t i = 0;
+        while (i < KW_COUNT_OF(limit_words) && (!kw_bytes_equal(word, kw_bytes_of_text(limit_words[i].word)) ||
+                                                (of_rate_limits && !limit_words[i].of_rate_limits))) {
+            i++;
+        }
+        if (i < KW_COUNT_OF(limit_words)) {
+            write_member(body, limit_words[i].field, word);
+            continue;
+        }
+        good = good && !of_rate_limits && kw_bytes_split(word, '=', &kind, &rate) &&
+               kw_bytes_equal(kind, KW_BYTES("throttle"));
+        if (good) {
+            write_member(body, "onExceeded", kind);
+            kw_json_name(&body->writer, "throttle");
+            kw_json_begin_object(&body->writer);
+            good = write_rate(body, rate);
+            kw_json_end_object(&body->writer);
+        }
+    }
+    return good;
+}
+
+/* "10000/month" as members of an object. */
+static bool write_amount(struct body *body, struct kw_bytes text)
+{
+    struct kw_bytes limit, period;
+    const char *why;
+    int64_t amount;
+    if (!kw_bytes_split(text, '/', &limit, &period) || kw_amount_parse(limit, &amount, &why) != KW_OK) {
+        return false;
+    }
+    kw_json_name(&body->writer, "limit");
+    kw_json_raw(&body->writer, limit);
+    write_member(body, "period", period);
+    return true;
+}
+
+/* One limit or quota in the short form; `label` is the member that stands before its '='. */
+static bool write_short(struct body *body, struct kw_bytes text, const char *label, bool of_rate_limits)
+{
+    struct kw_bytes main, words, name, rest;
+    bool has_words = kw_bytes_split(text, ',', &main, &words);
+    main = has_words ? main : text;
+    bool has_name = kw_bytes_split(main, '=', &name, &rest);
+    kw_json_begin_object(&body->writer);
+    if (has_name) {
+        write_member(body, label, name);
+    }
+    main = has_name ? rest : main;
+    bool good = of_rate_limits ? write_rate(body, main) : write_amount(body, main);
+    good = good && (!has_words || (words.size > 0 && write_words(body, words, of_rate_limits)));
+    kw_json_end_object(&body->writer);
+    return good;
+}
+
+static enum kw_status write_limits(struct body *body, const struct kw_option *option, const char *label,
+                                   bool of_rate_limits)
 {
     size_t at = 0;
     kw_json_begin_array(&body->writer);
     for (const char *value; (value = next_value(body, option, &at)) != NULL;) {
-        struct kw_bytes name, limit, requests, window;
-        int64_t number;
-        bool has_name = kw_bytes_split(kw_bytes_of_text(value), '=', &name, &limit);
-        if (!kw_bytes_split(has_name ? limit : kw_bytes_of_text(value), '/', &requests, &window) ||
-            !kw_json_to_i64(requests, &number)) {
+        struct kw_bytes text = kw_bytes_of_text(value);
+        if (value[0] == '{') {
+            enum kw_status status = check_json(text, option, body->error);
+            if (status != KW_OK) {
+                return status;
+            }
+            kw_json_raw(&body->writer, text);
+        } else if (!write_short(body, text, label, of_rate_limits)) {
             return bad_form(option, body->error);
         }
-        kw_json_begin_object(&body->writer);
-        if (has_name) {
-            kw_json_name(&body->writer, "name");
-            kw_json_string(&body->writer, name);
-        }
-        kw_json_name(&body->writer, "requests");
-        kw_json_i64(&body->writer, number);
-        kw_json_name(&body->writer, "window");
-        kw_json_string(&body->writer, window);
-        kw_json_end_object(&body->writer);
     }
     kw_json_end_array(&body->writer);
     return KW_OK;
+}
+
+static enum kw_status write_rate_limits(struct body *body, const struct kw_option *option)
+{
+    return write_limits(body, option, "name", true);
+}
+
+static enum kw_status write_quotas(struct body *body, const struct kw_option *option)
+{
+    return write_limits(body, option, "metric", false);
 }
 
 static enum kw_status write_resource(struct body *body, const struct kw_option *option)
@@ -245,6 +341,7 @@ static enum kw_status (*const place_writers[])(struct body *, const struct kw_op
     [KW_PLACE_JSON] = write_json,
     [KW_PLACE_RESOURCES] = write_resources,
     [KW_PLACE_RATE_LIMITS] = write_rate_limits,
+    [KW_PLACE_QUOTAS] = write_quotas,
     [KW_PLACE_RESOURCE] = write_resource,
     [KW_PLACE_GEO] = write_geo,
     [KW_PLACE_CLEAR] = NULL,

@@ -107,6 +107,12 @@ void kw_text_time(struct kw_buffer *buffer, int64_t time_ms)
     kw_buffer_add_format(buffer, "%.10s %.8s UTC", text, text + 11);
 }
 
+bool kw_text_ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), end_size = strlen(end);
+    return size > end_size && strcmp(text + size - end_size, end) == 0;
+}
+
 void kw_text_shell_quote(struct kw_buffer *buffer, struct kw_bytes text)
 {
     kw_buffer_add_byte(buffer, '\'');

@@ -20,6 +20,9 @@ void kw_text_relative(struct kw_buffer *buffer, int64_t time_ms, int64_t now_ms)
 /* "2026-01-31 23:59:59 UTC". */
 void kw_text_time(struct kw_buffer *buffer, int64_t time_ms);
 
+/* Whether something stands before `end`, and nothing behind it: "keys.csv" ends with ".csv", and ".csv" does not. */
+bool kw_text_ends_with(const char *text, const char *end);
+
 /* Appends `text` as one word of a POSIX shell. */
 void kw_text_shell_quote(struct kw_buffer *buffer, struct kw_bytes text);
 

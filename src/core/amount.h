@@ -4,10 +4,8 @@
 #ifndef KW_CORE_AMOUNT_H
 #define KW_CORE_AMOUNT_H
 
-#include <keyward/types.h>
+#include <keyward/record.h>
 
-#define KW_AMOUNT_ONE INT64_C(1000000)
-#define KW_AMOUNT_MAX (INT64_C(1000000000000) * KW_AMOUNT_ONE) /* a million millions; sums of a few fit 64 bits */
 #define KW_AMOUNT_TEXT_MAX 24
 
 /*

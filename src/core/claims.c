@@ -1,37 +1,17 @@
 #include "core/claims.h"
 
+#include "base/bytes.h"
+#include "core/id.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_on(uint64_t hash, struct kw_bytes bytes)
-{
-    for (size_t i = 0; i < bytes.size; i++) {
-        hash = (hash ^ bytes.data[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
+/* Where claims are from: the key itself, a policy, a parent. */
+struct source {
+    struct kw_list limits, quotas;
+    uint64_t hash; /* tells it from others; that of the key itself is where all hashes begin */
+};
 
-#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
-
-/* Of names that meet in one hash the later ones take the next that is free: what was spent is not shared. */
-static uint32_t free_id(const struct kw_claim *claims, size_t count, uint32_t id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (claims[i].id == id) {
-            return free_id(claims, count, id + 1);
-        }
-    }
-    return id;
-}
-
-static size_t add_all(struct kw_bytes packed, uint64_t source, struct kw_claim *claims, size_t count)
-{
-    while (count < KW_CLAIMS_MAX && kw_rate_limits_next(&packed, &claims[count].limit)) {
-        claims[count].id = free_id(claims, count, (uint32_t)(hash_on(source, claims[count].limit.name) >> 32));
-        count++;
-    }
-    return count;
-}
+#define SOURCES_MAX (1 + 2 * (KW_FAMILY_DEPTH_MAX + 1))
 
 struct kw_list kw_entry_limits(const struct kw_entry *entry)
 {
@@ -39,7 +19,7 @@ struct kw_list kw_entry_limits(const struct kw_entry *entry)
     if (!kw_entry_is_limited(entry)) {
         return limits;
     }
-    limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    limits.packed.data = entry->record + kw_entry_extra(entry)->limits_at;
     limits.count = limits.packed.data[-1]; /* of one byte, as the size of each is */
     for (unsigned i = 0; i < limits.count; i++) {
         limits.packed.size += 1U + limits.packed.data[limits.packed.size];
@@ -47,28 +27,202 @@ struct kw_list kw_entry_limits(const struct kw_entry *entry)
     return limits;
 }
 
-size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX])
+/* --- sources --- */
+
+static size_t add_source(struct source *sources, size_t count, const struct kw_list *limits,
+                         const struct kw_list *quotas, uint64_t hash)
 {
-    struct kw_list own = kw_entry_limits(entry);
-    size_t count = add_all(own.packed, HASH_BEGIN, claims_out, 0);
-    for (size_t generation = 0; has_above && entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
-        const struct kw_policy_bound *bound = entry->policy;
-        const struct kw_policy *policy = bound == NULL ? NULL : __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
-        if (policy != NULL && !kw_rate_limits_within(&own, &policy->rate_limits)) {
-            uint64_t source = hash_on(hash_on(HASH_BEGIN, KW_BYTES("policy:")), bound->name);
-            count = add_all(policy->rate_limits.packed, hash_on(source, KW_BYTES(":")), claims_out, count);
-        }
+    sources[count] = (struct source){.hash = hash};
+    if (!kw_rate_limits_within(&sources[0].limits, limits)) {
+        sources[count].limits = *limits;
+    }
+    if (!kw_quotas_within(&sources[0].quotas, quotas)) {
+        sources[count].quotas = *quotas;
+    }
+    return count + (sources[count].limits.count > 0 || sources[count].quotas.count > 0);
+}
+
+static size_t add_policy(struct source *sources, size_t count, const struct kw_policy_bound *bound)
+{
+    const struct kw_policy *policy = bound == NULL ? NULL : __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
+    if (policy == NULL) {
+        return count;
+    }
+    uint64_t hash = kw__claim_hash(kw__claim_hash(KW__CLAIM_HASH_BEGIN, KW_BYTES("policy:")), bound->name);
+    return add_source(sources, count, &policy->rate_limits, &policy->quotas, kw__claim_hash(hash, KW_BYTES(":")));
+}
+
+static size_t add_above(const struct kw_entry *entry, struct source *sources)
+{
+    size_t count = 1;
+    for (size_t generation = 0; entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
+        count = add_policy(sources, count, entry->policy);
         const struct kw_bound *parent = entry->parent;
         entry = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
-        struct kw_list outer = {.count = 0};
         if (entry != NULL) {
-            outer = kw_entry_limits(entry);
+            struct kw_list limits = kw_entry_limits(entry);
+            struct kw_list quotas = kw_entry_quotas(entry);
+            uint64_t hash = kw__claim_hash(KW__CLAIM_HASH_BEGIN, KW_BYTES("parent:"));
+            hash = kw__claim_hash(hash, kw_bytes_of(parent->id.bytes, sizeof parent->id.bytes));
+            count = add_source(sources, count, &limits, &quotas, hash);
         }
-        if (!kw_rate_limits_within(&own, &outer)) {
-            uint64_t source = hash_on(HASH_BEGIN, KW_BYTES("parent:"));
-            source = hash_on(source, (struct kw_bytes){parent->id.bytes, sizeof parent->id.bytes});
-            count = add_all(outer.packed, source, claims_out, count);
+    }
+    return count;
+}
+
+/* --- claims --- */
+
+/* Of names that meet in one number the later ones take the next that is free: what was spent is not shared. */
+static uint32_t free_id(const struct kw_claim *claims, size_t count, const struct kw_claim *claim)
+{
+    uint32_t id = claim->id;
+    for (size_t i = 0; i < count; i++) {
+        if (claims[i].id == id && claims[i].per == claim->per && claims[i].is_quota == claim->is_quota) {
+            id++;
+            i = SIZE_MAX; /* from the beginning */
         }
+    }
+    return id;
+}
+
+static size_t add_limits(const struct source *source, enum kw_limit_per per, struct kw_claim *claims, size_t count,
+                         unsigned *others)
+{
+    struct kw_bytes packed = source->limits.packed;
+    struct kw_claim claim = {.per = (uint8_t)per};
+    while (count < KW_CLAIMS_MAX && kw__rate_limits_next_packed(&packed, &claim.limit, &claim.id)) {
+        if (claim.limit.per != per) {
+            *others |= 1U << claim.limit.per;
+            continue;
+        }
+        if (source->hash != KW__CLAIM_HASH_BEGIN) {
+            claim.id = (uint32_t)(kw__claim_hash(source->hash, claim.limit.name) >> 32);
+        }
+        claim.id = free_id(claims, count, &claim);
+        claims[count++] = claim;
+    }
+    return count;
+}
+
+/* What is spent of a quota is known by what it counts, whoever asks for it. */
+static uint32_t quota_id(const struct kw_quota *quota)
+{
+    uint8_t kind[] = {(uint8_t)quota->period, quota->anchor_ms == KW_PERIOD_UTC};
+    uint64_t hash = kw__claim_hash(KW__CLAIM_HASH_BEGIN, kw_bytes_of(kind, sizeof kind));
+    return (uint32_t)(kw__claim_hash(hash, quota->metric) >> 32);
+}
+
+/* Two quotas on the same: that which blocks, or of two of a kind the smaller one. */
+static bool is_tighter(const struct kw_quota *a, const struct kw_quota *b)
+{
+    return a->on_exceeded != b->on_exceeded
+               ? a->on_exceeded == KW_QUOTA_BLOCK ||
+                     (a->on_exceeded == KW_QUOTA_THROTTLE && b->on_exceeded == KW_QUOTA_WARN)
+               : a->limit < b->limit;
+}
+
+/* The first that counts the same. */
+static struct kw_claim *find_quota(struct kw_claim *claims, size_t count, const struct kw_claim *wanted)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct kw_quota *quota = &claims[i].quota;
+        if (claims[i].is_quota && claims[i].per == wanted->per && quota->period == wanted->quota.period &&
+            quota->anchor_ms == wanted->quota.anchor_ms && kw_bytes_equal(quota->metric, wanted->quota.metric)) {
+            return &claims[i];
+        }
+    }
+    return NULL;
+}
+
+/* Beside others on the same the tightest comes first: what it lets be spent is what is reserved. */
+static size_t add_quota(struct kw_claim *claims, size_t count, struct kw_claim *claim)
+{
+    struct kw_claim *same = find_quota(claims, count, claim);
+    if (same == NULL) {
+        claim->id = free_id(claims, count, claim);
+    } else {
+        claim->id = same->id;
+        if (is_tighter(&claim->quota, &same->quota)) {
+            struct kw_quota looser = same->quota;
+            same->quota = claim->quota;
+            claim->quota = looser;
+        }
+        for (size_t i = 0; i < count; i++) {
+            claim->second += claims[i].is_quota && claims[i].per == claim->per && claims[i].id == claim->id;
+        }
+        claim->quota.told_at = claim->second < KW_QUOTA_COUNT_MAX ? claim->second : KW_QUOTA_COUNT_MAX - 1;
+        same->quota.told_at = 0;
+    }
+    claims[count] = *claim;
+    return count + 1;
+}
+
+static size_t add_quotas(const struct source *source, enum kw_limit_per per, int64_t born_ms, struct kw_claim *claims,
+                         size_t count, unsigned *others)
+{
+    struct kw_bytes packed = source->quotas.packed;
+    struct kw_quota quota = {.limit = 0};
+    while (count < KW_CLAIMS_MAX && kw_quotas_next(&packed, born_ms, &quota)) {
+        if (quota.per != per) {
+            *others |= 1U << quota.per;
+            continue;
+        }
+        struct kw_claim claim = {.is_quota = true, .per = (uint8_t)per, .quota = quota};
+        claim.id = quota_id(&claim.quota);
+        count = add_quota(claims, count, &claim);
+    }
+    return count;
+}
+
+/* A quota that throttles brings the limit that holds while it is exceeded. */
+static size_t add_throttles(enum kw_limit_per per, struct kw_claim *claims, size_t first, size_t count)
+{
+    size_t quotas_end = count;
+    for (size_t i = first; i < quotas_end && count < KW_CLAIMS_MAX; i++) {
+        const struct kw_quota *quota = &claims[i].quota;
+        if (quota->on_exceeded != KW_QUOTA_THROTTLE) {
+            continue;
+        }
+        struct kw_claim claim = {.per = (uint8_t)per,
+                                 .throttles = (uint16_t)(i + 1),
+                                 .id = ~claims[i].id,
+                                 .limit = {.name = quota->name,
+                                           .requests = quota->throttle_requests,
+                                           .window_ms = quota->throttle_window_ms,
+                                           .per = per}};
+        claim.id = free_id(claims, count, &claim);
+        claims[count++] = claim;
+    }
+    return count;
+}
+
+static size_t add_per(const struct source *sources, size_t source_count, enum kw_limit_per per, int64_t born_ms,
+                      struct kw_claim *claims, size_t count, unsigned *others)
+{
+    size_t first = count;
+    for (size_t i = 0; i < source_count; i++) {
+        if (sources[i].quotas.count > 0) {
+            count = add_quotas(&sources[i], per, born_ms, claims, count, others);
+        }
+    }
+    count = add_throttles(per, claims, first, count);
+    for (size_t i = 0; i < source_count; i++) {
+        count = add_limits(&sources[i], per, claims, count, others);
+    }
+    return count;
+}
+
+size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX])
+{
+    struct source sources[SOURCES_MAX];
+    sources[0] = (struct source){kw_entry_limits(entry), kw_entry_quotas(entry), KW__CLAIM_HASH_BEGIN};
+    size_t source_count = has_above ? add_above(entry, sources) : 1;
+    struct kw_id lineage = kw_entry_lineage(entry);
+    int64_t born_ms = kw_id_time_ms(&lineage);
+    unsigned others = 0;
+    size_t count = add_per(sources, source_count, KW_PER_KEY, born_ms, claims_out, 0, &others);
+    for (unsigned per = KW_PER_OWNER; per < KW_PER_COUNT && others >> per != 0; per++) {
+        count = add_per(sources, source_count, (enum kw_limit_per)per, born_ms, claims_out, count, &others);
     }
     return count;
 }
@@ -76,9 +230,17 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)
 {
     struct kw_id id = kw_entry_id(entry);
-    uint16_t at = kw_entry_has_tail(entry) ? kw_entry_tail(entry)->lineage_at : 0;
+    uint16_t at = kw_entry_has_extra(entry) ? kw_entry_extra(entry)->lineage_at : 0;
     if (at != 0) {
         memcpy(id.bytes, entry->record + at, sizeof id.bytes);
     }
     return id;
+}
+
+void kw_account_id(enum kw_limit_per per, struct kw_bytes project, struct kw_bytes name, struct kw_id *id_out)
+{
+    uint8_t digest[32];
+    const struct kw_bytes parts[] = {per == KW_PER_OWNER ? KW_BYTES("owner") : KW_BYTES("organisation"), project, name};
+    kw_digest_parts(parts, KW_COUNT_OF(parts), digest);
+    memcpy(id_out->bytes, digest, sizeof id_out->bytes);
 }

@@ -50,6 +50,8 @@ static const struct {
     MEMBER(KW_GIVEN_BLOCKED_REGIONS, blocked_region_count, "blockedRegions"),
     LIST(KW_GIVEN_RATE_LIMITS, rate_limits, "rateLimits"),
     MEMBER(KW_GIVEN_RATE_LIMITS, rate_limit_count, "rateLimits"),
+    LIST(KW_GIVEN_QUOTAS, quotas, "quotas"),
+    MEMBER(KW_GIVEN_QUOTAS, quota_count, "quotas"),
     MEMBER(KW_GIVEN_POLICY, policy, "policy"),
 #undef MEMBER
 #undef LIST
@@ -148,30 +150,90 @@ static enum kw_status add_policy_scopes(const struct kw_policy *policy, struct k
     return KW_OK;
 }
 
-/* The policy's, or those of the environment, or the project's; a child has its parent's. Limits that are given as none
- * are none. */
-static void add_rate_limits(const struct kw_creation *creation, const struct kw_policy *policy,
-                            struct kw_key_params *params)
+/*
+ * Whose limits a key has that names none: the policy's, or those of the environment, or the project's; a child has its
+ * parent's, which is NULL here. A policy or environment that is silent leaves it to the next: `has` says which is not.
+ */
+static const struct kw_default_limits *defaults_of(const struct kw_creation *creation, const struct kw_policy *policy,
+                                                   const struct kw_key_params *params,
+                                                   bool (*has)(const struct kw_default_limits *))
 {
-    if ((params->given & KW_GIVEN_RATE_LIMITS) != 0) {
-        return;
-    }
     const struct kw_project *project = creation->project;
     struct kw_bytes env = (params->given & KW_GIVEN_ENV) != 0 ? params->env : project->environments[0].name;
     const struct kw_environment *environment = kw_project_environment(project, env);
-    const struct kw_default_limits *limits = &project->default_limits;
-    if (policy != NULL && policy->default_limits.count > 0) {
-        limits = &policy->default_limits;
-    } else if ((params->given & KW_GIVEN_PARENT) != 0) {
-        return;
-    } else if (environment != NULL && environment->default_limits.is_given) {
-        limits = &environment->default_limits;
+    if (policy != NULL && has(&policy->default_limits)) {
+        return &policy->default_limits;
     }
-    if (limits->count > 0) {
-        params->given |= KW_GIVEN_RATE_LIMITS;
-        params->rate_limits = limits->limits;
-        params->rate_limit_count = limits->count;
+    if ((params->given & KW_GIVEN_PARENT) != 0) {
+        return NULL;
     }
+    return environment != NULL && has(&environment->default_limits) ? &environment->default_limits
+                                                                    : &project->default_limits;
+}
+
+static bool has_limits(const struct kw_default_limits *limits)
+{
+    return limits->is_given;
+}
+
+static bool has_quotas(const struct kw_default_limits *limits)
+{
+    return limits->has_quotas;
+}
+
+/* Project and environment have limits of organisations for the keys that belong to one. A policy insists on its own. */
+static bool takes_org_limits(const struct kw_default_limits *from, const struct kw_policy *policy,
+                             const struct kw_key_params *params)
+{
+    return (policy != NULL && from == &policy->default_limits) ||
+           ((params->given & KW_GIVEN_ORG) != 0 && params->org_id.size > 0);
+}
+
+/* Limits that are given as none are none. */
+static enum kw_status add_rate_limits(const struct kw_creation *creation, const struct kw_policy *policy,
+                                      struct kw_arena *arena, struct kw_key_params *params)
+{
+    const struct kw_default_limits *from = defaults_of(creation, policy, params, has_limits);
+    if ((params->given & KW_GIVEN_RATE_LIMITS) != 0 || from == NULL || from->count == 0) {
+        return KW_OK;
+    }
+    struct kw_rate_limit *limits = kw_arena_take_array(arena, from->count, sizeof *limits);
+    if (limits == NULL) {
+        return KW_E_MEMORY;
+    }
+    bool takes_all = takes_org_limits(from, policy, params);
+    params->rate_limit_count = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        if (takes_all || from->limits[i].per != KW_PER_ORG) {
+            limits[params->rate_limit_count++] = from->limits[i];
+        }
+    }
+    params->rate_limits = limits;
+    params->given |= params->rate_limit_count > 0 ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0U;
+    return KW_OK;
+}
+
+static enum kw_status add_quotas(const struct kw_creation *creation, const struct kw_policy *policy,
+                                 struct kw_arena *arena, struct kw_key_params *params)
+{
+    const struct kw_default_limits *from = defaults_of(creation, policy, params, has_quotas);
+    if ((params->given & KW_GIVEN_QUOTAS) != 0 || from == NULL || from->quota_count == 0) {
+        return KW_OK;
+    }
+    struct kw_quota_rule *quotas = kw_arena_take_array(arena, from->quota_count, sizeof *quotas);
+    if (quotas == NULL) {
+        return KW_E_MEMORY;
+    }
+    bool takes_all = takes_org_limits(from, policy, params);
+    params->quota_count = 0;
+    for (size_t i = 0; i < from->quota_count; i++) {
+        if (takes_all || from->quotas[i].per != KW_PER_ORG) {
+            quotas[params->quota_count++] = from->quotas[i];
+        }
+    }
+    params->quotas = quotas;
+    params->given |= params->quota_count > 0 ? (uint32_t)KW_GIVEN_QUOTAS : 0U;
+    return KW_OK;
 }
 
 /* Of project and policy the shorter one. */
@@ -216,7 +278,11 @@ enum kw_status kw_creation_params(const struct kw_creation *creation, struct kw_
         return status;
     }
     add_expiry(creation->project, policy, &params);
-    add_rate_limits(creation, policy, &params);
+    status = add_rate_limits(creation, policy, arena, &params);
+    status = status != KW_OK ? status : add_quotas(creation, policy, arena, &params);
+    if (status != KW_OK) {
+        return kw__no_memory(error_out);
+    }
     *params_out = params;
     return KW_OK;
 }

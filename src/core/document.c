@@ -21,6 +21,18 @@ static const struct kw_field scope_field[] = {
 };
 const struct kw_schema kw__each_scope = {.name = "scopes", .fields = scope_field, .field_count = 1};
 
+static const struct kw_bytes per_choices[] = {KW__NAME("key"), KW__NAME("owner"), KW__NAME("org")};
+static const struct kw_bytes period_choices[] = {KW__NAME("hour"), KW__NAME("day"), KW__NAME("week"), KW__NAME("month"),
+                                                 KW__NAME("year")};
+static const struct kw_bytes exceeded_choices[] = {KW__NAME("block"), KW__NAME("warn"), KW__NAME("throttle")};
+static const struct kw_bytes anchor_choices[] = {KW__NAME("utc"), KW__NAME("created")};
+
+#define CHOICE(label, body, member, list, first) \
+    { \
+        .name = KW__NAME(label), .kind = KW_FIELD_CHOICE, KW__AT(body, member), .low = (first), .choices = (list), \
+        .choice_count = KW_COUNT_OF(list) \
+    }
+
 static const struct kw_field rate_limit_fields[] = {
     {.name = KW__NAME("name"),
      .kind = KW_FIELD_TEXT,
@@ -33,6 +45,7 @@ static const struct kw_field rate_limit_fields[] = {
      .low = 1,
      .high = KW_RATE_LIMIT_REQUESTS_MAX},
     {.name = KW__NAME("window"), .kind = KW_FIELD_DURATION, KW__AT(kw_rate_limit, window_ms)},
+    CHOICE("per", kw_rate_limit, per, per_choices, KW_PER_KEY),
 };
 const struct kw_schema kw__each_rate_limit = {.name = "rateLimit",
                                               .size = sizeof(struct kw_rate_limit),
@@ -40,6 +53,47 @@ const struct kw_schema kw__each_rate_limit = {.name = "rateLimit",
                                               .required = 1U << 1 | 1U << 2,
                                               .fields = rate_limit_fields,
                                               .field_count = KW_COUNT_OF(rate_limit_fields)};
+
+/* What a quota throttles to: a rate limit without a name. */
+static const struct kw_schema throttle_schema = {.name = "throttle",
+                                                 .size = sizeof(struct kw_rate_limit),
+                                                 .given_offset = SIZE_MAX,
+                                                 .required = 1U << 0 | 1U << 1,
+                                                 .fields = rate_limit_fields + 1,
+                                                 .field_count = 2};
+
+static const struct kw_field quota_fields[] = {
+    {.name = KW__NAME("limit"), .kind = KW_FIELD_AMOUNT, KW__AT(kw_quota_rule, limit)},
+    CHOICE("period", kw_quota_rule, period, period_choices, KW_PERIOD_HOUR),
+    {.name = KW__NAME("name"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(kw_quota_rule, name),
+     .size_min = 1,
+     .size_max = KW_QUOTA_NAME_MAX},
+    {.name = KW__NAME("metric"),
+     .kind = KW_FIELD_TEXT,
+     KW__AT(kw_quota_rule, metric),
+     .size_min = 1,
+     .size_max = KW_METRIC_MAX},
+    CHOICE("onExceeded", kw_quota_rule, on_exceeded, exceeded_choices, KW_QUOTA_BLOCK),
+    CHOICE("anchor", kw_quota_rule, anchor, anchor_choices, KW_ANCHOR_UTC),
+    CHOICE("per", kw_quota_rule, per, per_choices, KW_PER_KEY),
+    {.name = KW__NAME("warnAt"),
+     .kind = KW_FIELD_BYTES,
+     KW__AT(kw_quota_rule, marks),
+     .count_offset = offsetof(struct kw_quota_rule, mark_count),
+     .low = 1,
+     .high = 100,
+     .count_min = 1,
+     .count_max = KW_QUOTA_MARK_COUNT_MAX},
+    {.name = KW__NAME("throttle"), .kind = KW_FIELD_OBJECT, KW__AT(kw_quota_rule, throttle), .items = &throttle_schema},
+};
+const struct kw_schema kw__each_quota = {.name = "quota",
+                                         .size = sizeof(struct kw_quota_rule),
+                                         .given_offset = SIZE_MAX,
+                                         .required = 1U << 0 | 1U << 1,
+                                         .fields = quota_fields,
+                                         .field_count = KW_COUNT_OF(quota_fields)};
 
 const struct kw__form *kw__form_of(enum kw_document_kind kind)
 {

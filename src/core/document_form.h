@@ -82,6 +82,14 @@ extern const struct kw_schema kw__each_scope; /* the one field: the scopes of a 
         .count_offset = offsetof(struct body, count), .given = (bit), .count_max = KW_RATE_LIMIT_COUNT_MAX, \
         .items = &kw__each_rate_limit \
     }
-extern const struct kw_schema kw__each_rate_limit; /* name, requests, window */
+extern const struct kw_schema kw__each_rate_limit; /* name, requests, window, per */
+
+#define KW__QUOTAS_FIELD(body, member, count, bit, of_kind, label) \
+    { \
+        .name = KW__NAME(label), .kind = (of_kind), KW__AT(body, member), \
+        .count_offset = offsetof(struct body, count), .given = (bit), .count_max = KW_QUOTA_COUNT_MAX, \
+        .items = &kw__each_quota \
+    }
+extern const struct kw_schema kw__each_quota;
 
 #endif

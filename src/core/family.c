@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/address.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/region.h"
 #include "core/scope.h"
 #include "core/transition.h"
@@ -32,6 +33,10 @@ enum kw_status kw_family_admits(const struct kw_record *parent, const struct kw_
     if (!kw_rate_limits_within(&child->rate_limits, &parent->rate_limits)) {
         return refuse(error_out, "rateLimits",
                       "go beyond the parent's: for each of its limits give one that admits no more, or give none");
+    }
+    if (!kw_quotas_within(&child->quotas, &parent->quotas)) {
+        return refuse(error_out, "quotas",
+                      "go beyond the parent's: for each of its quotas give one that allows no more, or give none");
     }
     bool has_ips = child->allowed_ips.count != 0 && parent->allowed_ips.count != 0;
     if (has_ips && !kw_addresses_within(&child->allowed_ips, &parent->allowed_ips)) {

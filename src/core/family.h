@@ -9,7 +9,7 @@
 
 /*
  * KW_OK, or EXCEEDS_PARENT naming the field by which `child` would pass `parent`: scopes, resources, expiry, addresses,
- * regions, rate limits, environment. Rules on places need not be repeated: a child without any stands under its
+ * regions, rate limits, quotas, environment. Rules on places need not be repeated: a child without any stands under its
  * parent's.
  */
 KW_MUST_USE enum kw_status kw_family_admits(const struct kw_record *parent, const struct kw_record *child,

@@ -1,6 +1,7 @@
 #include "core/id.h"
 
 #include "base/bytes.h"
+#include "base/time.h"
 
 #define ID_TIME_MAX ((INT64_C(1) << 48) - 1)
 #define ID_DIGITS 26
@@ -49,6 +50,12 @@ bool kw_id_equal(const struct kw_id *a, const struct kw_id *b)
 int kw_id_compare(const struct kw_id *a, const struct kw_id *b)
 {
     return memcmp(a->bytes, b->bytes, sizeof a->bytes);
+}
+
+int64_t kw_id_time_ms(const struct kw_id *id)
+{
+    int64_t time_ms = (int64_t)(load_u64(id->bytes) >> 16);
+    return time_ms > KW_TIME_MS_MAX ? KW_TIME_MS_MAX : time_ms;
 }
 
 void kw_id_format(const struct kw_id *id, char *out)

@@ -13,6 +13,8 @@
 struct kw_id kw_id_make(int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE]);
 bool kw_id_equal(const struct kw_id *a, const struct kw_id *b);
 int kw_id_compare(const struct kw_id *a, const struct kw_id *b);
+/* When it was made, as it says; at most KW_TIME_MS_MAX. */
+int64_t kw_id_time_ms(const struct kw_id *id);
 
 /* Inline: a record's JSON asks it of every field that is an id. */
 static inline bool kw_id_is_none(const struct kw_id *id)

@@ -12,6 +12,9 @@
 #include "core/transition.h"
 #include <keyward/import.h>
 
+#define KW_EXPORT_VERSION 1   /* of the text's form */
+#define KW_FOREIGN_SIZE_MIN 8 /* bytes of a key that may be of another form than ours */
+
 /* --- parting a text into items --- */
 
 /* What a column of CSV means. */

@@ -17,6 +17,7 @@ enum kind {
     TEXTS,
     RESOURCES,
     RATE_LIMITS,
+    QUOTAS,
     OBJECT, /* JSON as it is */
     BOOL,
     TIME,
@@ -101,6 +102,7 @@ static const struct field fields[] = {
     PARAMS(TEXTS, "allowedRegions", allowed_regions, allowed_region_count, KW_GIVEN_ALLOWED_REGIONS),
     PARAMS(TEXTS, "blockedRegions", blocked_regions, blocked_region_count, KW_GIVEN_BLOCKED_REGIONS),
     PARAMS(RATE_LIMITS, "rateLimits", rate_limits, rate_limit_count, KW_GIVEN_RATE_LIMITS),
+    PARAMS(QUOTAS, "quotas", quotas, quota_count, KW_GIVEN_QUOTAS),
     PARAM(TEXT, "policy", policy, KW_GIVEN_POLICY),
     MEMBER_TEXT("template", template_name, KW_TEMPLATE_MAX, ANYWHERE),
     MEMBER(ID, "parentId", parent_id, ANYWHERE),
@@ -135,7 +137,7 @@ enum kw__cell_kind kw__field_cell(struct kw_bytes name)
         [TEXT] = KW__CELL_TEXT,      [USER] = KW__CELL_TEXT,        [TEXTS] = KW__CELL_LIST,
         [RESOURCES] = KW__CELL_JSON, [OBJECT] = KW__CELL_JSON,      [BOOL] = KW__CELL_BOOL,
         [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,          [IGNORED] = KW__CELL_NONE,
-        [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON,
+        [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON, [QUOTAS] = KW__CELL_JSON,
     };
     size_t index = find(name);
     bool is_field = index < KW_COUNT_OF(fields) && (fields[index].where & KW__IN_FOREIGN) != 0;
@@ -270,36 +272,51 @@ static enum kw_status take_resources(struct kw__draft *draft, const char *name, 
     return KW_OK;
 }
 
-/* As in a creation. */
-static enum kw_status take_rate_limits(struct kw__draft *draft, const struct kw_json_token *first,
-                                       const struct kw_rate_limit **limits_out, size_t *count_out)
+/* Bodies of the one field that is to be read as in a creation. */
+struct objects_body {
+    const void *items;
+    size_t count;
+};
+
+static const struct kw_field rate_limits_field =
+    KW__RATE_LIMITS_FIELD(objects_body, items, count, 0, KW_FIELD_OBJECTS, "rateLimits");
+static const struct kw_schema rate_limits_schema = {.name = "body",
+                                                    .size = sizeof(struct objects_body),
+                                                    .given_offset = SIZE_MAX,
+                                                    .fields = &rate_limits_field,
+                                                    .field_count = 1};
+static const struct kw_field quotas_field = KW__QUOTAS_FIELD(objects_body, items, count, 0, KW_FIELD_OBJECTS, "quotas");
+static const struct kw_schema quotas_schema = {.name = "body",
+                                               .size = sizeof(struct objects_body),
+                                               .given_offset = SIZE_MAX,
+                                               .fields = &quotas_field,
+                                               .field_count = 1};
+
+static enum kw_status take_objects(struct kw__draft *draft, const struct kw_schema *schema,
+                                   const struct kw_json_token *first, const void **items_out, size_t *count_out)
 {
-    struct body {
-        const struct kw_rate_limit *limits;
-        size_t count;
-    } body = {NULL, 0};
-    static const struct kw_field field = KW__RATE_LIMITS_FIELD(body, limits, count, 0, KW_FIELD_OBJECTS, "rateLimits");
-    static const struct kw_schema schema = {
-        .name = "body", .size = sizeof(struct body), .given_offset = SIZE_MAX, .fields = &field, .field_count = 1};
-    static const char start[] = "{\"rateLimits\":";
+    struct objects_body body = {NULL, 0};
     struct kw_bytes json;
     enum kw_status status = kw_json_skip(&draft->reader, first, &json, draft->error);
     if (status != KW_OK) {
         return status;
     }
     struct kw_buffer object;
-    size_t size = sizeof start - 1 + json.size + 1;
+    struct kw_bytes name = schema->fields[0].name;
+    size_t size = name.size + json.size + strlen("{\"\":}");
     uint8_t *memory = kw_arena_take(draft->arena, size);
     if (memory == NULL) {
         return kw__no_memory(draft->error);
     }
     kw_buffer_init_fixed(&object, memory, size);
-    kw_buffer_add(&object, kw_bytes_of(start, sizeof start - 1));
+    kw_buffer_add_text(&object, "{\"");
+    kw_buffer_add(&object, name);
+    kw_buffer_add_text(&object, "\":");
     kw_buffer_add(&object, json);
     kw_buffer_add_byte(&object, '}');
-    status = kw_schema_bind_json(&schema, kw_buffer_bytes(&object), draft->arena, &body, draft->error);
+    status = kw_schema_bind_json(schema, kw_buffer_bytes(&object), draft->arena, &body, draft->error);
     if (status == KW_OK) {
-        *limits_out = body.limits;
+        *items_out = body.items;
         *count_out = body.count;
     }
     return status;
@@ -362,7 +379,9 @@ static enum kw_status take_value(struct kw__draft *draft, const struct field *fi
     case RESOURCES:
         return take_resources(draft, field->name, token, place, (size_t *)(void *)(base + field->count_at));
     case RATE_LIMITS:
-        return take_rate_limits(draft, token, place, (size_t *)(void *)(base + field->count_at));
+        return take_objects(draft, &rate_limits_schema, token, place, (size_t *)(void *)(base + field->count_at));
+    case QUOTAS:
+        return take_objects(draft, &quotas_schema, token, place, (size_t *)(void *)(base + field->count_at));
     case OBJECT:
         return take_object(draft, field, token, place);
     case BOOL:

@@ -4,7 +4,6 @@
 #include "core/internal.h"
 #include "core/schema_parts.h"
 
-#define KEY_SIZE_MIN 8
 #define LAST_FOUR_FROM 16 /* bytes of a key of which four may be shown */
 
 static enum kw_status read_id(struct kw__draft *draft, const struct kw_json_token *token)
@@ -48,10 +47,10 @@ static enum kw_status read_key(struct kw__draft *draft, const struct kw_json_tok
     if (token->type == KW_JSON_NULL) {
         return KW_OK;
     }
-    if (token->type != KW_JSON_STRING || key.size < KEY_SIZE_MIN || key.size > KW_KEY_SIZE_MAX ||
+    if (token->type != KW_JSON_STRING || key.size < KW_FOREIGN_SIZE_MIN || key.size > KW_KEY_SIZE_MAX ||
         kw_bytes_has_control(key)) {
         return kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "key",
-                         "must be a string of %d to %d bytes without control characters", KEY_SIZE_MIN,
+                         "must be a string of %d to %d bytes without control characters", KW_FOREIGN_SIZE_MIN,
                          KW_KEY_SIZE_MAX);
     }
     draft->item->key = key;

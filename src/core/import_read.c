@@ -5,8 +5,6 @@
 #include "core/record.h"
 #include "core/schema_parts.h"
 
-#define VERSION_KNOWN 1 /* of Keyward's own exports */
-
 static enum kw_status refuse_name(struct kw__draft *draft, struct kw_bytes name, const char *why)
 {
     return kw__schema_refuse_name(KW_CODE_UNKNOWN_FIELD, name, why, draft->error);
@@ -29,6 +27,7 @@ static enum kw_status check_record(struct kw__draft *draft)
     /* Times of the past are what an import brings. */
     enum kw_status status = kw_key_params_check(params, 0, draft->arena, draft->error);
     status = status != KW_OK ? status : kw__params_apply(params, 0, draft->arena, record, draft->error);
+    status = status != KW_OK ? status : kw__org_check(params, record, draft->error);
     if (status != KW_OK) {
         return status;
     }
@@ -195,7 +194,7 @@ static enum kw_status read_envelope(struct kw__draft *draft, const struct kw_jso
         status = kw__draft_next(draft, &token);
         int64_t number = 0;
         bool is_number = status == KW_OK && token.type == KW_JSON_NUMBER && kw_json_to_i64(token.text, &number);
-        if (status == KW_OK && kw_bytes_equal(name.text, KW_BYTES("version")) && number != VERSION_KNOWN) {
+        if (status == KW_OK && kw_bytes_equal(name.text, KW_BYTES("version")) && number != KW_EXPORT_VERSION) {
             return kw_refuse(draft->error, KW_CODE_STORE_NEWER, "version",
                              "the export is of a newer form: import it with that version of Keyward or a later one");
         }

@@ -86,6 +86,7 @@ enum kw__field_kind {
     KW__FIELD_RESOURCES,
     KW__FIELD_RANGES, /* a list of packed ranges of addresses */
     KW__FIELD_RATE_LIMITS,
+    KW__FIELD_QUOTAS,
     KW__FIELD_SCHEME,
     KW__FIELD_METHOD, /* a number that is present when it is not the scheme's own */
     KW__FIELD_TIME,
@@ -115,7 +116,7 @@ struct kw__field {
 };
 
 /* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
-#define KW__FIELD_COUNT 44
+#define KW__FIELD_COUNT 45
 /* The tags that other files name. Those on places stand in a row. */
 enum {
     KW__TAG_VERSION = 31, /* the last field of every encoding, whatever its tag: one that was cut off lacks it */
@@ -160,6 +161,11 @@ struct kw_error;
  */
 KW_MUST_USE enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_ms, struct kw_arena *arena,
                                             struct kw_record *record, struct kw_error *error_out);
+
+/* Refuses a limit or quota that counts the spending of an organisation, of a key that has none. `params` were applied
+ * to the record. */
+KW_MUST_USE enum kw_status kw__org_check(const struct kw_key_params *params, const struct kw_record *record,
+                                         struct kw_error *error_out);
 
 /* KW_OK, or INVALID_FIELD when `text` is too long, no UTF-8, or holds control characters. */
 KW_MUST_USE enum kw_status kw__text_check(struct kw_bytes text, size_t size_max, const char *field,

@@ -8,8 +8,8 @@
  * and more by less than one bucket, a sixtieth of the limit: only the oldest bucket may reach over the window's edge.
  *
  * Nothing here locks or is atomic. A state belongs to one caller at a time; kw_limits_take is meant to be the whole
- * of a critical section: it allocates nothing, waits for nothing, and in the usual case touches three cache
- * lines of each state. A window holds the moments t with start <= t < start + length, by the clock that is handed in.
+ * of a critical section: it allocates nothing, waits for nothing, and in the usual case touches the first 20 bytes of
+ * each state. A window holds the moments t with start <= t < start + length, by the clock that is handed in.
  * A clock that stands still or steps back is taken to stand at the newest spending until it has caught up. A state that
  * is given up because it was idle has forgotten that time: whoever gives states up must never again hand in a time
  * before the one that the state was found idle at.
@@ -21,17 +21,23 @@
 
 #define KW_LIMIT_BUCKET_COUNT 60
 
-/* What was spent of one limit. All zero: nothing. */
+/*
+ * What was spent of one limit. All zero: nothing. The time of the newest bucket is `newest_ms`, and that of the oldest
+ * stands beside it: a request that neither opens a bucket nor lets one go reads and writes 20 bytes, and no ring.
+ */
 struct __attribute__((packed, aligned(4))) kw_limit_state {
-    int64_t newest_ms;                    /* of the last spending */
-    uint32_t bucket_cost;                 /* of a full bucket; all but the newest are full */
-    uint32_t newest_cost;                 /* of the newest bucket */
-    uint8_t first, count;                 /* of the ring */
-    uint32_t ends[KW_LIMIT_BUCKET_COUNT]; /* the low bits of the time of each bucket's last spending */
+    int64_t newest_ms;                              /* of the last spending */
+    uint32_t bucket_cost : 24;                      /* of a full bucket; all but the newest are full */
+    uint32_t count : 8;                             /* of buckets */
+    uint32_t newest_cost : 24;                      /* of the newest bucket */
+    uint32_t first : 8;                             /* of the ring */
+    uint32_t oldest_end;                            /* the low bits of the time of the oldest bucket's last spending */
+    uint32_t inner_ends[KW_LIMIT_BUCKET_COUNT - 2]; /* those of the buckets in between, a ring */
 };
 
 /* How one limit stands to one request. */
 struct kw_limit_answer {
+    bool is_asked; /* it was looked at */
     bool is_admitted;
     bool is_never;          /* the cost is more than the limit: no waiting helps */
     uint32_t remaining;     /* what can be spent now, after this request if it was taken */
@@ -55,6 +61,25 @@ struct kw_limit_answer kw_limit_look(const struct kw_limit_state *state, const s
  * answer in both cases; where refused, `remaining` is what was left, also of limits that would have admitted.
  */
 KW_MUST_USE bool kw_limits_take(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost);
+/* Its two steps: what each limit says, and, where all admit it and nothing came between, the spending. */
+KW_MUST_USE bool kw_limits_look(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost);
+void kw_limits_spend(struct kw_limit_use *uses, size_t count, int64_t now_ms, uint32_t cost);
+
+/*
+ * A state in bytes, for a store: with the limit that it was of, and a `reserve` of further cost that may have been
+ * spent without having been written down. KW_LIMIT_NOTE_MAX at most; returns the size.
+ */
+#define KW_LIMIT_NOTE_MAX 288
+size_t kw_limit_write(const struct kw_limit_state *state, const struct kw_rate_limit *limit, uint32_t reserve,
+                      uint8_t note_out[KW_LIMIT_NOTE_MAX]);
+/*
+ * What it says: the reserve counts as spent at `spent_ms`, as far as the limit had admitted it, or not at all with
+ * KW_LIMIT_UNSPENT. KW_E_CORRUPT.
+ */
+#define KW_LIMIT_UNSPENT INT64_MIN
+KW_MUST_USE enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms, struct kw_limit_state *state_out);
+/* The window of the limit that a note is of; 0 where it is none. */
+uint32_t kw_limit_note_window(struct kw_bytes note);
 
 /* True when the state says nothing more than one that is all zero: it can be given up. */
 bool kw_limit_is_idle(const struct kw_limit_state *state, const struct kw_rate_limit *limit, int64_t now_ms);

@@ -6,7 +6,17 @@
 #include "core/record.h"
 #include "core/transition.h"
 
-/* A packed limit is its name, a NUL, which no name holds, and two numbers. So limits sort by their names. */
+/*
+ * A packed limit is whose spending it counts, two numbers, a number that stands for its name, and the name: of fixed
+ * places, for verifications. Numbers are big end first.
+ */
+#define AT_REQUESTS 1
+#define AT_WINDOW 5
+#define AT_NUMBER 9
+#define AT_NAME 13
+
+_Static_assert(AT_NAME + KW_RATE_LIMIT_NAME_MAX == KW_RATE_LIMIT_PACKED_MAX, "all of it fits");
+_Static_assert(KW_RATE_LIMIT_REQUESTS_MAX <= UINT32_MAX && KW_RATE_LIMIT_WINDOW_MS_MAX <= UINT32_MAX, "as do these");
 
 #define NAME_OTHERWISE KW_BYTES("default")
 
@@ -15,21 +25,66 @@ static struct kw_bytes name_of(const struct kw_rate_limit *limit)
     return limit->name.size == 0 ? NAME_OTHERWISE : limit->name;
 }
 
+static uint32_t read_number(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void add_number(struct kw_buffer *buffer, uint64_t number)
+{
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        kw_buffer_add_byte(buffer, (uint8_t)(number >> shift));
+    }
+}
+
+/* FNV-1a. */
+uint64_t kw__claim_hash(uint64_t hash, struct kw_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        hash = (hash ^ bytes.data[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static uint32_t number_of(struct kw_bytes name)
+{
+    return (uint32_t)(kw__claim_hash(KW__CLAIM_HASH_BEGIN, name) >> 32);
+}
+
+bool kw__rate_limits_next_packed(struct kw_bytes *packed, struct kw_rate_limit *limit_out, uint32_t *number_out)
+{
+    struct kw_bytes item;
+    if (!kw__list_next(packed, &item)) {
+        return false;
+    }
+    *limit_out = (struct kw_rate_limit){.name = kw_bytes_skip(item, AT_NAME),
+                                        .requests = read_number(item.data + AT_REQUESTS),
+                                        .window_ms = read_number(item.data + AT_WINDOW),
+                                        .per = (enum kw_limit_per)item.data[0]};
+    *number_out = read_number(item.data + AT_NUMBER);
+    return true;
+}
+
 static bool unpack(struct kw_bytes packed, struct kw_rate_limit *limit_out)
 {
-    uint64_t requests, window_ms;
-    const uint8_t *end = packed.size == 0 ? NULL : memchr(packed.data, '\0', packed.size);
-    if (end == NULL) {
+    if (packed.size <= AT_NAME || packed.data[0] > KW_PER_ORG) {
         return false;
     }
-    struct kw_bytes name = kw_bytes_of(packed.data, (size_t)(end - packed.data));
-    struct kw_bytes rest = kw_bytes_skip(packed, name.size + 1);
-    if (!kw__leb128_read(&rest, &requests) || !kw__leb128_read(&rest, &window_ms)) {
-        return false;
-    }
-    *limit_out = (struct kw_rate_limit){name, (int64_t)requests, (int64_t)window_ms};
-    return rest.size == 0 && name.size > 0 && name.size <= KW_RATE_LIMIT_NAME_MAX && requests > 0 &&
-           requests <= KW_RATE_LIMIT_REQUESTS_MAX && window_ms > 0 && window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX;
+    struct kw_rate_limit limit = {.name = kw_bytes_skip(packed, AT_NAME),
+                                  .requests = read_number(packed.data + AT_REQUESTS),
+                                  .window_ms = read_number(packed.data + AT_WINDOW),
+                                  .per = (enum kw_limit_per)packed.data[0]};
+    *limit_out = limit;
+    return limit.name.size <= KW_RATE_LIMIT_NAME_MAX && limit.requests > 0 &&
+           limit.requests <= KW_RATE_LIMIT_REQUESTS_MAX && limit.window_ms > 0 &&
+           limit.window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX &&
+           read_number(packed.data + AT_NUMBER) == number_of(limit.name);
+}
+
+const char *kw_limit_per_name(enum kw_limit_per per)
+{
+    static const char *const names[] = {[KW_PER_KEY] = "key", [KW_PER_OWNER] = "owner", [KW_PER_ORG] = "org"};
+    return (size_t)per < KW_COUNT_OF(names) ? names[per] : NULL;
 }
 
 bool kw_rate_limits_next(struct kw_bytes *rest, struct kw_rate_limit *limit_out)
@@ -77,6 +132,9 @@ static enum kw_status check_limit(const struct kw_rate_limit *limits, size_t ind
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "window",
                          "must be a duration of \"31d\" at most, such as \"1m\"");
     }
+    if (kw_limit_per_name(limit->per) == NULL) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "per", "must be key, owner or org");
+    }
     for (size_t i = 0; i < index; i++) {
         if (kw_bytes_equal(name_of(&limits[i]), name_of(limit))) {
             return kw_refuse(error_out, KW_CODE_DUPLICATE_FIELD, "name",
@@ -104,13 +162,13 @@ enum kw_status kw_rate_limits_check(const struct kw_rate_limit *limits, size_t c
 static void add_packed(struct kw_buffer *packed, const struct kw_rate_limit *limit)
 {
     uint8_t memory[KW_RATE_LIMIT_PACKED_MAX];
-    uint8_t number[KW_LEB128_MAX];
     struct kw_buffer item;
     kw_buffer_init_fixed(&item, memory, sizeof memory);
+    kw_buffer_add_byte(&item, (uint8_t)limit->per);
+    add_number(&item, (uint64_t)limit->requests);
+    add_number(&item, (uint64_t)limit->window_ms);
+    add_number(&item, number_of(name_of(limit)));
     kw_buffer_add(&item, name_of(limit));
-    kw_buffer_add_byte(&item, '\0');
-    kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->requests, number)));
-    kw_buffer_add(&item, kw_bytes_of(number, kw__leb128_write((uint64_t)limit->window_ms, number)));
     kw_list_add(packed, kw_buffer_bytes(&item));
 }
 
@@ -140,7 +198,7 @@ bool kw_rate_limits_pack(struct kw_arena *arena, const struct kw_rate_limit *lim
     return true;
 }
 
-static bool implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer)
+bool kw_rate_limit_implies(const struct kw_rate_limit *inner, const struct kw_rate_limit *outer)
 {
     int64_t windows = (outer->window_ms + inner->window_ms - 1) / inner->window_ms;
     return inner->requests * windows <= outer->requests; /* both factors are below 2^32 */
@@ -155,7 +213,7 @@ bool kw_rate_limits_within(const struct kw_list *inner, const struct kw_list *ou
         struct kw_rate_limit limit;
         bool is_implied = false;
         while (!is_implied && kw_rate_limits_next(&rest, &limit)) {
-            is_implied = implies(&limit, &wanted);
+            is_implied = kw_limit_per_within(limit.per, wanted.per) && kw_rate_limit_implies(&limit, &wanted);
         }
         if (!is_implied) {
             return false;

@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/region.h"
 #include "core/scope.h"
 #include "core/transition.h"
@@ -19,7 +20,8 @@ _Static_assert(KW_RESOURCES_MAX + KW_SCOPE_COUNT_MAX * (KW_SCOPE_MAX + LIST_OVER
                        KW_TAG_COUNT_MAX * (KW_TAG_MAX + LIST_OVERHEAD) + KW_METADATA_MAX + KW_DESCRIPTION_MAX +
                        2 * KW_IP_COUNT_MAX * (KW_ADDRESS_RANGE_SIZE + 1) +
                        2 * KW_REGION_COUNT_MAX * (KW_REGION_MAX + 1) +
-                       KW_RATE_LIMIT_COUNT_MAX * (KW_RATE_LIMIT_PACKED_MAX + 1) + KW_REASON_MAX + 8 * 256 <=
+                       KW_RATE_LIMIT_COUNT_MAX * (KW_RATE_LIMIT_PACKED_MAX + 1) +
+                       KW_QUOTA_COUNT_MAX * (KW_QUOTA_PACKED_MAX + 1) + KW_REASON_MAX + 8 * 256 <=
                    KW_RECORD_MAX,
                "params that pass here make a record that can be encoded");
 
@@ -424,6 +426,11 @@ static enum kw_status check_rate_limits(const struct check *check)
                                 check->error);
 }
 
+static enum kw_status check_quotas(const struct check *check)
+{
+    return kw_quotas_check(check->params->quotas, check->params->quota_count, "quotas", check->error);
+}
+
 static enum kw_status check_global_scopes(const struct check *check)
 {
     return check_scopes(check->params->scopes, check->params->scope_count, "scopes", check->error);
@@ -452,6 +459,7 @@ enum kw_status kw_key_params_check(const struct kw_key_params *params, int64_t n
         {KW_GIVEN_ALLOWED_REGIONS, check_allowed_regions},
         {KW_GIVEN_BLOCKED_REGIONS, check_blocked_regions},
         {KW_GIVEN_RATE_LIMITS, check_rate_limits},
+        {KW_GIVEN_QUOTAS, check_quotas},
         {KW_GIVEN_PARENT, check_parent},
     };
     struct check check = {params, now_ms, arena, error_out};

@@ -1,7 +1,9 @@
 #include "base/error.h"
 #include "core/address.h"
+#include "core/document_form.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 #include "core/transition.h"
 
@@ -74,10 +76,7 @@ static bool pack_tags(struct kw_arena *arena, const struct kw_bytes *tags, size_
         if (text == NULL) {
             return false;
         }
-        for (size_t at = 0; at < tags[i].size; at++) {
-            uint8_t c = tags[i].data[at];
-            text[at] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 'a' - 'A') : c;
-        }
+        kw_bytes_lower(tags[i], text);
         lowered[i] = kw_bytes_of(text, tags[i].size);
     }
     return pack_set(arena, lowered, count, list_out);
@@ -231,5 +230,57 @@ enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_
         !kw_rate_limits_pack(arena, params->rate_limits, params->rate_limit_count, &record->rate_limits)) {
         return kw__no_memory(error_out);
     }
+    if ((given & KW_GIVEN_QUOTAS) != 0 &&
+        !kw_quotas_pack(arena, params->quotas, params->quota_count, &record->quotas)) {
+        return kw__no_memory(error_out);
+    }
     return apply_rules(params, arena, record) ? KW_OK : kw__no_memory(error_out);
+}
+
+/* --- limits of an organisation --- */
+
+static enum kw_status refuse_orgless(const char *field, size_t index, struct kw_error *error_out)
+{
+    enum kw_status status =
+        kw_refuse(error_out, KW_CODE_INVALID_FIELD, "per",
+                  "counts what the key's organisation spends, and it has none: give it an orgId, or say key or owner");
+    return kw__document_under(status, field, index, error_out);
+}
+
+static bool has_org_limit(const struct kw_record *record)
+{
+    struct kw_bytes limits = record->rate_limits.packed;
+    struct kw_bytes quotas = record->quotas.packed;
+    struct kw_rate_limit limit;
+    struct kw_quota_rule quota;
+    bool found = false;
+    while (!found && kw_rate_limits_next(&limits, &limit)) {
+        found = limit.per == KW_PER_ORG;
+    }
+    while (!found && kw_quota_rules_next(&quotas, &quota)) {
+        found = quota.per == KW_PER_ORG;
+    }
+    return found;
+}
+
+enum kw_status kw__org_check(const struct kw_key_params *params, const struct kw_record *record,
+                             struct kw_error *error_out)
+{
+    if (record->org_id.size > 0 || !has_org_limit(record)) {
+        return KW_OK;
+    }
+    size_t limit_count = (params->given & KW_GIVEN_RATE_LIMITS) != 0 ? params->rate_limit_count : 0;
+    for (size_t i = 0; i < limit_count; i++) {
+        if (params->rate_limits[i].per == KW_PER_ORG) {
+            return refuse_orgless("rateLimits", i, error_out);
+        }
+    }
+    size_t quota_count = (params->given & KW_GIVEN_QUOTAS) != 0 ? params->quota_count : 0;
+    for (size_t i = 0; i < quota_count; i++) {
+        if (params->quotas[i].per == KW_PER_ORG) {
+            return refuse_orgless("quotas", i, error_out);
+        }
+    }
+    return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "orgId",
+                     "must stay: the key has a limit or quota per org. Change these in the same request");
 }

@@ -7,10 +7,8 @@
 #ifndef KW_CORE_PERIOD_H
 #define KW_CORE_PERIOD_H
 
-#include <keyward/types.h>
+#include <keyward/record.h>
 
-/* Numbers are kept in records: they never change meaning. */
-enum kw_period { KW_PERIOD_HOUR = 1, KW_PERIOD_DAY, KW_PERIOD_WEEK, KW_PERIOD_MONTH, KW_PERIOD_YEAR };
 #define KW_PERIOD_UTC INT64_MIN /* as anchor: the calendar's own periods */
 
 /* From `start_ms` until just before `end_ms`. */

@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -25,6 +26,8 @@ struct policy_body {
     size_t creator_count;
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
+    const struct kw_quota_rule *quotas;
+    size_t quota_count;
 };
 
 static const struct kw_field policy_fields[] = {
@@ -70,6 +73,7 @@ static const struct kw_field policy_fields[] = {
      .count_min = 1,
      .count_max = KW_CREATOR_COUNT_MAX},
     KW__RATE_LIMITS_FIELD(policy_body, rate_limits, rate_limit_count, 0, KW_FIELD_OBJECTS, "rateLimits"),
+    KW__QUOTAS_FIELD(policy_body, quotas, quota_count, 0, KW_FIELD_OBJECTS, "quotas"),
 };
 
 static const char *const policy_otherwise[KW_COUNT_OF(policy_fields)];
@@ -87,21 +91,28 @@ static enum kw_status take_authority(struct kw_document *document, const struct 
 {
     struct kw_policy *policy = &document->is.policy;
     struct kw_record record = {.version = 1};
-    struct kw_key_params params = {.given = body->given | KW_GIVEN_RATE_LIMITS,
+    struct kw_key_params params = {.given = body->given | KW_GIVEN_RATE_LIMITS | KW_GIVEN_QUOTAS,
                                    .scopes = body->scopes,
                                    .scope_count = body->scope_count,
                                    .resources = body->resources,
                                    .resource_count = body->resource_count,
                                    .rate_limits = body->rate_limits,
-                                   .rate_limit_count = body->rate_limit_count};
+                                   .rate_limit_count = body->rate_limit_count,
+                                   .quotas = body->quotas,
+                                   .quota_count = body->quota_count};
     enum kw_status status = kw_key_params_check(&params, 0, &document->arena, error_out);
     status = status != KW_OK ? status : kw__params_apply(&params, 0, &document->arena, &record, error_out);
     policy->bounds_authority = body->given != 0;
     policy->scopes = record.scopes;
     policy->resources = record.resources;
     policy->rate_limits = record.rate_limits;
-    policy->default_limits =
-        (struct kw_default_limits){body->rate_limits, body->rate_limit_count, body->rate_limit_count > 0};
+    policy->quotas = record.quotas;
+    policy->default_limits = (struct kw_default_limits){.limits = body->rate_limits,
+                                                        .count = body->rate_limit_count,
+                                                        .is_given = body->rate_limit_count > 0,
+                                                        .quotas = body->quotas,
+                                                        .quota_count = body->quota_count,
+                                                        .has_quotas = body->quota_count > 0};
     return status;
 }
 
@@ -158,6 +169,7 @@ static const struct {
     {"scopes", "go beyond what", "allows"},
     {"resources", "go beyond what", "allows"},
     {"rateLimits", "admit more than", "allows"},
+    {"quotas", "admit more than", "allows"},
 };
 
 const char *kw_policy_excess_field(size_t number)
@@ -194,6 +206,9 @@ unsigned kw_policy_excess(const struct kw_policy *policy, const struct kw_record
     }
     if (!kw_rate_limits_within(&record->rate_limits, &policy->rate_limits)) {
         excess |= KW_EXCESS_RATE_LIMITS;
+    }
+    if (!kw_quotas_within(&record->quotas, &policy->quotas)) {
+        excess |= KW_EXCESS_QUOTAS;
     }
     if (policy->max_resources >= 0 && record->resources.count > (uint64_t)policy->max_resources) {
         excess |= KW_EXCESS_RESOURCE_COUNT;
@@ -235,6 +250,9 @@ unsigned kw_policy_tightened(const struct kw_policy *before, const struct kw_pol
     }
     if (!kw_rate_limits_within(&before->rate_limits, &after->rate_limits)) {
         bits |= KW_EXCESS_RATE_LIMITS;
+    }
+    if (!kw_quotas_within(&before->quotas, &after->quotas)) {
+        bits |= KW_EXCESS_QUOTAS;
     }
     bool keeps_authority = !after->bounds_authority ||
                            (before->bounds_authority && kw_authority_within(&before->scopes, &before->resources,

@@ -14,7 +14,8 @@ struct kw_policy {
     struct kw_list scopes, resources;        /* as in a record */
     int64_t max_ttl_ms;                      /* 0: any */
     struct kw_list rate_limits;              /* as in a record: a key must keep to each of them */
-    struct kw_default_limits default_limits; /* the same, for a key that names none */
+    struct kw_list quotas;                   /* the same of quotas */
+    struct kw_default_limits default_limits; /* both again, for a key that names none */
     bool require_ip;                         /* a key must name the addresses that it may be used from */
     int64_t max_resources;                   /* -1: any number */
     const struct kw_bytes *environments;     /* none: any */
@@ -32,7 +33,8 @@ enum kw_policy_excess {
     KW_EXCESS_SCOPES = 1 << 4,
     KW_EXCESS_RESOURCES = 1 << 5,
     KW_EXCESS_RATE_LIMITS = 1 << 6,
-    KW_EXCESS_COUNT = 7, /* how many there are */
+    KW_EXCESS_QUOTAS = 1 << 7,
+    KW_EXCESS_COUNT = 8, /* how many there are */
 };
 
 /* The record's field in which the excess of that number (0: the first bit) lies: "env", "expiresAt" … */

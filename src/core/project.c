@@ -1,6 +1,9 @@
 #include "core/project.h"
 
 #include "base/bytes.h"
+#include "core/document_form.h"
+#include "core/quota_list.h"
+#include "core/transition.h"
 
 #define FORMAT(text) \
     { \
@@ -88,4 +91,52 @@ bool kw_project_preset(const struct kw_project *project, struct kw_bytes name, s
 {
     return find_preset(project->presets, project->preset_count, name, preset_out) ||
            find_preset(presets, KW_COUNT_OF(presets), name, preset_out);
+}
+
+bool kw_project_has_metric(const struct kw_project *project, struct kw_bytes metric)
+{
+    static const struct kw_bytes everywhere[] = {NAME("requests"), NAME("tokens"), NAME("cost")};
+    bool found = false;
+    for (size_t i = 0; !found && i < KW_COUNT_OF(everywhere); i++) {
+        found = kw_bytes_equal(everywhere[i], metric);
+    }
+    for (size_t i = 0; !found && i < project->metric_count; i++) {
+        found = kw_bytes_equal(project->metrics[i], metric);
+    }
+    return found;
+}
+
+/* The metric passed its check, or stands in a record: it holds nothing that may not be shown. */
+static enum kw_status refuse_metric(const char *field, struct kw_bytes metric, struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                     "\"%.*s\" is no metric of this project: say requests, tokens or cost, or add it to the project's "
+                     "metrics",
+                     (int)metric.size, (const char *)metric.data);
+}
+
+enum kw_status kw_project_admits_quotas(const struct kw_project *project, const struct kw_quota_rule *quotas,
+                                        size_t count, struct kw_error *error_out)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct kw_bytes metric = kw_quota_metric(&quotas[i]);
+        /* What is no name of a metric at all is refused with the rest of the quota. */
+        if (kw_metric_valid(metric) && !kw_project_has_metric(project, metric)) {
+            return kw__document_under(refuse_metric("metric", metric, error_out), "quotas", i, error_out);
+        }
+    }
+    return KW_OK;
+}
+
+enum kw_status kw_project_admits_record(const struct kw_project *project, const struct kw_record *record,
+                                        struct kw_error *error_out)
+{
+    struct kw_bytes rest = record->quotas.packed;
+    struct kw_quota_rule quota;
+    while (kw_quota_rules_next(&rest, &quota)) {
+        if (!kw_project_has_metric(project, quota.metric)) {
+            return refuse_metric("quotas", quota.metric, error_out);
+        }
+    }
+    return KW_OK;
 }

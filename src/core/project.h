@@ -14,11 +14,14 @@ enum { KW_PROJECT_NONE = 0, KW_PROJECT_DEFAULT = 1, KW_PROJECT_KEYWARD = 2 };
 
 #define KW_ROOT_OWNER "service:root" /* holds the root key, in the project `keyward` */
 
-/* The limits of keys that name none. */
+/* The limits and quotas of keys that name none. */
 struct kw_default_limits {
     const struct kw_rate_limit *limits;
     size_t count;
     bool is_given; /* also where there are none */
+    const struct kw_quota_rule *quotas;
+    size_t quota_count;
+    bool has_quotas; /* the same of quotas */
 };
 
 struct kw_environment {
@@ -50,11 +53,24 @@ struct kw_project {
     size_t preset_count;
     const struct kw_key_place *key_places; /* in the order in which they are looked at */
     size_t key_place_count;
-    struct kw_bytes key_parameter; /* of a query; empty: never there */
+    struct kw_bytes key_parameter;  /* of a query; empty: never there */
+    const struct kw_bytes *metrics; /* that it declares, beside those of every project */
+    size_t metric_count;
 };
 
 /* `default` or `keyward` as they are from the start: for keys that are made before there is any store. */
 const struct kw_project *kw_project_built_in(uint16_t number);
+
+/* Whether it may be counted: requests, tokens, cost, or what the project declares. */
+bool kw_project_has_metric(const struct kw_project *project, struct kw_bytes metric);
+
+/* INVALID_FIELD, naming "quotas[1].metric", for one that the project does not have. */
+KW_MUST_USE enum kw_status kw_project_admits_quotas(const struct kw_project *project,
+                                                    const struct kw_quota_rule *quotas, size_t count,
+                                                    struct kw_error *error_out);
+/* The same of a record, whose quotas are not in the order in which they were given: it names "quotas". */
+KW_MUST_USE enum kw_status kw_project_admits_record(const struct kw_project *project, const struct kw_record *record,
+                                                    struct kw_error *error_out);
 
 /* NULL when there is none. */
 const struct kw_environment *kw_project_environment(const struct kw_project *project, struct kw_bytes name);

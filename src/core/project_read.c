@@ -4,6 +4,7 @@
 #include "core/digest.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/schema_parts.h"
 #include "core/usage.h"
 
@@ -13,6 +14,8 @@ struct environment_body {
     uint32_t given;
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
+    const struct kw_quota_rule *quotas;
+    size_t quota_count;
 };
 
 struct project_body {
@@ -29,6 +32,10 @@ struct project_body {
     const struct kw_rate_limit *rate_limits;
     size_t rate_limit_count;
     struct kw_bytes digest;
+    const struct kw_quota_rule *quotas;
+    size_t quota_count;
+    const struct kw_bytes *metrics;
+    size_t metric_count;
     int64_t usage_retention_ms;
 };
 
@@ -65,6 +72,7 @@ static const struct kw_field environment_fields[] = {
      .size_max = 62},
     KW__RATE_LIMITS_FIELD(environment_body, rate_limits, rate_limit_count, KW_GIVEN_RATE_LIMITS, KW_FIELD_OBJECTS,
                           "rateLimits"),
+    KW__QUOTAS_FIELD(environment_body, quotas, quota_count, KW_GIVEN_QUOTAS, KW_FIELD_OBJECTS, "quotas"),
 };
 static const struct kw_schema environment_schema = {.name = "environment",
                                                     .size = sizeof(struct environment_body),
@@ -128,6 +136,14 @@ static const struct kw_field project_fields[] = {
      KW__AT(project_body, digest),
      .choices = digests,
      .choice_count = KW_COUNT_OF(digests)},
+    KW__QUOTAS_FIELD(project_body, quotas, quota_count, 0, KW_FIELD_OBJECTS, "quotas"),
+    {.name = KW__NAME("metrics"),
+     .kind = KW_FIELD_TEXTS,
+     KW__AT(project_body, metrics),
+     .count_offset = offsetof(struct project_body, metric_count),
+     .size_min = 1,
+     .size_max = KW_METRIC_MAX,
+     .count_max = KW_METRIC_COUNT_MAX},
     {.name = KW__NAME("usageRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, usage_retention_ms)},
 };
 
@@ -177,8 +193,16 @@ static enum kw_status check_format(const struct kw_key_format *format, const cha
     return status;
 }
 
-static enum kw_status take_environment(const struct environment_body *body, struct kw_environment *environment,
-                                       struct kw_error *error_out)
+static enum kw_status check_limits(const struct kw_project *project, const struct kw_default_limits *limits,
+                                   struct kw_error *error_out)
+{
+    enum kw_status status = kw_rate_limits_check(limits->limits, limits->count, "rateLimits", error_out);
+    status = status != KW_OK ? status : kw_quotas_check(limits->quotas, limits->quota_count, "quotas", error_out);
+    return status != KW_OK ? status : kw_project_admits_quotas(project, limits->quotas, limits->quota_count, error_out);
+}
+
+static enum kw_status take_environment(const struct kw_project *project, const struct environment_body *body,
+                                       struct kw_environment *environment, struct kw_error *error_out)
 {
     struct kw_key_format format = {.length = (uint32_t)body->length, .alphabet = body->alphabet};
     if (!is_environment_name(body->name)) {
@@ -188,9 +212,13 @@ static enum kw_status take_environment(const struct environment_body *body, stru
     *environment = (struct kw_environment){.name = body->name, .secret_keys = format, .public_keys = format};
     environment->secret_keys.prefix = body->secret_prefix;
     environment->public_keys.prefix = body->public_prefix;
-    environment->default_limits =
-        (struct kw_default_limits){body->rate_limits, body->rate_limit_count, body->given != 0};
-    enum kw_status status = kw_rate_limits_check(body->rate_limits, body->rate_limit_count, "rateLimits", error_out);
+    environment->default_limits = (struct kw_default_limits){.limits = body->rate_limits,
+                                                             .count = body->rate_limit_count,
+                                                             .is_given = (body->given & KW_GIVEN_RATE_LIMITS) != 0,
+                                                             .quotas = body->quotas,
+                                                             .quota_count = body->quota_count,
+                                                             .has_quotas = (body->given & KW_GIVEN_QUOTAS) != 0};
+    enum kw_status status = check_limits(project, &environment->default_limits, error_out);
     status = status != KW_OK ? status : check_format(&environment->secret_keys, "secretPrefix", error_out);
     if (status == KW_OK && body->public_prefix.size > 0) {
         status = check_format(&environment->public_keys, "publicPrefix", error_out);
@@ -241,7 +269,8 @@ static enum kw_status take_environments(struct kw_document *document, const stru
         return kw__no_memory(error_out);
     }
     for (size_t i = 0; i < body->environment_count; i++) {
-        enum kw_status status = take_environment(&body->environments[i], &environments[i], error_out);
+        enum kw_status status =
+            take_environment(&document->is.project, &body->environments[i], &environments[i], error_out);
         status = status != KW_OK ? status : check_apart(environments, i, error_out);
         if (status != KW_OK) {
             return kw__document_under(status, "environments", i, error_out);
@@ -377,6 +406,35 @@ static enum kw_status check_presets(const struct project_body *body, struct kw_e
     return KW_OK;
 }
 
+static enum kw_status check_metric(const struct project_body *body, size_t index, struct kw_error *error_out)
+{
+    static const struct kw_project bare;
+    struct kw_bytes metric = body->metrics[index];
+    if (!kw_metric_valid(metric)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                         "must be 1 to %d of a-z, 0-9, '_', '.' and '-', starting with a letter", KW_METRIC_MAX);
+    }
+    bool stands_before = kw_project_has_metric(&bare, metric);
+    if (stands_before) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "is there in every project: leave it out");
+    }
+    for (size_t i = 0; i < index; i++) {
+        stands_before = stands_before || kw_bytes_equal(body->metrics[i], metric);
+    }
+    return stands_before ? kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "stands twice") : KW_OK;
+}
+
+static enum kw_status check_metrics(const struct project_body *body, struct kw_error *error_out)
+{
+    for (size_t i = 0; i < body->metric_count; i++) {
+        enum kw_status status = check_metric(body, i, error_out);
+        if (status != KW_OK) {
+            return kw__document_under(status, "metrics", i, error_out);
+        }
+    }
+    return KW_OK;
+}
+
 static enum kw_status take_project(struct kw_document *document, const void *bound, struct kw_error *error_out)
 {
     const struct project_body *body = bound;
@@ -388,7 +446,14 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .usage_retention_ms = body->usage_retention_ms,
                                    .presets = body->presets,
                                    .preset_count = body->preset_count,
-                                   .default_limits = {body->rate_limits, body->rate_limit_count, true}};
+                                   .default_limits = {.limits = body->rate_limits,
+                                                      .count = body->rate_limit_count,
+                                                      .is_given = true,
+                                                      .quotas = body->quotas,
+                                                      .quota_count = body->quota_count,
+                                                      .has_quotas = true},
+                                   .metrics = body->metrics,
+                                   .metric_count = body->metric_count};
     if (document->is_deleted) {
         return KW_OK;
     }
@@ -403,8 +468,8 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                          "must be at least 3d: hours are kept for two days, and days longer than those");
     }
     enum kw_status status = check_presets(body, error_out);
-    status = status != KW_OK ? status
-                             : kw_rate_limits_check(body->rate_limits, body->rate_limit_count, "rateLimits", error_out);
+    status = status != KW_OK ? status : check_metrics(body, error_out);
+    status = status != KW_OK ? status : check_limits(project, &project->default_limits, error_out);
     status = status != KW_OK ? status : take_environments(document, body, error_out);
     status = status != KW_OK ? status : take_places(document, body, error_out);
     return status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);

@@ -21,16 +21,18 @@ static struct kw_quota_state state_at(const struct kw_quota_state *state, const 
 
 static int64_t used_of(const struct kw_quota_state *state)
 {
-    return state->elsewhere + state->spent + state->beyond;
+    return state->elsewhere + state->spent;
 }
 
-/* An amount passes a mark when it gets there from below it. A limit of 0 has no marks. */
-static unsigned marks_between(int64_t before, int64_t after, int64_t limit)
+/* The quota's marks that are reached, a bit each. A limit of 0 has none. */
+static unsigned reached(const struct kw_quota *quota, int64_t used)
 {
-    int64_t mark_80 = limit - limit / 5; /* rounded up */
     unsigned marks = 0;
-    marks |= before < mark_80 && after >= mark_80 ? KW_QUOTA_MARK_80 : 0;
-    marks |= before < limit && after >= limit ? KW_QUOTA_MARK_100 : 0;
+    for (unsigned i = 0; i < quota->mark_count && quota->limit > 0; i++) {
+        int64_t part = quota->limit / 100 * quota->marks[i];
+        int64_t rest = quota->limit % 100 * quota->marks[i];
+        marks |= used >= part + (rest + 99) / 100 ? 1U << i : 0;
+    }
     return marks;
 }
 
@@ -42,10 +44,13 @@ static enum kw_quota_outcome outcome_of(const struct kw_quota_state *state, cons
     }
     int64_t used = used_of(state);
     bool is_exceeded = amount == 0 ? used >= quota->limit : used + amount > quota->limit;
-    if (is_exceeded) {
-        return quota->on_exceeded == KW_QUOTA_BLOCK ? KW_QUOTA_REFUSED : KW_QUOTA_OVER;
+    if (is_exceeded && quota->on_exceeded == KW_QUOTA_BLOCK) {
+        return KW_QUOTA_REFUSED;
     }
-    return state->spent + amount > state->reserved ? KW_QUOTA_UNFUNDED : KW_QUOTA_ADMITTED;
+    if (amount > 0 && state->spent + amount > state->reserved) {
+        return KW_QUOTA_UNFUNDED;
+    }
+    return is_exceeded ? KW_QUOTA_OVER : KW_QUOTA_ADMITTED;
 }
 
 struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
@@ -58,27 +63,24 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
     int64_t used = outcome == KW_QUOTA_ADMITTED || outcome == KW_QUOTA_OVER ? before + amount : before;
     return (struct kw_quota_answer){
         .outcome = outcome,
-        .used = used,
+        .used = used > 0 ? used : 0, /* a credit may have made it less than nothing */
         .remaining = used < quota->limit ? quota->limit - used : 0,
         .resets_at_ms = current.period.end_ms,
-        .marks = marks_between(before, used, quota->limit),
+        .marks =
+            current.is_known ? reached(quota, used) & ~(current.told >> KW_QUOTA_MARK_COUNT_MAX * quota->told_at) : 0,
     };
 }
 
 void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms, int64_t amount)
 {
     *state = state_at(state, quota, now_ms);
-    if (outcome_of(state, quota, amount) == KW_QUOTA_ADMITTED) {
-        state->spent += amount;
-        return;
-    }
-    assert(quota->on_exceeded != KW_QUOTA_BLOCK);
-    /* What nobody can use any more is spent first; what is over is held down, so that sums stay within 64 bits. */
-    int64_t reserved = kw_quota_unspent(state);
-    int64_t part = amount < reserved ? amount : reserved;
-    state->spent += part;
-    state->beyond += amount - part;
-    state->beyond = state->beyond > KW_AMOUNT_MAX ? KW_AMOUNT_MAX : state->beyond;
+    assert(state->is_known && state->spent + amount <= state->reserved);
+    state->spent += amount;
+}
+
+void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, unsigned marks)
+{
+    state->told |= marks << KW_QUOTA_MARK_COUNT_MAX * quota->told_at;
 }
 
 int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
@@ -86,8 +88,9 @@ int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quot
 {
     struct kw_quota_state current = state_at(state, quota, now_ms);
     int64_t share = quota->limit / KW_QUOTA_SHARES;
+    share = share > KW_AMOUNT_ONE ? share : KW_AMOUNT_ONE;
     int64_t unspent = kw_quota_unspent(&current);
-    int64_t untaken = quota->limit - current.elsewhere - current.reserved;
+    int64_t untaken = kw_quota_ceiling(quota) - current.elsewhere - current.reserved;
     if (amount > unspent + untaken) {
         amount = 0; /* it will be refused, and is not to tie down what is left */
     }
@@ -105,13 +108,26 @@ bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, 
         return false;
     }
     *state = state_at(state, quota, start_ms);
+    bool is_news = !state->is_known;
     state->is_known = true;
     state->reserved += granted;
     state->elsewhere = taken - state->reserved;
+    unsigned marks = reached(quota, used_of(state));
+    unsigned all = (1U << KW_QUOTA_MARK_COUNT_MAX) - 1;
+    if (is_news) {
+        kw_quota_tell(state, quota, marks); /* an earlier life has told of these */
+    }
+    /* What a credit has taken back may be reached again. */
+    state->told &= ~((all & ~marks) << KW_QUOTA_MARK_COUNT_MAX * quota->told_at);
     return true;
 }
 
 int64_t kw_quota_unspent(const struct kw_quota_state *state)
 {
     return state->reserved > state->spent ? state->reserved - state->spent : 0;
+}
+
+int64_t kw_quota_ceiling(const struct kw_quota *quota)
+{
+    return quota->on_exceeded == KW_QUOTA_BLOCK ? quota->limit : KW_AMOUNT_MAX;
 }

@@ -15,16 +15,20 @@
 
 #define KW_QUOTA_SHARES 32 /* of the limit. A crash loses one and a half at most, or one request's amount */
 
-/* Numbers are kept in records: they never change meaning. */
-enum kw_quota_exceeded { KW_QUOTA_BLOCK = 1, KW_QUOTA_WARN, KW_QUOTA_THROTTLE };
-
-/* Amounts are millionths (core/amount.h). */
+/* A quota of a record (struct kw_quota_rule) as it is kept to. Amounts are millionths (core/amount.h). */
 struct kw_quota {
     int64_t limit; /* 0 to KW_AMOUNT_MAX */
     enum kw_period period;
     int64_t anchor_ms; /* the creation of the line's first key, or KW_PERIOD_UTC */
     struct kw_bytes metric;
     enum kw_quota_exceeded on_exceeded;
+    enum kw_limit_per per;
+    struct kw_bytes name;
+    uint8_t mark_count;
+    uint8_t marks[KW_QUOTA_MARK_COUNT_MAX]; /* percent, ascending */
+    int64_t throttle_requests;              /* with KW_QUOTA_THROTTLE; else 0, as is the next */
+    int64_t throttle_window_ms;
+    uint8_t told_at; /* which of the quotas that share a state it is, for their marks: 0 to KW_QUOTA_COUNT_MAX - 1 */
 };
 
 /* All zero: nothing is known. The sum of `reserved` and `elsewhere` is what the store has as taken in this period. */
@@ -34,7 +38,8 @@ struct kw_quota_state {
     int64_t reserved;  /* for this process, in this period */
     int64_t elsewhere; /* taken by others, and by earlier lives of this process */
     int64_t spent;     /* of what is reserved */
-    int64_t beyond;    /* admitted over the limit, where that only warns or throttles */
+    uint32_t told;     /* marks that somebody was told of, a bit each; KW_QUOTA_MARK_COUNT_MAX of each quota that shares
+                        * the state */
 };
 
 enum kw_quota_outcome {
@@ -42,17 +47,14 @@ enum kw_quota_outcome {
     KW_QUOTA_OVER,     /* exceeded, and admitted with a warning or under a throttle, as on_exceeded says */
     KW_QUOTA_REFUSED,  /* exceeded: nothing is to be had before resets_at_ms */
     KW_QUOTA_UNFUNDED, /* the reserve does not hold it, or nothing is known: reserve kw_quota_wanted, even if that is 0,
-                        * then ask again */
+                        * then ask again. Also what is over the limit is reserved */
 };
-
-#define KW_QUOTA_MARK_80 1U /* reached with this amount */
-#define KW_QUOTA_MARK_100 2U
 
 struct kw_quota_answer {
     enum kw_quota_outcome outcome;
     int64_t used, remaining; /* with this amount where it is admitted; of what others reserved all counts as used */
     int64_t resets_at_ms;
-    unsigned marks; /* KW_QUOTA_MARK_…, that were not reached before */
+    unsigned marks; /* a bit for each of the quota's that is reached with this amount, and nobody was told of */
 };
 
 /*
@@ -65,13 +67,16 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
 /* Spends, after a look at the same state, time and amount that said ADMITTED or OVER. */
 void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms, int64_t amount);
 
+/* From now on these marks of an answer were told of. */
+void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, unsigned marks);
+
 /* The period that is to be reserved for: that of the state, or a later one if the clock says so. */
 struct kw_span kw_quota_period(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms);
 
 /*
- * How much to ask the store for so that `amount` can be spent: a share of the limit, or what `amount` lacks where that
- * is more. 0 when the reserve is still more than half a share; so, asked now and then with amount 0, it is filled up
- * ahead of use.
+ * How much to ask the store for so that `amount` can be spent: a share of the limit, one at least, or what `amount`
+ * lacks where that is more. 0 when the reserve is still more than half a share; so, asked now and then with amount 0,
+ * it is filled up ahead of use.
  */
 int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
                         int64_t amount);
@@ -83,6 +88,9 @@ int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quot
  */
 KW_MUST_USE bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, int64_t start_ms,
                                 int64_t granted, int64_t taken);
+
+/* Up to what the store may grant: the limit where it blocks, else all. */
+int64_t kw_quota_ceiling(const struct kw_quota *quota);
 
 /* What is reserved and not spent: to be given back at a clean stop. */
 int64_t kw_quota_unspent(const struct kw_quota_state *state);

@@ -3,6 +3,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 /*
@@ -74,12 +75,14 @@ static inline bool ascends(struct kw_bytes last, struct kw_bytes item)
     return order < 0 || (order == 0 && last.size < item.size);
 }
 
-static bool take_items(struct kw_bytes *rest, size_t size_max, uint32_t count)
+static bool take_items(struct kw_bytes *rest, const struct kw__field *field, uint32_t count)
 {
     struct kw_bytes last = {NULL, 0};
     for (uint32_t i = 0; i < count; i++) {
         struct kw_bytes item;
-        if (!take_text(rest, size_max, &item) || !ascends(last, item)) {
+        /* By their names, which do not stand first. */
+        bool is_sorted_within = field->kind == KW__FIELD_QUOTAS || field->kind == KW__FIELD_RATE_LIMITS;
+        if (!take_text(rest, field->size_max, &item) || (!is_sorted_within && !ascends(last, item))) {
             return false;
         }
         last = item;
@@ -93,7 +96,7 @@ static bool take_list(struct kw_bytes *rest, const struct kw__field *field, stru
         return false;
     }
     const uint8_t *start = rest->data;
-    if (!take_items(rest, field->size_max, list_out->count)) {
+    if (!take_items(rest, field, list_out->count)) {
         return false;
     }
     list_out->packed = kw_bytes_of(start, (size_t)(rest->data - start));
@@ -210,6 +213,8 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
         return sound(take_list(rest, field, member) && are_ranges(member));
     case KW__FIELD_RATE_LIMITS:
         return sound(take_list(rest, field, member) && kw_rate_limits_valid(member));
+    case KW__FIELD_QUOTAS:
+        return sound(take_list(rest, field, member) && kw_quotas_valid(member));
     case KW__FIELD_SCHEME:
         return take_scheme(rest, member);
     case KW__FIELD_METHOD:

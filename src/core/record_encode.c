@@ -94,6 +94,7 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
     case KW__FIELD_RESOURCES:
     case KW__FIELD_RANGES:
     case KW__FIELD_RATE_LIMITS:
+    case KW__FIELD_QUOTAS:
         add_list(buffer, tag, member);
         return;
     case KW__FIELD_SCHEME:

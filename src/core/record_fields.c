@@ -1,6 +1,7 @@
 #include "core/address.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 #include <stddef.h>
@@ -67,6 +68,8 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
     [42] = {FIELD(SET, "imported", imported), .flags = KW__FIELD_RARE},
     [43] = {FIELD(RATE_LIMITS, "rateLimits", rate_limits), .size_max = KW_RATE_LIMIT_PACKED_MAX,
             .count_max = KW_RATE_LIMIT_COUNT_MAX, .flags = KW__FIELD_RARE},
+    [44] = {FIELD(QUOTAS, "quotas", quotas), .size_max = KW_QUOTA_PACKED_MAX, .count_max = KW_QUOTA_COUNT_MAX,
+            .flags = KW__FIELD_RARE},
 };
 const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
     [1] = {[1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 8, [9] = 9, [10] = 10,
@@ -79,7 +82,7 @@ const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
            [2] = 9, [4] = 10, [5] = 11, [6] = 12, [7] = 13, [8] = 14, [9] = 15, [10] = 16, [11] = 17, [12] = 18,
            [13] = 19, [14] = 20, [15] = 21, [18] = 22, [19] = 23, [20] = 24, [21] = 25, [22] = 26, [23] = 27, [24] = 28,
            [25] = 29, [26] = 30, [27] = 31, [28] = 32, [29] = 33, [30] = 34, [36] = 35, [37] = 36, [38] = 37, [39] = 38,
-           [40] = 39, [41] = 40, [42] = 41, [43] = 42, [KW__TAG_VERSION] = 43},
+           [40] = 39, [41] = 40, [42] = 41, [43] = 42, [44] = 43, [KW__TAG_VERSION] = 44},
 };
 /* clang-format on */
 

@@ -1,8 +1,12 @@
 #include "base/time.h"
 #include "core/address.h"
+#include "core/amount.h"
 #include "core/digest.h"
 #include "core/id.h"
 #include "core/internal.h"
+#include "core/limit_list.h"
+#include "core/period.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 /*
@@ -76,20 +80,74 @@ static void write_ranges(struct kw_json_writer *writer, struct kw_bytes packed)
     kw_json_end_array(writer);
 }
 
+static void write_rate(struct kw_json_writer *writer, const struct kw_rate_limit *limit)
+{
+    char window[KW_DURATION_TEXT_MAX];
+    kw_duration_format(limit->window_ms, window);
+    kw_json_name(writer, "requests");
+    kw_json_i64(writer, limit->requests);
+    kw_json_name(writer, "window");
+    kw_json_text(writer, window);
+}
+
+static void write_word(struct kw_json_writer *writer, const char *name, const char *word)
+{
+    kw_json_name(writer, name);
+    kw_json_text(writer, word);
+}
+
 static void write_rate_limits(struct kw_json_writer *writer, struct kw_bytes packed)
 {
     struct kw_rate_limit limit;
-    char window[KW_DURATION_TEXT_MAX];
     kw_json_begin_array(writer);
     while (kw_rate_limits_next(&packed, &limit)) {
-        kw_duration_format(limit.window_ms, window);
         kw_json_begin_object(writer);
         kw_json_name(writer, "name");
         kw_json_string(writer, limit.name);
-        kw_json_name(writer, "requests");
-        kw_json_i64(writer, limit.requests);
-        kw_json_name(writer, "window");
-        kw_json_text(writer, window);
+        write_rate(writer, &limit);
+        if (limit.per != KW_PER_KEY) {
+            write_word(writer, "per", kw_limit_per_name(limit.per));
+        }
+        kw_json_end_object(writer);
+    }
+    kw_json_end_array(writer);
+}
+
+static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rule *quota)
+{
+    static const char *const anchors[] = {[KW_ANCHOR_UTC] = "utc", [KW_ANCHOR_CREATED] = "created"};
+    char limit[KW_AMOUNT_TEXT_MAX];
+    kw_json_name(writer, "name");
+    kw_json_string(writer, quota->name);
+    kw_json_name(writer, "limit");
+    kw_json_raw(writer, kw_bytes_of(limit, kw_amount_format(quota->limit, limit)));
+    kw_json_name(writer, "metric");
+    kw_json_string(writer, quota->metric);
+    write_word(writer, "period", kw_period_name(quota->period));
+    write_word(writer, "anchor", anchors[quota->anchor]);
+    write_word(writer, "per", kw_limit_per_name(quota->per));
+    write_word(writer, "onExceeded", kw_quota_exceeded_name(quota->on_exceeded));
+    if (quota->on_exceeded == KW_QUOTA_THROTTLE) {
+        kw_json_name(writer, "throttle");
+        kw_json_begin_object(writer);
+        write_rate(writer, &quota->throttle);
+        kw_json_end_object(writer);
+    }
+    kw_json_name(writer, "warnAt");
+    kw_json_begin_array(writer);
+    for (size_t i = 0; i < quota->mark_count; i++) {
+        kw_json_i64(writer, quota->marks[i]);
+    }
+    kw_json_end_array(writer);
+}
+
+static void write_quotas(struct kw_json_writer *writer, struct kw_bytes packed)
+{
+    struct kw_quota_rule quota;
+    kw_json_begin_array(writer);
+    while (kw_quota_rules_next(&packed, &quota)) {
+        kw_json_begin_object(writer);
+        write_quota(writer, &quota);
         kw_json_end_object(writer);
     }
     kw_json_end_array(writer);
@@ -137,6 +195,7 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_LIST:
     case KW__FIELD_RANGES:
     case KW__FIELD_RATE_LIMITS:
+    case KW__FIELD_QUOTAS:
         return (field->flags & KW__FIELD_RARE) == 0 || ((const struct kw_list *)member)->count != 0;
     case KW__FIELD_METHOD:
         return kw_record_digest_method(record) != (uint8_t)record->digest_scheme;
@@ -186,6 +245,9 @@ static void write_value(const struct kw_record *record, const struct kw__field *
         return;
     case KW__FIELD_RATE_LIMITS:
         write_rate_limits(writer, ((const struct kw_list *)member)->packed);
+        return;
+    case KW__FIELD_QUOTAS:
+        write_quotas(writer, ((const struct kw_list *)member)->packed);
         return;
     case KW__FIELD_RESOURCES:
         write_resources(writer, ((const struct kw_list *)member)->packed);
@@ -303,6 +365,7 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
     case KW__FIELD_RESOURCES:
     case KW__FIELD_RANGES:
     case KW__FIELD_RATE_LIMITS:
+    case KW__FIELD_QUOTAS:
         return kw_bytes_equal(((const struct kw_list *)left)->packed, ((const struct kw_list *)right)->packed);
     case KW__FIELD_SCHEME:
         return a->digest_scheme == b->digest_scheme;
@@ -323,7 +386,7 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
 static bool is_list(const struct kw__field *field)
 {
     return field->kind == KW__FIELD_LIST || field->kind == KW__FIELD_RESOURCES || field->kind == KW__FIELD_RANGES ||
-           field->kind == KW__FIELD_RATE_LIMITS;
+           field->kind == KW__FIELD_RATE_LIMITS || field->kind == KW__FIELD_QUOTAS;
 }
 
 /* Whether a record that is being born has something to show for `field`. */

@@ -4,6 +4,7 @@
 #include "core/family.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 #include "core/scope.h"
 
@@ -300,8 +301,10 @@ unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer)
     bool has_authority = kw_authority_within(&scopes, &resources, &outer_scopes, &outer_resources);
     struct kw_list limits = kw_entry_limits(inner);
     struct kw_list outer_limits = kw_entry_limits(outer);
-    return (has_authority ? KW__WITHIN_AUTHORITY : 0U) |
-           (kw_rate_limits_within(&limits, &outer_limits) ? KW__WITHIN_LIMITS : 0U) |
+    struct kw_list quotas = kw_entry_quotas(inner);
+    struct kw_list outer_quotas = kw_entry_quotas(outer);
+    bool has_limits = kw_rate_limits_within(&limits, &outer_limits) && kw_quotas_within(&quotas, &outer_quotas);
+    return (has_authority ? KW__WITHIN_AUTHORITY : 0U) | (has_limits ? KW__WITHIN_LIMITS : 0U) |
            (kw_places_beyond(&places[0], &places[1]) == NULL ? KW__WITHIN_PLACES : 0U);
 }
 
@@ -312,7 +315,7 @@ unsigned kw__within_policy(const struct kw_entry *entry, const struct kw_policy 
     bool has_authority = (excess & (KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES)) == 0;
     bool has_all_else = (excess & (KW_EXCESS_ENV | KW_EXCESS_EXPIRY | KW_EXCESS_ADDRESSES)) == 0;
     return (has_authority ? KW__WITHIN_POLICY_AUTHORITY : 0U) | (has_all_else ? KW__WITHIN_POLICY : 0U) |
-           ((excess & KW_EXCESS_RATE_LIMITS) == 0 ? KW__WITHIN_POLICY_LIMITS : 0U);
+           ((excess & (KW_EXCESS_RATE_LIMITS | KW_EXCESS_QUOTAS)) == 0 ? KW__WITHIN_POLICY_LIMITS : 0U);
 }
 
 bool kw__has_region_rule(const struct kw__hearing *hearing)

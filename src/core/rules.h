@@ -66,7 +66,7 @@ enum {
     KW__WITHIN_AUTHORITY = 1 << 1,
     KW__WITHIN_POLICY = 1 << 2, /* but for what it may do */
     KW__WITHIN_POLICY_AUTHORITY = 1 << 3,
-    KW__WITHIN_LIMITS = 1 << 4,
+    KW__WITHIN_LIMITS = 1 << 4, /* rate limits and quotas, as the next */
     KW__WITHIN_POLICY_LIMITS = 1 << 5,
     KW__WITHIN_BITS = 6, /* how many there are */
     KW__WITHIN_ALL = (1 << KW__WITHIN_BITS) - 1,

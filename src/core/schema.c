@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/time.h"
+#include "core/amount.h"
 #include "core/key.h"
 #include "core/scope.h"
 
@@ -335,6 +336,61 @@ static enum kw_status bind_one(struct binder *binder, const struct kw_field *fie
     return status != KW_OK ? status : put_items(binder, field, &items, out);
 }
 
+static enum kw_status bind_amount(struct binder *binder, const struct kw_field *field,
+                                  const struct kw_json_token *token, uint8_t *out)
+{
+    const char *why = "must be a number, such as 1500 or 0.002";
+    if (token->type != KW_JSON_NUMBER ||
+        kw_amount_parse(token->text, (int64_t *)(void *)(out + field->offset), &why) != KW_OK) {
+        return refuse(binder, why);
+    }
+    return KW_OK;
+}
+
+static enum kw_status bind_choice(struct binder *binder, const struct kw_field *field,
+                                  const struct kw_json_token *token, uint8_t *out)
+{
+    size_t index = 0;
+    /* What is no string is no choice either: an empty text is refused as one. */
+    struct kw_bytes text = token->type == KW_JSON_STRING ? token->text : (struct kw_bytes){NULL, 0};
+    enum kw_status status = kw__schema_choice(field, text, &index, binder->error);
+    if (status == KW_OK) {
+        int value = (int)field->low + (int)index;
+        memcpy(out + field->offset, &value, sizeof value);
+    }
+    return status;
+}
+
+static enum kw_status bind_bytes(struct binder *binder, const struct kw_field *field, const struct kw_json_token *first,
+                                 uint8_t *out)
+{
+    uint8_t *count = out + field->count_offset;
+    if (first->type != KW_JSON_ARRAY_BEGIN) {
+        return refuse(binder, "must be an array of whole numbers");
+    }
+    for (;;) {
+        struct kw_json_token token;
+        int64_t value = 0;
+        enum kw_status status = next(binder, &token);
+        if (status != KW_OK) {
+            return status;
+        }
+        if (token.type == KW_JSON_ARRAY_END) {
+            return *count >= field->count_min ? KW_OK : refuse(binder, "must not be empty: leave it out instead");
+        }
+        if (*count == field->count_max) {
+            return kw_refuse(binder->error, KW_CODE_INVALID_FIELD, NULL, "holds too many: at most %u",
+                             field->count_max);
+        }
+        bool is_whole = token.type == KW_JSON_NUMBER && kw_json_to_i64(token.text, &value);
+        status = kw__schema_integer(field, is_whole, value, &value, binder->error);
+        if (status != KW_OK) {
+            return under_index(binder, status, *count);
+        }
+        out[field->offset + (*count)++] = (uint8_t)value;
+    }
+}
+
 static enum kw_status bind_value(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
                                  uint8_t *out)
 {
@@ -344,6 +400,7 @@ static enum kw_status bind_value(struct binder *binder, const struct kw_field *f
         [KW_FIELD_INTEGER] = bind_integer, [KW_FIELD_TIME] = bind_time,           [KW_FIELD_DURATION] = bind_duration,
         [KW_FIELD_JSON] = bind_json,       [KW_FIELD_RESOURCES] = bind_resources, [KW_FIELD_OBJECT] = bind_object,
         [KW_FIELD_OBJECTS] = bind_objects, [KW_FIELD_VALUE] = bind_json,          [KW_FIELD_ONE] = bind_one,
+        [KW_FIELD_AMOUNT] = bind_amount,   [KW_FIELD_CHOICE] = bind_choice,       [KW_FIELD_BYTES] = bind_bytes,
     };
     if (token->type == KW_JSON_NULL) {
         return field->is_nullable ? KW_OK : refuse(binder, "must not be null: leave it out instead");

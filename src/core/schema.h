@@ -22,6 +22,9 @@ enum kw_field_kind {
     KW_FIELD_OBJECTS,   /* a pointer to structs and a size_t */
     KW_FIELD_ONE,       /* the same, of an object that stands alone: one struct, and a count of 1 */
     KW_FIELD_VALUE,     /* struct kw_bytes: any value's text without white space */
+    KW_FIELD_AMOUNT,    /* int64_t, millionths; a decimal outside */
+    KW_FIELD_CHOICE,    /* an enum: `low` for the first of the choices, one more for each further one */
+    KW_FIELD_BYTES,     /* uint8_t[count_max] and a uint8_t; whole numbers from `low` to `high` outside */
 };
 
 /* Grammars that a text can be held to beyond its size. */

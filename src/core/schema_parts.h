@@ -45,6 +45,10 @@ KW_MUST_USE enum kw_status kw__schema_text(const struct kw_field *field, struct 
 KW_MUST_USE enum kw_status kw__schema_integer(const struct kw_field *field, bool is_whole, int64_t value,
                                               int64_t *value_out, struct kw_error *error_out);
 
+/* Gives the index of the field's choice that the text is. Names no field. */
+KW_MUST_USE enum kw_status kw__schema_choice(const struct kw_field *field, struct kw_bytes text, size_t *index_out,
+                                             struct kw_error *error_out);
+
 /* Names no field. */
 KW_MUST_USE enum kw_status kw__schema_time(struct kw_bytes text, int64_t *time_ms_out, struct kw_error *error_out);
 

@@ -126,13 +126,15 @@ static enum kw_status check_format(const struct kw_field *field, struct kw_bytes
     return KW_OK;
 }
 
-static enum kw_status check_choices(const struct kw_field *field, struct kw_bytes text, struct kw_error *error_out)
+enum kw_status kw__schema_choice(const struct kw_field *field, struct kw_bytes text, size_t *index_out,
+                                 struct kw_error *error_out)
 {
     uint8_t memory[CHOICES_TEXT_MAX];
     struct kw_buffer list;
     kw_buffer_init_fixed(&list, memory, sizeof memory);
     for (size_t i = 0; i < field->choice_count; i++) {
         if (kw_bytes_equal(field->choices[i], text)) {
+            *index_out = i;
             return KW_OK;
         }
         kw_buffer_add_text(&list, i == 0 ? "" : ", ");
@@ -161,7 +163,8 @@ enum kw_status kw__schema_text(const struct kw_field *field, struct kw_bytes tex
         status = check_format(field, text, error_out);
     }
     if (status == KW_OK && field->choices != NULL) {
-        status = check_choices(field, text, error_out);
+        size_t index;
+        status = kw__schema_choice(field, text, &index, error_out);
     }
     if (status != KW_OK) {
         return status;

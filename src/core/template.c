@@ -109,12 +109,16 @@ static const struct kw_field creation_fields[] = {
                           KW_FIELD_OBJECTS, "rateLimits"),
     KW__RATE_LIMITS_FIELD(fields_body, params.rate_limits, params.rate_limit_count, KW_GIVEN_RATE_LIMITS, KW_FIELD_ONE,
                           "rateLimit"),
+    KW__QUOTAS_FIELD(fields_body, params.quotas, params.quota_count, KW_GIVEN_QUOTAS, KW_FIELD_OBJECTS, "quotas"),
+    KW__QUOTAS_FIELD(fields_body, params.quotas, params.quota_count, KW_GIVEN_QUOTAS, KW_FIELD_ONE, "quota"),
 };
-#define RATE_LIMIT_BITS (UINT32_C(3) << (KW_COUNT_OF(creation_fields) - 2))
+#define QUOTA_BITS (UINT32_C(3) << (KW_COUNT_OF(creation_fields) - 2))
+#define RATE_LIMIT_BITS (QUOTA_BITS >> 2)
 static const struct kw_field_group creation_groups[] = {
     {1U << 0 | 1U << 1, false, "ownerId or owner"},
     {1U << 11 | 1U << 12, false, "expiresAt or expiresIn"},
     {RATE_LIMIT_BITS, false, "rateLimits or rateLimit"},
+    {QUOTA_BITS, false, "quotas or quota"},
 };
 static const struct kw_schema creation_schema = {.name = "fields",
                                                  .size = sizeof(struct fields_body),

@@ -6,6 +6,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 #include "core/scope.h"
 
@@ -134,6 +135,7 @@ static enum kw_status descend(const struct step *step, struct kw_record *record)
     record->org_id = parent->org_id;
     record->expires_at_ms = parent->expires_at_ms;
     record->rate_limits = parent->rate_limits;
+    record->quotas = parent->quotas;
     return KW_OK;
 }
 
@@ -156,7 +158,14 @@ static enum kw_status refuse_beyond_parent(const struct step *step, const struct
     asked.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? asked.allowed_ips : none;
     asked.allowed_regions = (given & KW_GIVEN_ALLOWED_REGIONS) != 0 ? asked.allowed_regions : none;
     asked.rate_limits = (given & KW_GIVEN_RATE_LIMITS) != 0 ? asked.rate_limits : parent->rate_limits;
+    asked.quotas = (given & KW_GIVEN_QUOTAS) != 0 ? asked.quotas : parent->quotas;
     return kw_family_admits(parent, &asked, step->error);
+}
+
+static enum kw_status apply(const struct step *step, struct kw_record *record)
+{
+    enum kw_status status = kw__params_apply(step->params, step->now_ms, step->arena, record, step->error);
+    return status != KW_OK ? status : kw__org_check(step->params, record, step->error);
 }
 
 static enum kw_status create(const struct step *step)
@@ -175,7 +184,7 @@ static enum kw_status create(const struct step *step)
     record.template_name = step->command->template_name;
     status = step->command->parent == NULL ? KW_OK : descend(step, &record);
     if (status == KW_OK) {
-        status = kw__params_apply(step->params, step->now_ms, step->arena, &record, step->error);
+        status = apply(step, &record);
     }
     if (status == KW_OK) {
         status = refuse_beyond_parent(step, &record);
@@ -200,7 +209,7 @@ static enum kw_status update(const struct step *step)
                                     "new expiry.");
     }
     struct kw_record after = next_version(step);
-    status = kw__params_apply(step->params, step->now_ms, step->arena, &after, step->error);
+    status = apply(step, &after);
     if (status == KW_OK) {
         status = refuse_beyond_parent(step, &after);
     }
@@ -258,6 +267,8 @@ static enum kw_status refuse_wider(const struct step *step, const struct kw_reco
         field = "resources";
     } else if (!kw_rate_limits_within(&successor->rate_limits, &before->rate_limits)) {
         field = "rateLimits";
+    } else if (!kw_quotas_within(&successor->quotas, &before->quotas)) {
+        field = "quotas";
     }
     return field == NULL ? KW_OK
                          : kw_refuse(step->error, KW_CODE_INVALID_FIELD, field,
@@ -323,7 +334,7 @@ static enum kw_status rotate(const struct step *step)
         return status;
     }
     struct kw_record successor = succeed(step);
-    status = kw__params_apply(step->params, step->now_ms, step->arena, &successor, step->error);
+    status = apply(step, &successor);
     if (status == KW_OK) {
         status = refuse_wider(step, &successor);
     }

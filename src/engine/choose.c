@@ -33,7 +33,12 @@ static enum kw_status choose_creation(struct kw_engine *engine, struct kw_work *
 enum kw_status kw__choose_params(struct kw_engine *engine, struct kw_work *work)
 {
     work->params = work->op->params;
+    const struct kw_key_params *asked = work->op->params;
     enum kw_status status = work->op->kind == KW_OP_CREATE ? choose_creation(engine, work) : KW_OK;
+    /* Only what the caller asks for: a template or policy may count what the project has forgotten since. */
+    if (status == KW_OK && asked != NULL && (asked->given & KW_GIVEN_QUOTAS) != 0) {
+        status = kw_project_admits_quotas(work->project, asked->quotas, asked->quota_count, &work->op->error);
+    }
     return status != KW_OK ? status
                            : kw_project_admits_expiry(work->project, work->params, work->op->now_ms, &work->op->error);
 }

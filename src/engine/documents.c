@@ -1,7 +1,9 @@
 #include "engine/writer.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
 #include "core/id.h"
+#include "core/quota_list.h"
 #include "engine/narrowed.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
@@ -183,6 +185,40 @@ static enum kw_status check_new(const struct edit *edit)
     return KW_OK;
 }
 
+static struct kw_default_limits quotas_in(const struct kw_document *document)
+{
+    struct kw_default_limits none = {.count = 0};
+    if (document == NULL || document->kind == KW_DOCUMENT_PROJECT) {
+        return none;
+    }
+    const struct kw_key_params *fields = &document->is.template.params;
+    return document->kind == KW_DOCUMENT_POLICY
+               ? document->is.policy.default_limits
+               : (struct kw_default_limits){.quotas = fields->quotas, .quota_count = fields->quota_count};
+}
+
+/* A policy or template counts what its project has. One that the project has forgotten since may stay. */
+static enum kw_status check_metrics(const struct edit *edit)
+{
+    struct kw_default_limits quotas[] = {quotas_in(edit->before), quotas_in(edit->after)};
+    struct kw_list packed[KW_COUNT_OF(quotas)];
+    for (size_t i = 0; i < KW_COUNT_OF(quotas); i++) {
+        if (!kw_quotas_pack(&edit->engine->writer_state->arena, quotas[i].quotas, quotas[i].quota_count, &packed[i])) {
+            return no_memory(edit);
+        }
+    }
+    const struct kw_project *project = kw_project_by_number(kw__catalog(edit->engine), edit->op->project);
+    if (project == NULL || kw_bytes_equal(packed[0].packed, packed[1].packed)) {
+        return KW_OK;
+    }
+    enum kw_status status =
+        kw_project_admits_quotas(project, quotas[1].quotas, quotas[1].quota_count, &edit->op->error);
+    if (status != KW_OK && edit->after->kind == KW_DOCUMENT_TEMPLATE) {
+        kw_error_nest(&edit->op->error, "fields");
+    }
+    return status;
+}
+
 static enum kw_status make_after(struct edit *edit)
 {
     struct kw_op *op = edit->op;
@@ -202,6 +238,7 @@ static enum kw_status make_after(struct edit *edit)
                                         .number = (uint16_t)(number <= UINT16_MAX ? number : 0),
                                         .now_ms = op->now_ms};
     enum kw_status status = kw_document_make(&change, &edit->after, &op->error);
+    status = status != KW_OK ? status : check_metrics(edit);
     if (status == KW_OK && edit->before == NULL) {
         status = check_new(edit);
     } else if (status == KW_OK && op->document == KW_DOCUMENT_PROJECT) {

@@ -3,6 +3,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "engine/export.h"
+#include "engine/funds.h"
+#include "engine/insights.h"
 #include "engine/narrowed.h"
 
 #include <semaphore.h>
@@ -112,9 +114,13 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
         if (status == KW_OK) {
             kw_index_set_catalog(engine->index, engine->catalog);
         }
-        status = status != KW_OK ? status : kw_ledger_new(&engine->ledger);
+        status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
         status = status != KW_OK ? status : kw_usage_new(&engine->usage);
         status = status != KW_OK ? status : kw__writer_new(engine);
+        if (status == KW_OK && kw__funds_begin(engine, error_out) != KW_OK) {
+            kw_engine_close(engine);
+            return KW_E_UNAVAILABLE;
+        }
         status = status != KW_OK ? status : start_threads(engine, readers);
         status = status != KW_OK || options->counts_by_hand ? status : kw__usage_start(engine);
         if (status != KW_OK) {
@@ -136,11 +142,21 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
                                 : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
                                 : kind == KW_OP_USAGE    ? KW_USAGE_JSON_MAX
+                                : kind == KW_OP_INSIGHTS ? KW_INSIGHTS_JSON_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
                                : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_last_use)
                                                       : KW_RECORD_MAX);
+}
+
+void kw_op_ask_missing(struct kw_op *op, const struct kw_verification *v)
+{
+    op->kind = v->needs_funds ? KW_OP_FUND : KW_OP_LOAD;
+    op->project = v->question.project;
+    op->key = v->key;
+    op->cost = v->cost == 0 ? 1 : v->cost;
+    op->entry_digest = v->digest;
 }
 
 void kw_op_deinit(struct kw_op *op)

@@ -26,6 +26,7 @@ struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
 struct kw_index;
+struct kw_insights;
 struct kw__method;
 struct kw__methods;
 
@@ -69,6 +70,8 @@ struct kw_verification {
     bool has_paid;               /* in: it was asked before and spent what it costs; out: it has now */
     bool has_rate_limit;         /* out: a limit of the key was looked at, which is the next */
     struct kw_rate_limit_state rate_limit;
+    bool has_quota; /* out: the same of a quota */
+    struct kw_quota_status quota;
     struct kw_bytes endpoint; /* in: what the key is used for, to be counted; valid (kw_endpoint_valid) or empty */
     /* in: where a place is missing it will be asked again with one, and such a refusal is not counted; out: it was not.
      */
@@ -78,7 +81,8 @@ struct kw_verification {
 
     enum kw_code code; /* out: KW_CODE_NONE is valid */
     bool needs_store;  /* out: not decided: the index does not know the key, or not all that an imported one is to be
-                          held against (KW_OP_LOAD, then again) */
+                          held against, or needs_funds (kw_op_ask_missing, then again) */
+    bool needs_funds;  /* out: what it spends is to be reserved first */
     struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE, POLICY_VIOLATION */
     struct kw_bytes missing_on;   /* out: as in struct kw_decision */
     const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
@@ -136,14 +140,18 @@ enum kw_op_kind {
     KW_OP_DOCUMENT_DELETE,
     KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
     KW_OP_FOREIGN_ADD,
+    KW_OP_CREDIT, /* gives a quota of the key `id` back what was used of it: `credit` */
+    KW_OP_FUND, /* reserves what a verification is to spend */
     KW_OP_GET,  /* from here on they only read */
     KW_OP_FIND, /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_USAGE,  /* what was counted, as JSON: `usage` */
-    KW_OP_LOAD,   /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
-    KW_OP_EXPORT, /* the next piece of `export` */
-    KW_OP_IMPORT, /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
+    KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
+    KW_OP_LOAD,     /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT,   /* the next piece of `export` */
+    KW_OP_INSIGHT,  /* of a key, as JSON */
+    KW_OP_INSIGHTS, /* the next piece of `insights` */
+    KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -191,6 +199,11 @@ struct kw_usage_report {
     size_t amount_count; /* 1 to KW_USAGE_AMOUNTS_MAX, no metric twice */
 };
 
+struct kw_quota_credit {
+    struct kw_bytes quota; /* its name */
+    int64_t amount;        /* in millionths; 0: all that was used in this period */
+};
+
 /* When and from where a key was last used, as its row said it; a time of 0: never. */
 struct kw_last_use {
     int64_t at_ms;
@@ -218,11 +231,14 @@ struct kw_op {
     const struct kw_list_query *query;
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
-    const struct kw_secret *chosen_key;   /* create: the key itself, already checked (the root key); NULL: draw one */
-    bool is_root;                         /* create: the root key; kw_engine_root_key alone sets it */
-    struct kw_bytes key;                  /* load: the key that a verification did not find; find: that key */
-    struct kw_bytes digest;               /* find: instead of a key; move: the new one */
-    uint8_t method_number;                /* move: how that is made; taking a method: out */
+    const struct kw_quota_credit *credit;
+    const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
+    bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
+    struct kw_digest entry_digest;      /* fund: what the index finds the key by */
+    uint32_t cost;                      /* fund */
+    struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
+    struct kw_bytes digest;             /* find: instead of a key; move: the new one */
+    uint8_t method_number;              /* move: how that is made; taking a method: out */
     const struct kw_digest_method *method;
     struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
                                    asks and must not be exceeded; empty: the operator, who may do anything */
@@ -256,7 +272,8 @@ struct kw_op {
     struct kw_bytes json;           /* create, update: what the caller sends */
     bool is_dry_run;                /* nothing is changed, but all is said that would be */
 
-    struct kw_export *export; /* export: how far it came (export.h) */
+    struct kw_export *export;     /* export: how far it came (export.h) */
+    struct kw_insights *insights; /* insights: the same (insights.h) */
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */
@@ -268,7 +285,7 @@ struct kw_op {
     bool is_replay;            /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
                                   key is erased, and an empty `other` once the old one is */
     struct kw_buffer result;   /* get, find, writes: the encoded record (of a rotation: the successor's), or the
-                                  document's   JSON; list: see kw_op_next */
+                                  document's   JSON; list: see kw_op_next; insight, insights: JSON */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
                                   it narrows, as JSON (narrowed.h) */
     bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */
@@ -285,6 +302,12 @@ struct kw_op {
 };
 
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project);
+/*
+ * Makes a fresh operation one that brings what a verification that `needs_store` is waiting for. It may need something
+ * else next, and where many spend from one allowance the same again: after KW_TRIES_MAX it is TOO_BUSY.
+ */
+#define KW_TRIES_MAX 8
+void kw_op_ask_missing(struct kw_op *op, const struct kw_verification *verification);
 /* Wipes the secret, frees the results. Parts are the caller's to give back. */
 void kw_op_deinit(struct kw_op *op);
 

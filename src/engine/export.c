@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "core/import.h"
 #include "engine/methods.h"
 #include "engine/peppers.h"
 #include "engine/writer.h"

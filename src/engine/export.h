@@ -11,7 +11,6 @@
 #include "engine/internal.h"
 #include <keyward/keyward.h>
 
-#define KW_EXPORT_VERSION 1                           /* of the text's form */
 #define KW_EXPORT_PIECE ((size_t)256 * 1024)          /* a piece ends with the record that reaches it */
 #define KW_EXPORT_PIECE_MAX ((size_t)2 * 1024 * 1024) /* with the largest record's JSON behind it */
 

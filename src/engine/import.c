@@ -370,6 +370,9 @@ static enum kw_status check_rules(struct kw_engine *engine, struct kw_work *work
     }
     struct kw_key_params params = {.given = KW_GIVEN_EXPIRES_AT, .expires_at_ms = record->expires_at_ms};
     enum kw_status status = kw_project_admits_expiry(work->project, &params, op->now_ms, &op->error);
+    if (status == KW_OK && !op->import_one->item->is_own) {
+        status = kw_project_admits_record(work->project, record, &op->error);
+    }
     return status == KW_OK ? kw__check_policy(engine, work) : status;
 }
 

@@ -8,9 +8,8 @@
  */
 
 #define KEYS_TOLD_TOGETHER 1000
-#define SHARED_ATTEMPTS \
-    (KW_WRITE_ATTEMPTS - 1) /* at the last one each is a batch of its own: only what fails fails \
-                             */
+/* At the last one each is a batch of its own: only what fails fails. */
+#define SHARED_ATTEMPTS (KW_WRITE_ATTEMPTS - 1)
 
 bool kw__import_may_share(const struct kw_unit *unit)
 {

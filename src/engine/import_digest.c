@@ -7,13 +7,6 @@
 
 /* --- methods --- */
 
-static bool is_same_method(const struct kw_digest_method *a, const struct kw_digest_method *b)
-{
-    return a->scheme == b->scheme && a->project == b->project && a->salt_size == b->salt_size &&
-           (a->salt_size == 0 || a->salt_place == b->salt_place) && memcmp(a->salt, b->salt, sizeof a->salt) == 0 &&
-           memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint) == 0; /* none of this is secret */
-}
-
 static struct kw_digest_method method_of(const struct kw_import_forms *forms, const struct kw_import_item *item)
 {
     struct kw_digest_method method = {.scheme = item->scheme, .salt_size = item->salt_size};
@@ -33,32 +26,11 @@ static uint8_t find_method(const struct kw_import_forms *forms, const struct kw_
 {
     struct kw_digest_method method;
     for (unsigned number = 1; number <= UINT8_MAX; number++) {
-        if (kw_engine_method(forms->engine, (uint8_t)number, &method) && is_same_method(&method, wanted)) {
+        if (kw_engine_method(forms->engine, (uint8_t)number, &method) && kw_digest_method_equal(&method, wanted)) {
             return (uint8_t)number;
         }
     }
     return 0;
-}
-
-/* The peppers that the engine was given; they stay as they are while it lives. */
-static bool has_pepper(const struct kw_engine *engine, const struct kw_digest_method *method)
-{
-    const struct kw__method_memory *memory = &engine->method_memory;
-    bool has = false;
-    for (size_t i = 0; i < memory->pepper_count; i++) {
-        has = has || memcmp(memory->fingerprints[i], method->fingerprint, sizeof method->fingerprint) == 0;
-    }
-    return has;
-}
-
-static enum kw_status refuse_pepper(const struct kw_digest_method *method, struct kw_error *error_out)
-{
-    char text[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
-    kw_hex_encode(kw_bytes_of(method->fingerprint, sizeof method->fingerprint), text);
-    return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, "digest.pepper",
-                     "was made under the pepper %s, which is not here: take it there with \"keyward pepper export\", "
-                     "and bring it here with \"keyward pepper import\"",
-                     text);
 }
 
 static enum kw_status take_method(struct kw_import_forms *forms, const struct kw_import_item *item, uint8_t *number_out,
@@ -66,15 +38,16 @@ static enum kw_status take_method(struct kw_import_forms *forms, const struct kw
 {
     struct kw_digest_method method = method_of(forms, item);
     for (size_t i = 0; i < forms->known_count; i++) {
-        if (is_same_method(&forms->known[i].method, &method)) {
+        if (kw_digest_method_equal(&forms->known[i].method, &method)) {
             *number_out = forms->known[i].number;
             return KW_OK;
         }
     }
-    enum kw_status status = KW_OK;
+    enum kw_status status;
     uint8_t number = find_method(forms, &method);
-    if (number == 0 && method.scheme == KW_DIGEST_HMAC_SHA256 && !has_pepper(forms->engine, &method)) {
-        return refuse_pepper(&method, error_out);
+    status = number == 0 ? kw_engine_pepper_check(forms->engine, &method, error_out) : KW_OK;
+    if (status != KW_OK) {
+        return status;
     }
     if (number == 0 && forms->dry_run) {
         number = (uint8_t)method.scheme; /* nothing is kept, and nothing has the method yet */
@@ -174,18 +147,19 @@ static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import
 
 /*
  * An item without an id gets one of its digest, so that a second import finds the key though it was used in between and
- * has another digest now. Under the pepper: ids are shown, and must not help to guess a weak key.
+ * has another digest now. With the store's salt: ids are shown, and must not help to guess a weak key. Not under the
+ * pepper, since that may be retired.
  */
 static void take_id(struct kw_import_forms *forms, struct kw_import_item *item)
 {
     char hex[2 * KW_DIGEST_MAX];
-    struct kw_digest secret;
+    struct kw_digest salted;
     if (!kw_id_is_none(&item->record.id)) {
         return;
     }
     kw_hex_encode(kw_bytes_of(item->digest.bytes, item->digest.size), hex);
-    if (kw_engine_digest(forms->engine, KW_DIGEST_HMAC_SHA256, kw_bytes_of(hex, 2U * item->digest.size), &secret)) {
-        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, secret.bytes);
+    if (kw_engine_digest(forms->engine, KW_DIGEST_SHA256_SALTED, kw_bytes_of(hex, 2U * item->digest.size), &salted)) {
+        item->record.id = item->record.lineage_id = kw_id_make(item->record.created_at_ms, salted.bytes);
     }
 }
 

@@ -15,6 +15,7 @@
 
 #define KW_LINE_LENGTH_MAX 10000 /* rotations of one line */
 #define KW_DOUBTS_MAX (KW_BULK_MAX + 1024)
+#define KW_FUND_NOTES_MAX 4096
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
 /* Operations waiting for a worker. */
@@ -50,6 +51,13 @@ struct kw_lapses {
     struct kw_lapse items[KW_LAPSES_MAX];
 };
 
+/* Keys of which a reserve was found low. As with lapses, nobody waits for the list. */
+struct kw_fund_notes {
+    int lock;
+    uint32_t count;
+    struct kw_digest items[KW_FUND_NOTES_MAX];
+};
+
 /* A write of unknown outcome whose key the index may show too kindly; reloaded until the store answers. */
 struct kw_doubt {
     struct kw_digest digest;
@@ -80,6 +88,8 @@ struct kw_engine {
     bool catalog_doubted;       /* the writer's: a document's last write had no known outcome */
 
     struct kw_lapses lapses;
+    struct kw_fund_notes fund_notes;
+    int64_t life_ms, clean_life_ms; /* when this process began, and the last before it that ended well; see funds.h */
     struct kw_doubt *doubts; /* the writer's, a digest once, KW_DOUBTS_MAX at most */
     size_t doubt_count;
     struct kw_writer *writer_state;
@@ -91,6 +101,7 @@ struct kw_engine {
     bool stopping;
 
     uint64_t store_loads, commits, commit_ops;
+    uint64_t reservations, returned; /* of allowances that were made, and given back at the end */
     bool writable;
 };
 
@@ -190,6 +201,9 @@ void kw__note_first_use(struct kw_engine *engine, struct kw_entry *entry, int64_
 /* `moved` is the key's digest under its project's own method `own`. */
 void kw__note_move(struct kw_engine *engine, struct kw_entry *entry, const struct kw__method *own,
                    const struct kw_digest *moved, int64_t now_ms);
+
+/* Leaves word that a reserve of the key is low; not when others are just leaving word. Does not wait. */
+void kw__note_funds(struct kw_engine *engine, const struct kw_entry *entry);
 
 /*
  * Leaves word where an expiry or a grace period of this record has passed and nothing says so yet, as a verification

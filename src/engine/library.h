@@ -37,6 +37,9 @@ KW_MUST_USE enum kw_status kw__op_of_request(const struct keyward *keyward, cons
  * the params. */
 KW_MUST_USE enum kw_status kw__op_name_once(const struct kw_change_request *request, struct kw_op *op,
                                             struct kw_once *once, struct kw_error *error_out);
+/* A copy of a document's JSON that stands on its own. KW_E_MEMORY. */
+KW_MUST_USE enum kw_status kw__hold_document(struct kw_bytes json, struct kw_bytes narrowed,
+                                             struct kw_held_document *held_out);
 /* A copy of a record that stands on its own. */
 KW_MUST_USE enum kw_status kw__hold(struct kw_bytes encoding, struct kw_held_record *held_out);
 /* What an operation made: its key, if it made one, and the records. */

@@ -9,7 +9,7 @@ void kw_held_document_clear(struct kw_held_document *held)
     }
 }
 
-static enum kw_status hold(struct kw_bytes json, struct kw_bytes narrowed, struct kw_held_document *held_out)
+enum kw_status kw__hold_document(struct kw_bytes json, struct kw_bytes narrowed, struct kw_held_document *held_out)
 {
     uint8_t *memory = kw_alloc(1, json.size + narrowed.size);
     if (memory == NULL) {
@@ -60,7 +60,7 @@ static enum kw_status change(struct keyward *keyward, const struct kw_document_r
         *error_out = op.error;
     }
     if (status == KW_OK && held_out != NULL &&
-        hold(kw_buffer_bytes(&op.result), kw_buffer_bytes(&op.other), held_out) != KW_OK) {
+        kw__hold_document(kw_buffer_bytes(&op.result), kw_buffer_bytes(&op.other), held_out) != KW_OK) {
         status = kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
                            "the change was made, but there was no memory to hand out its result: read the document");
     }
@@ -104,7 +104,8 @@ static enum kw_status read(struct keyward *keyward, const struct kw_document_req
     const struct kw_document *document = wants_next ? kw_catalog_after(catalog, request->kind, project, request->name)
                                                     : kw_catalog_find(catalog, request->kind, project, request->name);
     bool is_there = document != NULL && !document->is_deleted;
-    status = is_there && held_out != NULL ? hold(document->json, (struct kw_bytes){NULL, 0}, held_out) : KW_OK;
+    status =
+        is_there && held_out != NULL ? kw__hold_document(document->json, (struct kw_bytes){NULL, 0}, held_out) : KW_OK;
     kw_engine_read_end();
     if (!is_there) {
         return kw_refuse(error_out, codes[request->kind], NULL, "there is no such %s",

@@ -42,6 +42,7 @@ static void begin(const struct keyward *keyward, const struct kw_verify_request 
     v->has_paid = false;
     v->is_counted = v->waits_for_place = false;
     v->has_rate_limit = false;
+    v->has_quota = false;
     v->question.project = kw__project_of(keyward, request->project);
 }
 
@@ -119,6 +120,10 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->has_rate_limit) {
         verdict_out->rate_limit = v->rate_limit;
     }
+    verdict_out->has_quota = v->has_quota;
+    if (v->has_quota) {
+        verdict_out->quota = v->quota;
+    }
     verdict_out->has_record = wants_record;
     verdict_out->code = v->code;
     memset(&verdict_out->id, 0, sizeof verdict_out->id);
@@ -135,12 +140,12 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     return KW_OK;
 }
 
-/* The index does not know all of the key: a worker asks the store. */
-static enum kw_status load(struct keyward *keyward, uint16_t project, struct kw_bytes key)
+/* The index does not know all of the key, or it has nothing to spend yet: a worker asks the store. */
+static enum kw_status load(struct keyward *keyward, const struct kw_verification *v)
 {
     struct kw_op op;
-    kw_op_init(&op, KW_OP_LOAD, project);
-    op.key = key;
+    kw_op_init(&op, KW_OP_LOAD, v->question.project);
+    kw_op_ask_missing(&op, v);
     enum kw_status status = kw_engine_run(keyward->engine, &op);
     kw_op_deinit(&op);
     return status;
@@ -149,16 +154,24 @@ static enum kw_status load(struct keyward *keyward, uint16_t project, struct kw_
 static enum kw_status verify_after_load(struct keyward *keyward, const struct kw_verify_request *request,
                                         struct kw_verification *v, struct kw_verdict *verdict_out)
 {
-    enum kw_status status = load(keyward, v->question.project, request->key);
-    if (status != KW_OK && status != KW_E_NOT_FOUND) {
-        return status;
+    bool is_open = true;
+    for (int tries = 0; is_open && tries < KW_TRIES_MAX; tries++) {
+        enum kw_status status = load(keyward, v);
+        if (status != KW_OK && status != KW_E_NOT_FOUND) {
+            return status;
+        }
+        bool was_loaded = !v->needs_funds;
+        kw_engine_read_begin();
+        kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
+        /* What the store did not know either is unknown: the code says so already. */
+        is_open = v->needs_funds || (v->needs_store && !was_loaded);
+        status = is_open ? KW_OK : answer(request, v, verdict_out);
+        kw_engine_read_end();
+        if (!is_open) {
+            return status;
+        }
     }
-    kw_engine_read_begin();
-    kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
-    /* What the store did not know either is unknown: the code says so already. */
-    status = answer(request, v, verdict_out);
-    kw_engine_read_end();
-    return status;
+    return KW_E_BUSY;
 }
 
 static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify_request *request,

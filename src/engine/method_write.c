@@ -38,15 +38,6 @@ static bool has_room(const struct kw_engine *engine, uint16_t project)
     return most < KW_METHODS_OF_PROJECT_MAX;
 }
 
-static bool has_pepper(const struct kw__method_memory *memory, const struct kw_digest_method *method)
-{
-    bool has = false;
-    for (size_t i = 0; i < memory->pepper_count; i++) {
-        has = has || kw_fingerprint_equal(memory->fingerprints[i], method->fingerprint);
-    }
-    return has;
-}
-
 static enum kw_status check_method(const struct kw_engine *engine, const struct kw_digest_method *method,
                                    struct kw_error *error_out)
 {
@@ -58,13 +49,9 @@ static enum kw_status check_method(const struct kw_engine *engine, const struct 
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "salt", "must be 1 to %d bytes where the scheme has a salt",
                          KW_SALT_MAX);
     }
-    if (method->scheme == KW_DIGEST_HMAC_SHA256 && !has_pepper(&engine->method_memory, method)) {
-        char fingerprint[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
-        kw_hex_encode(kw_bytes_of(method->fingerprint, KW_PEPPER_FINGERPRINT_SIZE), fingerprint);
-        return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, NULL,
-                         "these digests need the pepper of fingerprint %s: bring it with 'keyward pepper export' there "
-                         "and 'keyward pepper import' here",
-                         fingerprint);
+    enum kw_status status = kw_engine_pepper_check(engine, method, error_out);
+    if (status != KW_OK) {
+        return status;
     }
     bool is_of_all = method->project == KW_PROJECT_NONE;
     return is_of_all || kw_project_by_number(kw__catalog(engine), method->project) != NULL

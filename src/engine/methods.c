@@ -1,6 +1,7 @@
 #include "engine/methods.h"
 
 #include "base/bytes.h"
+#include "core/import.h"
 #include "engine/internal.h"
 
 const struct kw__methods *kw__methods(const struct kw_engine *engine)
@@ -60,7 +61,7 @@ enum kw_status kw__method_ready(struct kw__method_memory *memory, struct kw__met
     return KW_OK;
 }
 
-static bool is_equal(const struct kw_digest_method *a, const struct kw_digest_method *b)
+bool kw_digest_method_equal(const struct kw_digest_method *a, const struct kw_digest_method *b)
 {
     return a->scheme == b->scheme && a->project == b->project && a->salt_size == b->salt_size &&
            (a->salt_size == 0 || a->salt_place == b->salt_place) && memcmp(a->salt, b->salt, a->salt_size) == 0 &&
@@ -73,7 +74,7 @@ uint8_t kw__method_find(const struct kw__method_memory *memory, const struct kw_
     of_all.project = KW_PROJECT_NONE;
     for (size_t number = 1; number < KW_METHODS_MAX; number++) {
         const struct kw_digest_method *there = &memory->methods[number].is;
-        if (there->scheme != 0 && (is_equal(there, wanted) || is_equal(there, &of_all))) {
+        if (there->scheme != 0 && (kw_digest_method_equal(there, wanted) || kw_digest_method_equal(there, &of_all))) {
             return (uint8_t)number;
         }
     }
@@ -239,6 +240,21 @@ bool kw_engine_digest(const struct kw_engine *engine, uint8_t number, struct kw_
     }
     kw_index_read_end();
     return method != NULL;
+}
+
+enum kw_status kw_engine_pepper_check(const struct kw_engine *engine, const struct kw_digest_method *method,
+                                      struct kw_error *error_out)
+{
+    if (method->scheme != KW_DIGEST_HMAC_SHA256 ||
+        pepper_digester_of(&engine->method_memory, method->fingerprint) != NULL) {
+        return KW_OK;
+    }
+    char fingerprint[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
+    kw_hex_encode(kw_bytes_of(method->fingerprint, sizeof method->fingerprint), fingerprint);
+    return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, "digest.pepper",
+                     "was made under the pepper %s, which is not here: take it there with \"keyward pepper export\", "
+                     "and bring it here with \"keyward pepper import\"",
+                     fingerprint);
 }
 
 size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *uses_out, size_t count)

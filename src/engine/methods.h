@@ -15,7 +15,6 @@
 
 #define KW_METHODS_OF_PROJECT_MAX 8 /* in use at once, those of all projects among them */
 #define KW_FOREIGN_COUNT_MAX 8      /* prefixes of foreign keys that a project admits */
-#define KW_FOREIGN_SIZE_MIN 8       /* bytes of a key that may be of another form than ours */
 
 struct kw_digest_method {
     uint8_t number; /* what rows and records have (kw_record_digest_method); kw_engine_method_take gives it */
@@ -26,6 +25,14 @@ struct kw_digest_method {
     uint8_t salt_size;                               /* 1 to KW_SALT_MAX for those, else 0 */
     enum kw_salt_place salt_place;
 };
+
+/* Equal but for their numbers. */
+KW_MUST_USE bool kw_digest_method_equal(const struct kw_digest_method *a, const struct kw_digest_method *b);
+
+/* PEPPER_MISMATCH, naming the fingerprint, where the method needs a pepper that the engine was not given. Any thread.
+ */
+KW_MUST_USE enum kw_status kw_engine_pepper_check(const struct kw_engine *engine, const struct kw_digest_method *method,
+                                                  struct kw_error *error_out);
 
 /*
  * Finds the method that is equal but for its number, or adds it; durable and known to all verifications when it

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/export.h"
+#include "engine/insights.h"
 
 #define SCAN_MAX 20000 /* rows that one list looks through for a status or text; then it answers with a cursor */
 
@@ -40,7 +41,9 @@ enum kw_status kw__found_sink(void *context, const struct kw_store_row *row)
     enum kw_status status = kw_arena_copy(found->arena, row->digest, &found->row.digest);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->project, &found->row.project);
     status = status != KW_OK ? status : kw_arena_copy(found->arena, row->record, &found->row.record);
+    status = status != KW_OK ? status : kw_arena_copy(found->arena, row->used_address, &found->row.used_address);
     found->row.env = found->row.owner = found->row.org_id = found->row.policy = (struct kw_bytes){NULL, 0};
+    found->row.used_region = (struct kw_bytes){NULL, 0};
     found->row.tags = (struct kw_list){{NULL, 0}, 0};
     return status;
 }
@@ -384,6 +387,12 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_EXPORT:
         op->status = kw__export_read(engine, op);
+        break;
+    case KW_OP_INSIGHT:
+        op->status = kw__insight_read(engine, op);
+        break;
+    case KW_OP_INSIGHTS:
+        op->status = kw__insights_read(engine, op);
         break;
     default:
         op->status = run_load(engine, op);

@@ -200,9 +200,9 @@ static enum kw_status refuse_missing(const struct settings *settings, const stru
     kw_hex_encode(kw_bytes_of(method->is.fingerprint, KW_PEPPER_FINGERPRINT_SIZE), missing);
     kw_hex_encode(kw_bytes_of(settings->memory->fingerprints[0], KW_PEPPER_FINGERPRINT_SIZE), given);
     return kw_refuse(settings->error, KW_CODE_PEPPER_MISMATCH, NULL,
-                     "%llu keys in this store were made with the pepper of fingerprint %.8s, which is not given (%.8s "
+                     "%llu key%s in this store %s made with the pepper of fingerprint %.8s, which is not given (%.8s "
                      "is): put the pepper file back that belongs to the data",
-                     (unsigned long long)count, missing, given);
+                     (unsigned long long)count, count == 1 ? "" : "s", count == 1 ? "was" : "were", missing, given);
 }
 
 /* A pepper that is missing is refused as long as records need it, and is retired once none does. */

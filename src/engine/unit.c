@@ -362,8 +362,8 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
  * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || op->kind == KW_OP_REPORT || op->kind == KW_OP_EXPORT || kw__op_is_document(op) ||
-           kw__op_is_method(op) || kw__is_rehearsal(op);
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_REPORT || op->kind == KW_OP_CREDIT ||
+           op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) || kw__is_rehearsal(op);
 }
 
 /* Reports are committed together, and with nothing else. */
@@ -384,6 +384,7 @@ struct kw_op *kw__group_cut(struct kw_op *chain)
     }
     size_t count = works_in(chain);
     while (chain->next != NULL && !stands_alone(chain) && !stands_alone(chain->next) &&
+           (chain->kind == KW_OP_FUND) == (chain->next->kind == KW_OP_FUND) &&
            count + works_in(chain->next) <= KW_GROUP_WORKS_MAX) {
         chain = chain->next;
         count += works_in(chain);

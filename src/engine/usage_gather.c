@@ -118,7 +118,7 @@ static size_t read_use(const struct kw__shard *shard, uint64_t at, struct kw__us
 {
     size_t units = 1;
     read_units(shard, at, &use->head, 1);
-    use->place = use->endpoint = (struct kw_bytes){NULL, 0};
+    use->place = use->endpoint = use->scopes = (struct kw_bytes){NULL, 0};
     if ((use->head.parts & KW__USE_KNOWN) != 0) {
         read_units(shard, at + units, use->digest, 2);
         units += 2;
@@ -135,6 +135,11 @@ static size_t read_use(const struct kw__shard *shard, uint64_t at, struct kw__us
     if ((use->head.parts & KW__USE_ENDPOINT) != 0) {
         read_units(shard, at + units, use->texts[1], 5);
         use->endpoint = kw_bytes_of(use->texts[1] + 1, use->texts[1][0]);
+        units += 5;
+    }
+    if ((use->head.parts & KW__USE_SCOPES) != 0) {
+        read_units(shard, at + units, use->texts[2], 5);
+        use->scopes = kw_bytes_of(use->texts[2] + 1, use->texts[2][0]);
         units += 5;
     }
     return units;
@@ -239,12 +244,43 @@ static struct kw_bytes name_place(const struct kw_place *place, uint8_t memory[K
     return kw_bytes_of(memory, part.size > 0 ? 3 + part.size : 2);
 }
 
+static bool add_scopes(struct kw_buffer *text, const struct kw_bytes *scopes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (text->size + scopes[i].size + 1 > KW__USE_TEXT_MAX) {
+            return false;
+        }
+        kw_buffer_add(text, scopes[i]);
+        kw_buffer_add_byte(text, ' ');
+    }
+    return true;
+}
+
+static inline bool asks_for_scopes(const struct kw_verification *v)
+{
+    const struct kw_question *question = &v->question;
+    return v->code == KW_CODE_NONE &&
+           (question->scope_count | question->resource_scope_count | question->require.size) != 0;
+}
+
+/* What was asked for, of a good verification; how its parts are to be marked. */
+static uint8_t gather_scopes(const struct kw_question *question, struct kw_buffer *text)
+{
+    size_t require_count = question->require.size > 0 ? 1 : 0;
+    bool is_whole = add_scopes(text, question->scopes, question->scope_count) &&
+                    add_scopes(text, question->resource_scopes, question->resource_scope_count) &&
+                    add_scopes(text, &question->require, require_count);
+    return (text->size > 0 ? KW__USE_SCOPES : 0) | (is_whole ? 0 : KW__USE_MORE_SCOPES);
+}
+
 /* All that goes beyond a head and a digest. */
 static __attribute__((noinline)) void put_more(struct kw_usage *usage, struct kw__shard *shard,
                                                const struct kw_verification *v, struct kw__use_head head,
                                                const struct kw_entry *entry)
 {
     uint8_t memory[KW_STORE_USE_REGION_MAX];
+    uint8_t scope_memory[KW__USE_TEXT_MAX];
+    struct kw_buffer scopes;
     const struct kw_question *question = &v->question;
     struct kw_bytes place = question->place == NULL ? (struct kw_bytes){NULL, 0} : name_place(question->place, memory);
     uint64_t at = shard->head;
@@ -255,6 +291,8 @@ static __attribute__((noinline)) void put_more(struct kw_usage *usage, struct kw
     head.parts |= question->address != NULL ? KW__USE_ADDRESS : 0;
     head.parts |= place.size > 0 ? KW__USE_PLACE : 0;
     head.parts |= v->endpoint.size > 0 ? KW__USE_ENDPOINT : 0;
+    kw_buffer_init_fixed(&scopes, scope_memory, sizeof scope_memory);
+    head.parts |= asks_for_scopes(v) ? gather_scopes(question, &scopes) : 0;
     put_units(shard, at++, &head, 1);
     put_units(shard, at, entry->digest, 2);
     at += 2;
@@ -267,6 +305,9 @@ static __attribute__((noinline)) void put_more(struct kw_usage *usage, struct kw
     if (v->endpoint.size > 0) {
         at += put_text(shard, at, v->endpoint, 5);
     }
+    if ((head.parts & KW__USE_SCOPES) != 0) {
+        at += put_text(shard, at, kw_buffer_bytes(&scopes), 5);
+    }
     __atomic_store_n(&shard->head, at, __ATOMIC_RELEASE);
 }
 
@@ -278,7 +319,8 @@ static inline void put(struct kw_usage *usage, struct kw__shard *shard, const st
                                 .project = v->question.project,
                                 .code = (uint8_t)v->code,
                                 .parts = entry == NULL ? 0 : KW__USE_KNOWN};
-    bool has_more = v->question.address != NULL || v->question.place != NULL || v->endpoint.size > 0;
+    bool has_more =
+        v->question.address != NULL || v->question.place != NULL || v->endpoint.size > 0 || asks_for_scopes(v);
     if (entry != NULL && has_more) {
         put_more(usage, shard, v, head, entry);
         return;

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "core/scope.h"
 #include "engine/usage_table.h"
 
 #define ROW_INDEX (2 * KW__USE_ROWS_MAX)
@@ -237,14 +238,15 @@ enum kw_status kw__use_spread(struct kw_engine *engine, struct kw__use_rows *row
 {
     const struct kw_id project = {{0}};
     bool is_of_key = !kw_id_is_none(&subjects->key_id);
+    bool is_others = usage.dimension != KW_USAGE_NETWORK && usage.dimension != KW_USAGE_SCOPE;
     const struct {
         const struct kw_id *id;
         bool is_meant;
         size_t endpoints_max;
     } all[KW__USE_SUBJECTS_MAX] = {{&subjects->lineage_id, is_of_key, KW_ENDPOINTS_OF_KEY},
-                                   {&subjects->owner, is_of_key, KW_ENDPOINTS_OF_OTHERS},
-                                   {&subjects->org, subjects->has_org, KW_ENDPOINTS_OF_OTHERS},
-                                   {&project, true, KW_ENDPOINTS_OF_OTHERS}};
+                                   {&subjects->owner, is_of_key && is_others, KW_ENDPOINTS_OF_OTHERS},
+                                   {&subjects->org, subjects->has_org && is_others, KW_ENDPOINTS_OF_OTHERS},
+                                   {&project, is_others, KW_ENDPOINTS_OF_OTHERS}};
     bool has_endpoint = usage.dimension == KW_USAGE_ENDPOINT || usage.dimension == KW_USAGE_ENDPOINT_METRIC;
     enum kw_status status = KW_OK;
     size_t count = 0;
@@ -271,6 +273,28 @@ enum kw_status kw__use_rows_add(struct kw_engine *engine, struct kw__use_rows *r
         status = add_row(rows, &spread[i]);
     }
     rows->codes += usage.dimension == KW_USAGE_CODE ? (uint64_t)usage.amount : 0;
+    return status;
+}
+
+enum kw_status kw__use_rows_add_scope(struct kw_engine *engine, struct kw__use_rows *rows,
+                                      const struct kw__use_subjects *subjects, const uint8_t *digest,
+                                      const struct kw_store_usage *usage)
+{
+    struct kw_digest wanted = {.size = KW_DIGEST_INDEX_SIZE};
+    struct kw_record record = {.version = 0};
+    struct kw_bytes granted;
+    enum kw_status status = KW_OK;
+    memcpy(wanted.bytes, digest, KW_DIGEST_INDEX_SIZE);
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_id_is_none(&subjects->key_id) ? NULL : kw_index_find(engine->index, &wanted);
+    bool is_there = entry != NULL && kw_record_decode(kw_entry_record(entry), &record) == KW_OK;
+    struct kw_bytes rest = is_there ? record.scopes.packed : (struct kw_bytes){NULL, 0};
+    while (status == KW_OK && kw_list_next(&rest, &granted)) {
+        struct kw_store_usage row = *usage;
+        row.value = granted;
+        status = kw_scope_covers(granted, usage->value) ? kw__use_rows_add(engine, rows, subjects, row) : KW_OK;
+    }
+    kw_index_read_end();
     return status;
 }
 

@@ -50,6 +50,10 @@ KW_MUST_USE enum kw_status kw__use_spread(struct kw_engine *engine, struct kw__u
 /* Adds an amount to the counts of all subjects. Fails as the above. */
 KW_MUST_USE enum kw_status kw__use_rows_add(struct kw_engine *engine, struct kw__use_rows *rows,
                                             const struct kw__use_subjects *subjects, struct kw_store_usage usage);
+/* Adds the amount of a scope that was asked for to each of the key's own that covers it. */
+KW_MUST_USE enum kw_status kw__use_rows_add_scope(struct kw_engine *engine, struct kw__use_rows *rows,
+                                                  const struct kw__use_subjects *subjects, const uint8_t *digest,
+                                                  const struct kw_store_usage *usage);
 /* Notes a key's latest use; its texts are copied. */
 void kw__use_rows_note(struct kw__use_rows *rows, const struct kw_store_use *use);
 

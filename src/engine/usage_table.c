@@ -1,11 +1,13 @@
 #include "engine/usage_table.h"
 
 #include "base/bytes.h"
+#include "core/use.h"
 
 /* What was taken out of the rings is added up here until it is written. */
 
 #define SLOT_INDEX (2 * KW__USAGE_SLOTS)
 #define CELL_INDEX (2 * KW__USAGE_CELLS)
+#define SCOPE_CELLS_MAX (KW__USAGE_CELLS / 4 * 3)
 #define VALID_MAX (UINT32_MAX / 2) /* of one slot; then it begins anew */
 
 enum kw_status kw__use_table_init(struct kw__use_table *table)
@@ -135,8 +137,16 @@ static void spill(struct kw_usage *usage, struct kw__use_slot *slot, uint32_t nu
         cell.amount = (int64_t)slot->cost;
         add_cost(usage, cell);
     }
+    if (slot->has_networks) {
+        const struct kw__use_place *place = &usage->tables[usage->active].places[number];
+        cell.amount = place->addressed;
+        add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_USES);
+        cell.amount = place->network_marks;
+        add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_MARKS);
+    }
     slot->valid = 0;
     slot->cost = 0;
+    slot->has_networks = false;
 }
 
 static struct kw__use_slot *slot_of(struct kw_usage *usage, const struct kw__use *use, uint32_t *number_out)
@@ -184,14 +194,53 @@ static void note_place(struct kw__use_table *table, struct kw__use_slot *slot, u
     slot->has_place = (use->head.parts & (KW__USE_ADDRESS | KW__USE_PLACE)) != 0;
     if (slot->has_place) {
         struct kw__use_place *place = &table->places[number];
-        *place = (struct kw__use_place){.has_address = (use->head.parts & KW__USE_ADDRESS) != 0,
-                                        .region_size = (uint8_t)use->place.size};
+        place->has_address = (use->head.parts & KW__USE_ADDRESS) != 0;
+        place->region_size = (uint8_t)use->place.size;
         if (place->has_address) {
             place->address = use->address;
         }
         if (use->place.size > 0) {
             memcpy(place->region, use->place.data, use->place.size);
         }
+    }
+}
+
+static void count_network(struct kw__use_table *table, struct kw__use_slot *slot, uint32_t number,
+                          const struct kw__use *use)
+{
+    struct kw__use_place *place = &table->places[number];
+    if (!slot->has_networks) {
+        slot->has_networks = true;
+        place->addressed = 0;
+        place->network_marks = 0;
+    }
+    place->addressed++;
+    place->network_marks += kw_network_mark(&use->address);
+}
+
+static bool is_between_scopes(uint8_t c)
+{
+    return c == ' ' || c == '(' || c == ')';
+}
+
+/* Where there is little room left for the codes of refusals, these come first. */
+static void count_scopes(struct kw_usage *usage, struct kw__use_slot *slot, struct kw__use_cell cell,
+                         const struct kw__use *use)
+{
+    struct kw_bytes rest = use->scopes;
+    slot->has_lost_scopes |= (use->head.parts & KW__USE_MORE_SCOPES) != 0;
+    while (rest.size > 0) {
+        size_t size = 0;
+        while (size < rest.size && !is_between_scopes(rest.data[size])) {
+            size++;
+        }
+        struct kw_bytes scope = kw_bytes_of(rest.data, size);
+        bool has_room = size <= sizeof cell.value && usage->tables[usage->active].cell_count < SCOPE_CELLS_MAX;
+        if (size > 0 && has_room && !kw_bytes_equal(scope, KW_BYTES("AND")) && !kw_bytes_equal(scope, KW_BYTES("OR"))) {
+            add_text(usage, cell, KW_USAGE_SCOPE, scope);
+        }
+        slot->has_lost_scopes |= !has_room;
+        rest = kw_bytes_skip(rest, size + 1);
     }
 }
 
@@ -204,6 +253,9 @@ static void add_valid(struct kw_usage *usage, struct kw__use_slot *slot, uint32_
     }
     slot->valid++;
     slot->cost += use->head.cost;
+    if ((use->head.parts & KW__USE_ADDRESS) != 0) {
+        count_network(&usage->tables[usage->active], slot, number, use);
+    }
     if (use->head.at_ms >= slot->at_ms) {
         slot->at_ms = use->head.at_ms;
         note_place(&usage->tables[usage->active], slot, number, use);
@@ -221,6 +273,7 @@ void kw__use_add(struct kw_usage *usage, const struct kw__use *use)
     }
     if (slot != NULL && use->head.code == KW_CODE_NONE) {
         add_valid(usage, slot, cell.subject, use, cell.hour);
+        count_scopes(usage, slot, cell, use);
     } else {
         add_code(usage, cell, use->head.code);
     }

@@ -15,7 +15,7 @@
 #define KW__USAGE_CELLS ((size_t)1 << 16)
 #define KW__USAGE_SHARDS 64
 #define KW__RING_UNITS ((size_t)1 << 15) /* of 16 bytes: some 10,000 verifications */
-#define KW__RECORD_UNITS_MAX 10
+#define KW__RECORD_UNITS_MAX 15
 #define KW__SUBJECT_PROJECT UINT32_C(0x80000000) /* a cell of a project: its number stands in the low bits */
 
 /* What a verification leaves: a head, and behind it what `parts` says, in this order. */
@@ -27,11 +27,14 @@ struct kw__use_head {
     uint8_t parts;
 };
 enum {
-    KW__USE_KNOWN = 1 << 0,    /* two units: the digest that the index knows the key by */
-    KW__USE_ADDRESS = 1 << 1,  /* one */
-    KW__USE_PLACE = 1 << 2,    /* one: a size and a text, "CH", "US-CA" */
-    KW__USE_ENDPOINT = 1 << 3, /* five: the same */
+    KW__USE_KNOWN = 1 << 0,       /* two units: the digest that the index knows the key by */
+    KW__USE_ADDRESS = 1 << 1,     /* one */
+    KW__USE_PLACE = 1 << 2,       /* one: a size and a text, "CH", "US-CA" */
+    KW__USE_ENDPOINT = 1 << 3,    /* five: the same */
+    KW__USE_SCOPES = 1 << 4,      /* five: the same, what was asked for, with spaces between */
+    KW__USE_MORE_SCOPES = 1 << 5, /* none: not all of them are told */
 };
+#define KW__USE_TEXT_MAX 79 /* in five units */
 
 struct kw__use_unit {
     uint64_t words[2];
@@ -53,8 +56,8 @@ struct kw__use {
     struct kw__use_head head;
     uint8_t digest[KW_DIGEST_INDEX_SIZE];
     struct kw_address address;
-    struct kw_bytes place, endpoint;
-    uint8_t texts[2][80];
+    struct kw_bytes place, endpoint, scopes;
+    uint8_t texts[3][KW__USE_TEXT_MAX + 1];
 };
 
 /* One key: what it was used for in one hour, as long as it was good. One cache line. */
@@ -66,10 +69,14 @@ struct kw__use_slot {
     int32_t hour; /* since 1970 */
     uint16_t project;
     bool has_place;
+    bool has_networks;
+    bool has_lost_scopes; /* some that were asked for are counted nowhere */
 };
 
-/* From where the last good verification came. */
+/* From where the last good verification came, and in `has_networks` those of the hour (core/use.h). */
 struct kw__use_place {
+    int64_t network_marks;
+    uint32_t addressed;
     struct kw_address address;
     uint8_t region_size, region[KW_STORE_USE_REGION_MAX];
     bool has_address;

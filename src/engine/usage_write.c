@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "core/amount.h"
 #include "core/id.h"
+#include "core/use.h"
 #include "engine/usage_rows.h"
 #include "engine/usage_table.h"
 
@@ -56,6 +57,24 @@ static void note_use(struct kw_usage *usage, const struct kw__use_table *table, 
     kw__use_rows_note(usage->rows, &use);
 }
 
+static enum kw_status add_places_and_scopes(struct kw_engine *engine, const struct kw__use_table *table, size_t number,
+                                            const struct kw__use_subjects *subjects)
+{
+    const struct kw__use_slot *slot = &table->slots[number];
+    const struct kw__use_place *place = &table->places[number];
+    enum kw_status status = KW_OK;
+    if (slot->has_networks) {
+        status = add(engine, subjects, slot->hour, KW_USAGE_NETWORK, KW_NETWORK_USES, place->addressed);
+        status = status != KW_OK
+                     ? status
+                     : add(engine, subjects, slot->hour, KW_USAGE_NETWORK, KW_NETWORK_MARKS, place->network_marks);
+    }
+    if (status == KW_OK && slot->has_lost_scopes) {
+        status = add(engine, subjects, slot->hour, KW_USAGE_SCOPE, KW_USE_OTHER, 1);
+    }
+    return status;
+}
+
 static enum kw_status add_slot(struct kw_engine *engine, const struct kw__use_table *table, size_t number)
 {
     const struct kw__use_slot *slot = &table->slots[number];
@@ -73,6 +92,7 @@ static enum kw_status add_slot(struct kw_engine *engine, const struct kw__use_ta
         status = status != KW_OK ? status
                                  : add(engine, &subjects, slot->hour, KW_USAGE_METRIC, KW_BYTES(KW_METRIC_REQUESTS),
                                        amount_of(slot->cost));
+        status = status != KW_OK ? status : add_places_and_scopes(engine, table, number, &subjects);
     }
     if (status == KW_OK && slot->at_ms > 0 && !kw_id_is_none(&subjects.key_id)) {
         note_use(engine->usage, table, number, &subjects);
@@ -94,6 +114,13 @@ static enum kw_status add_cell(struct kw_engine *engine, const struct kw__use_ta
         return KW_OK;
     }
     struct kw_bytes value = kw_bytes_of(cell->value, cell->size);
+    if (cell->dimension == KW_USAGE_SCOPE) {
+        return kw__use_rows_add_scope(engine, engine->usage->rows, &subjects, table->slots[cell->subject].digest,
+                                      &(struct kw_store_usage){.value = value,
+                                                               .bucket_start_ms = (int64_t)cell->hour * KW_HOUR_MS,
+                                                               .amount = cell->amount,
+                                                               .dimension = KW_USAGE_SCOPE});
+    }
     value = is_code ? kw_bytes_of_text(kw_code_info((enum kw_code)cell->value[0])->name) : value;
     int64_t amount = cell->dimension == KW_USAGE_METRIC ? amount_of((uint64_t)cell->amount) : cell->amount;
     return add(engine, &subjects, cell->hour, (enum kw_usage_dimension)cell->dimension, value, amount);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "core/claims.h"
+#include "engine/charge.h"
 
 #define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
@@ -40,10 +41,11 @@ static const struct kw__method *admit(const struct kw_engine *engine, const stru
                                       const struct kw__methods *methods, struct kw_verification *v)
 {
     v->code = KW_CODE_NONE;
-    v->needs_store = false;
+    v->needs_store = v->needs_funds = false;
     v->entry = NULL;
     v->bound = NULL;
     v->has_rate_limit = v->has_rate_limit && v->has_paid; /* what was said then still holds */
+    v->has_quota = v->has_quota && v->has_paid;
     v->policy = (struct kw_bytes){NULL, 0};
     v->missing = v->missing_on = (struct kw_bytes){NULL, 0};
     if (v->key.size == 0) {
@@ -144,76 +146,9 @@ static inline bool is_at_home(const struct kw_entry *entry, const struct look_up
            !is_imported(entry);
 }
 
-/* The limit that stands closest to refusing, or of those that refuse the one that will do so longest. */
-static size_t tightest(const struct kw_limit_answer *answers, size_t count)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++) {
-        const struct kw_limit_answer *a = &answers[i];
-        const struct kw_limit_answer *b = &answers[best];
-        bool is_worse = a->is_admitted != b->is_admitted ? !a->is_admitted
-                        : a->is_never != b->is_never     ? a->is_never
-                        : a->is_admitted                 ? a->remaining < b->remaining
-                                                         : a->retry_after_ms > b->retry_after_ms;
-        best = is_worse ? i : best;
-    }
-    return best;
-}
-
-static void show_limit(struct kw_verification *v, const struct kw_claim *claim, const struct kw_limit_answer *answer)
-{
-    struct kw_bytes name = claim->limit.name;
-    v->has_rate_limit = true;
-    v->rate_limit = (struct kw_rate_limit_state){
-        .requests = claim->limit.requests,
-        .window_ms = claim->limit.window_ms,
-        .remaining = answer->remaining,
-        .resets_at_ms = answer->resets_at_ms,
-        .retry_after_ms = answer->is_never ? -1 : answer->retry_after_ms,
-    };
-    memcpy(v->rate_limit.name, name.data, name.size <= KW_RATE_LIMIT_NAME_MAX ? name.size : KW_RATE_LIMIT_NAME_MAX);
-}
-
-/*
- * What a good key's limits say. A dry run only looks. Where there is no memory to write down what is spent nobody is
- * let through: it is tried again after a second.
- */
-static __attribute__((noinline)) enum kw_code charge(struct kw_engine *engine, struct kw_verification *v,
-                                                     struct kw_entry *entry, bool has_above, int64_t now_ms)
-{
-    struct kw_claim claims[KW_CLAIMS_MAX];
-    struct kw_limit_answer answers[KW_CLAIMS_MAX];
-    bool is_admitted = false;
-    size_t count = kw_entry_claims(entry, has_above, claims);
-    if (count == 0 || v->has_paid) {
-        return KW_CODE_NONE;
-    }
-    uint32_t nowhere = 0; /* without limits of its own it has no place to keep: it is looked for each time */
-    struct kw_charge charge = {.lineage = kw_entry_lineage(entry),
-                               .place = kw_entry_is_limited(entry) ? &kw_entry_tail(entry)->spending : &nowhere,
-                               .claims = claims,
-                               .claim_count = count,
-                               .now_ms = now_ms,
-                               .cost = v->cost == 0 ? 1 : v->cost,
-                               .is_trial = v->checks != NULL};
-    if (kw_ledger_charge(engine->ledger, &charge, answers, &is_admitted) != KW_OK) {
-        answers[0] = (struct kw_limit_answer){.resets_at_ms = now_ms + 1000, .retry_after_ms = 1000};
-        count = 1;
-    }
-    size_t shown = tightest(answers, count);
-    show_limit(v, &claims[shown], &answers[shown]);
-    v->has_paid = is_admitted && !charge.is_trial;
-    if (v->checks != NULL) {
-        v->checks[KW_RULE_RATE_LIMITS] =
-            (struct kw_check){.outcome = is_admitted ? KW_OUTCOME_PASSED : KW_OUTCOME_REFUSED,
-                              .decision.code = is_admitted ? KW_CODE_NONE : KW_CODE_RATE_LIMITED};
-    }
-    return is_admitted ? KW_CODE_NONE : KW_CODE_RATE_LIMITED;
-}
-
 static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
 {
-    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending, __ATOMIC_RELAXED));
+    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_extra(entry)->spending[KW_PER_KEY], __ATOMIC_RELAXED));
 }
 
 void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
@@ -267,7 +202,7 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     }
     bool is_charged =
         entry != NULL && decision.code == KW_CODE_NONE && (kw_entry_is_limited(entry) || decision.has_limits_above);
-    v->code = is_charged ? charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
+    v->code = is_charged ? kw__charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     v->missing = decision.missing;
     v->missing_on = decision.missing_on;
     v->bound = decision.bound;

@@ -110,11 +110,12 @@ static enum kw_status search_failed(struct search *search, enum kw_status status
 static bool lower(struct kw_arena *arena, struct kw_bytes tag, struct kw_bytes *lower_out)
 {
     uint8_t *text = kw_arena_take(arena, tag.size);
-    for (size_t i = 0; text != NULL && i < tag.size; i++) {
-        text[i] = tag.data[i] >= 'A' && tag.data[i] <= 'Z' ? tag.data[i] | 0x20 : tag.data[i];
+    if (text == NULL) {
+        return false;
     }
+    kw_bytes_lower(tag, text);
     *lower_out = kw_bytes_of(text, tag.size);
-    return text != NULL;
+    return true;
 }
 
 static enum kw_status search_filter(struct kw_engine *engine, struct search *search)

@@ -3,8 +3,10 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/export.h"
+#include "engine/funds.h"
 #include "engine/import.h"
 #include "engine/once.h"
+#include "engine/quotas.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -421,6 +423,7 @@ void *kw__writer_main(void *context)
 {
     struct kw_engine *engine = context;
     bool closed = false;
+    uint64_t tidy_at_ns = 0;
     while (!closed) {
         struct kw_op *chain = kw__queue_take(&engine->writes, KW_ENGINE_GROUP_MAX, KW_WRITER_TICK_MS, &closed);
         while (chain != NULL) {
@@ -429,6 +432,10 @@ void *kw__writer_main(void *context)
                 kw__document_write(engine, chain);
             } else if (chain->kind == KW_OP_EXPORT) {
                 kw__export_write(engine, chain);
+            } else if (chain->kind == KW_OP_CREDIT) {
+                kw__credit_write(engine, chain);
+            } else if (chain->kind == KW_OP_FUND) {
+                kw__funds_write(engine, chain);
             } else if (chain->kind == KW_OP_REPORT) {
                 kw__reports_write(engine, chain);
             } else if (kw__op_is_method(chain)) {
@@ -448,8 +455,13 @@ void *kw__writer_main(void *context)
             resolve_doubts(engine);
         }
         write_lapses(engine);
-        kw_ledger_sweep(engine->ledger, kw_engine_now_ms(engine));
-        kw__once_prune(engine);
+        kw__funds_fill(engine);
+        if (kw_monotonic_ns() >= tidy_at_ns) {
+            tidy_at_ns = kw_monotonic_ns() + KW_WRITER_TICK_MS * UINT64_C(1000000);
+            kw_ledger_sweep(engine->ledger, kw_engine_now_ms(engine));
+            kw__once_prune(engine);
+        }
     }
+    kw__funds_leave(engine);
     return NULL;
 }

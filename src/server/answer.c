@@ -198,6 +198,17 @@ bool kw__op_failed(struct kw_op *op)
     return true;
 }
 
+void kw__answer_nothing(struct kw_op *op)
+{
+    if (kw__op_failed(op)) {
+        return;
+    }
+    struct kw_request *request = kw__op_request(op);
+    kw_op_deinit(op);
+    request->call->status = 204;
+    kw__finish(request);
+}
+
 static bool parse_if_match(struct kw_bytes header, uint64_t *version_out)
 {
     *version_out = 0;

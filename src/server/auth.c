@@ -39,6 +39,8 @@ static const char *refusal_of(enum kw_code code)
         return "The management key may not be used from this region, or the region is not known.";
     case KW_CODE_RATE_LIMITED:
         return "The management key was used too often: try again after Retry-After.";
+    case KW_CODE_QUOTA_EXCEEDED:
+        return "A quota of the management key is used up: try again after Retry-After, or give it a larger one.";
     default:
         return "The management key is not known: check that it was copied whole.";
     }
@@ -70,7 +72,7 @@ static enum kw_status refuse_scope(struct kw_request *request, struct kw_error *
 static enum kw_status refuse_project(struct kw_error *error)
 {
     return kw_refuse(error, KW_CODE_PROJECT_NOT_FOUND, NULL,
-                     "There is no project of the name in the Keyward-Project header.");
+                     "There is no project of the name that Keyward-Project (on the command line --project) gives.");
 }
 
 static void set_project(struct kw_request *request, const struct kw_project *project)
@@ -166,17 +168,20 @@ static enum kw_status admit(struct kw_request *request, const struct kw_verifica
     return request->route->changes ? note_actor(request, verification->entry, error) : KW_OK;
 }
 
-static void load(struct kw_request *request, struct kw_bytes token);
+static void load(struct kw_request *request, const struct kw_verification *verification);
 
-static void answer_rate_limited(struct kw_request *request, const struct kw_rate_limit_state *limit)
+static void answer_too_much(struct kw_request *request, const struct kw_verification *verification)
 {
-    if (limit->retry_after_ms > 0) {
-        kw__answer_header_format(request->call, "Retry-After", "%lld", (long long)(limit->retry_after_ms + 999) / 1000);
+    enum kw_code code = verification->code;
+    int64_t wait_ms = code == KW_CODE_RATE_LIMITED ? verification->rate_limit.retry_after_ms
+                                                   : verification->quota.resets_at_ms - request->now_ms;
+    if (wait_ms > 0) {
+        kw__answer_header_format(request->call, "Retry-After", "%lld", (long long)(wait_ms + 999) / 1000);
     }
-    kw__finish_code(request, KW_CODE_RATE_LIMITED, refusal_of(KW_CODE_RATE_LIMITED));
+    kw__finish_code(request, code, refusal_of(code));
 }
 
-static void decide(struct kw_request *request, struct kw_bytes token, bool was_loaded)
+static void decide(struct kw_request *request, struct kw_bytes token)
 {
     struct kw_verification verification = {
         .key = token,
@@ -193,17 +198,17 @@ static void decide(struct kw_request *request, struct kw_bytes token, bool was_l
     } else if (verification.waits_for_place) {
         kw_engine_count(request->api->options.engine, &verification, request->now_ms);
     }
-    bool wants_load = verification.needs_store && !was_loaded;
+    bool wants_load = verification.needs_funds || (verification.needs_store && request->auth_tries == 0);
     if (!wants_load && verification.code == KW_CODE_NONE) {
         status = admit(request, &verification, &error);
     }
     kw_engine_read_end();
     if (wants_load) {
-        load(request, token);
+        load(request, &verification);
     } else if (verification.code == KW_CODE_IP_NOT_ALLOWED || verification.code == KW_CODE_REGION_NOT_ALLOWED) {
         kw__finish_code(request, verification.code, refusal_of(verification.code));
-    } else if (verification.code == KW_CODE_RATE_LIMITED) {
-        answer_rate_limited(request, &verification.rate_limit);
+    } else if (verification.code == KW_CODE_RATE_LIMITED || verification.code == KW_CODE_QUOTA_EXCEEDED) {
+        answer_too_much(request, &verification);
     } else if (verification.code != KW_CODE_NONE) {
         answer_unauthorized(request, true, refusal_of(verification.code));
     } else if (status != KW_OK) {
@@ -225,15 +230,20 @@ static void loaded(struct kw_op *op)
     }
     kw_op_deinit(op);
     request->now_ms = kw_engine_now_ms(request->api->options.engine);
-    decide(request, token, true);
+    decide(request, token);
 }
 
-static void load(struct kw_request *request, struct kw_bytes token)
+static void load(struct kw_request *request, const struct kw_verification *verification)
 {
+    if (request->auth_tries++ == KW_TRIES_MAX) {
+        kw__finish_code(request, KW_CODE_TOO_BUSY,
+                        "Many requests spend from this key's limits: try again after a moment.");
+        return;
+    }
     set_project(request, kw_project_built_in(KW_PROJECT_KEYWARD));
     struct kw_op *op = kw__op_begin(request, KW_OP_LOAD, loaded);
     if (op != NULL) {
-        op->key = token;
+        kw_op_ask_missing(op, verification);
         kw_engine_submit(request->api->options.engine, op);
     }
 }
@@ -270,5 +280,6 @@ void kw__authenticate(struct kw_request *request, void (*go_on)(struct kw_reques
         answer_unauthorized(request, false, "A management key is required: send it as Authorization: Bearer KEY.");
         return;
     }
-    decide(request, token, false);
+    request->auth_tries = 0;
+    decide(request, token);
 }

@@ -5,6 +5,7 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
+#include "core/insight.h"
 #include "core/once.h"
 #include "core/transition.h"
 #include "core/usage.h"
@@ -117,6 +118,13 @@ struct kw_list_params {
 struct kw_usage_params {
     struct kw_bytes owner, org_id, by, group;
     int64_t from_ms, until_ms; /* 0: not given */
+};
+
+/* One of amount and refill. */
+struct kw_credit_body {
+    struct kw_bytes quota, reason;
+    int64_t amount; /* in millionths */
+    bool refill;
 };
 
 struct kw_document_params {

@@ -46,7 +46,12 @@ static const struct kw_op *failed_load(const struct kw_inquiry *inquiry)
     return NULL;
 }
 
-/* All are loaded: what is still not known does not exist, and is INVALID_KEY as the engine has it. */
+static void ask(struct kw_inquiry *inquiry);
+
+/*
+ * What was missing is there; or something else is by now. What is still not known to the index after it was loaded does
+ * not exist, and is INVALID_KEY as the engine has it.
+ */
 static void finish_loads(struct kw_inquiry *inquiry)
 {
     const struct kw_op *failed = failed_load(inquiry);
@@ -62,9 +67,7 @@ static void finish_loads(struct kw_inquiry *inquiry)
         return;
     }
     inquiry->now_ms = kw_engine_now_ms(inquiry->request->api->options.engine);
-    kw_engine_read_begin();
-    verify(inquiry);
-    answer(inquiry);
+    ask(inquiry);
 }
 
 static void loaded(struct kw_op *op)
@@ -75,7 +78,13 @@ static void loaded(struct kw_op *op)
     }
 }
 
-/* The last of them to be done ends the call, perhaps before this returns: nothing is touched after its submission. */
+/* Whether a verification is to be asked again once something is there. A key is loaded once. */
+static bool is_open(const struct kw_inquiry *inquiry, const struct kw_verification *verification)
+{
+    return verification->needs_funds || (verification->needs_store && inquiry->tries == 0);
+}
+
+/* The last of them to be done goes on, perhaps before this returns: nothing is touched after its submission. */
 static void load(struct kw_inquiry *inquiry, size_t count)
 {
     struct kw_request *request = inquiry->request;
@@ -87,13 +96,14 @@ static void load(struct kw_inquiry *inquiry, size_t count)
     }
     size_t at = 0;
     for (size_t i = 0; i < inquiry->count; i++) {
-        if (inquiry->verifications[i].needs_store) {
+        if (is_open(inquiry, &inquiry->verifications[i])) {
             kw_op_init(&loads[at], KW_OP_LOAD, inquiry->verifications[i].question.project);
-            loads[at].key = inquiry->verifications[i].key;
+            kw_op_ask_missing(&loads[at], &inquiry->verifications[i]);
             loads[at].done = loaded;
             loads[at++].context = inquiry;
         }
     }
+    inquiry->tries++;
     inquiry->loads = loads;
     inquiry->load_count = inquiry->loads_left = count;
     for (size_t i = 0; i < count; i++) {
@@ -101,19 +111,32 @@ static void load(struct kw_inquiry *inquiry, size_t count)
     }
 }
 
-void kw__inquire(struct kw_inquiry *inquiry)
+static void ask(struct kw_inquiry *inquiry)
 {
-    size_t unknown = 0;
-    inquiry->now_ms = inquiry->request->now_ms;
+    size_t open = 0;
     kw_engine_read_begin();
     verify(inquiry);
     for (size_t i = 0; i < inquiry->count; i++) {
-        unknown += inquiry->verifications[i].needs_store;
+        open += is_open(inquiry, &inquiry->verifications[i]);
     }
-    if (unknown == 0) {
+    if (open == 0) {
         answer(inquiry);
         return;
     }
     kw_engine_read_end();
-    load(inquiry, unknown);
+    if (inquiry->tries == KW_TRIES_MAX) {
+        struct kw_error error;
+        (void)kw_refuse(&error, KW_CODE_TOO_BUSY, NULL,
+                        "many requests spend from one allowance at once: try again after a moment");
+        kw__finish_error(inquiry->request, &error);
+        return;
+    }
+    load(inquiry, open);
+}
+
+void kw__inquire(struct kw_inquiry *inquiry)
+{
+    inquiry->now_ms = inquiry->request->now_ms;
+    inquiry->tries = 0;
+    ask(inquiry);
 }

@@ -15,8 +15,9 @@ struct kw_inquiry {
     void (*decided)(struct kw_inquiry *inquiry);
     int64_t now_ms; /* of the decision */
 
-    struct kw_op *loads; /* inside: for keys that the index does not know yet */
+    struct kw_op *loads; /* inside: for keys that the index does not know yet, or that have nothing to spend */
     size_t load_count, loads_left;
+    unsigned tries;
 };
 
 /* `inquiry` lies in the call's arena. Ends the call: after `decided`, or with a problem where the store does not

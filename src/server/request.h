@@ -43,6 +43,7 @@ struct kw_request {
     struct kw_address client; /* kw__client_address's own */
     const struct kw_address *client_known;
     bool has_looked_for_client;
+    unsigned auth_tries;                       /* of its management key that waited for the store */
     struct kw_op *op;                          /* the operation that is under way */
     void (*go_on)(struct kw_request *request); /* after authentication */
     /* What else an answer must say that is a problem; NULL: nothing. */
@@ -103,6 +104,8 @@ void kw__submit_once(struct kw_request *request, struct kw_op *op);
 
 /* `done` of an operation whose result is one record: answers with it. */
 void kw__answer_record(struct kw_op *op);
+/* `done` of an operation that leaves nothing to show: answers 204. */
+void kw__answer_nothing(struct kw_op *op);
 
 /* --- authentication (auth.c) --- */
 
@@ -140,6 +143,8 @@ void kw__keys_create(struct kw_request *request);
 void kw__keys_list(struct kw_request *request);
 void kw__keys_count(struct kw_request *request);
 void kw__keys_look_up(struct kw_request *request);
+void kw__keys_insights(struct kw_request *request);
+void kw__insights(struct kw_request *request);
 void kw__keys_get(struct kw_request *request);
 void kw__keys_update(struct kw_request *request);
 void kw__keys_erase(struct kw_request *request);
@@ -174,6 +179,7 @@ void kw__templates_delete(struct kw_request *request);
 void kw__usage_of_key(struct kw_request *request);
 void kw__usage_of_others(struct kw_request *request);
 void kw__usage_report(struct kw_request *request);
+void kw__quota_credit(struct kw_request *request);
 void kw__import(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);

@@ -105,6 +105,15 @@ static void show_rate_limit(struct kw_request *request, const struct kw_verifica
     }
 }
 
+/* Who has used a quota up may come again in its next period. */
+static void show_quota(struct kw_request *request, const struct kw_verification *verification)
+{
+    if (verification->code == KW_CODE_QUOTA_EXCEEDED) {
+        kw__answer_header_format(request->call, "Retry-After", "%lld",
+                                 seconds_up(verification->quota.resets_at_ms - request->now_ms));
+    }
+}
+
 static void answer_refusal(struct kw_request *request, const struct kw_verification *verification)
 {
     struct kw_call *call = request->call;
@@ -135,6 +144,7 @@ static void decided(struct kw_inquiry *inquiry)
     const struct kw_verification *verification = &inquiry->verifications[0];
     struct kw_record record;
     show_rate_limit(request, verification);
+    show_quota(request, verification);
     if (verification->code != KW_CODE_NONE) {
         answer_refusal(request, verification);
         return;

@@ -154,17 +154,6 @@ static void answer_document(struct kw_op *op)
     kw__finish(request);
 }
 
-static void answer_deleted(struct kw_op *op)
-{
-    if (kw__op_failed(op)) {
-        return;
-    }
-    struct kw_request *request = kw__op_request(op);
-    kw_op_deinit(op);
-    request->call->status = 204;
-    kw__finish(request);
-}
-
 static void change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind)
 {
     const struct kw_document_body *body = request->body;
@@ -183,7 +172,8 @@ static void change(struct kw_request *request, enum kw_op_kind what, enum kw_doc
         kw__finish_error(request, &error);
         return;
     }
-    struct kw_op *op = kw__op_begin(request, what, what == KW_OP_DOCUMENT_DELETE ? answer_deleted : answer_document);
+    struct kw_op *op =
+        kw__op_begin(request, what, what == KW_OP_DOCUMENT_DELETE ? kw__answer_nothing : answer_document);
     if (op == NULL) {
         return;
     }

@@ -22,9 +22,7 @@ static enum kw_status lower_tag(struct kw_arena *arena, struct kw_bytes tag, str
     if (text == NULL) {
         return refuse_memory(error);
     }
-    for (size_t i = 0; i < tag.size; i++) {
-        text[i] = tag.data[i] >= 'A' && tag.data[i] <= 'Z' ? tag.data[i] | 0x20 : tag.data[i];
-    }
+    kw_bytes_lower(tag, text);
     *tag_out = kw_bytes_of(text, tag.size);
     return KW_OK;
 }

@@ -140,17 +140,6 @@ static void answer_new_key(struct kw_op *op)
     kw__finish_change(request, status);
 }
 
-static void answer_nothing(struct kw_op *op)
-{
-    if (kw__op_failed(op)) {
-        return;
-    }
-    struct kw_request *request = kw__op_request(op);
-    kw_op_deinit(op);
-    request->call->status = 204;
-    kw__finish(request);
-}
-
 /* --- requests --- */
 
 /* An operation on the key that the path names; NULL when the call was answered instead. */
@@ -293,7 +282,7 @@ void kw__keys_enable(struct kw_request *request)
 
 void kw__keys_erase(struct kw_request *request)
 {
-    struct kw_op *op = begin_on_key(request, KW_OP_ERASE, answer_nothing);
+    struct kw_op *op = begin_on_key(request, KW_OP_ERASE, kw__answer_nothing);
     if (op != NULL) {
         submit(request, op);
     }

@@ -11,18 +11,6 @@
 /* JSON of a record: its texts with every byte escaped, and the names. */
 #define RECORD_ROOM(encoding_size) (2 * (encoding_size) + 4096)
 
-static bool has_failed(struct kw_op *op)
-{
-    if (op->status == KW_OK) {
-        return false;
-    }
-    struct kw_error error = op->error;
-    struct kw_request *request = kw__op_request(op);
-    kw_op_deinit(op);
-    kw__finish_error(request, &error);
-    return true;
-}
-
 /* --- batches --- */
 
 static void write_id(struct kw_json_writer *writer, struct kw_bytes encoding)
@@ -87,7 +75,7 @@ static void answer_many(struct kw_op *op)
 {
     struct kw_op *parts = op->parts;
     size_t count = op->part_count;
-    if (has_failed(op)) {
+    if (kw__op_failed(op)) {
         return; /* and no part holds anything */
     }
     struct kw_request *request = kw__op_request(op);
@@ -252,7 +240,7 @@ void kw__keys_revoke_many(struct kw_request *request)
 
 static void answer_where(struct kw_op *op)
 {
-    if (has_failed(op)) {
+    if (kw__op_failed(op)) {
         return;
     }
     struct kw_request *request = kw__op_request(op);

@@ -64,9 +64,19 @@ static enum kw_status check_setting(const struct kw_store_setting *setting)
     return setting->value.size <= KW_STORE_SETTING_MAX ? kw__store_check_setting_name(setting->name) : KW_E_LIMIT;
 }
 
+static enum kw_status check_reservation(const struct kw_store_reservation *reservation)
+{
+    bool fits = reservation->name.size <= KW_STORE_NAME_MAX && reservation->note.size <= KW_STORE_NOTE_MAX &&
+                reservation->amount <= KW_STORE_AMOUNT_MAX && reservation->amount >= -KW_STORE_AMOUNT_MAX;
+    if (!fits) {
+        return KW_E_LIMIT;
+    }
+    return reservation->limit < 0 || reservation->name.size == 0 ? KW_E_INVALID : KW_OK;
+}
+
 enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
 {
-    enum kw_status status = KW_OK;
+    enum kw_status status = batch->reservation_count <= KW_STORE_RESERVATIONS_MAX ? KW_OK : KW_E_LIMIT;
     for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
         status = check_row(&batch->puts[i].row);
     }
@@ -81,6 +91,9 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     }
     for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
         status = kw_id_is_none(&batch->requests[i].key_id) ? KW_E_INVALID : KW_OK;
+    }
+    for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
+        status = check_reservation(&batch->reservations[i]);
     }
     return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
@@ -118,22 +131,23 @@ int64_t kw__store_day_of(int64_t time_ms)
     return time_ms - (into < 0 ? into + DAY_MS : into);
 }
 
-enum kw_status kw__store_check_reservation(const struct kw_store_reservation *reservation)
+enum kw_status kw__store_check_reservation_name(struct kw_bytes name)
 {
-    if (reservation->name.size > KW_STORE_NAME_MAX) {
-        return KW_E_LIMIT;
-    }
-    return reservation->limit < 0 ? KW_E_INVALID : KW_OK;
+    return name.size <= KW_STORE_NAME_MAX ? KW_OK : KW_E_LIMIT;
 }
 
 int64_t kw__store_grant(const struct kw_store_reservation *reservation, int64_t taken)
 {
-    if (reservation->amount < 0) {
-        return reservation->amount < -taken ? -taken : reservation->amount;
+    int64_t amount = reservation->amount;
+    if (amount <= 0) {
+        int64_t lowest = reservation->is_credit ? -KW_STORE_AMOUNT_MAX : 0;
+        int64_t after = taken + amount > lowest ? taken + amount : lowest;
+        return after < taken ? after - taken : 0;
     }
+    int64_t after = taken > INT64_MAX - amount ? INT64_MAX : taken + amount;
+    after = after < reservation->limit ? after : reservation->limit;
     /* A limit may be lowered below what is taken already. */
-    int64_t left = reservation->limit > taken ? reservation->limit - taken : 0;
-    return reservation->amount < left ? reservation->amount : left;
+    return after > taken ? after - taken : 0;
 }
 
 enum kw_status kw__store_outcome_for_all(struct kw_store_batch *batches, size_t count, enum kw_status outcome)

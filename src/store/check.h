@@ -14,10 +14,10 @@ KW_MUST_USE enum kw_status kw__store_check_limit(size_t limit);
 KW_MUST_USE enum kw_status kw__store_check_batch(const struct kw_store_batch *batch);
 KW_MUST_USE enum kw_status kw__store_check_setting_name(struct kw_bytes name);
 KW_MUST_USE enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count);
+KW_MUST_USE enum kw_status kw__store_check_reservation_name(struct kw_bytes name);
 KW_MUST_USE enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t count);
-KW_MUST_USE enum kw_status kw__store_check_reservation(const struct kw_store_reservation *reservation);
 
-/* What a reservation gets when `taken` is gone already: 0 to amount, or below 0 what goes back. */
+/* What a checked reservation gets when `taken` is gone already: 0 to amount, or below 0 what goes back. */
 int64_t kw__store_grant(const struct kw_store_reservation *reservation, int64_t taken);
 
 /* The begin of the day (of UTC) that a time lies in. */

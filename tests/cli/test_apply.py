@@ -113,6 +113,20 @@ def test_apply_changes_what_differs_alone(folder):
     each_way(folder, story)
 
 
+def test_apply_shows_the_part_of_a_long_value_that_changes(folder):
+    scopes = [f'orders:region-{number}:read' for number in range(20)]
+    before = write(folder, {'policies': [{'name': 'long', 'scopes': scopes}]})
+    after = write(folder, {'policies': [{'name': 'long', 'scopes': [*scopes, 'users:read']}]}, 'after.json')
+
+    def story(world):
+        world.run('apply', before, '--yes', code=0)
+        shown = world.run('apply', after, '--dry-run', code=0).out
+        start = '…"orders:region-9:read"'
+        check_in(f'    scopes: {start}] -> {start},"users:read"]\n', shown)
+        return [shown]
+    each_way(folder, story)
+
+
 def test_what_show_prints_can_be_applied(folder):
     def story(world):
         shown = json.loads(world.run('projects', 'show', 'default', '--json', code=0).out)
@@ -125,9 +139,10 @@ def test_what_show_prints_can_be_applied(folder):
 def test_apply_refuses_what_it_does_not_understand(folder):
     def story(world):
         told = []
-        for wish, part in [('[]', 'JSON object'), ('{"keys": []}', 'UNKNOWN_FIELD'), ('{"projects": {}}', 'projects'),
+        for wish, part in [('[]', 'JSON object'), ('{"keys": []}', 'nothing else: not "keys". (UNKNOWN_FIELD)'), ('{"projects": {}}', 'projects'),
                            ('{"projects": [{}]}', 'projects[0].name'), ('{"projects": [7]}', 'projects[0]'),
                            ('{"policies": [{"name": "a", "project": "A"}]}', 'policies[0].project'),
+                           ('{"projects": [{"name": "a"}, {"name": "b"}, {"name": "a"}]}', 'projects[2].name: stands twice'),
                            ('{"projects": [', 'INVALID_JSON')]:
             path = os.path.join(folder, 'bad.json')
             with open(path, 'w', encoding='utf-8') as file:

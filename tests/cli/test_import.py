@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 
-from support import check, check_equal, check_in, main
+from support import check, check_equal, check_in, main, run
 from test_commands import each_way
 
 SALT = 'pepper'
@@ -80,7 +80,7 @@ def test_an_export_that_was_cut(folder):
     path = write(folder, 'cut', head + json.dumps(listed([1])[0]) + '\n')
 
     def story(world):
-        cut = world.run('import', path, code=0)
+        cut = world.run('import', path, code=1)
         check_in('cut short', cut.err)
         newer = world.run('import', '-', stdin=head.replace('1', '2'), code=2)
         check_in('newer form', newer.err)
@@ -107,6 +107,24 @@ def test_what_is_wrong_with_the_call(folder):
     each_way(folder, story)
 
 
+def test_lines_without_an_id_come_in_once(folder):
+    """Also when their keys have moved to another digest, and the pepper of the first import is gone."""
+    data = os.path.join(folder, 'data')
+    lines = write(folder, 'lines.ndjson', json.dumps({'keyHash': hashlib.sha256(key_of(1).encode()).hexdigest(), 'ownerId': '1'}))
+
+    def come_in():
+        return run('import', lines, '--data', data, '--prefix', 'old_', code=0).out
+
+    check_equal(come_in(), 'Created 1 key, overwrote 0, skipped 0, refused 0.\n')
+    first = json.loads(run('pepper', 'list', '--data', data, '--json', code=0).out)['items'][0]['fingerprint']
+    for _ in range(2):
+        run('verify', '--data', data, stdin=key_of(1), code=0)
+        check_equal(come_in(), 'Created 0 keys, overwrote 0, skipped 1, refused 0.\n')
+        run('pepper', 'rotate', '--data', data, code=0)
+    run('pepper', 'retire', first, '--data', data, code=0)
+    check_equal(come_in(), 'Created 0 keys, overwrote 0, skipped 1, refused 0.\n')
+
+
 def test_no_key_is_said(folder):
     secret = 'canary_5f2d8e1a9c7b4e60'
     path = write(folder, 'a.ndjson', json.dumps({'key': secret, 'ownerId': '1', 'name': 5}) + '\n' +
@@ -123,4 +141,4 @@ def test_no_key_is_said(folder):
 
 if __name__ == '__main__':
     main([test_every_form_comes_in, test_bad_lines_are_told_by_their_place, test_an_export_that_was_cut,
-          test_what_is_wrong_with_the_call, test_no_key_is_said])
+          test_what_is_wrong_with_the_call, test_lines_without_an_id_come_in_once, test_no_key_is_said])

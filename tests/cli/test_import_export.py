@@ -30,7 +30,7 @@ def furnish(data):
     keys['grandchild'], _ = created(data, '--parent', child, '--block-ip', '2001:db8::/32')
     keys['rich'], _ = created(data, '--owner', 'team:2', '--org', 'acme', '--allow-ip', '192.0.2.0/24', '--expires-in', '9d', '--tag', 'x',
                               '--metadata', '{"a":{"b":[1,"\\u00e4"]}}', '--resource', 'website:1=read,write', '--description', 'two\nlines',
-                              '--rate-limit', '3/1d', '--rate-limit', 'burst=2/1s')
+                              '--rate-limit', '3/1d', '--rate-limit', 'burst=2/1s', '--quota', 'tokens=7.5/day,owner')
     keys['disabled'], disabled = created(data, '--owner', 'service:ci', '--env', 'test')
     run('disable', disabled, '--data', data, code=0)
     keys['revoked'], revoked = created(data, '--owner', 'user:3')
@@ -58,6 +58,8 @@ def test_there_and_back(folder):
     check_equal(list(after), list(before), 'the same ids, in the same order')
     check_equal([line['record']['rateLimits'] for line in before.values() if 'rateLimits' in line['record']],
                 [[{'name': 'burst', 'requests': 2, 'window': '1s'}, {'name': 'default', 'requests': 3, 'window': '1d'}]])
+    check_equal([[(quota['name'], quota['limit'], quota['per']) for quota in line['record']['quotas']]
+                 for line in before.values() if 'quotas' in line['record']], [[('tokens-day', 7.5, 'owner')]])
     for key_id, line in before.items():
         told = after[key_id]
         check_equal(told['record'].pop('imported'), True)
@@ -102,7 +104,7 @@ def test_a_revocation_travels_and_none_is_undone(folder):
     done = run('import', '-', '--data', there, '--on-conflict', 'overwrite', stdin=old, code=1)
     check_in('CANNOT_MODIFY_REVOKED', done.err)
     check_equal(codes(there, keys)['rich'], 'REVOKED')
-    cut = run('import', '-', '--data', there, stdin='\n'.join(old.splitlines()[:-1]) + '\n', code=0)
+    cut = run('import', '-', '--data', there, stdin='\n'.join(old.splitlines()[:-1]) + '\n', code=1)
     check_in('cut short', cut.err)
     check(all(key not in old + new for key in keys.values()), 'an export holds a key')
 

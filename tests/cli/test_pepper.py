@@ -36,7 +36,7 @@ def test_a_new_pepper_and_the_end_of_the_old_one(folder):
     check_equal((first, second['keys']), ({'fingerprint': made, 'current': True, 'keys': 0}, 1))
 
     refused = run('pepper', 'retire', second['fingerprint'], '--data', data, code=2).err
-    check_in('still needed by 1 keys', refused)
+    check_in('still needed by 1 key:', refused)
     check_in('IN_USE', refused)
     check_in('that of new keys', run('pepper', 'retire', made[:8], '--data', data, code=2).err)
     check_in('FINGERPRINT', run('pepper', 'retire', 'f' * 32, '--data', data, code=2).err)
@@ -50,6 +50,20 @@ def test_a_new_pepper_and_the_end_of_the_old_one(folder):
     check_equal(verify(data, key), 0)
     table = run('pepper', 'list', '--data', data, code=0).out
     check(made in table and old[0] not in table and now[0] not in table, table)
+
+
+def test_there_are_sixteen_at_most(folder):
+    data = os.path.join(folder, 'data')
+    key = create(data)['key']
+    for _ in range(15):
+        run('pepper', 'rotate', '--data', data, code=0)
+    kept = lines(data + '/pepper')
+    refused = run('pepper', 'rotate', '--data', data, code=2).err
+    check_in('LIMIT_REACHED', refused)
+    check_in('retire', refused)
+    check_equal((len(kept), lines(data + '/pepper')), (16, kept), 'a refusal changed nothing')
+    check_equal(verify(data, key), 0, 'of the first pepper')
+    check_equal([item['keys'] for item in peppers(data)], [1] + 15 * [0], 'it moved past all of them')
 
 
 def test_a_rotation_under_a_server(folder):
@@ -134,5 +148,6 @@ def test_peppers_for_another_installation(folder):
 
 
 if __name__ == '__main__':
-    main([test_a_new_pepper_and_the_end_of_the_old_one, test_a_rotation_under_a_server, test_a_pepper_that_keys_need,
+    main([test_a_new_pepper_and_the_end_of_the_old_one, test_there_are_sixteen_at_most, test_a_rotation_under_a_server,
+          test_a_pepper_that_keys_need,
           test_peppers_for_another_installation])

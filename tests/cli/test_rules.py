@@ -8,7 +8,7 @@ from support import check, check_equal, check_in, main
 from test_commands import created, each_way
 
 RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes',
-         'rateLimits']
+         'rateLimits', 'quotas']
 
 
 def test_places_are_given_changed_and_cleared(folder):
@@ -79,6 +79,67 @@ def test_rate_limits_are_given_spent_and_cleared(folder):
     each_way(folder, story)
 
 
+FULL = {'metric': 'requests', 'anchor': 'utc', 'per': 'key', 'onExceeded': 'block', 'warnAt': [80, 100]}
+
+
+def test_quotas_are_given_shown_and_cleared(folder):
+    def story(world):
+        _, record = created(world, '--owner', 'user:1', '--org', 'acme', '--rate-limit', 'all=100/1m,org', '--quota', '10000/month',
+                            '--quota', 'tokens=0.5/day,warn,owner', '--quota', 'cost=2/week,throttle=10/1m,created', '--quota',
+                            '{"name": "soft", "limit": 8000, "period": "month", "onExceeded": "warn", "warnAt": [90]}')
+        check_equal(record['rateLimits'], [{'name': 'all', 'requests': 100, 'window': '1m', 'per': 'org'}])
+        check_equal(record['quotas'], [
+            {**FULL, 'name': 'cost-week', 'limit': 2, 'period': 'week', 'metric': 'cost', 'anchor': 'created',
+             'onExceeded': 'throttle', 'throttle': {'requests': 10, 'window': '1m'}},
+            {**FULL, 'name': 'requests-month', 'limit': 10000, 'period': 'month'},
+            {**FULL, 'name': 'soft', 'limit': 8000, 'period': 'month', 'onExceeded': 'warn', 'warnAt': [90]},
+            {**FULL, 'name': 'tokens-day', 'limit': 0.5, 'period': 'day', 'metric': 'tokens', 'onExceeded': 'warn', 'per': 'owner'}])
+        card = world.run('show', record['id'], code=0).out
+        for line in ('all: 100 in 1m, per org', 'requests-month: 10000 requests each month\n', 'soft: 8000 requests each month, then warn\n',
+                     'cost-week: 2 cost each week, then throttle, from when it was created\n',
+                     'tokens-day: 0.5 tokens each day, per owner, then warn\n'):
+            check_in(line, card)
+        told = []
+        for arguments, field in ((['--quota', '-1/day'], None), (['--quota', '1/fortnight'], 'quotas[0].period'),
+                                 (['--quota', '1/day', '--quota', '2/day'], 'quotas[1].name'),
+                                 (['--quota', 'images=1/day'], 'quotas[0].metric'),
+                                 (['--quota', '{"limit": 1}'], 'quotas[0].period'), (['--quota', '{"limit": 1'], 'quotas'),
+                                 (['--quota', '1/day,warn,warn'], 'quotas[0].onExceeded'),
+                                 (['--quota', '1/day,owner,created'], 'quotas[0].anchor')):
+            if field is not None:
+                check_equal(json.loads(world.run('update', record['id'], *arguments, '--json', code=2).err)['field'], field)
+            told.append(world.run('update', record['id'], *arguments, code=2).err)
+        for wrong in ('100', 'x/day', '1/day,', '1/day,warn,', '1/day,soon', '1/day,throttle', '1/day,throttle=x', '1.0000001/day'):
+            told.append(world.run('update', record['id'], '--quota', wrong, code=2).err)
+            check_in('--quota must read [METRIC=]N/PERIOD[,WORD]', told[-1])
+        for wrong in ('1/1m,warn', '1/1m,', '1/1m,throttle=1/1m'):
+            told.append(world.run('update', record['id'], '--rate-limit', wrong, code=2).err)
+            check_in('--rate-limit must read [NAME=]N/WINDOW', told[-1])
+        cleared = json.loads(world.run('update', record['id'], '--clear', 'quota', '--json', code=0).out)
+        check('quotas' not in cleared and 'rateLimits' in cleared, 'quotas that were cleared')
+        return told
+
+    each_way(folder, story)
+
+
+def test_a_batch_gives_quotas(folder):
+    rows = os.path.join(folder, 'rows.csv')
+    with open(rows, 'w', encoding='utf-8') as file:
+        file.write('ownerId,quotas,quota\n1,"[{""limit"":2,""period"":""day""}]",\n2,,"{""limit"":1,""period"":""hour""}"\n'
+                   '3,"[{""limit"":1,""period"":""soon""}]",\n')
+
+    def story(world):
+        done = world.run('batch', 'create', rows, '--out', '-', code=1)
+        made = [json.loads(line) for line in done.out.splitlines()]
+        check_equal([item.get('message', '').split(':')[0] for item in made], ['', '', 'quotas[0].period'])
+        shown = [json.loads(world.run('show', item['id'], '--json', code=0).out)['quotas'] for item in made[:2]]
+        check_equal(shown, [[{**FULL, 'name': 'requests-day', 'limit': 2, 'period': 'day'}],
+                            [{**FULL, 'name': 'requests-hour', 'limit': 1, 'period': 'hour'}]])
+        return [done.err]
+
+    each_way(folder, story)
+
+
 def test_a_batch_gives_and_spends_rate_limits(folder):
     rows = os.path.join(folder, 'rows.csv')
     with open(rows, 'w', encoding='utf-8') as file:
@@ -87,13 +148,13 @@ def test_a_batch_gives_and_spends_rate_limits(folder):
 
     def story(world):
         made = [json.loads(line) for line in world.run('batch', 'create', rows, '--out', '-', code=1).out.splitlines()]
-        check_equal([item.get('field') for item in made], [None, None, 'rateLimits[0].window'])
+        check_equal([item.get('message', '').split(':')[0] for item in made], ['', '', 'rateLimits[0].window'])
         shown = [json.loads(world.run('show', item['id'], '--json', code=0).out)['rateLimits'] for item in made[:2]]
         check_equal(shown, [[{'name': 'a', 'requests': 2, 'window': '1d'}], [{'name': 'default', 'requests': 1, 'window': '1d'}]])
         asked = '\n'.join(json.dumps({'key': made[i]['key']}) for i in (0, 1, 0, 1, 0))
-        done = world.run('batch', 'verify', '-', stdin=asked, code=1)
+        done = world.run('batch', 'verify', '-', '--format', 'ndjson', '--out', '-', stdin=asked, code=1)
         answers = [json.loads(line) for line in done.out.splitlines()]
-        check_equal([answer['valid'] for answer in answers], [True, True, True, False, False])
+        check_equal([answer['ok'] for answer in answers], [True, True, True, False, False])
         check_equal([answer.get('code') for answer in answers[3:]], ['RATE_LIMITED'] * 2)
         return [done.err]
 
@@ -107,15 +168,15 @@ def test_explain_is_a_checklist(folder):
         good = world.run('explain', '--ip', '10.0.0.1', '--scope', 'read', stdin=key, code=0).out
         check_in('The key is valid for this request.\n\n', good)
         check_equal([line.split()[1] for line in good.splitlines()[2:]], RULES)
-        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-'])
+        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-', '-'])
         world.run('disable', record['id'], code=0)
         bad = world.run('explain', '--scope', 'write', stdin=key, code=1).out
         check_in('The key is refused: DISABLED\n\n', bad)
-        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-'])
+        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-', '-'])
         check_in('Missing: write', bad)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
-        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 10)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 11)
         told += [good, bad, none]
         for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
             done = world.run('explain', *arguments, '--json', stdin=text, code=code)
@@ -158,5 +219,6 @@ def test_a_child_ends_with_its_parent(folder):
 
 if __name__ == '__main__':
     main([test_places_are_given_changed_and_cleared, test_a_verification_states_where_it_comes_from,
-          test_rate_limits_are_given_spent_and_cleared, test_explain_is_a_checklist,
+          test_rate_limits_are_given_spent_and_cleared, test_a_batch_gives_and_spends_rate_limits,
+          test_quotas_are_given_shown_and_cleared, test_a_batch_gives_quotas, test_explain_is_a_checklist,
           test_a_child_ends_with_its_parent])

@@ -19,7 +19,7 @@
 struct shared {
     struct kw_ledger *ledger;
     pthread_barrier_t begin, end;
-    uint32_t places[LINES];
+    uint64_t places[LINES];
     uint64_t admitted[LINES]; /* atomic, of the round */
     int64_t now_ms;           /* of the round */
     int stop;                 /* atomic */
@@ -34,22 +34,23 @@ static struct kw_id lineage_of(size_t line)
 }
 
 /* Two limits, of which the second never refuses. */
-static const struct kw_claim claims[] = {{{{NULL, 0}, LIMIT, WINDOW_MS}, 11},
-                                         {{{NULL, 0}, 3 * LIMIT, 2 * WINDOW_MS}, 12}};
+static const struct kw_claim claims[] = {
+    {.id = 11, .limit = {.requests = LIMIT, .window_ms = WINDOW_MS}},
+    {.id = 12, .limit = {.requests = 3 * LIMIT, .window_ms = 2 * WINDOW_MS}},
+};
 
 static void spend(struct shared *shared, size_t line, uint32_t cost)
 {
-    struct kw_limit_answer answers[KW_COUNT_OF(claims)];
-    bool is_admitted = false;
-    struct kw_charge charge = {.lineage = lineage_of(line),
-                               .place = &shared->places[line],
+    struct kw_charged charged = {.outcome = KW_CHARGE_UNFUNDED};
+    struct kw_charge charge = {.accounts = {{lineage_of(line), &shared->places[line]}},
                                .claims = claims,
                                .claim_count = KW_COUNT_OF(claims),
                                .now_ms = shared->now_ms,
                                .cost = cost};
     kw_index_read_begin();
-    enum kw_status status = kw_ledger_charge(shared->ledger, &charge, answers, &is_admitted);
+    enum kw_status status = kw_ledger_charge(shared->ledger, &charge, &charged);
     kw_index_read_end();
+    bool is_admitted = charged.outcome == KW_CHARGE_ADMITTED;
     __atomic_fetch_add(&shared->failures, status != KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&shared->admitted[line], is_admitted ? cost : 0, __ATOMIC_RELAXED);
 }
@@ -91,7 +92,7 @@ static void threads_spend_the_limit_exactly(struct test *t)
     static struct shared shared;
     pthread_t threads[THREADS], sweeper;
     shared = (struct shared){.now_ms = 1000000};
-    REQUIRE_OK(t, kw_ledger_new(&shared.ledger));
+    REQUIRE_OK(t, kw_ledger_new(false, &shared.ledger));
     (void)pthread_barrier_init(&shared.begin, NULL, THREADS + 1);
     (void)pthread_barrier_init(&shared.end, NULL, THREADS + 1);
     for (size_t i = 0; i < THREADS; i++) {
@@ -120,28 +121,28 @@ static void threads_spend_the_limit_exactly(struct test *t)
 static void idle_lines_are_given_up(struct test *t)
 {
     static struct shared shared;
-    uint64_t slots, bytes, empty_bytes;
+    struct kw_ledger_counts counts, empty;
     shared = (struct shared){.now_ms = 1000000};
-    REQUIRE_OK(t, kw_ledger_new(&shared.ledger));
-    kw_ledger_count(shared.ledger, &slots, &empty_bytes);
+    REQUIRE_OK(t, kw_ledger_new(false, &shared.ledger));
+    kw_ledger_count(shared.ledger, &empty);
     for (int round = 0; round < 5; round++) {
         for (size_t line = 0; line < LINES; line++) {
             spend(&shared, line, LIMIT);
         }
-        kw_ledger_count(shared.ledger, &slots, &bytes);
-        CHECK_I64(t, slots, 2 * LINES);
-        CHECK(t, bytes > empty_bytes);
+        kw_ledger_count(shared.ledger, &counts);
+        CHECK_I64(t, counts.slots, 2 * LINES);
+        CHECK(t, counts.bytes > empty.bytes);
         for (int i = 0; i < 4; i++) {
             kw_ledger_sweep(shared.ledger, shared.now_ms + 2 * WINDOW_MS - 1);
         }
-        kw_ledger_count(shared.ledger, &slots, &bytes);
-        CHECK_I64(t, slots, 2 * LINES);
+        kw_ledger_count(shared.ledger, &counts);
+        CHECK_I64(t, counts.slots, 2 * LINES);
         for (int i = 0; i < 4; i++) {
             kw_ledger_sweep(shared.ledger, shared.now_ms + 2 * WINDOW_MS);
         }
-        kw_ledger_count(shared.ledger, &slots, &bytes);
-        CHECK_I64(t, slots, 0);
-        CHECK_I64(t, bytes, empty_bytes);
+        kw_ledger_count(shared.ledger, &counts);
+        CHECK_I64(t, counts.slots, 0);
+        CHECK_I64(t, counts.bytes, empty.bytes);
         /* The clock steps back: who was given up at a later time is held to that. */
         spend(&shared, 0, LIMIT);
         spend(&shared, 0, 1);

@@ -59,10 +59,23 @@
     X(use_is_read_in_order_and_range) \
     X(use_stays_at_the_largest_number) \
     X(use_is_added_all_or_none) \
+    /* reservations.c */ \
     X(a_reservation_takes_what_is_left) \
     X(a_reservation_gives_back_no_more_than_was_taken) \
+    X(a_note_stays_until_another_comes) \
+    X(a_credit_goes_below_nothing) \
+    X(a_look_changes_nothing) \
     X(reservations_of_other_names_periods_and_lineages_are_apart) \
     X(a_limit_that_was_lowered_grants_nothing) \
+    X(amounts_of_any_size_stay_in_their_bounds) \
+    X(batches_of_one_commit_share_a_limit) \
+    X(a_batch_that_failed_has_taken_nothing) \
+    X(a_credit_comes_with_its_audit_line) \
+    X(reservations_agree_with_a_plain_sum) \
+    X(reservations_are_read_in_order_until_their_end) \
+    X(the_latest_end_of_a_reservation_stays) \
+    X(reservations_are_pruned_in_steps) \
+    X(reservations_beyond_the_caps_are_refused) \
     /* counts.c */ \
     X(counts_of_other_projects_and_dimensions_are_apart) \
     X(hours_become_days_in_steps) \

@@ -320,12 +320,9 @@ void sizes_beyond_the_caps_are_refused(struct contract *c)
     struct contract_audits audits = contract_audits(c);
     struct contract_events events = contract_events(c);
     uint64_t removed = 0;
-    int64_t granted = 0;
     uint8_t value[KW_STORE_USAGE_VALUE_MAX + 1] = {0};
     struct kw_store_usage use = {contract_id(1), kw_bytes_of(value, sizeof value), 0, 1};
-    struct kw_store_reservation reservation = {contract_id(1), name, 0, 1, 1};
     CHECK_STATUS(c->t, ops->usage_add(c->store, &use, 1, NULL, 0), KW_E_LIMIT);
-    CHECK_STATUS(c->t, ops->reserve(c->store, &reservation, &granted), KW_E_LIMIT);
     const size_t limits[] = {0, KW_STORE_LIST_MAX + 1, SIZE_MAX};
     for (size_t i = 0; i < KW_COUNT_OF(limits); i++) {
         struct kw_store_filter filter = {.limit = limits[i]};
@@ -352,9 +349,6 @@ void rows_that_could_not_be_found_are_refused(struct contract *c)
     check_batch_refused(c, (struct kw_store_batch){.events = &event, .event_count = 1}, KW_E_INVALID);
     struct kw_store_usage use = {contract_id(1), KW_BYTES("verify"), 0, -1};
     CHECK_STATUS(c->t, c->store->ops->usage_add(c->store, &use, 1, NULL, 0), KW_E_INVALID);
-    struct kw_store_reservation reservation = {contract_id(1), KW_BYTES("day"), 0, -1, 1};
-    int64_t granted = 0;
-    CHECK_STATUS(c->t, c->store->ops->reserve(c->store, &reservation, &granted), KW_E_INVALID);
 }
 
 static void check_setting(struct contract *c, struct kw_bytes name, struct kw_bytes expected)

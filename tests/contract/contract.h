@@ -66,6 +66,8 @@ struct kw_store_audit contract_audit(struct contract *c, uint64_t number, int64_
 /* A request whose name, digest and key go by the number. */
 struct kw_store_request contract_request(uint64_t number, int64_t at_ms);
 struct kw_store_event contract_event(struct contract *c, uint64_t number, int64_t at_ms);
+/* Lineage 1, name "day", the period from 1000 until 2000. */
+struct kw_store_reservation contract_reservation(int64_t limit, int64_t amount);
 
 /* Commits one batch; its outcome, or what the commit itself returned. */
 enum kw_status contract_commit(struct contract *c, struct kw_store_batch *batch);
@@ -84,17 +86,20 @@ CONTRACT_KEPT(contract_rows, kw_store_row);
 CONTRACT_KEPT(contract_audits, kw_store_audit);
 CONTRACT_KEPT(contract_events, kw_store_event);
 CONTRACT_KEPT(contract_usages, kw_store_usage);
+CONTRACT_KEPT(contract_reservations, kw_store_reservation);
 CONTRACT_KEPT(contract_settings, kw_store_setting);
 
 struct contract_rows contract_rows(struct contract *c);
 struct contract_audits contract_audits(struct contract *c);
 struct contract_events contract_events(struct contract *c);
 struct contract_usages contract_usages(struct contract *c);
+struct contract_reservations contract_reservations(struct contract *c);
 struct contract_settings contract_settings(struct contract *c);
 enum kw_status contract_keep_row(void *context, const struct kw_store_row *row);
 enum kw_status contract_keep_audit(void *context, const struct kw_store_audit *audit);
 enum kw_status contract_keep_event(void *context, const struct kw_store_event *event);
 enum kw_status contract_keep_usage(void *context, const struct kw_store_usage *usage);
+enum kw_status contract_keep_reservation(void *context, const struct kw_store_reservation *reservation);
 enum kw_status contract_keep_setting(void *context, const struct kw_store_setting *setting);
 
 bool contract_id_equal(struct kw_id a, struct kw_id b);

@@ -123,6 +123,16 @@ struct kw_store_request contract_request(uint64_t number, int64_t at_ms)
     return request;
 }
 
+struct kw_store_reservation contract_reservation(int64_t limit, int64_t amount)
+{
+    return (struct kw_store_reservation){.lineage_id = contract_id(1),
+                                         .name = KW_BYTES("day"),
+                                         .period_start_ms = 1000,
+                                         .limit = limit,
+                                         .amount = amount,
+                                         .until_ms = 2000};
+}
+
 enum kw_status contract_commit(struct contract *c, struct kw_store_batch *batch)
 {
     enum kw_status status = c->store->ops->commit(c->store, batch, 1);
@@ -159,6 +169,11 @@ struct contract_events contract_events(struct contract *c)
 struct contract_usages contract_usages(struct contract *c)
 {
     return (struct contract_usages){.c = c};
+}
+
+struct contract_reservations contract_reservations(struct contract *c)
+{
+    return (struct contract_reservations){.c = c};
 }
 
 struct contract_settings contract_settings(struct contract *c)
@@ -248,6 +263,16 @@ enum kw_status contract_keep_usage(void *context, const struct kw_store_usage *u
     *copy = *usage;
     copy->value = contract_copy(kept->c, usage->value);
     copy->project = contract_copy(kept->c, usage->project);
+    return STOP_OR_GO_ON(kept);
+}
+
+enum kw_status contract_keep_reservation(void *context, const struct kw_store_reservation *reservation)
+{
+    struct contract_reservations *kept = context;
+    MAKE_ROOM(kept);
+    struct kw_store_reservation *copy = &kept->items[kept->count++];
+    *copy = *reservation;
+    copy->name = contract_copy(kept->c, reservation->name);
     return STOP_OR_GO_ON(kept);
 }
 

@@ -107,10 +107,15 @@ static enum kw_status usage_prune(struct kw_store *store, struct kw_bytes projec
     RETRY(usage_prune(inner, project, before_ms, limit, removed_out));
 }
 
-static enum kw_status reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
-                              int64_t *granted_out)
+static enum kw_status reservations_read(struct kw_store *store, const struct kw_id *lineage_id, struct kw_bytes name,
+                                        int64_t from_ms, kw_store_reservation_sink *sink, void *context)
 {
-    RETRY(reserve(inner, reservation, granted_out));
+    RETRY(reservations_read(inner, lineage_id, name, from_ms, sink, context));
+}
+
+static enum kw_status reservations_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    RETRY(reservations_prune(inner, before_ms, limit, removed_out));
 }
 
 static enum kw_status request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
@@ -149,9 +154,10 @@ static const struct kw_store_ops retry_ops = {
     .events_settle = events_settle,
     .usage_add = usage_add,
     .usage_read = usage_read,
+    .reservations_read = reservations_read,
+    .reservations_prune = reservations_prune,
     .usage_roll = usage_roll,
     .usage_prune = usage_prune,
-    .reserve = reserve,
     .request_find = request_find,
     .request_prune = request_prune,
     .close = close_retry,

@@ -27,7 +27,16 @@ static enum kw_status create_three(struct contract *c)
     struct kw_store_request requests[] = {contract_request(1, 1), contract_request(2, 2)};
     puts[1].row.tags = contract_tags(c, "a,b");
     puts[2].row.org_id = KW_BYTES("acme");
-    struct kw_store_batch batch = {puts, 3, lines, 2, events, 2, &setting, 1, requests, 2, KW_OK, 0};
+    struct kw_store_batch batch = {.puts = puts,
+                                   .put_count = 3,
+                                   .audits = lines,
+                                   .audit_count = 2,
+                                   .events = events,
+                                   .event_count = 2,
+                                   .settings = &setting,
+                                   .setting_count = 1,
+                                   .requests = requests,
+                                   .request_count = 2};
     return commit(c, &batch, 1);
 }
 
@@ -95,21 +104,47 @@ static enum kw_status add_use(struct contract *c)
     return c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0);
 }
 
-static enum kw_status reserve(struct contract *c, int64_t amount)
-{
-    struct kw_store_reservation reservation = {contract_id(1), KW_BYTES("day"), 100, 50, amount};
-    int64_t granted = 0;
-    return c->store->ops->reserve(c->store, &reservation, &granted);
-}
-
+/* Of three periods, the first of them twice; the rows are in the order of their ends backwards. */
 static enum kw_status take_some(struct contract *c)
 {
-    return reserve(c, 30);
+    struct kw_store_reservation reservations[4];
+    for (size_t i = 0; i < KW_COUNT_OF(reservations); i++) {
+        reservations[i] = contract_reservation(50, 15);
+        reservations[i].period_start_ms = (int64_t)(i % 3);
+        reservations[i].until_ms = 1000 - (int64_t)i;
+    }
+    struct kw_store_batch batch = {.reservations = reservations, .reservation_count = KW_COUNT_OF(reservations)};
+    return commit(c, &batch, 1);
 }
 
 static enum kw_status give_some_back(struct contract *c)
 {
-    return reserve(c, -10);
+    struct kw_store_reservation reservation = contract_reservation(50, -10);
+    struct kw_store_audit line = contract_audit(c, 1, 9);
+    reservation.period_start_ms = 1;
+    reservation.until_ms = 1001;
+    reservation.is_credit = true;
+    struct kw_store_batch batch = {
+        .audits = &line, .audit_count = 1, .reservations = &reservation, .reservation_count = 1};
+    return commit(c, &batch, 1);
+}
+
+/* The first has taken something when the put comes to nothing. */
+static enum kw_status take_in_vain(struct contract *c)
+{
+    struct kw_store_reservation reservations[] = {contract_reservation(50, 5), contract_reservation(50, 7)};
+    struct kw_store_put put = contract_put(c, 2, 0);
+    struct kw_store_batch batches[] = {
+        {.reservations = reservations, .reservation_count = 1},
+        {.puts = &put, .put_count = 1, .reservations = &reservations[1], .reservation_count = 1},
+    };
+    return commit(c, batches, KW_COUNT_OF(batches));
+}
+
+static enum kw_status prune_reservations(struct contract *c)
+{
+    uint64_t removed = 0;
+    return c->store->ops->reservations_prune(c->store, 999, 1, &removed);
 }
 
 static enum kw_status claim(struct contract *c)
@@ -156,10 +191,14 @@ static const struct {
     enum kw_status (*run)(struct contract *c);
     bool is_single;
 } steps[] = {
-    {create_three, true}, {find, true},      {change_two, true},    {conflict, true},         {add_use, true},
-    {take_some, true},    {claim, true},     {list, true},          {several_batches, false}, {add_use, true},
-    {settle, true},       {settle, true},    {prune, true},         {one_more_setting, true}, {give_some_back, true},
-    {claim, true},        {take_some, true}, {request_again, true}, {find_request, true},     {prune_requests, true},
+    {create_three, true},   {find, true},          {change_two, true},
+    {conflict, true},       {add_use, true},       {take_some, true},
+    {claim, true},          {list, true},          {several_batches, false},
+    {add_use, true},        {settle, true},        {settle, true},
+    {prune, true},          {take_in_vain, false}, {one_more_setting, true},
+    {give_some_back, true}, {claim, true},         {prune_reservations, true},
+    {take_some, true},      {request_again, true}, {find_request, true},
+    {prune_requests, true},
 };
 const size_t script_step_count = KW_COUNT_OF(steps);
 
@@ -231,6 +270,29 @@ static enum kw_status draw_usage(void *context, const struct kw_store_usage *usa
     return kw_buffer_status(buffer);
 }
 
+static enum kw_status draw_reservation(void *context, const struct kw_store_reservation *reservation)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\nreserved %" PRId64 " of %" PRId64 " until %" PRId64, reservation->taken,
+                         reservation->period_start_ms, reservation->until_ms);
+    draw_bytes(buffer, "name", reservation->name);
+    return kw_buffer_status(buffer);
+}
+
+/* What pruning finds is what reading finds, though it goes another way. */
+static void draw_reservations(struct contract *c, struct kw_buffer *buffer)
+{
+    struct kw_id id = contract_id(1);
+    uint64_t removed = 0;
+    CHECK_STATUS(c->t,
+                 c->store->ops->reservations_read(c->store, &id, KW_BYTES("day"), INT64_MIN, draw_reservation, buffer),
+                 KW_OK);
+    for (int64_t before_ms = 997; before_ms <= 1001; before_ms++) {
+        CHECK_STATUS(c->t, c->store->ops->reservations_prune(c->store, before_ms, ALL, &removed), KW_OK);
+        kw_buffer_add_format(buffer, "\nended %" PRIu64, removed);
+    }
+}
+
 static void draw_setting(struct contract *c, struct kw_buffer *buffer, const char *name)
 {
     uint8_t value[64];
@@ -270,11 +332,9 @@ struct kw_bytes script_picture(struct contract *c)
         .project = KW_BYTES("default"), .tags = &KW_BYTES("b"), .tag_count = 1, .limit = ALL};
     struct kw_store_filter of_org = {.project = KW_BYTES("default"), .org_id = KW_BYTES("acme"), .limit = ALL};
     struct kw_store_audit_filter lines = {.limit = ALL};
-    struct kw_store_reservation rest = {contract_id(1), KW_BYTES("day"), 100, 50, INT64_MAX};
     struct kw_id lineages[] = {contract_id(1), contract_id(2)};
     struct kw_buffer buffer;
     uint64_t count = 0;
-    int64_t left = 0;
     kw_buffer_init(&buffer, PICTURE_MAX);
     CHECK_STATUS(c->t, ops->list(c->store, &everything, draw_row, &buffer), KW_OK);
     kw_buffer_add_text(&buffer, "\nchanges");
@@ -291,8 +351,8 @@ struct kw_bytes script_picture(struct contract *c)
                  KW_OK);
     CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer),
                  KW_OK);
-    CHECK_STATUS(c->t, ops->reserve(c->store, &rest, &left), KW_OK);
-    kw_buffer_add_format(&buffer, "\ncount %" PRIu64 " left %" PRId64, count, left);
+    kw_buffer_add_format(&buffer, "\ncount %" PRIu64, count);
+    draw_reservations(c, &buffer);
     draw_events(c, &buffer);
     CHECK_STATUS(c->t, kw_buffer_status(&buffer), KW_OK);
     struct kw_bytes picture = contract_copy(c, kw_buffer_bytes(&buffer));

@@ -15,8 +15,8 @@ enum kw_status script_step(struct contract *c, size_t step);
 bool script_is_single(size_t step);
 
 /*
- * Everything in the store as text in the arena. Claims events and takes allowances to see them, alike in every store:
- * take the picture last, or of a copy.
+ * Everything in the store as text in the arena. Claims events and prunes reservations to see them, alike in every
+ * store: take the picture last, or of a copy.
  */
 struct kw_bytes script_picture(struct contract *c);
 

@@ -9,15 +9,18 @@
 #define GROUP 3        /* batches in one commit */
 #define ACKS_MAX 40    /* commits that are waited for before the kill */
 #define COUNTER 0xffff /* the number of a row that every batch changes */
+#define PART 3         /* taken by each batch */
 #define ALL 1000       /* more than ROUNDS * ACKS_MAX * GROUP */
 
-/* Batch `number` (1, 2, …): two rows of its own, a new version of the counter, a line, an event. */
+/* Batch `number` (1, 2, …): two rows of its own, a new version of the counter, a line, an event, a part of an
+ * allowance. */
 static struct kw_store_batch batch_of(struct contract *c, uint64_t number)
 {
     struct kw_store_put *puts = kw_arena_take_array(&c->arena, 3, sizeof *puts);
     struct kw_store_audit *line = kw_arena_take(&c->arena, sizeof *line);
     struct kw_store_event *event = kw_arena_take(&c->arena, sizeof *event);
-    if (puts == NULL || line == NULL || event == NULL) {
+    struct kw_store_reservation *part = kw_arena_take(&c->arena, sizeof *part);
+    if (puts == NULL || line == NULL || event == NULL || part == NULL) {
         _exit(3);
     }
     puts[0] = contract_put(c, 2 * number, 0);
@@ -25,8 +28,15 @@ static struct kw_store_batch batch_of(struct contract *c, uint64_t number)
     puts[2] = contract_put(c, COUNTER, number - 1);
     *line = contract_audit(c, number, (int64_t)number);
     *event = contract_event(c, number, (int64_t)number);
-    return (struct kw_store_batch){
-        .puts = puts, .put_count = 3, .audits = line, .audit_count = 1, .events = event, .event_count = 1};
+    *part = contract_reservation(COUNTER, PART);
+    return (struct kw_store_batch){.puts = puts,
+                                   .put_count = 3,
+                                   .audits = line,
+                                   .audit_count = 1,
+                                   .events = event,
+                                   .event_count = 1,
+                                   .reservations = part,
+                                   .reservation_count = 1};
 }
 
 /* In the child: commits group after group, and says so after each, until it is killed. */
@@ -90,6 +100,17 @@ static uint64_t count_events(struct contract *c)
     return events.count;
 }
 
+/* What is taken of the allowance. */
+static int64_t read_taken(struct contract *c)
+{
+    struct contract_reservations rows = contract_reservations(c);
+    struct kw_id id = contract_id(1);
+    CHECK_STATUS(c->t,
+                 c->store->ops->reservations_read(c->store, &id, KW_BYTES("day"), 0, contract_keep_reservation, &rows),
+                 KW_OK);
+    return rows.count == 0 ? 0 : rows.items[0].taken;
+}
+
 /* The last batch that is there; every one up to it must be whole, and nothing of a later one. */
 static uint64_t look_at_what_is_left(struct contract *c)
 {
@@ -118,6 +139,7 @@ static uint64_t look_at_what_is_left(struct contract *c)
     } while (lines.count == ALL);
     CHECK_I64(c->t, line_count, last);
     CHECK_I64(c->t, count_events(c), last);
+    CHECK_I64(c->t, read_taken(c), PART * last);
     return last;
 }
 

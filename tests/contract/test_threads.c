@@ -39,14 +39,16 @@ static void *reserve_pieces(void *argument)
 {
     struct worker *worker = argument;
     for (int i = 0; i < ROUNDS; i++) {
-        struct kw_store_reservation piece = {contract_id(1), KW_BYTES("day"), 0, LIMIT, (i * 7 + worker->number) % 9};
-        int64_t granted = 0;
+        struct kw_store_reservation piece = contract_reservation(LIMIT, (i * 7 + worker->number) % 9);
+        struct kw_store_batch batch = {.reservations = &piece, .reservation_count = 1};
         if (i % 5 == 4) {
             piece.amount = worker->sum > 2 ? -2 : 0;
         }
-        note(worker, worker->store->ops->reserve(worker->store, &piece, &granted));
-        worker->sum += granted;
-        note(worker, granted > piece.amount && granted > 0 ? KW_E_LIMIT : KW_OK);
+        note(worker, worker->store->ops->commit(worker->store, &batch, 1));
+        note(worker, batch.outcome);
+        worker->sum += piece.granted;
+        bool is_sound = piece.granted <= (piece.amount > 0 ? piece.amount : 0) && piece.taken <= LIMIT;
+        note(worker, is_sound ? KW_OK : KW_E_LIMIT);
     }
     return NULL;
 }
@@ -58,14 +60,70 @@ static void a_limit_is_never_passed(struct test *t)
         if (contract_begin(&c, t, kinds[i]) && contract_open(&c)) {
             struct worker workers[THREADS];
             int64_t sum = 0;
-            int64_t left = 0;
             run_workers(t, c.store, reserve_pieces, workers);
             for (size_t worker = 0; worker < THREADS; worker++) {
                 sum += workers[worker].sum;
             }
-            struct kw_store_reservation rest = {contract_id(1), KW_BYTES("day"), 0, LIMIT, INT64_MAX};
-            CHECK_STATUS(t, c.store->ops->reserve(c.store, &rest, &left), KW_OK);
-            CHECK_I64(t, sum + left, LIMIT);
+            struct kw_store_reservation rest = contract_reservation(LIMIT, KW_STORE_AMOUNT_MAX);
+            struct kw_store_batch batch = {.reservations = &rest, .reservation_count = 1};
+            CHECK_STATUS(t, contract_commit(&c, &batch), KW_OK);
+            CHECK_I64(t, sum + rest.granted, LIMIT);
+            CHECK_I64(t, rest.taken, LIMIT);
+        }
+        contract_end(&c);
+    }
+}
+
+/* What is taken of two periods, as one read saw it. */
+struct taken {
+    int64_t sums[2];
+    size_t count;
+};
+
+static enum kw_status keep_taken(void *context, const struct kw_store_reservation *row)
+{
+    struct taken *taken = context;
+    taken->sums[taken->count++ % 2] = row->taken;
+    return KW_OK;
+}
+
+/* Thread 0 takes of both periods in one batch; the others read, and must see both or neither, and never less again. */
+static void *reserve_or_read_pairs(void *argument)
+{
+    struct worker *worker = argument;
+    struct kw_id id = contract_id(1);
+    for (int i = 0; i < ROUNDS; i++) {
+        if (worker->number == 0) {
+            struct kw_store_reservation pair[] = {contract_reservation(LIMIT, 1), contract_reservation(LIMIT, 1)};
+            struct kw_store_batch batch = {.reservations = pair, .reservation_count = 2};
+            pair[1].period_start_ms++;
+            note(worker, worker->store->ops->commit(worker->store, &batch, 1));
+            note(worker, batch.outcome);
+            continue;
+        }
+        struct taken taken = {0};
+        note(worker, worker->store->ops->reservations_read(worker->store, &id, KW_BYTES("day"), 0, keep_taken, &taken));
+        bool is_whole = taken.count % 2 == 0 && taken.sums[0] == taken.sums[1] && taken.sums[0] >= worker->sum;
+        note(worker, is_whole ? KW_OK : KW_E_CORRUPT);
+        worker->sum = taken.sums[0];
+    }
+    return NULL;
+}
+
+static void readers_see_whole_reservations(struct test *t)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(kinds); i++) {
+        struct contract c;
+        if (contract_begin(&c, t, kinds[i]) && contract_open(&c)) {
+            struct worker workers[THREADS];
+            struct kw_id id = contract_id(1);
+            struct taken taken = {0};
+            run_workers(t, c.store, reserve_or_read_pairs, workers);
+            CHECK_STATUS(t, c.store->ops->reservations_read(c.store, &id, KW_BYTES("day"), 0, keep_taken, &taken),
+                         KW_OK);
+            CHECK_I64(t, taken.count, 2);
+            CHECK_I64(t, taken.sums[0], ROUNDS);
+            CHECK_I64(t, taken.sums[1], ROUNDS);
         }
         contract_end(&c);
     }
@@ -186,7 +244,20 @@ static void *use_everything(void *argument)
         struct kw_store_event event = {.id = id, .project = KW_BYTES("default")};
         struct kw_store_setting setting = {KW_BYTES("name"), KW_BYTES("value")};
         struct kw_store_request request = contract_request(worker->number * 1000 + i + 1, (int64_t)i);
-        struct kw_store_batch batch = {&put, 1, &line, 1, &event, 1, &setting, 1, &request, 1, KW_OK, 0};
+        struct kw_store_reservation reservation = contract_reservation(LIMIT, 1);
+        struct kw_store_batch batch = {.puts = &put,
+                                       .put_count = 1,
+                                       .audits = &line,
+                                       .audit_count = 1,
+                                       .events = &event,
+                                       .event_count = 1,
+                                       .settings = &setting,
+                                       .setting_count = 1,
+                                       .requests = &request,
+                                       .request_count = 1,
+                                       .reservations = &reservation,
+                                       .reservation_count = 1};
+        struct taken taken = {0};
         struct kw_store_usage use = {contract_id(1), KW_BYTES("verify"), 0, 1};
         uint64_t number = 0;
         size_t size = 0;
@@ -201,6 +272,8 @@ static void *use_everything(void *argument)
         struct kw_store_request found;
         note(worker, ops->request_find(worker->store, request.name, &found));
         note(worker, ops->request_prune(worker->store, 0, 10, &number));
+        note(worker, ops->reservations_read(worker->store, &id, KW_BYTES("day"), 0, keep_taken, &taken));
+        note(worker, ops->reservations_prune(worker->store, 2000, 10, &number));
     }
     return NULL;
 }
@@ -274,9 +347,9 @@ static void sqlite_reads_beside_the_writer(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(a_limit_is_never_passed),        TEST_CASE(each_version_is_replaced_once),
-        TEST_CASE(readers_see_whole_batches),      TEST_CASE(everything_may_be_done_at_once),
-        TEST_CASE(sqlite_reads_beside_the_writer),
+        TEST_CASE(a_limit_is_never_passed),        TEST_CASE(readers_see_whole_reservations),
+        TEST_CASE(each_version_is_replaced_once),  TEST_CASE(readers_see_whole_batches),
+        TEST_CASE(everything_may_be_done_at_once), TEST_CASE(sqlite_reads_beside_the_writer),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

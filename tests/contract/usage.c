@@ -1,4 +1,4 @@
-/* Use that is counted, and allowances that are taken ahead of use. */
+/* Use that is counted. */
 #include "contract/behaviours.h"
 
 static struct contract_usages read_use(struct contract *c, uint64_t lineage, int64_t from_ms, int64_t until_ms)
@@ -71,66 +71,4 @@ void use_is_added_all_or_none(struct contract *c)
     struct kw_store_usage use[] = {use_of(1, KW_BYTES("a"), 0, 1), use_of(1, KW_BYTES("b"), 0, -1)};
     CHECK_STATUS(c->t, c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0), KW_E_INVALID);
     CHECK_I64(c->t, read_use(c, 1, INT64_MIN, INT64_MAX).count, 0);
-}
-
-static int64_t reserve_of(struct contract *c, struct kw_store_reservation reservation)
-{
-    int64_t granted = -99;
-    CHECK_STATUS(c->t, c->store->ops->reserve(c->store, &reservation, &granted), KW_OK);
-    return granted;
-}
-
-static int64_t reserve(struct contract *c, int64_t limit, int64_t amount)
-{
-    return reserve_of(c, (struct kw_store_reservation){contract_id(1), KW_BYTES("day"), 1000, limit, amount});
-}
-
-void a_reservation_takes_what_is_left(struct contract *c)
-{
-    CHECK_I64(c->t, reserve(c, 100, 0), 0);
-    CHECK_I64(c->t, reserve(c, 100, 30), 30);
-    CHECK_I64(c->t, reserve(c, 100, 60), 60);
-    REQUIRE(c->t, contract_reopen(c));
-    CHECK_I64(c->t, reserve(c, 100, 30), 10);
-    CHECK_I64(c->t, reserve(c, 100, 30), 0);
-    CHECK_I64(c->t, reserve(c, 105, INT64_MAX), 5);
-    CHECK_I64(c->t, reserve(c, INT64_MAX, INT64_MAX), INT64_MAX - 105);
-    CHECK_I64(c->t, reserve(c, INT64_MAX, 1), 0);
-}
-
-void a_reservation_gives_back_no_more_than_was_taken(struct contract *c)
-{
-    CHECK_I64(c->t, reserve(c, 100, -10), 0);
-    CHECK_I64(c->t, reserve(c, 100, 100), 100);
-    CHECK_I64(c->t, reserve(c, 100, -40), -40);
-    CHECK_I64(c->t, reserve(c, 100, 50), 40);
-    CHECK_I64(c->t, reserve(c, 100, -500), -100);
-    CHECK_I64(c->t, reserve(c, 100, INT64_MIN), 0);
-    REQUIRE(c->t, contract_reopen(c));
-    CHECK_I64(c->t, reserve(c, 100, INT64_MAX), 100);
-    CHECK_I64(c->t, reserve(c, 100, INT64_MIN), -100);
-}
-
-void reservations_of_other_names_periods_and_lineages_are_apart(struct contract *c)
-{
-    const struct kw_store_reservation others[] = {
-        {contract_id(1), KW_BYTES("day"), 1000, 10, 10},      {contract_id(2), KW_BYTES("day"), 1000, 10, 10},
-        {contract_id(1), KW_BYTES("da"), 1000, 10, 10},       {contract_id(1), KW_BYTES("day"), 2000, 10, 10},
-        {contract_id(1), KW_BYTES("day"), INT64_MIN, 10, 10},
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(others); i++) {
-        CHECK_I64(c->t, reserve_of(c, others[i]), 10);
-    }
-    for (size_t i = 0; i < KW_COUNT_OF(others); i++) {
-        CHECK_I64(c->t, reserve_of(c, others[i]), 0);
-    }
-}
-
-void a_limit_that_was_lowered_grants_nothing(struct contract *c)
-{
-    CHECK_I64(c->t, reserve(c, 100, 80), 80);
-    CHECK_I64(c->t, reserve(c, 50, 10), 0);
-    CHECK_I64(c->t, reserve(c, 0, 10), 0);
-    CHECK_I64(c->t, reserve(c, 50, -20), -20);
-    CHECK_I64(c->t, reserve(c, 100, 50), 40);
 }

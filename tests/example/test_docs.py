@@ -396,6 +396,12 @@ def examples_in_headers_compile():
         compile_c(text if 'struct kw_error error;' in text else 'struct kw_error error;\n' + text, header.name)
 
 
+def the_page_of_codes_is_that_of_the_header():
+    done = subprocess.run([sys.executable, ROOT / 'tools' / 'write_codes.py', '--check'], capture_output=True, text=True,
+                          check=False)
+    check(done.returncode == 0, done.stderr)
+
+
 # --- the cases ---
 
 def named_files():
@@ -417,7 +423,7 @@ def main():
     cases = [(page.name, lambda page=page: try_page(page, FILES)) for page in PAGES]
     cases += [(case.__name__, case) for case in (requests_of_the_description_are_answered,
                                                  answers_of_the_description_are_as_described, examples_of_the_help_run,
-                                                 examples_in_headers_compile)]
+                                                 examples_in_headers_compile, the_page_of_codes_is_that_of_the_header)]
     chosen = [(name, case) for name, case in cases if len(sys.argv) < 3 or sys.argv[2] in name]
     print(f'TAP version 13\n1..{len(chosen)}', flush=True)
     return 0 if all([run_case(number, *case) for number, case in enumerate(chosen, 1)]) else 1

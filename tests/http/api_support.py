@@ -149,6 +149,17 @@ class Schemas:
             equal(answer.json['status'], answer.status, f'{where}: status in the body')
             codes = [code for code in re.findall(r'`([A-Z_]+)`', response['description'])]
             check(not codes or answer.json['code'] in codes, f'{where}: {answer.json["code"]} is not described')
+        self.check_items(operation, answer, where)
+
+    def check_items(self, operation, answer, where):
+        """Of a batch or an import: the codes that single items are refused with."""
+        said = re.search(r'Items are refused with (.*)\.', operation.get('description', ''))
+        if said is None or answer.status != 200:
+            return
+        described = re.findall(r'`([A-Z_]+)`', said.group(1))
+        for item in answer.json.get('items', answer.json.get('lines', [])):
+            refused = item.get('status', 200) >= 400
+            check(not refused or item['code'] in described, f'{where}: {item.get("code")} of an item is not described')
 
 
 class Answer:

@@ -67,7 +67,11 @@ def rich_family(server, headers):
                                'scopes': ['read', 'write:*'], 'resources': {'website:1': ['read'], 'website:*': ['x']},
                                'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.1.0.0/16'],
                                'allowedRegions': ['EU', 'US-CA'], 'blockedRegions': ['FR'],
-                               'rateLimits': [{'name': 'burst', 'requests': 9, 'window': '1s'}, {'requests': 100, 'window': '90s'}]},
+                               'rateLimits': [{'name': 'burst', 'requests': 9, 'window': '1s'},
+                                              {'requests': 100, 'window': '90s', 'per': 'org'}],
+                               'quotas': [{'limit': 0.5, 'period': 'day', 'metric': 'cost', 'per': 'org'},
+                                          {'limit': 9, 'period': 'week', 'anchor': 'created', 'onExceeded': 'throttle',
+                                           'throttle': {'requests': 1, 'window': '1m'}}]},
                               headers=headers)
     server.create({'ownerId': 'child', 'parentId': parent['id'], 'scopes': ['read']}, headers=headers)
     server.create({'ownerId': 'p', 'isPublic': True, 'env': 'test'}, headers=headers)

@@ -157,6 +157,15 @@ def a_change_narrows_the_keys_under_it(server):
     equal(server.verify(gone)['code'], 'REVOKED', 'a revoked key')
 
 
+def of_many_keys_the_first_hundred_are_named(server):
+    server.expect(201, 'POST', PATH, {'name': 'crowd'})
+    made = server.expect(200, 'POST', '/v1/keys/batch/create', {
+        'items': [{'ownerId': '1', 'policy': 'crowd', 'scopes': ['orders:read']} for _ in range(101)]}).json['items']
+    narrowed = server.expect(200, 'PATCH', PATH + '/crowd?dryRun=true', {'scopes': ['users:read']}).json['narrowed']
+    equal([item['id'] for item in narrowed['items']], [item['record']['id'] for item in made[:100]], 'the oldest')
+    equal((narrowed['count'], narrowed['exact'], narrowed['more']), (101, True, True), 'and how many there are')
+
+
 def a_parent_is_bound_with_its_policy(server):
     server.expect(201, 'POST', PATH, {'name': 'family'})
     _, parent = server.create({'policy': 'family', 'scopes': ['orders:*']})
@@ -201,5 +210,5 @@ def its_creators_bring_keys_under_it(server):
 if __name__ == '__main__':
     sys.exit(main([policies_are_kept, policies_belong_to_a_project, what_a_policy_says_is_checked,
                    only_who_may_changes_policies, a_key_gets_what_its_policy_gives, a_creation_keeps_within_its_policy,
-                   changes_keep_within_the_policy, a_change_narrows_the_keys_under_it, a_parent_is_bound_with_its_policy,
+                   changes_keep_within_the_policy, a_change_narrows_the_keys_under_it, of_many_keys_the_first_hundred_are_named, a_parent_is_bound_with_its_policy,
                    a_policy_with_keys_stays, its_creators_bring_keys_under_it]))

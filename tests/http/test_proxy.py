@@ -93,6 +93,7 @@ class Gateway:
             connection.request('GET', '/orders?x=1', headers={
                 'Authorization': f'Bearer {key}', **{name.replace('_', '-'): value for name, value in headers.items()}})
             response = connection.getresponse()
+            self.retry_after = response.getheader('Retry-After')
             return response.status, response.read().decode()
         finally:
             connection.close()
@@ -101,17 +102,20 @@ class Gateway:
 def the_gateway_of_the_page_works(server):
     here = server.create({'owner': 'team:billing', 'scopes': ['orders:read'], 'allowedIPs': [HERE]})[0]
     plain = server.create()[0]
+    limited = server.create({'rateLimit': {'requests': 1, 'window': '1h'}})[0]
     with Gateway(server.port) as gateway:
         status, body = gateway.get(here, Keyward_Owner='user:root', X_Forwarded_For=ELSEWHERE)
         equal(status, 200, 'from where it may be used')
         check('keyward-owner: team:billing\n' in body and 'keyward-scopes: orders:read\n' in body, body)
         check('user:root' not in body, body)
-        equal(gateway.get(here, ELSEWHERE)[0], 403, 'from elsewhere')
+        equal((gateway.get(here, ELSEWHERE)[0], gateway.retry_after), (403, None), 'from elsewhere')
         equal(gateway.get(here, ELSEWHERE, X_Forwarded_For=HERE)[0], 403, 'an address that is made up')
         equal(gateway.get(plain, ELSEWHERE)[0], 200, 'a key without rules')
         equal(gateway.get('x')[0], 401, 'no key of ours')
-        statuses = [gateway.get('x', '127.0.0.9')[0] for _ in range(122)]
-        equal(set(statuses), {401, 403}, 'many failures of one address')
+        equal([gateway.get(limited)[0] for _ in range(2)], [200, 429], 'a key beyond its limit')
+        check(0 < int(gateway.retry_after) <= 3600, f'seconds to wait: {gateway.retry_after}')
+        answers = {(gateway.get('x', '127.0.0.9')[0], gateway.retry_after is not None) for _ in range(122)}
+        equal(answers, {(401, False), (429, True)}, 'many failures of one address')
         equal(gateway.get('x', '127.0.0.10')[0], 401, 'and one of another')
 
 

@@ -71,6 +71,9 @@ def items_of_a_batch_have_limits(server):
           'what each has')
     server.refuse('INVALID_FIELD', 'POST', '/v1/keys/batch/create', {'items': [{'rateLimits': [{**DAY, 'requests': 0}]}]},
                   field='items[0].rateLimits[0].requests')
+    for path, item in (('create', {'ownerId': '1'}), ('update', {'id': made[0]['record']['id']})):
+        server.refuse('INVALID_FIELD', 'POST', f'/v1/keys/batch/{path}', status=400,
+                      body={'items': [{**item, 'rateLimit': HOUR, 'rateLimits': [DAY]}]}, field='items[0].rateLimit')
     ids = [item['record']['id'] for item in made]
     told = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [
         {'id': ids[0], 'rateLimits': None}, {'id': ids[1], 'rateLimit': DAY, 'ifVersion': 1}]}).json['items']

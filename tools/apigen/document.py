@@ -53,10 +53,11 @@ class Document:
     def item_problems(self, operation):
         """A sentence on the codes of items."""
         names = self.known(operation.get("x-item-problems", []), operation["operationId"])
+        names = [name for name in names if self.codes[name].status >= 400]
         return f"\n\nItems are refused with {', '.join(f'`{name}`' for name in names)}." if names else ""
 
     def problem_response(self, names, headers):
-        lines = [f"- `{name}`: {self.codes[name][1]}" for name in names]
+        lines = [f"- `{name}`: {self.codes[name].meaning}" for name in names]
         response = {"description": "\n".join(lines), "content": PROBLEM}
         return {**response, "headers": headers} if headers else response
 
@@ -66,9 +67,9 @@ class Document:
         shared = responses["200"]["headers"] if operation.get("x-any") else {}
         by_status = {}
         for name in self.problems(operation):
-            if self.codes[name][0] < 400:
+            if self.codes[name].status < 400:
                 continue  # no refusal: its answer is described with the operation
-            by_status.setdefault(self.codes[name][0], []).append(name)
+            by_status.setdefault(self.codes[name].status, []).append(name)
         for status in sorted(by_status):
             headers = dict(shared)
             if status == 401:
@@ -133,10 +134,11 @@ class Document:
             if node["x-enum"] not in ("verdicts", "all", "items"):
                 refuse("x-enum", f"does not know '{node['x-enum']}'")
             least = {"verdicts": 1000, "all": 400, "items": 0}[node["x-enum"]]  # items of a batch have notes too
-            names = [name for name, code in self.codes.items() if code[2] or code[0] >= least]
+            names = [name for name, code in self.codes.items() if code.group == "VERDICT" or code.status >= least]
             node["enum"] = names
             node["description"] = node["description"] + "\n\n" + "\n".join(
-                f"- `{name}`: {self.codes[name][1]}" for name in names)
+                f"- `{name}` ({self.codes[name].status}): {self.codes[name].meaning} {self.codes[name].advice}"
+                for name in names)
         for value in node.values():
             self.fill_enums(value)
 
@@ -144,8 +146,8 @@ class Document:
         """Every code of codes.h has its place in the description."""
         for word in ("x-problems-everywhere", "x-problems-elsewhere"):
             self.known(self.root[word], word)
-        for name, (_, _, is_verdict) in self.codes.items():
-            if not is_verdict and name not in self.answered:
+        for name, code in self.codes.items():
+            if code.group != "VERDICT" and name not in self.answered:
                 refuse("codes.h", f"has the code {name}, which the description does not mention")
 
     def make(self):

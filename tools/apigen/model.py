@@ -1,6 +1,7 @@
 """The description as it is read: what words it may use, what its references mean, and the codes of codes.h."""
 
 import re
+import typing
 
 import yaml
 
@@ -9,7 +10,7 @@ SCHEMA_WORDS = ANNOTATIONS | {
     "$ref", "type", "format", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
     "maxItems", "maxProperties", "items", "properties", "required", "additionalProperties", "propertyNames", "anyOf",
     "x-struct", "x-given-at", "x-bind", "x-bind-count", "x-given", "x-cap", "x-max-bytes", "x-check", "x-before",
-    "x-unlimited", "x-enum", "x-document", "x-exactly-one", "x-at-most-one"}
+    "x-unlimited", "x-choice", "x-enum", "x-document", "x-exactly-one", "x-at-most-one"}
 OPERATION_WORDS = {
     "operationId", "tags", "summary", "description", "parameters", "requestBody", "responses", "x-scope", "x-handler",
     "x-any", "x-raw", "x-struct", "x-problems", "x-item-problems", "x-at-most-one", "x-security"}
@@ -52,16 +53,24 @@ class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         return super().construct_mapping(node, deep)
 
 
+class Code(typing.NamedTuple):
+    """One code of codes.h; `group` is VERDICT, ERROR or NOTE."""
+    status: int
+    meaning: str
+    advice: str
+    group: str
+
+
 def read_codes(path):
-    """The codes of codes.h: {name: (status, meaning, is_verdict)}."""
+    """The codes of codes.h: {name: Code}."""
     text = open(path, encoding="utf-8").read().replace("\\\n", " ")
     codes = {}
     for group in ("VERDICT", "ERROR", "NOTE"):
         body = re.search(rf"#define KW_{group}_CODES\(X\)(.*)", text)
         if body is None:
             refuse(path, f"has no KW_{group}_CODES")
-        for name, status, meaning in re.findall(r'X\((\w+), (\d+), "([^"]*)",\s*"[^"]*"\)', body.group(1)):
-            codes[name] = (int(status), meaning, group == "VERDICT")
+        for name, status, *texts in re.findall(r'X\((\w+), (\d+), "([^"]*)",\s*"([^"]*)"\)', body.group(1)):
+            codes[name] = Code(int(status), *texts, group)
     if len(codes) != len(re.findall(r"\bX\(\w+, \d+,", text)):
         refuse(path, "holds codes that were not understood")
     return codes

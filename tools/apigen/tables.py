@@ -10,7 +10,7 @@ CHECKS = {"scope": "KW_FORMAT_SCOPE", "owner": "KW_FORMAT_OWNER"}
 # What a schema's words are understood to bind to: the kind in C, and the type of the member.
 KINDS = {
     "TEXT": "struct kw_bytes", "TEXTS": "const struct kw_bytes *", "BOOL": "bool", "INTEGER": "int64_t",
-    "TIME": "int64_t", "DURATION": "int64_t", "JSON": "struct kw_bytes",
+    "TIME": "int64_t", "DURATION": "int64_t", "AMOUNT": "int64_t", "JSON": "struct kw_bytes",
     "RESOURCES": "const struct kw_resource_scopes *"}
 
 
@@ -47,12 +47,18 @@ class Tables:
             return "DURATION"
         if kind == "string" and node.get("format") == "date-time":
             return "TIME"
+        if kind == "string" and "x-choice" in node:
+            return "CHOICE"
+        if kind == "number" and node.get("x-check") == "amount":
+            return "AMOUNT"
         if kind == "string" and "format" not in node:
             return "TEXT"
         if kind in ("boolean", "integer"):
             return {"boolean": "BOOL", "integer": "INTEGER"}[kind]
         if kind == "array":
             item = self.description.follow(node["items"], where)
+            if item.get("type") == "integer":
+                return "BYTES"
             return "OBJECTS" if "x-struct" in item else "TEXTS"
         if kind == "object" and "x-struct" in node:
             return "OBJECT"
@@ -89,6 +95,20 @@ class Tables:
         row["count_max"] = self.cap(node, node["maxItems"], where)
         return row
 
+    def choice_row(self, node, where):
+        """x-choice names the enum in C, its first number and its last."""
+        _, first, last = node["x-choice"]
+        self.asserts.append(f'_Static_assert({last} - {first} == {len(node["enum"]) - 1} && '
+                            f'sizeof({first}) == sizeof(int), "api/keyward.yaml: {where}");')
+        return {"low": first, "choices": node["enum"]}
+
+    def bytes_row(self, node, where):
+        item = self.description.follow(node["items"], where)
+        if self.cap(item, item["maximum"], where + "[]") > 255 or item["minimum"] < 0:
+            refuse(where, "can only hold numbers of one byte")
+        return {"low": item["minimum"], "high": item["maximum"], "count_min": node.get("minItems", 0),
+                "count_max": self.cap(node, node["maxItems"], where)}
+
     def resources_row(self, node, where):
         name = self.description.follow(node["propertyNames"], where)
         scopes = self.description.follow(node["additionalProperties"], where)
@@ -109,6 +129,13 @@ class Tables:
         if kind == "INTEGER":
             high = self.cap(node, node["maximum"], where)
             return {"low": node["minimum"], "high": high, "otherwise": node.get("default", 0)}
+        if kind == "AMOUNT":
+            self.cap(node, node["maximum"], where)
+            return {}
+        if kind == "CHOICE":
+            return self.choice_row(node, where)
+        if kind == "BYTES":
+            return self.bytes_row(node, where)
         if kind == "JSON":
             return {"size_max": self.cap(node, node["x-max-bytes"], where)}
         if kind == "RESOURCES":
@@ -158,11 +185,19 @@ class Tables:
         values = self.shape_row(kind, node, shape, where)
         if "x-bind" not in use:
             refuse(where, "is not bound to a member")
-        expected = KINDS.get(kind) or {"OBJECT": "struct {}"}.get(kind, "const struct {} *").format(
-            (node if kind in ("OBJECT", "ONE") else self.description.follow(node["items"], where))["x-struct"])
+        expected = KINDS.get(kind)
+        if kind == "CHOICE":
+            expected = f'enum {node["x-choice"][0]}'
+        elif kind == "BYTES":
+            expected = f'uint8_t [{node["maxItems"]}]'
+        elif expected is None:
+            expected = {"OBJECT": "struct {}"}.get(kind, "const struct {} *").format(
+                (node if kind in ("OBJECT", "ONE") else self.description.follow(node["items"], where))["x-struct"])
         values["offset"] = self.member(struct, use["x-bind"], expected, where)
         if kind in ("TEXTS", "OBJECTS", "ONE", "RESOURCES"):
             values["count_offset"] = self.member(struct, use["x-bind-count"], "size_t", where)
+        if kind == "BYTES":
+            values["count_offset"] = self.member(struct, use["x-bind-count"], "uint8_t", where)
         if "x-before" in use:
             values["before"] = c_bytes(use["x-before"])
         values["is_nullable"] = "true" if nullable else None

@@ -4,12 +4,13 @@
 #include "store/check.h"
 
 /* At most: four trees for a row put in and the one taken out, two for an event, two changes for a setting, two trees
- * for a request. */
+ * for a request, two trees for a reservation's row and the one before. */
 #define CHANGES_PER_PUT 8
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_EVENT 2
 #define CHANGES_PER_SETTING 2
 #define CHANGES_PER_REQUEST 2
+#define CHANGES_PER_RESERVATION 4
 
 static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t sequence)
 {
@@ -155,6 +156,9 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
     for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
         status = kw__memory_request_add(memory, journal, &batch->requests[i]);
     }
+    for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
+        status = kw__memory_reserve(memory, journal, &batch->reservations[i]);
+    }
     /* The last, since what was added up is not taken back. */
     return status == KW_OK ? kw__memory_count_uses(memory, journal, batch->usages, batch->usage_count) : status;
 }
@@ -167,7 +171,8 @@ static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batc
     }
     size_t change_count = batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
                           batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
-                          batch->request_count * CHANGES_PER_REQUEST + batch->usage_count;
+                          batch->request_count * CHANGES_PER_REQUEST +
+                          batch->reservation_count * CHANGES_PER_RESERVATION + batch->usage_count;
     struct kw__memory_journal journal;
     status = kw__memory_journal_init(&journal, change_count);
     if (status != KW_OK) {

@@ -39,11 +39,8 @@ struct kw__memory_usage {
 };
 
 struct kw__memory_reservation {
-    struct kw__tree_node by_period;
-    struct kw_id lineage_id;
-    struct kw_bytes name;
-    int64_t period_start_ms;
-    int64_t taken;
+    struct kw__tree_node by_period, by_until;
+    struct kw_store_reservation row; /* as a sink gets it */
 };
 
 struct kw__memory_request {
@@ -69,7 +66,8 @@ struct kw__memory {
     struct kw__tree events_by_id;
     struct kw__tree settings;
     struct kw__tree usages;
-    struct kw__tree reservations;
+    struct kw__tree reservations_by_period;
+    struct kw__tree reservations_by_until;
     struct kw__tree requests_by_name;
     struct kw__tree requests_by_time;
 };
@@ -110,7 +108,8 @@ int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
-int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_reservation_period(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_reservation_until(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw__tree_node *b);
 
@@ -118,6 +117,9 @@ int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw
 KW_MUST_USE enum kw_status kw__memory_request_add(struct kw__memory *memory, struct kw__memory_journal *journal,
                                                   const struct kw_store_request *request);
 
+/* Makes one reservation of a batch, and says in it what came of it. */
+KW_MUST_USE enum kw_status kw__memory_reserve(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                              struct kw_store_reservation *reservation);
 /* Adds to counts, all or none; `journal` has room for one change each. */
 KW_MUST_USE enum kw_status kw__memory_count_uses(struct kw__memory *memory, struct kw__memory_journal *journal,
                                                  const struct kw_store_usage *usages, size_t count);
@@ -155,8 +157,11 @@ enum kw_status kw__memory_usage_roll(struct kw_store *store, struct kw_bytes pro
                                      uint64_t *rolled_out);
 enum kw_status kw__memory_usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                       uint64_t *removed_out);
-enum kw_status kw__memory_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
-                                  int64_t *granted_out);
+enum kw_status kw__memory_reservations_read(struct kw_store *store, const struct kw_id *lineage_id,
+                                            struct kw_bytes name, int64_t from_ms, kw_store_reservation_sink *sink,
+                                            void *context);
+enum kw_status kw__memory_reservations_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                             uint64_t *removed_out);
 enum kw_status kw__memory_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
                                        struct kw_store_request *request_out);
 enum kw_status kw__memory_request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);

@@ -78,12 +78,24 @@ int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_
     return order != 0 ? order : kw_bytes_compare(left->usage.value, right->usage.value);
 }
 
-int kw__memory_order_reservation(const struct kw__tree_node *a, const struct kw__tree_node *b)
+static int order_period(const struct kw_store_reservation *a, const struct kw_store_reservation *b)
+{
+    int order = kw_id_compare(&a->lineage_id, &b->lineage_id);
+    order = order != 0 ? order : kw_bytes_compare(a->name, b->name);
+    return order != 0 ? order : order_i64(a->period_start_ms, b->period_start_ms);
+}
+
+int kw__memory_order_reservation_period(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_reservation, by_period);
-    int order = kw_id_compare(&left->lineage_id, &right->lineage_id);
-    order = order != 0 ? order : kw_bytes_compare(left->name, right->name);
-    return order != 0 ? order : order_i64(left->period_start_ms, right->period_start_ms);
+    return order_period(&left->row, &right->row);
+}
+
+int kw__memory_order_reservation_until(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_reservation, by_until);
+    int order = order_i64(left->row.until_ms, right->row.until_ms);
+    return order != 0 ? order : order_period(&left->row, &right->row);
 }
 
 int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b)

@@ -51,6 +51,9 @@ static enum kw_status write_batch(struct kw__inserts *inserts, const struct kw_s
     for (size_t i = 0; i < batch->request_count && status == KW_OK; i++) {
         status = kw__sqlite_request_add(inserts->writer, &batch->requests[i]);
     }
+    for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
+        status = kw__sqlite_reserve(inserts->writer, &batch->reservations[i]);
+    }
     for (size_t i = 0; i < batch->usage_count && status == KW_OK; i++) {
         status = kw__sqlite_count_use(inserts->writer, KW__SQL_USAGE_ADD, &batch->usages[i]);
     }

@@ -63,7 +63,11 @@ static const char *const migrations[] = {
     "CREATE TABLE request (name BLOB NOT NULL PRIMARY KEY, digest BLOB NOT NULL, key_id BLOB NOT NULL,"
     "    at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX request_by_time ON request (at_ms);",
-    /* 2: nothing had been counted before. A project's hours and days are ranges of their tables, so that adding them up
+    /* 2: what was reserved before says nothing of its end, so it stays. */
+    "ALTER TABLE reservation ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 9223372036854775807;"
+    "ALTER TABLE reservation ADD COLUMN note BLOB;"
+    "CREATE INDEX reservation_by_until ON reservation (until_ms);",
+    /* 3: nothing had been counted before. A project's hours and days are ranges of their tables, so that adding them up
      * and removing them needs no index; a lineage is read bucket by bucket. */
     "DROP TABLE usage;"
     "CREATE TABLE usage_hour (project TEXT NOT NULL, bucket_start_ms INTEGER NOT NULL, lineage_id BLOB NOT NULL,"
@@ -130,7 +134,7 @@ static enum kw_status fail_reading(sqlite3 *db, int result, struct kw_error *err
     return is_damaged ? KW_E_CORRUPT : status;
 }
 
-enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out)
+enum kw_status kw__sqlite_migrate_to(sqlite3 *db, int64_t version_wanted, struct kw_error *error_out)
 {
     int64_t application = 0;
     int64_t version = 0;
@@ -156,8 +160,13 @@ enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out)
                         (long long)VERSION_NEWEST);
         return KW_E_NEWER;
     }
-    for (; version < VERSION_NEWEST && result == SQLITE_OK; version++) {
+    for (; version < version_wanted && result == SQLITE_OK; version++) {
         result = run_one(db, (size_t)version);
     }
     return result == SQLITE_OK ? KW_OK : fail_reading(db, result, error_out);
+}
+
+enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out)
+{
+    return kw__sqlite_migrate_to(db, VERSION_NEWEST, error_out);
 }

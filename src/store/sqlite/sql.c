@@ -178,11 +178,19 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_USAGE_DROP_DAY] = USAGE_DROP("usage_day"),
     [KW__SQL_USE_NOTE] = "UPDATE record SET used_at_ms = ?2, used_address = ?3, used_region = ?4 WHERE id = ?1 AND "
                          "erased = 0 AND used_at_ms <= ?2",
-    [KW__SQL_RESERVATION_READ] =
+    [KW__SQL_RESERVATION_TAKEN] =
         "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
     [KW__SQL_RESERVATION_WRITE] =
-        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken) VALUES (?1, ?2, ?3, ?4) ON CONFLICT "
-        "(lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken",
+        "INSERT INTO reservation (lineage_id, name, period_start_ms, taken, until_ms, note) VALUES (?1, ?2, ?3, ?4, "
+        "?5, "
+        "?6) ON CONFLICT (lineage_id, name, period_start_ms) DO UPDATE SET taken = excluded.taken, until_ms = "
+        "max(until_ms, excluded.until_ms), note = coalesce(excluded.note, note)",
+    [KW__SQL_RESERVATION_READ] = "SELECT name, period_start_ms, taken, until_ms, note FROM reservation WHERE "
+                                 "lineage_id = ?1 AND (name = ?2 OR ?2 = '') AND until_ms > ?3 ORDER BY name, "
+                                 "period_start_ms",
+    [KW__SQL_RESERVATION_PRUNE] =
+        "DELETE FROM reservation WHERE (lineage_id, name, period_start_ms) IN (SELECT lineage_id, name, "
+        "period_start_ms FROM reservation INDEXED BY reservation_by_until WHERE until_ms <= ?1 LIMIT ?2)",
 
     [KW__SQL_REQUEST_INSERT] = INSERT("request (name, digest, key_id, at_ms)", "(?1, ?2, ?3, ?4)"),
     [KW__SQL_REQUEST_READ] = "SELECT digest, key_id, at_ms FROM request WHERE name = ?1",

@@ -99,6 +99,8 @@ KW_MUST_USE enum kw_status kw__sqlite_lock(const char *path, char path_out[KW__S
 
 /* Brings the file up to date; `error_out` says what is wrong with one that cannot be. */
 KW_MUST_USE enum kw_status kw__sqlite_migrate(sqlite3 *db, struct kw_error *error_out);
+/* As far as `version` only, as the Keyward did to which that one was the newest. */
+KW_MUST_USE enum kw_status kw__sqlite_migrate_to(sqlite3 *db, int64_t version, struct kw_error *error_out);
 
 struct kw__inserts;
 
@@ -108,6 +110,8 @@ KW_MUST_USE enum kw_status kw__sqlite_put(struct kw__inserts *inserts, const str
 /* Writes one request down within the open transaction. */
 KW_MUST_USE enum kw_status kw__sqlite_request_add(struct kw__connection *writer,
                                                   const struct kw_store_request *request);
+/* Makes one reservation within the open transaction, and says in it what came of it. */
+KW_MUST_USE enum kw_status kw__sqlite_reserve(struct kw__connection *writer, struct kw_store_reservation *reservation);
 /* Adds to one count within the open transaction: hours with KW__SQL_USAGE_ADD, days with KW__SQL_USAGE_ADD_DAY. */
 KW_MUST_USE enum kw_status kw__sqlite_count_use(struct kw__connection *writer, enum kw__sql sql,
                                                 const struct kw_store_usage *usage);
@@ -145,8 +149,11 @@ enum kw_status kw__sqlite_usage_roll(struct kw_store *store, struct kw_bytes pro
                                      uint64_t *rolled_out);
 enum kw_status kw__sqlite_usage_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                       uint64_t *removed_out);
-enum kw_status kw__sqlite_reserve(struct kw_store *store, const struct kw_store_reservation *reservation,
-                                  int64_t *granted_out);
+enum kw_status kw__sqlite_reservations_read(struct kw_store *store, const struct kw_id *lineage_id,
+                                            struct kw_bytes name, int64_t from_ms, kw_store_reservation_sink *sink,
+                                            void *context);
+enum kw_status kw__sqlite_reservations_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                             uint64_t *removed_out);
 enum kw_status kw__sqlite_request_find(struct kw_store *store, const uint8_t name[KW_STORE_REQUEST_SIZE],
                                        struct kw_store_request *request_out);
 enum kw_status kw__sqlite_request_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);

@@ -36,6 +36,9 @@ static void case_is_ignored_for_ascii_letters_only(struct test *t)
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("["), KW_BYTES("{")));
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("\xc4"), KW_BYTES("\xe4")));
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("\r"), KW_BYTES("-")));
+    uint8_t text[8];
+    kw_bytes_lower(KW_BYTES("aZ@[\xc4-9A"), text);
+    CHECK_BYTES(t, kw_bytes_of(text, sizeof text), KW_BYTES("az@[\xc4-9a"));
 }
 
 static void searching_finds_the_needle_anywhere(struct test *t)

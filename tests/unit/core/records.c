@@ -1,5 +1,6 @@
 #include "records.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 
 #include "core/internal.h"
 
@@ -204,11 +205,48 @@ static struct kw_list random_rate_limits(struct test *t, struct kw_arena *arena)
             abort();
         }
         memset(name, (int)('a' + i), KW_RATE_LIMIT_NAME_MAX);
-        limits[i] = (struct kw_rate_limit){.name = kw_bytes_of(name, 1 + test_random_below(t, KW_RATE_LIMIT_NAME_MAX)),
+        limits[i] = (struct kw_rate_limit){.per = (enum kw_limit_per)test_random_below(t, 3),
+                                           .name = kw_bytes_of(name, 1 + test_random_below(t, KW_RATE_LIMIT_NAME_MAX)),
                                            .requests = 1 + (int64_t)test_random_below(t, KW_RATE_LIMIT_REQUESTS_MAX),
                                            .window_ms = 1 + (int64_t)test_random_below(t, KW_RATE_LIMIT_WINDOW_MS_MAX)};
     }
     if (!kw_rate_limits_pack(arena, limits, count, &list)) {
+        abort();
+    }
+    return list;
+}
+
+static struct kw_list random_quotas(struct test *t, struct kw_arena *arena)
+{
+    struct kw_quota_rule quotas[KW_QUOTA_COUNT_MAX];
+    struct kw_list list = {.count = 0};
+    size_t count = test_random_below(t, KW_QUOTA_COUNT_MAX + 1);
+    for (size_t i = 0; i < count; i++) {
+        struct kw_bytes number = random_text(t, arena, "0123456789", 1, 30);
+        uint8_t *name = kw_arena_take(arena, KW_QUOTA_NAME_MAX);
+        if (name == NULL) {
+            abort();
+        }
+        name[0] = (uint8_t)('a' + i);
+        memcpy(name + 1, number.data, number.size);
+        quotas[i] = (struct kw_quota_rule){
+            .name = kw_bytes_of(name, 1 + number.size),
+            .metric = coin(t) ? KW_BYTES("tokens") : (struct kw_bytes){NULL, 0},
+            .limit = (int64_t)(test_random(t) % (uint64_t)(KW_AMOUNT_MAX + 1)),
+            .period = (enum kw_period)(KW_PERIOD_HOUR + test_random_below(t, 5)),
+            .on_exceeded = (enum kw_quota_exceeded)test_random_below(t, 3),
+            .per = (enum kw_limit_per)test_random_below(t, 3),
+            .mark_count = (uint8_t)test_random_below(t, KW_QUOTA_MARK_COUNT_MAX + 1),
+            .marks = {1, 20, 50, 100},
+        };
+        if (quotas[i].per == KW_PER_KEY && coin(t)) {
+            quotas[i].anchor = KW_ANCHOR_CREATED;
+        }
+        if (quotas[i].on_exceeded == KW_QUOTA_THROTTLE) {
+            quotas[i].throttle = (struct kw_rate_limit){.requests = 7, .window_ms = 90000};
+        }
+    }
+    if (!kw_quotas_pack(arena, quotas, count, &list)) {
         abort();
     }
     return list;
@@ -246,6 +284,7 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
         .allowed_regions = random_regions(t, arena),
         .blocked_regions = random_regions(t, arena),
         .rate_limits = random_rate_limits(t, arena),
+        .quotas = random_quotas(t, arena),
         .policy = maybe_text(t, arena, KW_POLICY_MAX),
         .template_name = maybe_text(t, arena, KW_TEMPLATE_MAX),
         .parent_id = coin(t) ? random_id(t) : (struct kw_id){{0}},
@@ -310,6 +349,7 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     check_lists_equal(t, &actual->allowed_regions, &expected->allowed_regions);
     check_lists_equal(t, &actual->blocked_regions, &expected->blocked_regions);
     check_lists_equal(t, &actual->rate_limits, &expected->rate_limits);
+    check_lists_equal(t, &actual->quotas, &expected->quotas);
     check_lists_equal(t, &actual->scopes, &expected->scopes);
     check_lists_equal(t, &actual->resources, &expected->resources);
     CHECK_BYTES(t, kw_bytes_of(actual->last_four, 4), kw_bytes_of(expected->last_four, 4));

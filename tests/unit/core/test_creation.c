@@ -208,6 +208,71 @@ static void a_policy_gives_scopes_and_expiry(struct test *t)
     end(&f);
 }
 
+/* The names of the quotas and of the rate limits, joined. */
+static void check_limits(struct test *t, const struct kw_creation *creation, struct kw_arena *arena,
+                         const char *expected)
+{
+    uint8_t memory[256];
+    struct kw_buffer names;
+    struct kw_key_params made = {.given = 0};
+    CHECK_STATUS(t, kw_creation_params(creation, arena, &made, NULL), KW_OK);
+    kw_buffer_init_fixed(&names, memory, sizeof memory);
+    for (size_t i = 0; (made.given & KW_GIVEN_QUOTAS) != 0 && i < made.quota_count; i++) {
+        kw_buffer_add(&names, made.quotas[i].name);
+        kw_buffer_add_byte(&names, ' ');
+    }
+    for (size_t i = 0; (made.given & KW_GIVEN_RATE_LIMITS) != 0 && i < made.rate_limit_count; i++) {
+        kw_buffer_add(&names, made.rate_limits[i].name);
+        kw_buffer_add_byte(&names, ' ');
+    }
+    CHECK_BYTES(t, kw_buffer_bytes(&names), kw_bytes_of_text(expected));
+}
+
+#define QUOTA(name, rest) "{\"name\":\"" name "\",\"limit\":1,\"period\":\"day\"" rest "}"
+#define LIMIT(name, rest) "{\"name\":\"" name "\",\"requests\":1,\"window\":\"1s\"" rest "}"
+#define ORG ",\"per\":\"org\""
+
+static void limits_come_from_the_nearest_that_says_any(struct test *t)
+{
+    struct fixture f;
+    REQUIRE(
+        t,
+        begin(t, &f,
+              "{\"name\":\"p\",\"number\":5,\"environments\":[{\"name\":\"live\",\"secretPrefix\":\"a_\"},"
+              "{\"name\":\"test\",\"secretPrefix\":\"b_\",\"quotas\":[" QUOTA(
+                  "e",
+                  "") "]},"
+                      "{\"name\":\"free\",\"secretPrefix\":\"c_\",\"quotas\":[],\"rateLimits\":[]}],\"quotas\":[" QUOTA(
+                          "p", "") "," QUOTA("po", ORG) "],\"rateLimits\":[" LIMIT("lo", ORG) "," LIMIT("l", "") "]}",
+              "{\"name\":\"ci\",\"fields\":{\"quota\":" QUOTA("t", "") "}}"));
+    struct kw_catalog *catalog =
+        catalog_with(&f, "{\"name\":\"a\",\"quotas\":[" QUOTA("a", "") "," QUOTA("ao", ORG) "]}");
+    REQUIRE(t, catalog != NULL);
+    struct kw_key_params own = {.given = 0, .policy = KW_BYTES("a"), .org_id = KW_BYTES("acme")};
+    struct kw_creation creation = {.catalog = catalog, .project = &f.project->is.project, .params = &own};
+    check_limits(t, &creation, &f.arena, "p l "); /* no organisation, so none of its limits */
+    own.given = KW_GIVEN_ORG;
+    check_limits(t, &creation, &f.arena, "p po lo l ");
+    own.given = KW_GIVEN_ENV;
+    own.env = KW_BYTES("test");
+    check_limits(t, &creation, &f.arena, "e l ");
+    own.env = KW_BYTES("free");
+    check_limits(t, &creation, &f.arena, "");
+    own.given = KW_GIVEN_POLICY;
+    check_limits(t, &creation, &f.arena, "a ao l "); /* which is refused for want of an organisation */
+    own.given = KW_GIVEN_PARENT;
+    check_limits(t, &creation, &f.arena, "");
+    own.given = KW_GIVEN_PARENT | KW_GIVEN_POLICY;
+    check_limits(t, &creation, &f.arena, "a ao ");
+    own.given = KW_GIVEN_QUOTAS; /* none, and that was said */
+    check_limits(t, &creation, &f.arena, "l ");
+    own.given = KW_GIVEN_POLICY;
+    creation.template = &f.template->is.template;
+    check_limits(t, &creation, &f.arena, "t l ");
+    kw_catalog_free(catalog);
+    end(&f);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -216,6 +281,7 @@ int main(int argc, char **argv)
         TEST_CASE(presets_add_their_scopes),
         TEST_CASE(projects_bound_the_life_of_keys),
         TEST_CASE(a_policy_gives_scopes_and_expiry),
+        TEST_CASE(limits_come_from_the_nearest_that_says_any),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

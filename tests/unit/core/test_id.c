@@ -41,6 +41,7 @@ static void ids_sort_by_the_time_they_were_made(struct test *t)
         }
         time_ms += 1 + (int64_t)test_random_below(t, 1000000);
         struct kw_id id = kw_id_make(time_ms, random);
+        CHECK_I64(t, kw_id_time_ms(&id), time_ms);
         char text[KW_ID_TEXT_SIZE];
         char last_text[KW_ID_TEXT_SIZE];
         CHECK(t, kw_id_compare(&last, &id) < 0 && kw_id_compare(&id, &last) > 0);

@@ -41,6 +41,7 @@ static void own_lines_are_read_whole(struct test *t)
                          "{" OWN_RECORD ",\"tags\":[\"b\",\"a\"],\"scopes\":[\"read\"],\"metadata\":{\"name\":\"x\"},"
                          "\"rateLimits\":[{\"name\":\"b\",\"requests\":5,\"window\":\"1s\"},{\"name\":\"a\","
                          "\"requests\":100,\"window\":\"1m\"}],"
+                         "\"quotas\":[{\"limit\":1.5,\"period\":\"day\",\"metric\":\"cost\"}],"
                          "\"allowedIPs\":[\"192.0.2.0/24\"],\"parentId\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5E\","
                          "\"rotatedTo\":\"key_01JD5W3K2M8Q4T6V9X0Z1B3D5H\",\"graceUntil\":"
                          "\"2027-01-01T00:00:00Z\"}," OWN_DIGEST ",\"kept\":{\"hasChildren\":true}}"));
@@ -60,6 +61,11 @@ static void own_lines_are_read_whole(struct test *t)
     REQUIRE(t, kw_rate_limits_next(&limits, &limit));
     CHECK_BYTES(t, limit.name, KW_BYTES("a"));
     CHECK(t, limit.requests == 100 && limit.window_ms == 60000);
+    struct kw_bytes quotas = record->quotas.packed;
+    struct kw_quota_rule quota;
+    REQUIRE(t, kw_quota_rules_next(&quotas, &quota));
+    CHECK_BYTES(t, quota.name, KW_BYTES("cost-day"));
+    CHECK_I64(t, quota.limit, 1500000);
     CHECK_I64(t, record->grace_until_ms, INT64_C(1798761600000));
     CHECK(t, record->has_children && record->enabled);
     CHECK_I64(t, reading.item.scheme, KW_DIGEST_SHA256);
@@ -142,71 +148,78 @@ static void plain_keys_show_their_last_four(struct test *t)
 
 #define LIMITS(limits) "{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"rateLimits\":" limits "}"
 
+#define QUOTAS(quotas) "{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"quotas\":" quotas "}"
+
+static const struct {
+    const char *json;
+    const char *code, *field;
+} bad_items[] = {
+    {"", "INVALID_JSON", ""},
+    {"[]", "INVALID_JSON", ""},
+    {"{}", "MISSING_FIELD", "keyHash"},
+    {"{\"keyHash\":\"" SHA256 "\"} {}", "INVALID_JSON", ""},
+    {"{\"keyHash\":\"" SHA256 "\"}", "MISSING_FIELD", "ownerId"},
+    {"{\"keyHash\":\"" SHA256 "\",\"key\":\"0123456789\",\"ownerId\":\"1\"}", "MISSING_FIELD", "keyHash"},
+    {"{\"keyHash\":\"abc\",\"ownerId\":\"1\"}", "INVALID_FIELD", "keyHash"},
+    {"{\"keyHash\":\"" SHA256 "\",\"algorithm\":\"sha512\",\"ownerId\":\"1\"}", "INVALID_FIELD", "keyHash"},
+    {"{\"keyHash\":\"" SHA256 "\",\"algorithm\":\"md5\",\"ownerId\":\"1\"}", "INVALID_FIELD", "algorithm"},
+    {"{\"keyHash\":\"" SHA256 "\",\"saltPlace\":\"middle\",\"ownerId\":\"1\"}", "INVALID_FIELD", "saltPlace"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerid\":\"1\"}", "UNKNOWN_FIELD", "ownerid"},
+    {"{\"keyHash\":\"" SHA256 "\",\"keyHash\":\"" SHA256 "\"}", "DUPLICATE_FIELD", "keyHash"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":{\"ownerId\":\"2\"}}", "DUPLICATE_FIELD", "ownerId"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":[]}", "INVALID_FIELD", "metadata"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":{\"a\":1,\"a\":2}}", "INVALID_FIELD", "metadata"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"scopes\":\"read\"}", "INVALID_FIELD", "scopes"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"scopes\":[\"re ad\"]}", "INVALID_FIELD", "scopes[0]"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"tags\":[\"a\",\"b c\"]}", "INVALID_FIELD", "tags[1]"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"enabled\":\"yes\"}", "INVALID_FIELD", "enabled"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"expiresAt\":\"tomorrow\"}", "INVALID_FIELD", "expiresAt"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"allowedIPs\":[\"300.0.0.1\"]}", "INVALID_FIELD", "allowedIPs[0]"},
+    {LIMITS("5"), "INVALID_FIELD", "rateLimits"},
+    {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"per\":\"org\"}]"), "INVALID_FIELD", "rateLimits[0].per"},
+    {QUOTAS("{}"), "INVALID_FIELD", "quotas"},
+    {QUOTAS("[{\"limit\":5}]"), "MISSING_FIELD", "quotas[0].period"},
+    {QUOTAS("[{\"limit\":5,\"period\":\"day\",\"size\":1}]"), "UNKNOWN_FIELD", "quotas[0].size"},
+    {QUOTAS("[{\"limit\":-5,\"period\":\"day\"}]"), "INVALID_FIELD", "quotas[0].limit"},
+    {QUOTAS("[{\"limit\":5,\"period\":\"day\"},{\"limit\":6,\"period\":\"day\"}]"), "DUPLICATE_FIELD",
+     "quotas[1].name"},
+    {QUOTAS("[{\"limit\":5,\"period\":\"day\",\"per\":\"org\"}]"), "INVALID_FIELD", "quotas[0].per"},
+    {LIMITS("[5]"), "INVALID_FIELD", "rateLimits[0]"},
+    {LIMITS("[{\"requests\":5}]"), "MISSING_FIELD", "rateLimits[0].window"},
+    {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"burst\":1}]"), "UNKNOWN_FIELD", "rateLimits[0].burst"},
+    {LIMITS("[{\"requests\":0,\"window\":\"1s\"}]"), "INVALID_FIELD", "rateLimits[0].requests"},
+    {LIMITS("[{\"requests\":5,\"window\":\"1s\"},{\"requests\":6,\"window\":\"1m\"}]"), "DUPLICATE_FIELD",
+     "rateLimits[1].name"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"parentId\":\"key_1\"}", "INVALID_FIELD", "parentId"},
+    {"{\"keyHash\":\"" SHA256 "\",\"owner\":\"group:1\"}", "INVALID_FIELD", "owner"},
+    {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"name\":5}", "INVALID_FIELD", "name"},
+    {"{\"key\":\"short\",\"ownerId\":\"1\"}", "INVALID_FIELD", "key"},
+    {"{\"key\":5,\"ownerId\":\"1\"}", "INVALID_FIELD", "key"},
+    {"{" OWN_RECORD "}}", "MISSING_FIELD", "digest"},
+    {"{" OWN_DIGEST ",\"record\":{\"id\":\"" ID "\",\"ownerId\":\"1\"}}", "MISSING_FIELD", "record.env"},
+    {"{" OWN_RECORD ",\"rights\":[]}," OWN_DIGEST "}", "UNKNOWN_FIELD", "record.rights"},
+    {"{" OWN_RECORD "}," OWN_DIGEST ",\"more\":1}", "UNKNOWN_FIELD", "more"},
+    {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"md5\",\"value\":\"00\"}}", "INVALID_FIELD", "digest.scheme"},
+    {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"sha512\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD", "digest.value"},
+    {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"hmac-sha256\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD",
+     "digest.pepper"},
+    {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"sha256-salted\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD",
+     "digest.salt"},
+    {"{" OWN_RECORD ",\"graceUntil\":\"2027-01-01T00:00:00Z\"}," OWN_DIGEST "}", "INVALID_FIELD", "record.graceUntil"},
+    {"{\"keyward\":\"export\",\"version\":2}", "STORE_NEWER", "version"},
+    {"{\"keyward\":\"export\",\"version\":1,\"keys\":[]}", "INVALID_JSON", ""},
+    {"{\"keyward\":\"import\"}", "INVALID_FIELD", "keyward"},
+};
+
 static void bad_items_name_their_field(struct test *t)
 {
-    static const struct {
-        const char *json;
-        const char *code, *field;
-    } cases[] = {
-        {"", "INVALID_JSON", ""},
-        {"[]", "INVALID_JSON", ""},
-        {"{}", "MISSING_FIELD", "keyHash"},
-        {"{\"keyHash\":\"" SHA256 "\"} {}", "INVALID_JSON", ""},
-        {"{\"keyHash\":\"" SHA256 "\"}", "MISSING_FIELD", "ownerId"},
-        {"{\"keyHash\":\"" SHA256 "\",\"key\":\"0123456789\",\"ownerId\":\"1\"}", "MISSING_FIELD", "keyHash"},
-        {"{\"keyHash\":\"abc\",\"ownerId\":\"1\"}", "INVALID_FIELD", "keyHash"},
-        {"{\"keyHash\":\"" SHA256 "\",\"algorithm\":\"sha512\",\"ownerId\":\"1\"}", "INVALID_FIELD", "keyHash"},
-        {"{\"keyHash\":\"" SHA256 "\",\"algorithm\":\"md5\",\"ownerId\":\"1\"}", "INVALID_FIELD", "algorithm"},
-        {"{\"keyHash\":\"" SHA256 "\",\"saltPlace\":\"middle\",\"ownerId\":\"1\"}", "INVALID_FIELD", "saltPlace"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerid\":\"1\"}", "UNKNOWN_FIELD", "ownerid"},
-        {"{\"keyHash\":\"" SHA256 "\",\"keyHash\":\"" SHA256 "\"}", "DUPLICATE_FIELD", "keyHash"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":{\"ownerId\":\"2\"}}", "DUPLICATE_FIELD",
-         "ownerId"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":[]}", "INVALID_FIELD", "metadata"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"metadata\":{\"a\":1,\"a\":2}}", "INVALID_FIELD", "metadata"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"scopes\":\"read\"}", "INVALID_FIELD", "scopes"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"scopes\":[\"re ad\"]}", "INVALID_FIELD", "scopes[0]"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"tags\":[\"a\",\"b c\"]}", "INVALID_FIELD", "tags[1]"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"enabled\":\"yes\"}", "INVALID_FIELD", "enabled"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"expiresAt\":\"tomorrow\"}", "INVALID_FIELD", "expiresAt"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"allowedIPs\":[\"300.0.0.1\"]}", "INVALID_FIELD",
-         "allowedIPs[0]"},
-        {LIMITS("5"), "INVALID_FIELD", "rateLimits"},
-        {LIMITS("[5]"), "INVALID_FIELD", "rateLimits[0]"},
-        {LIMITS("[{\"requests\":5}]"), "MISSING_FIELD", "rateLimits[0].window"},
-        {LIMITS("[{\"requests\":5,\"window\":\"1s\",\"burst\":1}]"), "UNKNOWN_FIELD", "rateLimits[0].burst"},
-        {LIMITS("[{\"requests\":0,\"window\":\"1s\"}]"), "INVALID_FIELD", "rateLimits[0].requests"},
-        {LIMITS("[{\"requests\":5,\"window\":\"1s\"},{\"requests\":6,\"window\":\"1m\"}]"), "DUPLICATE_FIELD",
-         "rateLimits[1].name"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"parentId\":\"key_1\"}", "INVALID_FIELD", "parentId"},
-        {"{\"keyHash\":\"" SHA256 "\",\"owner\":\"group:1\"}", "INVALID_FIELD", "owner"},
-        {"{\"keyHash\":\"" SHA256 "\",\"ownerId\":\"1\",\"name\":5}", "INVALID_FIELD", "name"},
-        {"{\"key\":\"short\",\"ownerId\":\"1\"}", "INVALID_FIELD", "key"},
-        {"{\"key\":5,\"ownerId\":\"1\"}", "INVALID_FIELD", "key"},
-        {"{" OWN_RECORD "}}", "MISSING_FIELD", "digest"},
-        {"{" OWN_DIGEST ",\"record\":{\"id\":\"" ID "\",\"ownerId\":\"1\"}}", "MISSING_FIELD", "record.env"},
-        {"{" OWN_RECORD ",\"rights\":[]}," OWN_DIGEST "}", "UNKNOWN_FIELD", "record.rights"},
-        {"{" OWN_RECORD "}," OWN_DIGEST ",\"more\":1}", "UNKNOWN_FIELD", "more"},
-        {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"md5\",\"value\":\"00\"}}", "INVALID_FIELD", "digest.scheme"},
-        {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"sha512\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD",
-         "digest.value"},
-        {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"hmac-sha256\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD",
-         "digest.pepper"},
-        {"{" OWN_RECORD "},\"digest\":{\"scheme\":\"sha256-salted\",\"value\":\"" SHA256 "\"}}", "INVALID_FIELD",
-         "digest.salt"},
-        {"{" OWN_RECORD ",\"graceUntil\":\"2027-01-01T00:00:00Z\"}," OWN_DIGEST "}", "INVALID_FIELD",
-         "record.graceUntil"},
-        {"{\"keyward\":\"export\",\"version\":2}", "STORE_NEWER", "version"},
-        {"{\"keyward\":\"export\",\"version\":1,\"keys\":[]}", "INVALID_JSON", ""},
-        {"{\"keyward\":\"import\"}", "INVALID_FIELD", "keyward"},
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < KW_COUNT_OF(bad_items); i++) {
         struct reading reading = {.options.owner = {NULL, 0}};
-        enum kw_status status = read_text(&reading, cases[i].json);
-        if (status == KW_OK || strcmp(reading.error.code, cases[i].code) != 0 ||
-            strcmp(reading.error.field, cases[i].field) != 0) {
-            test_fail(t, __FILE__, __LINE__, "%s: %s %s", cases[i].json, status == KW_OK ? "OK" : reading.error.code,
-                      status == KW_OK ? "" : reading.error.field);
+        enum kw_status status = read_text(&reading, bad_items[i].json);
+        if (status == KW_OK || strcmp(reading.error.code, bad_items[i].code) != 0 ||
+            strcmp(reading.error.field, bad_items[i].field) != 0) {
+            test_fail(t, __FILE__, __LINE__, "%s: %s %s", bad_items[i].json,
+                      status == KW_OK ? "OK" : reading.error.code, status == KW_OK ? "" : reading.error.field);
         }
         forget(&reading);
     }

@@ -180,17 +180,84 @@ static void no_window_holds_more_when_the_clock_stands_or_steps_back(struct test
     }
 }
 
-/* --- Several at once --- */
+/* --- Written down, and read again --- */
 
 static bool states_equal(const struct kw_limit_state *a, const struct kw_limit_state *b)
 {
-    bool is_equal = a->newest_ms == b->newest_ms && a->bucket_cost == b->bucket_cost &&
-                    a->newest_cost == b->newest_cost && a->first == b->first && a->count == b->count;
-    for (size_t i = 0; i < KW_LIMIT_BUCKET_COUNT; i++) {
-        is_equal = is_equal && a->ends[i] == b->ends[i];
-    }
-    return is_equal;
+    struct kw_rate_limit limit = limit_of(1, 1);
+    uint8_t notes[2][KW_LIMIT_NOTE_MAX];
+    return kw_bytes_equal(kw_bytes_of(notes[0], kw_limit_write(a, &limit, 0, notes[0])),
+                          kw_bytes_of(notes[1], kw_limit_write(b, &limit, 0, notes[1])));
 }
+
+static void a_note_holds_the_state(struct test *t)
+{
+    for (int run = 0; run < 200; run++) {
+        struct kw_rate_limit limit = random_limit(t);
+        struct kw_limit_state state = {0};
+        struct kw_limit_state again;
+        struct arrivals manner = arrivals_random(t, &limit);
+        static struct log log;
+        int64_t now_ms = 1000000;
+        log_reset(&log);
+        for (int i = 0; i < 200; i++) {
+            uint8_t note[KW_LIMIT_NOTE_MAX];
+            now_ms += arrivals_gap(t, &manner, &log, now_ms);
+            manner.hint_ms = take(&state, &limit, now_ms, arrivals_cost(t, &manner, &limit)).retry_after_ms;
+            size_t size = kw_limit_write(&state, &limit, 0, note);
+            REQUIRE_OK(t, kw_limit_read(kw_bytes_of(note, size), now_ms, &again));
+            REQUIRE(t, states_equal(&state, &again));
+            CHECK_STATUS(t, kw_limit_read(kw_bytes_of(note, size - 1), now_ms, &again), KW_E_CORRUPT);
+        }
+    }
+}
+
+/* A caller whose process is killed now and then: what it spent since the last note is at most the note's reserve. */
+static bool run_lives(struct test *t, struct log *log, size_t arrivals)
+{
+    struct kw_rate_limit limit = random_limit(t);
+    struct kw_limit_state state = {0};
+    struct arrivals manner = arrivals_random(t, &limit);
+    uint8_t note[KW_LIMIT_NOTE_MAX];
+    size_t note_size = 0;
+    uint32_t reserve = 0;
+    int64_t now_ms = 1000000;
+    log_reset(log);
+    for (size_t i = 0; i < arrivals; i++) {
+        now_ms += arrivals_gap(t, &manner, log, now_ms);
+        if (note_size > 0 && test_random_below(t, 40) == 0) {
+            CHECK_STATUS(t, kw_limit_read(kw_bytes_of(note, note_size), now_ms, &state), KW_OK);
+            reserve = 0;
+        }
+        uint32_t cost = arrivals_cost(t, &manner, &limit);
+        if (cost > reserve) {
+            reserve = cost + (uint32_t)test_random_below(t, (uint64_t)limit.requests / 32 + 1);
+            note_size = kw_limit_write(&state, &limit, reserve, note);
+        }
+        struct kw_limit_answer answer = take(&state, &limit, now_ms, cost);
+        if (answer.is_admitted) {
+            log_add(log, now_ms, cost);
+            reserve -= cost;
+        }
+        manner.hint_ms = answer.retry_after_ms;
+        if (log_sum(log, now_ms, limit.window_ms) > limit.requests) {
+            test_fail(t, __FILE__, __LINE__, "arrival %zu: more than %lld in %lld ms", i, (long long)limit.requests,
+                      (long long)limit.window_ms);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void no_window_holds_more_over_many_lives(struct test *t)
+{
+    static struct log log;
+    for (int run = 0; run < 400; run++) {
+        REQUIRE(t, run_lives(t, &log, 2000));
+    }
+}
+
+/* --- Several at once --- */
 
 static void all_limits_are_taken_or_none(struct test *t)
 {
@@ -234,6 +301,8 @@ int main(int argc, char **argv)
         TEST_CASE(the_largest_limits_fit),
         TEST_CASE(no_window_holds_more_than_the_limit),
         TEST_CASE(no_window_holds_more_when_the_clock_stands_or_steps_back),
+        TEST_CASE(a_note_holds_the_state),
+        TEST_CASE(no_window_holds_more_over_many_lives),
         TEST_CASE(all_limits_are_taken_or_none),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);

@@ -3,7 +3,7 @@
 
 static struct kw_rate_limit limit_of(const char *name, int64_t requests, int64_t window_ms)
 {
-    return (struct kw_rate_limit){kw_bytes_of_text(name), requests, window_ms};
+    return (struct kw_rate_limit){kw_bytes_of_text(name), requests, window_ms, KW_PER_KEY};
 }
 
 static void limits_are_packed_by_name(struct test *t)
@@ -110,12 +110,45 @@ static void within_is_what_the_worst_caller_can_do(struct test *t)
     CHECK(t, within > RUNS / 10 && within < RUNS - RUNS / 10);
 }
 
+static void what_counts_for_more_keys_bounds_each_of_them(struct test *t)
+{
+    static const bool within[3][3] = {
+        [KW_PER_KEY] = {true, false, false}, [KW_PER_OWNER] = {true, true, false}, [KW_PER_ORG] = {true, false, true}};
+    struct kw_error error = {.code = ""};
+    for (int inner = KW_PER_KEY; inner <= KW_PER_ORG; inner++) {
+        for (int outer = KW_PER_KEY; outer <= KW_PER_ORG; outer++) {
+            struct kw_arena arena;
+            struct kw_list lists[2];
+            struct kw_rate_limit limits[] = {limit_of("a", 10, 1000), limit_of("b", 10, 1000)};
+            kw_arena_init(&arena, NULL, 0, 4096);
+            limits[0].per = (enum kw_limit_per)inner;
+            limits[1].per = (enum kw_limit_per)outer;
+            REQUIRE_OK(t, kw_rate_limits_check(limits, 2, "rateLimits", &error));
+            REQUIRE(t, kw_rate_limits_pack(&arena, &limits[0], 1, &lists[0]));
+            REQUIRE(t, kw_rate_limits_pack(&arena, &limits[1], 1, &lists[1]));
+            CHECK(t, kw_rate_limits_within(&lists[0], &lists[1]) == within[inner][outer]);
+            limits[1].requests = 9;
+            REQUIRE(t, kw_rate_limits_pack(&arena, &limits[1], 1, &lists[1]));
+            CHECK(t, !kw_rate_limits_within(&lists[0], &lists[1]));
+            struct kw_bytes rest = lists[0].packed;
+            struct kw_rate_limit again;
+            REQUIRE(t, kw_rate_limits_valid(&lists[0]) && kw_rate_limits_next(&rest, &again));
+            CHECK_I64(t, again.per, inner);
+            kw_arena_reset(&arena);
+        }
+    }
+    struct kw_rate_limit strange = {KW_BYTES("a"), 1, 1, (enum kw_limit_per)3};
+    CHECK_STATUS(t, kw_rate_limits_check(&strange, 1, "rateLimits", &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "rateLimits[0].per");
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(limits_are_packed_by_name),
         TEST_CASE(what_is_no_limit_is_refused_by_field),
         TEST_CASE(within_is_what_the_worst_caller_can_do),
+        TEST_CASE(what_counts_for_more_keys_bounds_each_of_them),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

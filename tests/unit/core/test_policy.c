@@ -142,6 +142,13 @@ static void a_change_takes_what_is_less_than_before(struct test *t)
          KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES},
         {"{\"name\":\"a\",\"scopes\":[\"a:b\"]}", "{\"name\":\"a\"}", 0},
         {NULL, "{\"name\":\"a\",\"requireIP\":true}", KW_EXCESS_ADDRESSES},
+        {"{\"name\":\"a\"}", "{\"name\":\"a\",\"quotas\":[{\"limit\":5,\"period\":\"day\"}]}", KW_EXCESS_QUOTAS},
+        {"{\"name\":\"a\",\"quotas\":[{\"limit\":5,\"period\":\"day\"}]}",
+         "{\"name\":\"a\",\"quotas\":[{\"limit\":6,\"period\":\"day\"}]}", 0},
+        {"{\"name\":\"a\",\"quotas\":[{\"limit\":5,\"period\":\"day\"}]}",
+         "{\"name\":\"a\",\"quotas\":[{\"limit\":5,\"period\":\"day\",\"per\":\"owner\"}]}", KW_EXCESS_QUOTAS},
+        {"{\"name\":\"a\",\"rateLimits\":[{\"requests\":5,\"window\":\"1m\"}]}",
+         "{\"name\":\"a\",\"rateLimits\":[{\"requests\":5,\"window\":\"1m\",\"per\":\"org\"}]}", KW_EXCESS_RATE_LIMITS},
     };
     for (size_t i = 0; i < KW_COUNT_OF(changes); i++) {
         struct kw_document *before = changes[i].before == NULL ? NULL : policy_of(t, changes[i].before);

@@ -1,4 +1,6 @@
 #include "core/id.h"
+#include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 #include "records.h"
 
@@ -265,6 +267,42 @@ static void places_and_families_are_shown_where_there_are_any(struct test *t)
     kw_arena_reset(&arena);
 }
 
+static void limits_and_quotas_are_shown_as_they_are_given(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 14);
+    struct kw_record before = record_typical(&arena);
+    struct kw_record after = before;
+    const struct kw_rate_limit limits[] = {{.requests = 5, .window_ms = 1000},
+                                           {KW_BYTES("team"), 100, 60000, KW_PER_OWNER}};
+    const struct kw_quota_rule quotas[] = {
+        {.limit = 2500, .metric = KW_BYTES("cost"), .period = KW_PERIOD_DAY, .per = KW_PER_ORG},
+        {.name = KW_BYTES("soft"),
+         .limit = 10000 * KW_AMOUNT_ONE,
+         .period = KW_PERIOD_MONTH,
+         .anchor = KW_ANCHOR_CREATED,
+         .on_exceeded = KW_QUOTA_THROTTLE,
+         .marks = {50},
+         .mark_count = 1,
+         .throttle = {.requests = 10, .window_ms = 60000}}};
+    REQUIRE(t, kw_rate_limits_pack(&arena, limits, 2, &after.rate_limits));
+    REQUIRE(t, kw_quotas_pack(&arena, quotas, 2, &after.quotas));
+#define LIMITS \
+    "[{\"name\":\"default\",\"requests\":5,\"window\":\"1s\"}," \
+    "{\"name\":\"team\",\"requests\":100,\"window\":\"1m\",\"per\":\"owner\"}]"
+#define QUOTAS \
+    "[{\"name\":\"cost-day\",\"limit\":0.0025,\"metric\":\"cost\",\"period\":\"day\",\"anchor\":\"utc\",\"per\":" \
+    "\"org\"," \
+    "\"onExceeded\":\"block\",\"warnAt\":[80,100]}," \
+    "{\"name\":\"soft\",\"limit\":10000,\"metric\":\"requests\",\"period\":\"month\",\"anchor\":\"created\"," \
+    "\"per\":\"key\",\"onExceeded\":\"throttle\",\"throttle\":{\"requests\":10,\"window\":\"1m\"},\"warnAt\":[50]}]"
+    CHECK(t, holds(to_json(t, &after, RECORD_BORN_MS), ",\"rateLimits\":" LIMITS ",\"quotas\":" QUOTAS "}"));
+    CHECK_BYTES(
+        t, to_changes(t, &before, &after),
+        KW_BYTES("{\"rateLimits\":{\"from\":null,\"to\":" LIMITS "},\"quotas\":{\"from\":null,\"to\":" QUOTAS "}}"));
+    kw_arena_reset(&arena);
+}
+
 static void every_single_difference_is_named(struct test *t)
 {
     struct kw_arena arena;
@@ -334,6 +372,7 @@ int main(int argc, char **argv)
         TEST_CASE(changes_name_what_differs_and_nothing_else),
         TEST_CASE(a_birth_changes_everything_that_is_set),
         TEST_CASE(places_and_families_are_shown_where_there_are_any),
+        TEST_CASE(limits_and_quotas_are_shown_as_they_are_given),
         TEST_CASE(every_single_difference_is_named),
         TEST_CASE(a_full_buffer_is_never_overrun),
         TEST_CASE(a_tombstone_shows_nothing_personal),

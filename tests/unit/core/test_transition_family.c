@@ -1,6 +1,7 @@
 /* Children when they are born, changed and rotated; and rotations, which never widen the places of a key. */
 #include "core/family.h"
 #include "core/id.h"
+#include "core/internal.h"
 #include "core/record.h"
 #include "transitions.h"
 
@@ -194,6 +195,84 @@ static void what_exceeds_the_parent_is_named(struct test *t)
     kw_arena_reset(&arena);
 }
 
+/* Quotas and limits of a parent that has some, and whose spending they count. */
+static void what_is_spent_lies_within_the_parents(struct test *t)
+{
+    struct kw_arena arena;
+    struct kw_change change;
+    struct kw_error error = {.code = ""};
+    kw_arena_init(&arena, NULL, 0, 1 << 18);
+    struct kw_record parent = make_parent(t, &arena);
+    struct kw_quota_rule quota = {.limit = 100, .period = KW_PERIOD_DAY, .per = KW_PER_OWNER};
+    struct kw_rate_limit limit = {.requests = 10, .window_ms = 1000, .per = KW_PER_OWNER};
+    struct kw_key_params params = {.given = KW_GIVEN_QUOTAS | KW_GIVEN_RATE_LIMITS,
+                                   .quotas = &quota,
+                                   .quota_count = 1,
+                                   .rate_limits = &limit,
+                                   .rate_limit_count = 1};
+    REQUIRE_OK(t, kw__params_apply(&params, NOW_MS, &arena, &parent, &error));
+    struct kw_key_params own = {.given = KW_GIVEN_PARENT, .parent = PARENT_ID};
+    struct kw_command command = command_of(KW_COMMAND_CREATE, &own);
+    command.parent = &parent;
+    REQUIRE_OK(t, kw_transition(NULL, &command, NOW_MS, &arena, &change, &error)); /* then it has its parent's */
+    CHECK_BYTES(t, change.after.quotas.packed, parent.quotas.packed);
+    CHECK_BYTES(t, change.after.rate_limits.packed, parent.rate_limits.packed);
+    struct kw_record child = change.after;
+    own = params;
+    own.given |= KW_GIVEN_PARENT;
+    own.parent = PARENT_ID;
+    quota.limit = 101;
+    refused(t, NULL, &command, "EXCEEDS_PARENT", "quotas");
+    quota = (struct kw_quota_rule){.limit = 100, .period = KW_PERIOD_DAY};
+    refused(t, NULL, &command, "EXCEEDS_PARENT", "quotas"); /* its own does not bound its owner's */
+    quota.per = KW_PER_OWNER;
+    limit.per = KW_PER_KEY;
+    refused(t, NULL, &command, "EXCEEDS_PARENT", "rateLimits");
+    limit.per = KW_PER_OWNER;
+    quota.limit = 99;
+    CHECK_STATUS(t, kw_transition(NULL, &command, NOW_MS, &arena, &change, &error), KW_OK);
+    struct kw_command rotate = command_of(KW_COMMAND_ROTATE, &params);
+    struct kw_birth later = birth;
+    later.id = (struct kw_id){{9}};
+    rotate.birth = &later;
+    rotate.parent = &parent;
+    CHECK_STATUS(t, kw_transition(&child, &rotate, NOW_MS, &arena, &change, &error), KW_OK);
+    quota.limit = 101;
+    refused(t, &child, &rotate, "INVALID_FIELD", "quotas");
+    kw_arena_reset(&arena);
+}
+
+static void an_organisations_limit_needs_one(struct test *t)
+{
+    struct kw_arena arena;
+    struct kw_change change;
+    struct kw_error error = {.code = ""};
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    struct kw_record before = record_in(ACTIVE, &arena);
+    struct kw_quota_rule quotas[] = {{.limit = 1, .period = KW_PERIOD_DAY},
+                                     {.limit = 1, .period = KW_PERIOD_HOUR, .per = KW_PER_ORG}};
+    struct kw_rate_limit limit = {.requests = 1, .window_ms = 1, .per = KW_PER_ORG};
+    struct kw_key_params params = {.given = KW_GIVEN_QUOTAS,
+                                   .quotas = quotas,
+                                   .quota_count = 2,
+                                   .rate_limits = &limit,
+                                   .rate_limit_count = 1,
+                                   .org_id = KW_BYTES("acme")};
+    struct kw_command command = command_of(KW_COMMAND_UPDATE, &params);
+    before.org_id = (struct kw_bytes){NULL, 0};
+    refused(t, &before, &command, "INVALID_FIELD", "quotas[1].per");
+    params.given = KW_GIVEN_RATE_LIMITS;
+    refused(t, &before, &command, "INVALID_FIELD", "rateLimits[0].per");
+    params.given = KW_GIVEN_QUOTAS | KW_GIVEN_ORG;
+    REQUIRE_OK(t, kw_transition(&before, &command, NOW_MS, &arena, &change, &error));
+    struct kw_record after = change.after;
+    params = (struct kw_key_params){.given = KW_GIVEN_ORG};
+    refused(t, &after, &command, "INVALID_FIELD", "orgId");
+    params.given = KW_GIVEN_ORG | KW_GIVEN_QUOTAS; /* both at once */
+    CHECK_STATUS(t, kw_transition(&after, &command, NOW_MS, &arena, &change, &error), KW_OK);
+    kw_arena_reset(&arena);
+}
+
 static void another_environment_is_beyond_the_parent(struct test *t)
 {
     struct kw_arena arena;
@@ -311,6 +390,8 @@ int main(int argc, char **argv)
         TEST_CASE(a_child_has_what_it_is_not_given_from_its_parent),
         TEST_CASE(a_parent_that_has_ended_gets_no_children),
         TEST_CASE(what_exceeds_the_parent_is_named),
+        TEST_CASE(what_is_spent_lies_within_the_parents),
+        TEST_CASE(an_organisations_limit_needs_one),
         TEST_CASE(another_environment_is_beyond_the_parent),
         TEST_CASE(only_what_is_given_is_held_against_the_parent),
         TEST_CASE(the_parent_and_policy_of_a_key_stay),

@@ -1,0 +1,106 @@
+/*
+ * Where the ledger keeps accounts: runs of slots that lie side by side, in chunks of a huge page, and a table that
+ * finds a run by its account. The ledger's own lock guards all of it, but for what is said of slots.
+ *
+ * A run is known by the number of its first slot and a generation, which together never come again. A slot whose chunk
+ * is there can be read by anybody inside of a read section of the index; one that was given back is zero but for its
+ * lock.
+ */
+#ifndef KW_ENGINE_LEDGER_ROOM_H
+#define KW_ENGINE_LEDGER_ROOM_H
+
+#include "core/id.h"
+#include "core/limit.h"
+#include "core/quota.h"
+
+#define KW_RUN_SLOTS_MAX 200
+#define KW_SLOT_QUOTAS 4
+#define KW_CHUNK_SLOTS 7270 /* as many as a huge page holds */
+#define KW_CHUNK_BYTES ((size_t)2 * 1024 * 1024)
+
+/* One rate limit's. */
+struct kw_limit_slot {
+    uint32_t claim;
+    uint32_t window_ms;      /* of the limit when it was last spent from */
+    uint32_t reserve : 30;   /* of a long window: what may be spent before more is written down */
+    uint32_t is_unknown : 1; /* an earlier life may have left a note, which is to be read first */
+    uint32_t epoch : 1;      /* in which the reserve was written down, of two by turns */
+    struct kw_limit_state state;
+};
+
+struct kw_quota_slot {
+    struct kw_quota_state state;
+    uint32_t claim;
+};
+
+/* A run begins with the slots of its limits; those of its quotas follow, four in each. */
+struct kw_slot {
+    /* Of the first of a run; its lock guards all of the run. */
+    struct kw_id account; /* none: not the first of a run, or not in use */
+    uint32_t generation;
+    uint8_t lock;
+    uint8_t is_noted; /* somebody was told that a reserve is to be filled up */
+    uint8_t limit_count, quota_count;
+    union {
+        struct kw_limit_slot limit;
+        struct kw_quota_slot quotas[KW_SLOT_QUOTAS];
+    };
+};
+
+struct kw_room;
+
+/* KW_E_MEMORY. */
+KW_MUST_USE enum kw_status kw_room_new(struct kw_room **room_out);
+void kw_room_free(struct kw_room *room);
+
+/* Where a run is: its number and its generation. 0: nowhere. */
+static inline uint64_t kw_run_place(uint32_t number, const struct kw_slot *run)
+{
+    return (uint64_t)number << 32 | run->generation;
+}
+
+/* The first slot of what once was a run there; NULL: its chunk is gone. Needs no lock. */
+struct kw_slot *kw_room_at(const struct kw_room *room, uint64_t place);
+
+/* Of a run in use; for who holds a lock that keeps it so. */
+struct kw_slot *kw_room_run(const struct kw_room *room, uint32_t number);
+
+void kw_slot_lock(struct kw_slot *run);
+void kw_slot_unlock(struct kw_slot *run);
+
+/* The account's run, 0 where there is none. */
+uint32_t kw_room_find(const struct kw_room *room, const struct kw_id *account);
+/*
+ * A zeroed run for so many limits and quotas, KW_RUN_SLOTS_MAX slots at most, with the account's name, a generation,
+ * and its lock taken: it takes the place of the account's run in the table, which is the caller's to give back. 0: no
+ * memory.
+ */
+uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t limit_count, size_t quota_count);
+/* Ends a run that is locked; the account is forgotten if this is its run still. */
+void kw_room_give(struct kw_room *room, uint32_t number);
+
+/* Chunks that were ever in use; some may be gone. */
+size_t kw_room_chunks(const struct kw_room *room);
+/* Unmaps a chunk without runs, once all who may read it are out of their read sections; returns it, or NULL. */
+void *kw_room_take_out(struct kw_room *room, size_t chunk);
+/* Accounts, slots in use, and bytes that all of it takes. */
+void kw_room_count(const struct kw_room *room, uint64_t *accounts_out, uint64_t *slots_out, uint64_t *bytes_out);
+
+static inline uint32_t kw_room_number(size_t chunk, size_t slot)
+{
+    return (uint32_t)(chunk * KW_CHUNK_SLOTS + slot + 1);
+}
+
+/* Of a run. */
+static inline struct kw_quota_slot *kw_run_quota(struct kw_slot *run, size_t index)
+{
+    return &run[run->limit_count + index / KW_SLOT_QUOTAS].quotas[index % KW_SLOT_QUOTAS];
+}
+
+/* Slots that a run of so many limits and quotas takes. */
+static inline size_t kw_run_size(size_t limit_count, size_t quota_count)
+{
+    return limit_count + (quota_count + KW_SLOT_QUOTAS - 1) / KW_SLOT_QUOTAS;
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* What the files of the ledger share. */
+#ifndef KW_ENGINE_LEDGER_STATE_H
+#define KW_ENGINE_LEDGER_STATE_H
+
+#include "engine/ledger.h"
+#include "engine/ledger_room.h"
+
+#include <pthread.h>
+
+struct kw_ledger {
+    struct kw_room *room;
+    bool is_durable;
+    bool is_open; /* atomic: nothing is spent before */
+    pthread_mutex_t lock __attribute__((aligned(64)));
+    int64_t floor_ms; /* what was given up, was idle then: no time before it is taken for true */
+    size_t swept;     /* the piece that was swept last, over all chunks */
+    int64_t life_ms;
+    int64_t
+        waits_until_ms; /* after a crash: what an earlier life has spent from short windows is not known until then */
+    int64_t notes_until_ms; /* after a clean stop: it stands in notes */
+};
+
+/* Where a claim's state is. */
+struct kw_found_claim {
+    struct kw_limit_slot *limit; /* one of them */
+    struct kw_quota_slot *quota;
+};
+
+/* The slots of all claims, in runs that are locked; false where one has none. */
+KW_MUST_USE bool kw__ledger_match(struct kw_slot *const runs[KW_PER_COUNT], const struct kw_claim *claims, size_t count,
+                                  struct kw_found_claim *found_out);
+
+/*
+ * The ledger is locked. Locks the runs of those kinds (a bit each), with a slot for each claim, and keeps their places.
+ * False without memory; some may be locked then, too.
+ */
+KW_MUST_USE bool kw__ledger_open_runs(struct kw_ledger *ledger, const struct kw_charge *charge, unsigned kinds,
+                                      struct kw_slot *runs[KW_PER_COUNT]);
+
+/* All that a limit admits counts as spent at `life_ms`: an earlier life may have done so just before. */
+void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t life_ms);
+/* Gives up reserves of long ago: their notes may be gone. The run is locked. */
+void kw__ledger_expire_reserves(struct kw_slot *run, int64_t now_ms);
+
+/* How much of a limit is reserved at a time. */
+uint32_t kw__ledger_share(const struct kw_rate_limit *limit);
+/* What a request of that cost spends of a quota: nothing of what is reported afterwards. */
+int64_t kw__ledger_amount(const struct kw_quota *quota, uint32_t cost);
+
+#endif

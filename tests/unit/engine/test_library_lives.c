@@ -1,0 +1,195 @@
+/*
+ * Limits over many lives of a process: what was spent counts after a clean stop as it was spent, and after a crash at
+ * most a reserve more. A crash is a process that ends without closing anything.
+ */
+#include "library_fixture.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MINUTE_MS 60000
+#define HOUR_MS (60 * MINUTE_MS)
+
+static struct kw_rate_limit limit_of(const char *name, int64_t requests, int64_t window_ms)
+{
+    return (struct kw_rate_limit){.name = kw_text(name), .requests = requests, .window_ms = window_ms};
+}
+
+static bool create_limited(struct test *t, struct library *library, const struct kw_rate_limit *limits, size_t count,
+                           struct kw_new_key *made)
+{
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS,
+                                   .owner = KW_BYTES("user:1"),
+                                   .rate_limits = limits,
+                                   .rate_limit_count = count};
+    return library_create_as(t, library, &params, made);
+}
+
+static struct kw_verdict spend(struct test *t, struct library *library, const char *key, uint32_t cost)
+{
+    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
+    CHECK_STATUS(t,
+                 kw_verify(library->keyward, &(struct kw_verify_request){.key = kw_text(key), .cost = cost}, &verdict),
+                 KW_OK);
+    return verdict;
+}
+
+/* As many single requests as are let through, at most `most`. */
+static int spend_single(struct test *t, struct library *library, const char *key, int most)
+{
+    int admitted = 0;
+    while (admitted < most && spend(t, library, key, 1).code == KW_CODE_NONE) {
+        admitted++;
+    }
+    return admitted;
+}
+
+/* What a process lets through that is killed then; the library is closed before and after. -1: it did not come to it.
+ */
+static int spend_and_crash(struct test *t, struct library *library, const char *key, int most)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct library life = *library;
+        struct kw_options options = library_options(&life);
+        struct kw_error error;
+        life.keyward = NULL;
+        if (kw_open(&options, &life.keyward, &error) != KW_OK) {
+            _exit(255);
+        }
+        kw_wait_filled(life.keyward);
+        int admitted = spend_single(t, &life, key, most);
+        _exit(t->failures > 0 ? 255 : admitted);
+    }
+    int status = 0;
+    bool is_good = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) != 255;
+    CHECK(t, is_good);
+    return is_good ? WEXITSTATUS(status) : -1;
+}
+
+static void a_clean_stop_forgives_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    const struct kw_rate_limit limits[] = {limit_of("burst", 70, MINUTE_MS), limit_of("steady", 100, HOUR_MS)};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_limited(t, &library, limits, 2, &made));
+    CHECK_CODE(t, spend(t, &library, made.key, 40).code, KW_CODE_NONE);
+    library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS / 2);
+    CHECK_CODE(t, spend(t, &library, made.key, 50).code, KW_CODE_NONE);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    struct kw_verdict refused = spend(t, &library, made.key, 11);
+    CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
+    CHECK_TEXT(t, refused.rate_limit.name, "steady");
+    CHECK_I64(t, refused.rate_limit.remaining, 10);
+    CHECK_I64(t, refused.rate_limit.retry_after_ms, HOUR_MS / 2); /* when the 40 leave, as they were spent */
+    library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 49);
+    CHECK_CODE(t, spend(t, &library, made.key, 49).code, KW_CODE_NONE);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    refused = spend(t, &library, made.key, 21); /* the short window was not waited out, nor forgotten */
+    CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
+    library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS + HOUR_MS / 2);
+    CHECK_CODE(t, spend(t, &library, made.key, 50).code, KW_CODE_NONE);
+    CHECK_CODE(t, spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+static void crashes_give_nothing_back(struct test *t)
+{
+    enum { LIMIT = 320, SHARE = LIMIT / 32 + 1 };
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = limit_of("steady", LIMIT, HOUR_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    int admitted = 0, lives = 0, last = 1;
+    for (; last > 0 && lives < 100; lives++) { /* each a minute after the one before */
+        kw_close(library.keyward);
+        library.keyward = NULL;
+        last = spend_and_crash(t, &library, made.key, 7);
+        REQUIRE(t, last >= 0);
+        admitted += last;
+        library_set_clock(&library, library.now_ms + MINUTE_MS / 2);
+        REQUIRE(t, library_reopen(t, &library, 0));
+    }
+    CHECK(t, admitted <= LIMIT);
+    CHECK(t, admitted >= LIMIT - lives * 2 * SHARE); /* each crash loses two shares at most */
+    CHECK_CODE(t, spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    library_set_clock(&library, LIBRARY_NOW_MS + 3 * HOUR_MS);
+    CHECK_CODE(t, spend(t, &library, made.key, LIMIT).code, KW_CODE_NONE);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+static void a_crash_waits_short_windows_out(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = limit_of("burst", 5, 30000);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    kw_close(library.keyward);
+    library.keyward = NULL;
+    CHECK_I64(t, spend_and_crash(t, &library, made.key, 3), 3); /* the first life has nothing to wait for */
+    library_set_clock(&library, LIBRARY_NOW_MS + 1000);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    struct kw_verdict refused = spend(t, &library, made.key, 1);
+    CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
+    CHECK_I64(t, refused.rate_limit.retry_after_ms, 30000);
+    library_set_clock(&library, LIBRARY_NOW_MS + 31000);
+    CHECK_I64(t, spend_single(t, &library, made.key, 10), 5);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+static void a_life_that_spends_nothing_changes_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = limit_of("steady", 100, HOUR_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    CHECK_CODE(t, spend(t, &library, made.key, 30).code, KW_CODE_NONE);
+    for (int life = 0; life < 3; life++) {
+        REQUIRE(t, library_reopen(t, &library, 0));
+    }
+    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 69);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+static void another_name_after_a_stop_forgives_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = limit_of("steady", 100, HOUR_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    CHECK_CODE(t, spend(t, &library, made.key, 30).code, KW_CODE_NONE);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    limit = limit_of("renamed", 90, 2 * HOUR_MS);
+    struct kw_key_params params = {.given = KW_GIVEN_RATE_LIMITS, .rate_limits = &limit, .rate_limit_count = 1};
+    struct kw_held_record held = {.memory = NULL};
+    struct kw_error error;
+    REQUIRE_OK(t, kw_update(library.keyward, &(struct kw_change_request){.id = made.held.record.id, .params = &params},
+                            &held, &error));
+    kw_held_record_clear(&held);
+    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 59);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(a_clean_stop_forgives_nothing),
+        TEST_CASE(crashes_give_nothing_back),
+        TEST_CASE(a_crash_waits_short_windows_out),
+        TEST_CASE(a_life_that_spends_nothing_changes_nothing),
+        TEST_CASE(another_name_after_a_stop_forgives_nothing),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}

@@ -1,0 +1,103 @@
+/* libkeyward's side of quotas as data: given, kept over a restart and a rotation, refused by field, lifted. */
+#include "library_fixture.h"
+
+#define MONTHLY 10000 * KW_AMOUNT_ONE
+
+static bool create_with(struct test *t, struct library *library, const struct kw_quota_rule *quotas, size_t count,
+                        struct kw_new_key *made)
+{
+    struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_QUOTAS, .owner = KW_BYTES("user:1"), .quotas = quotas, .quota_count = count};
+    return library_create_as(t, library, &params, made);
+}
+
+/* The one quota of a record. */
+static void check_quota(struct test *t, const struct kw_record *record, const char *name, int64_t limit)
+{
+    struct kw_bytes rest = record->quotas.packed;
+    struct kw_quota_rule quota;
+    CHECK_I64(t, record->quotas.count, 1);
+    REQUIRE(t, kw_quota_rules_next(&rest, &quota));
+    CHECK_FIELD(t, quota.name, name);
+    CHECK_I64(t, quota.limit, limit);
+    CHECK(t, quota.mark_count == 2 && quota.marks[0] == 80 && quota.marks[1] == 100);
+    CHECK_I64(t, rest.size, 0);
+}
+
+static void quotas_are_kept_rotated_and_lifted(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made, next;
+    struct kw_held_record held;
+    struct kw_error error;
+    struct kw_quota_rule quota = {.limit = MONTHLY, .period = KW_PERIOD_MONTH};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_with(t, &library, &quota, 1, &made));
+    check_quota(t, &made.held.record, "requests-month", MONTHLY);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_verify(t, &library, made.key), KW_CODE_NONE); /* nothing of it is used up yet */
+    REQUIRE_OK(t, kw_get(library.keyward, KW_BYTES(""), &made.held.record.id, &held, &error));
+    check_quota(t, &held.record, "requests-month", MONTHLY);
+    kw_held_record_clear(&held);
+    struct kw_change_request request = {.id = made.held.record.id, .grace_ms = 60000};
+    REQUIRE_OK(t, kw_rotate(library.keyward, &request, &next, &error));
+    check_quota(t, &next.held.record, "requests-month", MONTHLY);
+    CHECK_CODE(t, library_verify(t, &library, next.key), KW_CODE_NONE);
+    struct kw_key_params params = {.given = KW_GIVEN_QUOTAS, .quotas = &quota, .quota_count = 1};
+    quota.limit = MONTHLY + 1;
+    request = (struct kw_change_request){.id = next.held.record.id, .params = &params};
+    struct kw_new_key none;
+    CHECK_REFUSED(t, kw_rotate(library.keyward, &request, &none, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "quotas");
+    REQUIRE_OK(t, kw_update(library.keyward, &request, &held, &error)); /* who may change it may raise it */
+    check_quota(t, &held.record, "requests-month", MONTHLY + 1);
+    kw_held_record_clear(&held);
+    params.quota_count = 0;
+    REQUIRE_OK(t, kw_update(library.keyward, &request, &held, &error));
+    CHECK_I64(t, held.record.quotas.count, 0);
+    kw_held_record_clear(&held);
+    kw_new_key_clear(&made);
+    kw_new_key_clear(&next);
+    library_end(&library);
+}
+
+static void what_is_no_quota_is_refused(struct test *t)
+{
+    struct library library;
+    struct kw_new_key none;
+    struct kw_error error;
+    struct kw_quota_rule quotas[] = {{.limit = 1, .period = KW_PERIOD_DAY}, {.limit = 1, .period = KW_PERIOD_HOUR}};
+    struct kw_rate_limit limit = {.requests = 1, .window_ms = 1000, .per = KW_PER_ORG};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_QUOTAS,
+                                   .owner = KW_BYTES("user:1"),
+                                   .quotas = quotas,
+                                   .quota_count = 2,
+                                   .rate_limits = &limit,
+                                   .rate_limit_count = 1};
+    struct kw_change_request request = {.params = &params};
+    REQUIRE(t, library_open(t, &library));
+    quotas[1].metric = KW_BYTES("images");
+    CHECK_REFUSED(t, kw_create(library.keyward, &request, &none, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "quotas[1].metric");
+    quotas[1].metric = KW_BYTES("tokens");
+    quotas[1].per = KW_PER_ORG;
+    CHECK_REFUSED(t, kw_create(library.keyward, &request, &none, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "quotas[1].per");
+    quotas[1].per = KW_PER_KEY;
+    params.given |= KW_GIVEN_RATE_LIMITS;
+    CHECK_REFUSED(t, kw_create(library.keyward, &request, &none, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "rateLimits[0].per");
+    limit.per = (enum kw_limit_per)7;
+    CHECK_REFUSED(t, kw_create(library.keyward, &request, &none, &error), error, KW_E_INVALID, "INVALID_FIELD",
+                  "rateLimits[0].per");
+    library_end(&library);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        TEST_CASE(quotas_are_kept_rotated_and_lifted),
+        TEST_CASE(what_is_no_quota_is_refused),
+    };
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
+}
