@@ -40,10 +40,10 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .field = "scopes", .repeats = true}, \
     {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
-    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW[,owner|org]|JSON", \
-     .help = "how often it may be used: 100/1m, burst=10/1s", .place = KW_PLACE_RATE_LIMITS, .field = "rateLimits", \
-     .repeats = true}, \
-    {.name = "quota", .argument = "[METRIC=]N/PERIOD[,WORD]...|JSON", \
+    {.name = "rate-limit", .argument = "[NAME=]N/WINDOW[,PER]", \
+     .help = "how often it may be used: 100/1m, burst=10/1s,owner", .place = KW_PLACE_RATE_LIMITS, \
+     .field = "rateLimits", .repeats = true}, \
+    {.name = "quota", .argument = "[METRIC=]N/PERIOD[,WORD]", \
      .help = "how much it may use: 10000/month, tokens=1000000/day,warn", .place = KW_PLACE_QUOTAS, .field = "quotas", \
      .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \

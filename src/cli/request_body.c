@@ -206,7 +206,7 @@ static bool write_words(struct body *body, struct kw_bytes words, bool of_rate_l
     bool good = true;
     while (good && words.size > 0) {
         struct kw_bytes word, kind, rate;
-        (void)kw_bytes_split(words, ',', &word, &words);
+        good = !kw_bytes_split(words, ',', &word, &words) || words.size > 0; /* no comma stands at the end */
         size_t i = 0;
         while (i < KW_COUNT_OF(limit_words) && (!kw_bytes_equal(word, kw_bytes_of_text(limit_words[i].word)) ||
                                                 (of_rate_limits && !limit_words[i].of_rate_limits))) {
@@ -216,7 +216,8 @@ static bool write_words(struct body *body, struct kw_bytes words, bool of_rate_l
             write_member(body, limit_words[i].field, word);
             continue;
         }
-        good = !of_rate_limits && kw_bytes_split(word, '=', &kind, &rate) && kw_bytes_equal(kind, KW_BYTES("throttle"));
+        good = good && !of_rate_limits && kw_bytes_split(word, '=', &kind, &rate) &&
+               kw_bytes_equal(kind, KW_BYTES("throttle"));
         if (good) {
             write_member(body, "onExceeded", kind);
             kw_json_name(&body->writer, "throttle");

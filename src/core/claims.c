@@ -19,7 +19,7 @@ struct kw_list kw_entry_limits(const struct kw_entry *entry)
     if (!kw_entry_is_limited(entry)) {
         return limits;
     }
-    limits.packed.data = entry->record + kw_entry_tail(entry)->limits_at;
+    limits.packed.data = entry->record + kw_entry_extra(entry)->limits_at;
     limits.count = limits.packed.data[-1]; /* of one byte, as the size of each is */
     for (unsigned i = 0; i < limits.count; i++) {
         limits.packed.size += 1U + limits.packed.data[limits.packed.size];
@@ -121,36 +121,55 @@ static bool is_tighter(const struct kw_quota *a, const struct kw_quota *b)
                : a->limit < b->limit;
 }
 
-static struct kw_claim *find_quota(struct kw_claim *claims, size_t count, enum kw_limit_per per, uint32_t id,
-                                   struct kw_bytes metric)
+/* The first that counts the same. */
+static struct kw_claim *find_quota(struct kw_claim *claims, size_t count, const struct kw_claim *wanted)
 {
     for (size_t i = 0; i < count; i++) {
-        if (claims[i].is_quota && claims[i].per == per && claims[i].id == id &&
-            kw_bytes_equal(claims[i].quota.metric, metric)) {
+        const struct kw_quota *quota = &claims[i].quota;
+        if (claims[i].is_quota && claims[i].per == wanted->per && quota->period == wanted->quota.period &&
+            quota->anchor_ms == wanted->quota.anchor_ms && kw_bytes_equal(quota->metric, wanted->quota.metric)) {
             return &claims[i];
         }
     }
     return NULL;
 }
 
+/* Beside others on the same the tightest comes first: what it lets be spent is what is reserved. */
+static size_t add_quota(struct kw_claim *claims, size_t count, struct kw_claim *claim)
+{
+    struct kw_claim *same = find_quota(claims, count, claim);
+    if (same == NULL) {
+        claim->id = free_id(claims, count, claim);
+    } else {
+        claim->id = same->id;
+        if (is_tighter(&claim->quota, &same->quota)) {
+            struct kw_quota looser = same->quota;
+            same->quota = claim->quota;
+            claim->quota = looser;
+        }
+        for (size_t i = 0; i < count; i++) {
+            claim->second += claims[i].is_quota && claims[i].per == claim->per && claims[i].id == claim->id;
+        }
+        claim->quota.told_at = claim->second < KW_QUOTA_COUNT_MAX ? claim->second : KW_QUOTA_COUNT_MAX - 1;
+        same->quota.told_at = 0;
+    }
+    claims[count] = *claim;
+    return count + 1;
+}
+
 static size_t add_quotas(const struct source *source, enum kw_limit_per per, int64_t born_ms, struct kw_claim *claims,
                          size_t count, unsigned *others)
 {
     struct kw_bytes packed = source->quotas.packed;
-    struct kw_claim claim = {.is_quota = true, .per = (uint8_t)per};
-    while (count < KW_CLAIMS_MAX && kw_quotas_next(&packed, born_ms, &claim.quota)) {
-        if (claim.quota.per != per) {
-            *others |= 1U << claim.quota.per;
+    struct kw_quota quota = {.limit = 0};
+    while (count < KW_CLAIMS_MAX && kw_quotas_next(&packed, born_ms, &quota)) {
+        if (quota.per != per) {
+            *others |= 1U << quota.per;
             continue;
         }
+        struct kw_claim claim = {.is_quota = true, .per = (uint8_t)per, .quota = quota};
         claim.id = quota_id(&claim.quota);
-        struct kw_claim *same = find_quota(claims, count, per, claim.id, claim.quota.metric);
-        if (same != NULL) {
-            same->quota = is_tighter(&claim.quota, &same->quota) ? claim.quota : same->quota;
-            continue;
-        }
-        claim.id = free_id(claims, count, &claim);
-        claims[count++] = claim;
+        count = add_quota(claims, count, &claim);
     }
     return count;
 }
@@ -211,7 +230,7 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)
 {
     struct kw_id id = kw_entry_id(entry);
-    uint16_t at = kw_entry_has_tail(entry) ? kw_entry_tail(entry)->lineage_at : 0;
+    uint16_t at = kw_entry_has_extra(entry) ? kw_entry_extra(entry)->lineage_at : 0;
     if (at != 0) {
         memcpy(id.bytes, entry->record + at, sizeof id.bytes);
     }

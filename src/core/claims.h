@@ -16,6 +16,7 @@
 struct kw_claim {
     bool is_quota;
     uint8_t per;        /* enum kw_limit_per; claims stand in its order */
+    uint8_t second;     /* of a quota that counts what an earlier one of the claims does: the how-manieth beside it */
     uint16_t throttles; /* a limit that holds only while this claim, counted from 1, is a quota that is exceeded */
     uint32_t id;        /* stands for where it is from and its name; no two of a request have the same */
     union {

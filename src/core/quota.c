@@ -66,7 +66,8 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
         .used = used > 0 ? used : 0, /* a credit may have made it less than nothing */
         .remaining = used < quota->limit ? quota->limit - used : 0,
         .resets_at_ms = current.period.end_ms,
-        .marks = current.is_known ? reached(quota, used) & ~(unsigned)current.told : 0,
+        .marks =
+            current.is_known ? reached(quota, used) & ~(current.told >> KW_QUOTA_MARK_COUNT_MAX * quota->told_at) : 0,
     };
 }
 
@@ -77,9 +78,9 @@ void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, 
     state->spent += amount;
 }
 
-void kw_quota_tell(struct kw_quota_state *state, unsigned marks)
+void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, unsigned marks)
 {
-    state->told |= (uint8_t)marks;
+    state->told |= marks << KW_QUOTA_MARK_COUNT_MAX * quota->told_at;
 }
 
 int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
@@ -111,7 +112,13 @@ bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, 
     state->is_known = true;
     state->reserved += granted;
     state->elsewhere = taken - state->reserved;
-    state->told |= is_news ? (uint8_t)reached(quota, used_of(state)) : 0; /* an earlier life has told of these */
+    unsigned marks = reached(quota, used_of(state));
+    unsigned all = (1U << KW_QUOTA_MARK_COUNT_MAX) - 1;
+    if (is_news) {
+        kw_quota_tell(state, quota, marks); /* an earlier life has told of these */
+    }
+    /* What a credit has taken back may be reached again. */
+    state->told &= ~((all & ~marks) << KW_QUOTA_MARK_COUNT_MAX * quota->told_at);
     return true;
 }
 

@@ -28,6 +28,7 @@ struct kw_quota {
     uint8_t marks[KW_QUOTA_MARK_COUNT_MAX]; /* percent, ascending */
     int64_t throttle_requests;              /* with KW_QUOTA_THROTTLE; else 0, as is the next */
     int64_t throttle_window_ms;
+    uint8_t told_at; /* which of the quotas that share a state it is, for their marks: 0 to KW_QUOTA_COUNT_MAX - 1 */
 };
 
 /* All zero: nothing is known. The sum of `reserved` and `elsewhere` is what the store has as taken in this period. */
@@ -37,7 +38,8 @@ struct kw_quota_state {
     int64_t reserved;  /* for this process, in this period */
     int64_t elsewhere; /* taken by others, and by earlier lives of this process */
     int64_t spent;     /* of what is reserved */
-    uint8_t told;      /* marks that somebody was told of, a bit each */
+    uint32_t told;     /* marks that somebody was told of, a bit each; KW_QUOTA_MARK_COUNT_MAX of each quota that shares
+                        * the state */
 };
 
 enum kw_quota_outcome {
@@ -66,7 +68,7 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
 void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms, int64_t amount);
 
 /* From now on these marks of an answer were told of. */
-void kw_quota_tell(struct kw_quota_state *state, unsigned marks);
+void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, unsigned marks);
 
 /* The period that is to be reserved for: that of the state, or a later one if the clock says so. */
 struct kw_span kw_quota_period(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms);

@@ -80,7 +80,8 @@ static bool take_items(struct kw_bytes *rest, const struct kw__field *field, uin
     struct kw_bytes last = {NULL, 0};
     for (uint32_t i = 0; i < count; i++) {
         struct kw_bytes item;
-        bool is_sorted_within = field->kind == KW__FIELD_QUOTAS; /* by their names, which do not stand first */
+        /* By their names, which do not stand first. */
+        bool is_sorted_within = field->kind == KW__FIELD_QUOTAS || field->kind == KW__FIELD_RATE_LIMITS;
         if (!take_text(rest, field->size_max, &item) || (!is_sorted_within && !ascends(last, item))) {
             return false;
         }

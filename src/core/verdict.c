@@ -10,7 +10,7 @@
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
 _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one cache line");
 _Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
-_Static_assert(KW_RECORD_MAX <= UINT16_MAX, "places in an encoding are 16 bits");
+_Static_assert(KW_RECORD_MAX + sizeof(struct kw_entry_extra) <= UINT16_MAX, "places in an entry are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
 _Static_assert(KW_QUOTA_COUNT_MAX < 128 && KW_QUOTA_PACKED_MAX < 128, "as those of quotas are");
@@ -35,24 +35,31 @@ static uint8_t marks_of(const struct kw_record *record)
     unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
                      (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
                      (record->rate_limits.count != 0 || record->quotas.count != 0 ? KW_ENTRY_LIMITED : 0U) |
-                     (kw_record_asks_tail(record) ? KW_ENTRY_TAILED : 0U);
+                     (kw_record_asks_extra(record) ? KW_ENTRY_EXTENDED : 0U);
     return (uint8_t)marks;
 }
 
-static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding)
+/* Where the encoding begins in entry->record[]. */
+static size_t start_of(const struct kw_record *record)
 {
-    return part.size == 0 ? 0 : (uint16_t)(part.data - encoding.data);
+    return kw_record_asks_extra(record) ? sizeof(struct kw_entry_extra) : 0;
+}
+
+/* 0: there is none. */
+static uint16_t place_of(struct kw_bytes part, struct kw_bytes encoding, size_t start)
+{
+    return part.size == 0 ? 0 : (uint16_t)(start + (size_t)(part.data - encoding.data));
 }
 
 /* The same bytes may stand in several places, since other keys are named too: any of these will do. */
-static uint16_t lineage_place(const struct kw_record *record, struct kw_bytes encoding)
+static uint16_t lineage_place(const struct kw_record *record, struct kw_bytes encoding, size_t start)
 {
     if (kw_id_equal(&record->lineage_id, &record->id)) {
         return 0;
     }
     const uint8_t *found =
         memmem(encoding.data, encoding.size, record->lineage_id.bytes, sizeof record->lineage_id.bytes);
-    return found == NULL ? 0 : (uint16_t)(found - encoding.data);
+    return found == NULL ? 0 : (uint16_t)(start + (size_t)(found - encoding.data));
 }
 
 /* From the first to the last field on addresses and regions: their tags stand beside each other. */
@@ -78,6 +85,7 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
                    const struct kw_record *record, struct kw_entry *entry_out)
 {
     struct kw_bytes rules = rules_of(record);
+    size_t start = start_of(record);
     *entry_out = (struct kw_entry){
         .expires_at_ms = record->expires_at_ms == 0 ? INT64_MAX : record->expires_at_ms,
         .grace_until_ms = record->grace_until_ms == 0 ? INT64_MAX : record->grace_until_ms,
@@ -85,29 +93,29 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
         .project = project,
         .flags = flags_of(record, erased),
         .env_size = (uint8_t)record->env.size,
-        .env_at = place_of(record->env, encoding),
-        .scopes_at = place_of(record->scopes.packed, encoding),
+        .env_at = place_of(record->env, encoding, start),
+        .scopes_at = place_of(record->scopes.packed, encoding, start),
         .scopes_size = (uint16_t)record->scopes.packed.size,
-        .resources_at = place_of(record->resources.packed, encoding),
+        .resources_at = place_of(record->resources.packed, encoding, start),
         .resources_size = (uint16_t)record->resources.packed.size,
         .record_size = (uint16_t)encoding.size,
         .scope_count = (uint8_t)record->scopes.count,
         .resource_count = (uint8_t)record->resources.count,
         .method = kw_record_digest_method(record),
         .marks = marks_of(record),
-        .rules_at = place_of(rules, encoding),
+        .rules_at = place_of(rules, encoding, start),
         .rules_size = (uint16_t)rules.size,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
-    memcpy(entry_out->record, encoding.data, encoding.size);
-    if (kw_record_asks_tail(record)) {
-        struct kw_entry_tail *tail = kw_entry_tail(entry_out);
-        uint16_t nowhere = (uint16_t)(&tail->zero + 1 - entry_out->record);
-        *tail = (struct kw_entry_tail){.limits_at = place_of(record->rate_limits.packed, encoding),
-                                       .quotas_at = place_of(record->quotas.packed, encoding),
-                                       .lineage_at = lineage_place(record, encoding)};
-        tail->limits_at = tail->limits_at == 0 ? nowhere : tail->limits_at;
-        tail->quotas_at = tail->quotas_at == 0 ? nowhere : tail->quotas_at;
+    memcpy(entry_out->record + start, encoding.data, encoding.size);
+    if (kw_record_asks_extra(record)) {
+        struct kw_entry_extra *extra = kw_entry_extra(entry_out);
+        uint16_t nowhere = (uint16_t)(&extra->zero + 1 - entry_out->record);
+        *extra = (struct kw_entry_extra){.limits_at = place_of(record->rate_limits.packed, encoding, start),
+                                         .quotas_at = place_of(record->quotas.packed, encoding, start),
+                                         .lineage_at = lineage_place(record, encoding, start)};
+        extra->limits_at = extra->limits_at == 0 ? nowhere : extra->limits_at;
+        extra->quotas_at = extra->quotas_at == 0 ? nowhere : extra->quotas_at;
     }
 }
 
@@ -117,7 +125,7 @@ struct kw_list kw_entry_quotas(const struct kw_entry *entry)
     if (!kw_entry_is_limited(entry)) {
         return quotas;
     }
-    quotas.packed.data = entry->record + kw_entry_tail(entry)->quotas_at;
+    quotas.packed.data = entry->record + kw_entry_extra(entry)->quotas_at;
     quotas.count = quotas.packed.data[-1]; /* of one byte, as the size of each is */
     for (unsigned i = 0; i < quotas.count; i++) {
         quotas.packed.size += 1U + quotas.packed.data[quotas.packed.size];
@@ -153,7 +161,7 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
 void kw_entry_tell_off(struct kw_entry *entry, unsigned flags)
 {
     __atomic_fetch_or(&entry->flags, (uint8_t)flags, __ATOMIC_SEQ_CST);
-    struct kw_bound *bound = kw_entry_bounds_others(entry) ? kw_entry_tail(entry)->line : NULL;
+    struct kw_bound *bound = kw_entry_bounds_others(entry) ? kw_entry_extra(entry)->line : NULL;
     if (bound != NULL && __atomic_load_n(&bound->entry, __ATOMIC_SEQ_CST) == entry) {
         /* At worst a newer entry is in its place meanwhile: then that is looked at, until the next change. */
         __atomic_store_n(&bound->good_until_ms, INT64_MIN, __ATOMIC_SEQ_CST);

@@ -33,9 +33,9 @@ enum {
 /* What is not asked of every key. */
 enum {
     KW_ENTRY_IMPORTED = 1 << 0,
-    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its tail says where */
+    KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its extra says where */
     KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits or quotas */
-    KW_ENTRY_TAILED = 1 << 5,        /* something stands behind its record */
+    KW_ENTRY_EXTENDED = 1 << 5,      /* it has a struct kw_entry_extra */
     /* Set in place, as long as the process lives: */
     KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
     KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
@@ -93,11 +93,11 @@ struct kw_entry {
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
      * an equal sum is no change of either. */
     uint64_t within;
-    uint8_t record[]; /* the encoding (core/record.h) */
+    uint8_t record[]; /* the encoding (core/record.h), behind struct kw_entry_extra where there is one */
 };
 
-/* What stands behind the record of an entry that bounds others, or may have limits of its own or from above. */
-struct kw_entry_tail {
+/* What stands before the encoding of an entry that bounds others, or may have limits of its own or from above. */
+struct kw_entry_extra {
     struct kw_bound *line; /* that the entry may be shown by */
     /* Set in place, by the engine: where it last found what the key, its owner and its organisation have spent; 0:
      * nowhere. */
@@ -108,30 +108,28 @@ struct kw_entry_tail {
     uint8_t zero;
 };
 
-/* Bytes that the entry of an encoding of that size takes; of one with a tail kw_entry_tailed_size. */
+/* Bytes that the entry of an encoding of that size takes; of one with an extra kw_entry_extra_size. */
 size_t kw_entry_size(size_t encoding_size);
-static inline size_t kw_entry_tailed_size(size_t encoding_size)
+static inline size_t kw_entry_extra_size(size_t encoding_size)
 {
-    size_t size = kw_entry_size(encoding_size) + sizeof(struct kw_entry_tail);
-    return (size + 7) & ~(size_t)7;
+    return kw_entry_size(encoding_size + sizeof(struct kw_entry_extra));
 }
-static inline bool kw_record_asks_tail(const struct kw_record *record)
+static inline bool kw_record_asks_extra(const struct kw_record *record)
 {
     return record->has_children || record->rate_limits.count != 0 || record->quotas.count != 0 ||
            record->policy.size != 0 || !kw_id_is_none(&record->parent_id);
 }
 /* Of an entry that has one. */
-static inline struct kw_entry_tail *kw_entry_tail(const struct kw_entry *entry)
+static inline struct kw_entry_extra *kw_entry_extra(const struct kw_entry *entry)
 {
-    size_t at = kw_entry_tailed_size(entry->record_size) - sizeof(struct kw_entry_tail);
-    return (struct kw_entry_tail *)(void *)((uint8_t *)(uintptr_t)entry + at); // NOLINT(performance-no-int-to-ptr)
+    return (struct kw_entry_extra *)(void *)(uintptr_t)entry->record; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
 void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
                    const struct kw_record *record, struct kw_entry *entry_out);
 /*
- * Reads the encoding and makes an entry of kw_entry_tailed_size bytes of it. `record_out` borrows from `encoding`.
+ * Reads the encoding and makes an entry of kw_entry_extra_size bytes of it. `record_out` borrows from `encoding`.
  * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
@@ -146,11 +144,6 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry);
 
 /* Sets flags that speak against a key, of itself and for its children. */
 void kw_entry_tell_off(struct kw_entry *entry, unsigned flags);
-
-static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
-{
-    return (struct kw_bytes){entry->record, entry->record_size};
-}
 
 /* Flags are the one thing that changes in an entry: a time that was seen to have passed sets one, a first use that was
  * told takes one away. */
@@ -174,19 +167,25 @@ static inline bool kw_entry_is_limited(const struct kw_entry *entry)
     return (kw_entry_marks(entry) & KW_ENTRY_LIMITED) != 0;
 }
 
-static inline bool kw_entry_has_tail(const struct kw_entry *entry)
+static inline bool kw_entry_has_extra(const struct kw_entry *entry)
 {
-    return (kw_entry_marks(entry) & KW_ENTRY_TAILED) != 0;
+    return (kw_entry_marks(entry) & KW_ENTRY_EXTENDED) != 0;
 }
 
 /* The packed quotas of the entry's own record: kw_quotas_next reads them. */
 struct kw_list kw_entry_quotas(const struct kw_entry *entry);
 
+static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
+{
+    size_t from = kw_entry_has_extra(entry) ? sizeof(struct kw_entry_extra) : 0;
+    return (struct kw_bytes){entry->record + from, entry->record_size};
+}
+
 /* The key's id: the first field of every encoding. */
 static inline struct kw_id kw_entry_id(const struct kw_entry *entry)
 {
     struct kw_id id;
-    memcpy(id.bytes, entry->record + KW_RECORD_ID_AT, sizeof id.bytes);
+    memcpy(id.bytes, kw_entry_record(entry).data + KW_RECORD_ID_AT, sizeof id.bytes);
     return id;
 }
 

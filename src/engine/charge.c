@@ -101,8 +101,8 @@ void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_
     if (charge_out->claim_count == 0) {
         return;
     }
-    for (size_t per = 0; per < KW_PER_COUNT; per++) { /* who has claims has a tail */
-        charge_out->accounts[per].place = &kw_entry_tail(entry)->spending[per];
+    for (size_t per = 0; per < KW_PER_COUNT; per++) { /* who has claims has an extra */
+        charge_out->accounts[per].place = &kw_entry_extra(entry)->spending[per];
         charge_out->accounts[per].id = (struct kw_id){{0}};
     }
     charge_out->accounts[KW_PER_KEY].id = kw_entry_lineage(entry);

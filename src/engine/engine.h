@@ -140,6 +140,7 @@ enum kw_op_kind {
     KW_OP_DOCUMENT_DELETE,
     KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
     KW_OP_FOREIGN_ADD,
+    KW_OP_CREDIT, /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND, /* reserves what a verification is to spend */
     KW_OP_GET,  /* from here on they only read */
     KW_OP_FIND, /* the record of a key or a digest */
@@ -198,6 +199,11 @@ struct kw_usage_report {
     size_t amount_count; /* 1 to KW_USAGE_AMOUNTS_MAX, no metric twice */
 };
 
+struct kw_quota_credit {
+    struct kw_bytes quota; /* its name */
+    int64_t amount;        /* in millionths; 0: all that was used in this period */
+};
+
 /* When and from where a key was last used, as its row said it; a time of 0: never. */
 struct kw_last_use {
     int64_t at_ms;
@@ -225,6 +231,7 @@ struct kw_op {
     const struct kw_list_query *query;
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
+    const struct kw_quota_credit *credit;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */

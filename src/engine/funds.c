@@ -25,8 +25,7 @@ struct funding {
 
 /* --- what a request needs --- */
 
-/* Beyond the read section: events of quotas tell them. False without memory. */
-static bool keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t count)
+bool kw__fund_keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t count)
 {
     bool is_kept = true;
     for (size_t i = 0; i < count && is_kept; i++) {
@@ -58,7 +57,7 @@ static bool keep_charge(struct kw_engine *engine, struct funding *funding, const
         funding->project = entry->project;
         count = funding->charge.claim_count;
     }
-    bool is_kept = keep_names(arena, claims, count);
+    bool is_kept = kw__fund_keep_names(arena, claims, count);
     kw_index_read_end();
     for (size_t per = 0; per < KW_PER_COUNT; per++) {
         funding->charge.accounts[per].place = &funding->places[per];

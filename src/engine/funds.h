@@ -22,6 +22,8 @@ void kw__funds_fill(struct kw_engine *engine);
 
 /* Of the row of a limit ('r') or a quota ('q'). No bytes: no memory. */
 struct kw_bytes kw__fund_name(struct kw_arena *arena, char kind, uint32_t claim);
+/* Copies what quotas borrow from records, so that they are good beyond the read section. False without memory. */
+KW_MUST_USE bool kw__fund_keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t count);
 /* A limit's state in bytes, as a note of this life. No bytes: no memory. */
 struct kw_bytes kw__fund_note(struct kw_engine *engine, struct kw_bytes state);
 /* The state in a row's note, and whose it is. No bytes: there is none. */

@@ -168,9 +168,9 @@ static enum kw_status grow(struct kw_index *index)
     return KW_OK;
 }
 
-static size_t size_of(size_t encoding_size, bool has_tail)
+static size_t size_of(size_t encoding_size, bool has_extra)
 {
-    return has_tail ? kw_entry_tailed_size(encoding_size) : kw_entry_size(encoding_size);
+    return has_extra ? kw_entry_extra_size(encoding_size) : kw_entry_size(encoding_size);
 }
 
 static void reclaim_locked(struct kw_index *index)
@@ -181,7 +181,7 @@ static void reclaim_locked(struct kw_index *index)
     kw__rcu_wait(&rcu_domain);
     for (size_t i = 0; i < index->retired_count; i++) {
         struct kw_entry *entry = index->retired[i];
-        kw_pool_give(&index->pool, entry, size_of(entry->record_size, kw_entry_has_tail(entry)));
+        kw_pool_give(&index->pool, entry, size_of(entry->record_size, kw_entry_has_extra(entry)));
     }
     index->retired_count = 0;
 }
@@ -280,7 +280,7 @@ static enum kw_status link_bounds(struct kw_index *index, const struct kw_record
     /* What others stand under has its bound before it is seen, so that following it cannot fail. */
     if (record->has_children) {
         struct kw_bound *line = kw_bounds_take(&index->bounds, &record->lineage_id);
-        kw_entry_tail(entry)->line = line;
+        kw_entry_extra(entry)->line = line;
         return line == NULL ? KW_E_MEMORY : KW_OK;
     }
     return KW_OK;
@@ -320,7 +320,7 @@ static enum kw_status put_record(struct kw_index *index, const struct kw_digest 
     if (status != KW_OK) {
         return status;
     }
-    size_t size = size_of(encoding.size, kw_record_asks_tail(&record));
+    size_t size = size_of(encoding.size, kw_record_asks_extra(&record));
     struct kw_entry *entry = kw_pool_take(&index->pool, size);
     if (entry != NULL) {
         kw_entry_make(digest, project, erased, encoding, &record, entry);

@@ -141,10 +141,11 @@ static void spend_quota(const struct kw_charge *charge, const struct kw_claim *c
                         struct kw_charged *charged, unsigned marks)
 {
     int64_t amount = kw__ledger_amount(&claim->quota, charge->cost);
-    if (amount > 0) {
+    charged->wants_funds = charged->wants_funds || marks != 0;
+    if (amount > 0 && claim->second == 0) {
         kw_quota_spend(&slot->state, &claim->quota, charge->now_ms, amount);
         charged->wants_funds =
-            charged->wants_funds || marks != 0 || kw_quota_wanted(&slot->state, &claim->quota, charge->now_ms, 0) > 0;
+            charged->wants_funds || kw_quota_wanted(&slot->state, &claim->quota, charge->now_ms, 0) > 0;
     }
 }
 

@@ -125,6 +125,13 @@ KW_MUST_USE enum kw_status kw_ledger_want(struct kw_ledger *ledger, const struct
 void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants,
                     bool is_done);
 
+/* What was reported of quotas, which are all that the charge has, and is durable: granted of it, all is spent. */
+void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants);
+/* How quotas stand, which are all that the charge has: UNFUNDED where the store knows, and the ledger does not.
+ * KW_E_MEMORY. */
+KW_MUST_USE enum kw_status kw_ledger_look(struct kw_ledger *ledger, const struct kw_charge *charge,
+                                          struct kw_quota_answer *answers_out);
+
 /* What a clean stop leaves of a claim: the state of a limit, or what was reserved of a quota and not spent. */
 struct kw_left {
     struct kw_id account;

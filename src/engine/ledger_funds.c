@@ -57,15 +57,17 @@ static void want_limit(const struct kw_limit_slot *slot, const struct kw_rate_li
     want->note_size = kw_limit_write(&slot->state, limit, slot->reserve + add, want->note);
 }
 
-static void want_quota(const struct kw_quota_slot *slot, const struct kw_quota *quota, const struct kw_charge *charge,
+static void want_quota(const struct kw_quota_slot *slot, const struct kw_claim *claim, const struct kw_charge *charge,
                        struct kw_want *want)
 {
+    const struct kw_quota *quota = &claim->quota;
+    bool is_first = claim->second == 0; /* which reserves for all that share its state */
     int64_t amount = kw__ledger_amount(quota, charge->cost);
     struct kw_quota_answer answer = kw_quota_look(&slot->state, quota, charge->now_ms, amount);
-    want->amount = amount == 0 ? 0 : kw_quota_wanted(&slot->state, quota, charge->now_ms, amount);
+    want->amount = amount == 0 || !is_first ? 0 : kw_quota_wanted(&slot->state, quota, charge->now_ms, amount);
     want->period = kw_quota_period(&slot->state, quota, charge->now_ms);
     want->marks = kw_quota_look(&slot->state, quota, charge->now_ms, 0).marks;
-    bool is_any = want->amount > 0 || want->marks != 0 || answer.outcome == KW_QUOTA_UNFUNDED;
+    bool is_any = want->amount > 0 || want->marks != 0 || (is_first && answer.outcome == KW_QUOTA_UNFUNDED);
     want->kind = is_any ? KW_WANT_QUOTA : KW_WANT_NOTHING;
     want->used = answer.used;
 }
@@ -109,7 +111,7 @@ enum kw_status kw_ledger_want(struct kw_ledger *ledger, const struct kw_charge *
         const struct kw_claim *claim = &charge->claims[i];
         wants_out[i] = (struct kw_want){.kind = KW_WANT_NOTHING};
         if (claim->is_quota) {
-            want_quota(found[i].quota, &claim->quota, charge, &wants_out[i]);
+            want_quota(found[i].quota, claim, charge, &wants_out[i]);
         } else {
             want_limit(found[i].limit, &claim->limit, charge, &wants_out[i]);
         }
@@ -154,7 +156,7 @@ static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, c
         break;
     case KW_WANT_QUOTA: /* a late one of an earlier period is lost to nobody */
         if (kw_quota_grant(&found->quota->state, &claim->quota, want->period.start_ms, want->granted, want->taken)) {
-            kw_quota_tell(&found->quota->state, want->marks);
+            kw_quota_tell(&found->quota->state, &claim->quota, want->marks);
         }
         break;
     default:
@@ -176,6 +178,34 @@ void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, co
         }
     }
     let_go(ledger, runs);
+}
+
+void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants)
+{
+    struct kw_slot *runs[KW_PER_COUNT] = {NULL};
+    struct kw_found_claim found[KW_CLAIMS_MAX];
+    bool is_held = hold(ledger, charge, runs, found);
+    for (size_t i = 0; is_held && i < charge->claim_count; i++) {
+        const struct kw_want *want = &wants[i];
+        struct kw_quota_state *state = &found[i].quota->state;
+        if (kw_quota_grant(state, &charge->claims[i].quota, want->period.start_ms, want->granted, want->taken)) {
+            kw_quota_spend(state, &charge->claims[i].quota, want->period.start_ms, want->granted);
+        }
+    }
+    let_go(ledger, runs);
+}
+
+enum kw_status kw_ledger_look(struct kw_ledger *ledger, const struct kw_charge *charge,
+                              struct kw_quota_answer *answers_out)
+{
+    struct kw_slot *runs[KW_PER_COUNT] = {NULL};
+    struct kw_found_claim found[KW_CLAIMS_MAX];
+    bool is_held = hold(ledger, charge, runs, found);
+    for (size_t i = 0; is_held && i < charge->claim_count; i++) {
+        answers_out[i] = kw_quota_look(&found[i].quota->state, &charge->claims[i].quota, charge->now_ms, 0);
+    }
+    let_go(ledger, runs);
+    return is_held ? KW_OK : KW_E_MEMORY;
 }
 
 /* --- a clean stop --- */

@@ -81,7 +81,7 @@ static void fill(const struct kw_ledger *ledger, const struct kw_charge *charge,
         struct kw_slot *runs[KW_PER_COUNT] = {NULL};
         struct kw_found_claim found;
         runs[per] = before;
-        if (claim->per != per) {
+        if (claim->per != per || claim->second > 0) {
             continue;
         }
         bool is_there = before != NULL && kw__ledger_match(runs, claim, 1, &found);
@@ -112,7 +112,7 @@ static void count(const struct kw_charge *charge, size_t per, struct kw_slot *be
 {
     *limits_out = *quotas_out = 0;
     for (size_t i = 0; i < charge->claim_count; i++) {
-        if (charge->claims[i].per == per) {
+        if (charge->claims[i].per == per && charge->claims[i].second == 0) {
             *(charge->claims[i].is_quota ? quotas_out : limits_out) += 1;
         }
     }

@@ -3,6 +3,7 @@
 #include "core/amount.h"
 #include "core/id.h"
 #include "engine/once.h"
+#include "engine/quotas.h"
 #include "engine/usage_rows.h"
 #include "engine/usage_table.h"
 
@@ -14,6 +15,7 @@ struct filing {
     struct kw_store_usage *usages;
     size_t usage_count;
     struct kw_store_request request;
+    struct kw_quota_change quotas;
     bool is_open; /* it is to be committed */
 };
 
@@ -66,8 +68,10 @@ static enum kw_status look_for_earlier(struct kw_engine *engine, struct kw_op *o
     return KW_E_CONFLICT;
 }
 
-static enum kw_status find_subjects(struct kw_engine *engine, struct kw_op *op, struct kw__use_subjects *subjects_out)
+static enum kw_status find_subjects(struct kw_engine *engine, struct filing *filing,
+                                    struct kw__use_subjects *subjects_out)
 {
+    struct kw_op *op = filing->op;
     struct kw_arena *arena = &engine->writer_state->arena;
     struct kw_found found = {.arena = arena};
     struct kw_record record;
@@ -84,6 +88,7 @@ static enum kw_status find_subjects(struct kw_engine *engine, struct kw_op *op, 
     if (status == KW_OK && !kw__use_subjects_of_record(arena, &record, subjects_out)) {
         status = KW_E_MEMORY;
     }
+    status = status == KW_OK ? kw__quotas_report(engine, &found.row, op->report, &filing->quotas) : status;
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
@@ -149,7 +154,7 @@ static bool prepare(struct kw_engine *engine, struct filing *filing)
     if (look_for_earlier(engine, op) != KW_OK) {
         return false;
     }
-    op->status = find_subjects(engine, op, &subjects);
+    op->status = find_subjects(engine, filing, &subjects);
     op->status = op->status == KW_OK ? fill(engine, filing, &subjects) : op->status;
     if (op->status == KW_OK && op->once != NULL) {
         filing->request = (struct kw_store_request){.key_id = op->id, .at_ms = op->now_ms};
@@ -163,6 +168,7 @@ static void settle(struct kw_engine *engine, struct filing *filing, enum kw_stat
 {
     struct kw_op *op = filing->op;
     if (outcome == KW_OK) {
+        kw__quotas_reported(engine, &filing->quotas);
         op->status = answer(op);
     } else if (outcome != KW_E_CONFLICT || look_for_earlier(engine, op) == KW_OK) {
         op->status = kw__store_failed(&op->error, outcome == KW_E_CONFLICT ? KW_E_UNAVAILABLE : outcome);
@@ -179,7 +185,9 @@ static void file_all(struct kw_engine *engine, struct filing *filings, struct kw
             batches[batch_count++] = (struct kw_store_batch){.requests = &filing->request,
                                                              .request_count = filing->op->once == NULL ? 0 : 1,
                                                              .usages = filing->usages,
-                                                             .usage_count = filing->usage_count};
+                                                             .usage_count = filing->usage_count,
+                                                             .reservations = filing->quotas.reservations,
+                                                             .reservation_count = filing->quotas.reservation_count};
         }
     }
     if (batch_count == 0) {

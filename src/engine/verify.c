@@ -148,7 +148,7 @@ static inline bool is_at_home(const struct kw_entry *entry, const struct look_up
 
 static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
 {
-    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_tail(entry)->spending[KW_PER_KEY], __ATOMIC_RELAXED));
+    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_extra(entry)->spending[KW_PER_KEY], __ATOMIC_RELAXED));
 }
 
 void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)

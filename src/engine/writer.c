@@ -6,6 +6,7 @@
 #include "engine/funds.h"
 #include "engine/import.h"
 #include "engine/once.h"
+#include "engine/quotas.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -431,6 +432,8 @@ void *kw__writer_main(void *context)
                 kw__document_write(engine, chain);
             } else if (chain->kind == KW_OP_EXPORT) {
                 kw__export_write(engine, chain);
+            } else if (chain->kind == KW_OP_CREDIT) {
+                kw__credit_write(engine, chain);
             } else if (chain->kind == KW_OP_FUND) {
                 kw__funds_write(engine, chain);
             } else if (chain->kind == KW_OP_REPORT) {

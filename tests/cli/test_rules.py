@@ -8,7 +8,7 @@ from support import check, check_equal, check_in, main
 from test_commands import created, each_way
 
 RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes',
-         'rateLimits']
+         'rateLimits', 'quotas']
 
 
 def test_places_are_given_changed_and_cleared(folder):
@@ -109,7 +109,7 @@ def test_quotas_are_given_shown_and_cleared(folder):
             if field is not None:
                 check_equal(json.loads(world.run('update', record['id'], *arguments, '--json', code=2).err)['field'], field)
             told.append(world.run('update', record['id'], *arguments, code=2).err)
-        for wrong in ('100', 'x/day', '1/day,', '1/day,soon', '1/day,throttle', '1/day,throttle=x', '1.0000001/day'):
+        for wrong in ('100', 'x/day', '1/day,', '1/day,warn,', '1/day,soon', '1/day,throttle', '1/day,throttle=x', '1.0000001/day'):
             told.append(world.run('update', record['id'], '--quota', wrong, code=2).err)
             check_in('--quota must read [METRIC=]N/PERIOD[,WORD]', told[-1])
         for wrong in ('1/1m,warn', '1/1m,', '1/1m,throttle=1/1m'):
@@ -168,15 +168,15 @@ def test_explain_is_a_checklist(folder):
         good = world.run('explain', '--ip', '10.0.0.1', '--scope', 'read', stdin=key, code=0).out
         check_in('The key is valid for this request.\n\n', good)
         check_equal([line.split()[1] for line in good.splitlines()[2:]], RULES)
-        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-'])
+        check_equal([line.split()[0] for line in good.splitlines()[2:]], ['✓', '✓', '✓', '-', '✓', '✓', '-', '-', '-', '✓', '-', '-'])
         world.run('disable', record['id'], code=0)
         bad = world.run('explain', '--scope', 'write', stdin=key, code=1).out
         check_in('The key is refused: DISABLED\n\n', bad)
-        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-'])
+        check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-', '-'])
         check_in('Missing: write', bad)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
-        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 10)
+        check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 11)
         told += [good, bad, none]
         for text, arguments, code in ((key, ['--scope', 'write'], 1), ('nonsense', [], 1), ('', [], 1)):
             done = world.run('explain', *arguments, '--json', stdin=text, code=code)

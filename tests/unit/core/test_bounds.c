@@ -49,7 +49,7 @@ static struct kw_entry *entry_of(struct test *t, struct kw_arena *arena, const s
     struct kw_record decoded;
     kw_buffer_init_fixed(&buffer, kw_arena_take(arena, 2048), 2048);
     CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
-    struct kw_entry *entry = malloc(kw_entry_tailed_size(buffer.size));
+    struct kw_entry *entry = malloc(kw_entry_extra_size(buffer.size));
     if (entry == NULL || kw_entry_build(&digest, PROJECT, false, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
         abort();
     }
@@ -252,7 +252,7 @@ static void build_chain(struct test *t, struct kw_arena *arena, struct chain *ch
         bool is_unknown = chain->is_open && at + 1 == chain->count;
         if (!chain->rules[at].is_policy) {
             if (at > 0 && !once_in(t, 10)) {
-                kw_entry_tail(chain->entries[at])->line = &chain->bounds[at];
+                kw_entry_extra(chain->entries[at])->line = &chain->bounds[at];
             }
             kw_bound_show(&chain->bounds[at], is_unknown ? NULL : chain->entries[at]);
         }

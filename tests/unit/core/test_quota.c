@@ -56,7 +56,7 @@ static struct kw_quota_answer ask(struct test *t, struct world *world, int64_t n
     CHECK(t, answer.outcome != KW_QUOTA_UNFUNDED);
     if (answer.outcome == KW_QUOTA_ADMITTED || answer.outcome == KW_QUOTA_OVER) {
         kw_quota_spend(&world->state, &world->quota, now_ms, amount);
-        kw_quota_tell(&world->state, answer.marks);
+        kw_quota_tell(&world->state, &world->quota, answer.marks);
     }
     return answer;
 }

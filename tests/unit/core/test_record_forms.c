@@ -6,6 +6,15 @@
 #define PROJECT "020764656661756c74"
 #define SCHEME "1201"
 #define VERSION "1f01"
+/* Of a rate limit with a name of one letter: whose it is, requests, window, the number that stands for the name. */
+#define RATE(per, requests, window, name) "0e" per requests window name
+#define ONE "00000001"
+#define A \
+    "af63dc4c" \
+    "61"
+#define B \
+    "af63df4c" \
+    "62"
 /* Of a quota: what it does, limit, marks, throttle, metric, name. */
 #define QUOTA(size, does, limit, marks, throttle, metric, name) size does limit marks throttle metric name
 #define LIMIT "00000000000f4240" /* 1 */
@@ -112,25 +121,25 @@ static const struct {
     {"02" ID PROJECT SCHEME "29" "8002" VERSION, KW_E_CORRUPT}, /* 256 */
     {"02" ID PROJECT SCHEME "29" "00" VERSION, KW_E_CORRUPT},
     {"02" ID PROJECT SCHEME "29" "01" VERSION, KW_E_CORRUPT}, /* the scheme's own is not said twice */
-    {"01" ID PROJECT SCHEME "2b" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT}, /* of version 2 only */
-    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "64" "e807" VERSION, KW_OK}, /* a: 100 in 1000 ms */
-    {"02" ID PROJECT SCHEME "2b" "02" "05" "6100" "64" "e807" "04" "6200" "01" "01" VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2b" "02" "04" "6200" "01" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2b" "02" "04" "6100" "01" "01" "05" "6100" "64" "e807" VERSION, KW_E_CORRUPT}, /* a twice */
+    {"01" ID PROJECT SCHEME "2b" "01" RATE("00", "00000064", "000003e8", A) VERSION, KW_E_CORRUPT}, /* of version 2 only */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", "00000064", "000003e8", A) VERSION, KW_OK}, /* a: 100 in 1000 ms */
+    {"02" ID PROJECT SCHEME "2b" "02" RATE("00", "00000064", "000003e8", A) RATE("00", ONE, ONE, B) VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "02" RATE("00", ONE, ONE, B) RATE("00", "00000064", "000003e8", A) VERSION,
+     KW_E_CORRUPT}, /* sorted by name, which stands last */
+    {"02" ID PROJECT SCHEME "2b" "02" RATE("00", ONE, ONE, A) RATE("00", "00000064", "000003e8", A) VERSION,
+     KW_E_CORRUPT}, /* a twice */
     {"02" ID PROJECT SCHEME "2b" "00" VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2b" "01" "04" "6100" "00" "01" VERSION, KW_E_CORRUPT}, /* no requests, no window */
-    {"02" ID PROJECT SCHEME "2b" "01" "04" "6100" "01" "00" VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2b" "01" "03" "00" "01" "01" VERSION, KW_E_CORRUPT}, /* no name */
-    {"02" ID PROJECT SCHEME "2b" "01" "03" "61" "01" "01" VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "01" "01" "01" VERSION, KW_OK}, /* per owner, and org */
-    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "01" "01" "02" VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "01" "01" "00" VERSION, KW_E_CORRUPT}, /* per key is not said */
-    {"02" ID PROJECT SCHEME "2b" "01" "05" "6100" "01" "01" "03" VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2b" "01" "06" "6100" "01" "01" "01" "01" VERSION, KW_E_CORRUPT}, /* a number too many */
-    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "8194ebdc03" "01" VERSION, KW_E_CORRUPT}, /* 1000000001 requests */
-    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "8094ebdc03" "01" VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "01" "81c894fd09" VERSION, KW_E_CORRUPT}, /* 31 days and 1 ms */
-    {"02" ID PROJECT SCHEME "2b" "01" "08" "6100" "01" "80c894fd09" VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", "00000000", ONE, A) VERSION, KW_E_CORRUPT}, /* no requests, no window */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, "00000000", A) VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "01" "0d" "00" ONE ONE "84222325" VERSION, KW_E_CORRUPT}, /* no name */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, ONE, "af63df4c" "61") VERSION, KW_E_CORRUPT}, /* the number of b */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("01", ONE, ONE, A) VERSION, KW_OK}, /* per owner, and org */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("02", ONE, ONE, A) VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("03", ONE, ONE, A) VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", "3b9aca01", ONE, A) VERSION, KW_E_CORRUPT}, /* 1000000001 requests */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", "3b9aca00", ONE, A) VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, "9fa52401", A) VERSION, KW_E_CORRUPT}, /* 31 days and 1 ms */
+    {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, "9fa52400", A) VERSION, KW_OK},
     {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_OK},
     {"01" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
     {"02" ID PROJECT SCHEME "2c" "02" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61")

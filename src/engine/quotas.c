@@ -1,0 +1,383 @@
+#include "engine/quotas.h"
+
+#include "base/bytes.h"
+#include "base/time.h"
+#include "core/amount.h"
+#include "core/id.h"
+#include "core/limit_list.h"
+#include "core/quota_list.h"
+#include "engine/charge.h"
+#include "engine/funds.h"
+#include "engine/writer.h"
+
+/* Which quotas of a key are meant: those whose metric is reported, or one by its name. */
+struct selection {
+    const struct kw_usage_report *report;
+    struct kw_bytes name;
+};
+
+static int64_t amount_of(const struct kw_usage_report *report, struct kw_bytes metric)
+{
+    for (size_t i = 0; i < report->amount_count; i++) {
+        if (kw_bytes_equal(report->amounts[i].metric, metric)) {
+            return report->amounts[i].amount;
+        }
+    }
+    return 0;
+}
+
+static bool is_meant(const struct selection *selection, const struct kw_claim *claim)
+{
+    if (!claim->is_quota) {
+        return false;
+    }
+    if (selection->report != NULL) { /* what several quotas share is spent once */
+        return claim->second == 0 && amount_of(selection->report, claim->quota.metric) > 0;
+    }
+    return selection->name.size == 0 || kw_bytes_equal(claim->quota.name, selection->name);
+}
+
+/* The quotas that are meant, beyond the read section. No claims where the key is not in the index. */
+static enum kw_status select_quotas(struct kw_engine *engine, const struct selection *selection, struct kw_arena *arena,
+                                    struct kw_quota_change *change)
+{
+    struct kw_claim claims[KW_CLAIMS_MAX];
+    size_t count = 0;
+    kw_index_read_begin();
+    struct kw_entry *entry = kw_index_find(engine->index, &change->digest);
+    if (entry != NULL) {
+        kw__charge_of(entry, true, 1, kw_engine_now_ms(engine), claims, &change->charge);
+        kw__charge_name(engine, entry, &change->charge);
+        for (size_t i = 0; i < change->charge.claim_count; i++) {
+            if (is_meant(selection, &claims[i])) {
+                claims[count++] = claims[i];
+            }
+        }
+    }
+    bool is_kept = kw__fund_keep_names(arena, claims, count);
+    kw_index_read_end();
+    change->claims = kw_arena_take_array(arena, count + 1, sizeof *change->claims);
+    change->wants = kw_arena_take_array(arena, count + 1, sizeof *change->wants);
+    change->reservations = kw_arena_take_array(arena, count + 1, sizeof *change->reservations);
+    if (!is_kept || change->claims == NULL || change->wants == NULL || change->reservations == NULL) {
+        return KW_E_MEMORY;
+    }
+    memcpy(change->claims, claims, count * sizeof *claims);
+    for (size_t i = 0; selection->name.size > 0 && i < count; i++) {
+        change->claims[i].second = 0; /* the others are not among them */
+    }
+    change->charge.claims = change->claims;
+    change->charge.claim_count = count;
+    for (size_t per = 0; per < KW_PER_COUNT; per++) {
+        change->charge.accounts[per].place = &change->places[per];
+    }
+    return KW_OK;
+}
+
+/* How much of each quota is to be taken, or below 0 to be given. The store is asked in the period that is running. */
+static enum kw_status reserve(struct kw_engine *engine, struct kw_quota_change *change, const int64_t *amounts)
+{
+    bool any;
+    enum kw_status status = kw_ledger_want(engine->ledger, &change->charge, change->wants, &any);
+    for (size_t i = 0; i < change->charge.claim_count && status == KW_OK; i++) {
+        const struct kw_claim *claim = &change->claims[i];
+        struct kw_want *want = &change->wants[i];
+        want->kind = KW_WANT_QUOTA;
+        want->marks = 0;
+        struct kw_store_reservation *reservation = &change->reservations[change->reservation_count++];
+        *reservation = (struct kw_store_reservation){
+            .lineage_id = change->charge.accounts[claim->per].id,
+            .name = kw__fund_name(&engine->writer_state->arena, 'q', claim->id),
+            .period_start_ms = want->period.start_ms,
+            .until_ms = want->period.end_ms,
+            .amount = amounts[i],
+            .limit = KW_STORE_AMOUNT_MAX,
+            .is_credit = amounts[i] < 0,
+        };
+        status = reservation->name.data == NULL ? KW_E_MEMORY : KW_OK;
+    }
+    return status;
+}
+
+/* What the store said, for the ledger. */
+static void take_answers(struct kw_quota_change *change)
+{
+    for (size_t i = 0; i < change->reservation_count; i++) {
+        change->wants[i].granted = change->reservations[i].granted;
+        change->wants[i].taken = change->reservations[i].taken;
+    }
+}
+
+static void digest_of_row(const struct kw_store_row *row, struct kw_digest *digest_out)
+{
+    *digest_out = (struct kw_digest){.size = (uint8_t)row->digest.size};
+    memcpy(digest_out->bytes, row->digest.data, row->digest.size);
+}
+
+/* --- reports --- */
+
+enum kw_status kw__quotas_report(struct kw_engine *engine, const struct kw_store_row *row,
+                                 const struct kw_usage_report *report, struct kw_quota_change *change_out)
+{
+    struct kw_arena *arena = &engine->writer_state->arena;
+    const struct selection selection = {.report = report};
+    *change_out = (struct kw_quota_change){.claims = NULL};
+    digest_of_row(row, &change_out->digest);
+    enum kw_status status = kw__index_row(engine, row); /* it may not have come there yet */
+    status = status == KW_OK ? select_quotas(engine, &selection, arena, change_out) : status;
+    int64_t *amounts =
+        status == KW_OK ? kw_arena_take_array(arena, change_out->charge.claim_count + 1, sizeof *amounts) : NULL;
+    for (size_t i = 0; amounts != NULL && i < change_out->charge.claim_count; i++) {
+        amounts[i] = amount_of(report, change_out->claims[i].quota.metric);
+    }
+    status = status == KW_OK && amounts == NULL ? KW_E_MEMORY : status;
+    return status == KW_OK && change_out->charge.claim_count > 0 ? reserve(engine, change_out, amounts) : status;
+}
+
+void kw__quotas_reported(struct kw_engine *engine, const struct kw_quota_change *change)
+{
+    struct kw_quota_change told = *change;
+    if (told.charge.claim_count == 0) {
+        return;
+    }
+    take_answers(&told);
+    kw_ledger_report(engine->ledger, &told.charge, told.wants);
+    kw_index_read_begin();
+    const struct kw_entry *entry = kw_index_find(engine->index, &told.digest);
+    if (entry != NULL) {
+        kw__note_funds(engine, entry); /* which tells of the marks that were reached */
+    }
+    kw_index_read_end();
+}
+
+/* --- how quotas stand --- */
+
+static void write_amount(struct kw_json_writer *json, const char *name, int64_t amount)
+{
+    char text[KW_AMOUNT_TEXT_MAX];
+    kw_json_name(json, name);
+    kw_json_raw(json, kw_bytes_of(text, kw_amount_format(amount, text)));
+}
+
+static void write_quota(struct kw_json_writer *json, const struct kw_quota *quota, const struct kw_quota_answer *answer)
+{
+    char resets_at[KW_TIME_TEXT_SIZE];
+    kw_time_format(answer->resets_at_ms, resets_at);
+    kw_json_begin_object(json);
+    kw_json_name(json, "name");
+    kw_json_string(json, quota->name);
+    kw_json_name(json, "metric");
+    kw_json_string(json, quota->metric);
+    kw_json_name(json, "period");
+    kw_json_text(json, kw_period_name(quota->period));
+    kw_json_name(json, "per");
+    kw_json_text(json, kw_limit_per_name(quota->per));
+    kw_json_name(json, "onExceeded");
+    kw_json_text(json, kw_quota_exceeded_name(quota->on_exceeded));
+    write_amount(json, "limit", quota->limit);
+    write_amount(json, "used", answer->used);
+    write_amount(json, "remaining", answer->remaining);
+    kw_json_name(json, "resetsAt");
+    kw_json_string(json, kw_bytes_of(resets_at, sizeof resets_at));
+    kw_json_end_object(json);
+}
+
+struct taken_search {
+    int64_t period_start_ms, taken;
+};
+
+static enum kw_status see_taken(void *context, const struct kw_store_reservation *row)
+{
+    struct taken_search *search = context;
+    search->taken = row->period_start_ms == search->period_start_ms ? row->taken : search->taken;
+    return KW_OK;
+}
+
+/* Of a quota that nobody has asked for since the start: what the store has as taken, and nothing beside it. */
+static enum kw_status look_in_store(struct kw_engine *engine, struct kw_arena *arena,
+                                    const struct kw_quota_change *change, size_t at, struct kw_quota_answer *answer_out)
+{
+    const struct kw_claim *claim = &change->claims[at];
+    struct kw_quota_state state = {.is_known = false};
+    struct kw_span period = kw_quota_period(&state, &claim->quota, change->charge.now_ms);
+    struct taken_search search = {.period_start_ms = period.start_ms};
+    struct kw_bytes name = kw__fund_name(arena, 'q', claim->id);
+    enum kw_status status =
+        name.data == NULL ? KW_E_MEMORY
+                          : engine->store->ops->reservations_read(
+                                engine->store, &change->charge.accounts[claim->per].id, name, 0, see_taken, &search);
+    if (status == KW_OK && kw_quota_grant(&state, &claim->quota, period.start_ms, 0, search.taken)) {
+        *answer_out = kw_quota_look(&state, &claim->quota, change->charge.now_ms, 0);
+    }
+    return status;
+}
+
+enum kw_status kw__quotas_write_json(struct kw_engine *engine, const struct kw_digest *digest,
+                                     struct kw_json_writer *json)
+{
+    struct kw_arena arena;
+    struct kw_quota_change change = {.digest = *digest};
+    const struct selection all = {.report = NULL};
+    kw_arena_init(&arena, NULL, 0, (size_t)1 << 20);
+    struct kw_quota_answer *answers = NULL;
+    enum kw_status status = select_quotas(engine, &all, &arena, &change);
+    if (status == KW_OK) {
+        answers = kw_arena_take_array(&arena, change.charge.claim_count + 1, sizeof *answers);
+        status = answers == NULL ? KW_E_MEMORY : kw_ledger_look(engine->ledger, &change.charge, answers);
+    }
+    for (size_t i = 0; status == KW_OK && i < change.charge.claim_count; i++) {
+        if (answers[i].outcome == KW_QUOTA_UNFUNDED) {
+            status = look_in_store(engine, &arena, &change, i, &answers[i]);
+        }
+        if (status == KW_OK) {
+            write_quota(json, &change.claims[i].quota, &answers[i]);
+        }
+    }
+    kw_arena_reset(&arena);
+    return status;
+}
+
+/* --- credits --- */
+
+static enum kw_status refuse_no_quota(struct kw_op *op)
+{
+    return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "quota",
+                     "is none of this key's: \"quotas\" of its usage lists them by name");
+}
+
+static void write_credit(const struct kw_op *op, const struct kw_quota_change *change, struct kw_json_writer *json)
+{
+    char id[KW_ID_TEXT_SIZE];
+    kw_id_format(&op->id, id);
+    kw_json_begin_object(json);
+    kw_json_name(json, "keyId");
+    kw_json_string(json, kw_bytes_of(id, sizeof id));
+    kw_json_name(json, "actor");
+    kw_json_string(json, op->actor);
+    if (op->reason.size > 0) {
+        kw_json_name(json, "reason");
+        kw_json_string(json, op->reason);
+    }
+    kw_json_name(json, "quota");
+    kw_json_string(json, change->claims[0].quota.name);
+    write_amount(json, "credited", -change->reservations[0].amount);
+    kw_json_end_object(json);
+}
+
+/* The audit line and the event of a credit. */
+static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, const struct kw_record *record,
+                              const struct kw_quota_change *change, struct kw_store_batch *batch)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_store_audit *audit = kw_arena_take(&writer->arena, sizeof *audit);
+    struct kw_store_event *event = kw_arena_take(&writer->arena, sizeof *event);
+    struct kw_json_writer json;
+    struct kw_bytes body;
+    if (audit == NULL || event == NULL) {
+        return KW_E_MEMORY;
+    }
+    kw_buffer_reset(&writer->scratch);
+    kw_json_writer_init(&json, &writer->scratch);
+    write_credit(op, change, &json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    status = status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &body) : status;
+    if (status != KW_OK) {
+        return status;
+    }
+    *audit = (struct kw_store_audit){.at_ms = op->now_ms,
+                                     .project = record->project,
+                                     .key_id = record->id,
+                                     .owner = record->owner,
+                                     .actor = op->actor,
+                                     .action = KW_BYTES("quota.credited"),
+                                     .body = body};
+    *event = (struct kw_store_event){.at_ms = op->now_ms,
+                                     .project = record->project,
+                                     .key_id = record->id,
+                                     .type = KW_BYTES("quota.credited"),
+                                     .body = body};
+    *batch = (struct kw_store_batch){.audits = audit,
+                                     .audit_count = 1,
+                                     .events = event,
+                                     .event_count = 1,
+                                     .reservations = change->reservations,
+                                     .reservation_count = change->reservation_count};
+    return kw__draw_id(engine, op->now_ms, &event->id);
+}
+
+static enum kw_status find_record(struct kw_engine *engine, struct kw_op *op, struct kw_found *found,
+                                  struct kw_record *record)
+{
+    const struct kw_project *project = kw_project_by_number(kw__catalog(engine), op->project);
+    found->arena = &engine->writer_state->arena;
+    if (project == NULL) {
+        return kw__project_gone(&op->error);
+    }
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, kw__found_sink, found);
+    status = status == KW_OK ? kw_record_decode(found->row.record, record) : status;
+    if (status == KW_OK && !kw_bytes_equal(record->project, project->name)) {
+        status = KW_E_NOT_FOUND;
+    }
+    if (status == KW_OK) {
+        status = kw__index_row(engine, &found->row);
+    }
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+/* All that was used, where the credit says no amount. */
+static enum kw_status used_of(struct kw_engine *engine, const struct kw_quota_change *change, int64_t *used_out)
+{
+    struct kw_quota_answer answers[KW_CLAIMS_MAX];
+    enum kw_status status = kw_ledger_look(engine->ledger, &change->charge, answers);
+    if (status == KW_OK && answers[0].outcome == KW_QUOTA_UNFUNDED) {
+        status = look_in_store(engine, &engine->writer_state->arena, change, 0, &answers[0]);
+    }
+    *used_out = answers[0].used;
+    return status;
+}
+
+static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
+{
+    struct kw_found found;
+    struct kw_record record;
+    struct kw_quota_change change = {.claims = NULL};
+    const struct selection selection = {.name = op->credit->quota};
+    struct kw_store_batch batch;
+    op->now_ms = kw_engine_now_ms(engine);
+    enum kw_status status = find_record(engine, op, &found, &record);
+    if (status != KW_OK) {
+        return status;
+    }
+    digest_of_row(&found.row, &change.digest);
+    status = select_quotas(engine, &selection, &engine->writer_state->arena, &change);
+    if (status == KW_OK && change.charge.claim_count == 0) {
+        return refuse_no_quota(op);
+    }
+    change.charge.claim_count = 1; /* names are those of one quota, or of what came from above as well: the first */
+    int64_t amount = op->credit->amount;
+    status = status == KW_OK && amount == 0 ? used_of(engine, &change, &amount) : status;
+    amount = -amount;
+    status = status == KW_OK ? reserve(engine, &change, &amount) : status;
+    status = status == KW_OK ? account(engine, op, &record, &change, &batch) : status;
+    status = status == KW_OK ? engine->store->ops->commit(engine->store, &batch, 1) : status;
+    status = status == KW_OK ? batch.outcome : status;
+    if (status == KW_OK) {
+        take_answers(&change);
+        change.wants[0].granted = 0; /* it is nobody's reserve, but less is taken */
+        kw_ledger_fund(engine->ledger, &change.charge, change.wants, true);
+        struct kw_json_writer json;
+        kw_json_writer_init(&json, &op->result);
+        struct kw_quota_answer answers[KW_CLAIMS_MAX];
+        status = kw_ledger_look(engine->ledger, &change.charge, answers);
+        write_quota(&json, &change.claims[0].quota, &answers[0]);
+        status = status == KW_OK ? kw_buffer_status(&op->result) : status;
+    }
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
+void kw__credit_write(struct kw_engine *engine, struct kw_op *op)
+{
+    op->status = credit(engine, op);
+    kw_arena_reset(&engine->writer_state->arena);
+    op->done(op);
+}
