@@ -116,11 +116,11 @@ static enum kw_status made_up_usage_add(struct kw_store *store, const struct kw_
     return KW_OK;
 }
 
-static enum kw_status made_up_usage_tend(struct kw_store *store, struct kw_bytes project, int64_t before_ms,
-                                         size_t limit, uint64_t *done_out)
+static enum kw_status made_up_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms,
+                                           size_t limit, uint64_t *count_out)
 {
     (void)store, (void)project, (void)before_ms, (void)limit;
-    *done_out = 0;
+    *count_out = 0;
     return KW_OK;
 }
 
@@ -138,8 +138,8 @@ static const struct kw_store_ops made_up_ops = {
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,
     .usage_add = made_up_usage_add,
-    .usage_roll = made_up_usage_tend,
-    .usage_prune = made_up_usage_tend,
+    .usage_roll = made_up_usage_forget,
+    .usage_prune = made_up_usage_forget,
     .reservations_read = made_up_reservations,
     .reservations_prune = made_up_prune,
     .request_prune = made_up_prune,
