@@ -141,9 +141,9 @@ enum kw_op_kind {
     KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
     KW_OP_FOREIGN_ADD,
     KW_OP_CREDIT, /* gives a quota of the key `id` back what was used of it: `credit` */
-    KW_OP_FUND, /* reserves what a verification is to spend */
-    KW_OP_GET,  /* from here on they only read */
-    KW_OP_FIND, /* the record of a key or a digest */
+    KW_OP_FUND,   /* reserves what a verification is to spend */
+    KW_OP_GET,    /* from here on they only read */
+    KW_OP_FIND,   /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
     KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
