@@ -2,6 +2,7 @@
 #include "contract/contract.h"
 #include "store/sqlite/pile.h"
 #include "store/sqlite/sieve.h"
+#include "store/sqlite/sqlite.h"
 
 #include <stdio.h>
 
@@ -10,6 +11,7 @@
 #define STEPS 400
 #define BATCHES_MAX 4
 #define PUTS_MAX 3
+#define FULL_AT_MAX 40 /* the size of piles is drawn anew with each opening */
 
 /* What a store must hold: of each key its version (0: not there) and digest, of each digest its key (0: nobody's). */
 struct model {
@@ -124,11 +126,37 @@ static void check_after_a_crash(struct contract *c, const struct model *model)
     contract_end(&crashed);
 }
 
+static void draw_size(struct contract *c)
+{
+    if (c->kind->is_file) {
+        ((struct kw__sqlite *)c->store)->digests.full_at = 1 + test_random_below(c->t, FULL_AT_MAX);
+    }
+}
+
+/* In a file that was closed the table has each row's digest, and nothing else. */
+static void check_table(struct contract *c)
+{
+    static const char count_wrong[] =
+        "SELECT (SELECT count(*) FROM digest) + (SELECT count(*) FROM record) - 2 * (SELECT count(*) FROM record AS r "
+        "JOIN digest AS d ON d.id = r.id AND d.start = substr(r.digest, 1, 6))";
+    sqlite3 *db = NULL;
+    sqlite3_stmt *count = NULL;
+    c->store->ops->close(c->store);
+    c->store = NULL;
+    CHECK_I64(c->t, sqlite3_open(c->path, &db), SQLITE_OK);
+    CHECK_I64(c->t, sqlite3_prepare_v2(db, count_wrong, -1, &count, NULL), SQLITE_OK);
+    CHECK_I64(c->t, sqlite3_step(count), SQLITE_ROW);
+    CHECK_I64(c->t, sqlite3_column_int64(count, 0), 0);
+    sqlite3_finalize(count);
+    sqlite3_close(db);
+}
+
 static void run_random(struct test *t, const struct contract_kind *kind)
 {
     struct contract c;
     struct model model = {.versions = {0}};
     if (contract_begin(&c, t, kind) && contract_open(&c)) {
+        draw_size(&c);
         for (int i = 0; i < STEPS && t->failures == 0; i++) {
             step(&c, &model);
             check_digests(&c, &model);
@@ -138,8 +166,12 @@ static void run_random(struct test *t, const struct contract_kind *kind)
             }
             if (test_random_below(t, 40) == 0 && kind->is_file) {
                 CHECK(t, contract_reopen(&c));
+                draw_size(&c);
             }
             kw_arena_reset(&c.arena);
+        }
+        if (kind->is_file) {
+            check_table(&c);
         }
     }
     contract_end(&c);
