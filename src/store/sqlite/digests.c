@@ -52,7 +52,10 @@ struct kw_id kw__digests_find(struct kw__digests *digests, struct kw_bytes diges
 {
     pthread_mutex_lock(&digests->mutex);
     const struct kw__pile_entry *entry = find(digests, digest, digests->settled_count, digests->settled);
-    struct kw_id id = entry == NULL ? (struct kw_id){0} : entry->id;
+    struct kw_id id = {0};
+    if (entry != NULL) {
+        id = entry->id;
+    }
     pthread_mutex_unlock(&digests->mutex);
     return id;
 }
