@@ -417,14 +417,21 @@ static void no_statement_scans_or_sorts(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(only_the_owner_may_read_the_files),    TEST_CASE(a_closed_store_is_one_sound_file),
-        TEST_CASE(a_file_of_a_newer_version_is_refused), TEST_CASE(a_file_of_an_older_version_is_brought_up_to_date),
+        TEST_CASE(only_the_owner_may_read_the_files),
+        TEST_CASE(a_closed_store_is_one_sound_file),
+        TEST_CASE(a_file_of_a_newer_version_is_refused),
+        TEST_CASE(a_file_of_an_older_version_is_brought_up_to_date),
         TEST_CASE(a_file_of_the_first_version_is_brought_up_to_date),
-        TEST_CASE(a_file_of_another_program_is_refused), TEST_CASE(garbage_is_refused),
-        TEST_CASE(a_truncated_file_is_refused),          TEST_CASE(a_truncated_file_with_its_log_is_refused),
-        TEST_CASE(a_missing_table_is_refused),           TEST_CASE(damage_that_is_met_in_use_is_corrupt),
-        TEST_CASE(a_path_that_cannot_be_is_unavailable), TEST_CASE(a_second_opening_is_refused_by_any_name),
-        TEST_CASE(an_empty_file_becomes_a_store),        TEST_CASE(no_statement_scans_or_sorts),
+        TEST_CASE(a_file_of_another_program_is_refused),
+        TEST_CASE(garbage_is_refused),
+        TEST_CASE(a_truncated_file_is_refused),
+        TEST_CASE(a_truncated_file_with_its_log_is_refused),
+        TEST_CASE(a_missing_table_is_refused),
+        TEST_CASE(damage_that_is_met_in_use_is_corrupt),
+        TEST_CASE(a_path_that_cannot_be_is_unavailable),
+        TEST_CASE(a_second_opening_is_refused_by_any_name),
+        TEST_CASE(an_empty_file_becomes_a_store),
+        TEST_CASE(no_statement_scans_or_sorts),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -67,7 +67,6 @@ static void dimensions_have_names(struct test *t)
     CHECK(t, !kw_usage_dimension_of_name(KW_BYTES(""), &found));
 }
 
-
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
