@@ -227,6 +227,8 @@ void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record)
 
 void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out)
 {
+    struct kw_ledger_counts counts;
+    kw_ledger_count(engine->ledger, &counts);
     struct kw_usage_stats usage;
     kw_usage_stats(engine->usage, &usage);
     *stats_out = (struct kw_engine_stats){
@@ -241,6 +243,11 @@ void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *sta
         .commits = __atomic_load_n(&engine->commits, __ATOMIC_RELAXED),
         .commit_ops = __atomic_load_n(&engine->commit_ops, __ATOMIC_RELAXED),
         .queue_depth = kw__queue_depth(&engine->writes) + kw__queue_depth(&engine->reads),
+        .reserved = __atomic_load_n(&engine->reservations, __ATOMIC_RELAXED),
+        .returned = __atomic_load_n(&engine->returned, __ATOMIC_RELAXED),
+        .funds_waited = __atomic_load_n(&engine->funds_waited, __ATOMIC_RELAXED),
+        .accounts = counts.accounts,
+        .ledger_bytes = counts.bytes,
         .writable = __atomic_load_n(&engine->writable, __ATOMIC_RELAXED),
     };
 }

@@ -351,6 +351,9 @@ struct kw_engine_stats {
     uint64_t store_loads;         /* misses that asked the store */
     uint64_t commits, commit_ops; /* groups, and operations in them */
     uint64_t queue_depth;
+    uint64_t accounts, ledger_bytes; /* that have spent of limits or quotas */
+    uint64_t reserved, returned;     /* parts of allowances that were written down ahead of use, and given back */
+    uint64_t funds_waited;           /* verifications that waited for such a part */
     uint64_t uses_counted, uses_written, uses_dropped, uses_unattributed; /* as in struct kw_usage_stats */
     bool writable;                                                        /* the last commit did not fail */
 };

@@ -295,6 +295,7 @@ void kw__funds_write(struct kw_engine *engine, struct kw_op *chain)
     struct funding *fundings = kw_arena_take_array(arena, TOGETHER, sizeof *fundings);
     size_t count = 0;
     for (struct kw_op *op = chain; op != NULL; op = op->next) {
+        __atomic_fetch_add(&engine->funds_waited, 1, __ATOMIC_RELAXED);
         op->status = fundings == NULL ? KW_E_MEMORY : KW_OK;
         if (fundings != NULL) {
             fundings[count] = (struct funding){.op = op};

@@ -20,6 +20,9 @@ void kw__funds_write(struct kw_engine *engine, struct kw_op *chain);
 /* As the writer: fills up the reserves that verifications have found low. */
 void kw__funds_fill(struct kw_engine *engine);
 
+/* As the writer, now and then: removes some rows of periods that are over, and notes that say nothing any more. */
+void kw__funds_prune(struct kw_engine *engine);
+
 /* Of the row of a limit ('r') or a quota ('q'). No bytes: no memory. */
 struct kw_bytes kw__fund_name(struct kw_arena *arena, char kind, uint32_t claim);
 /* Copies what quotas borrow from records, so that they are good beyond the read section. False without memory. */

@@ -9,6 +9,7 @@
 #define SETTING_RUNNING KW_BYTES("ledger.running")
 #define SETTING_CLEAN KW_BYTES("ledger.clean")
 #define LIFE_SIZE 8
+#define PRUNE_MS 600000
 #define NAME_SIZE 10
 
 /* --- what the store is told of a claim, and of a life --- */
@@ -178,4 +179,18 @@ void kw__funds_leave(struct kw_engine *engine)
         kw_log_begin(&line, &engine->log, KW_LOG_WARN, "ledger_not_left");
         kw_log_end(&line);
     }
+}
+
+void kw__funds_prune(struct kw_engine *engine)
+{
+    struct kw_writer *writer = engine->writer_state;
+    int64_t now_ms = kw_engine_now_ms(engine);
+    if (now_ms < writer->funds_prune_at_ms) {
+        return;
+    }
+    uint64_t removed = 0;
+    enum kw_status status =
+        engine->store->ops->reservations_prune(engine->store, now_ms, KW_STORE_LIST_MAX, &removed);
+    bool goes_on = status == KW_OK && removed == KW_STORE_LIST_MAX;
+    writer->funds_prune_at_ms = goes_on ? now_ms : now_ms + PRUNE_MS;
 }

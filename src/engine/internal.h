@@ -101,7 +101,8 @@ struct kw_engine {
     bool stopping;
 
     uint64_t store_loads, commits, commit_ops;
-    uint64_t reservations, returned; /* of allowances that were made, and given back at the end */
+    uint64_t reservations, returned; /* of allowances that were made, and given back */
+    uint64_t funds_waited;           /* verifications that waited for one */
     bool writable;
 };
 

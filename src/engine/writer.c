@@ -460,6 +460,7 @@ void *kw__writer_main(void *context)
             tidy_at_ns = kw_monotonic_ns() + KW_WRITER_TICK_MS * UINT64_C(1000000);
             kw_ledger_sweep(engine->ledger, kw_engine_now_ms(engine));
             kw__once_prune(engine);
+            kw__funds_prune(engine);
         }
     }
     kw__funds_leave(engine);

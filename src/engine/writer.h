@@ -78,6 +78,7 @@ struct kw_writer {
     uint8_t drawn[64 * KW_ID_RANDOM_SIZE]; /* random bytes for events of imports */
     size_t drawn_left;                     /* events that they suffice for */
     int64_t prune_at_ms;                   /* when to look for requests that are too old */
+    int64_t funds_prune_at_ms;             /* the same of reservations */
 };
 
 /*

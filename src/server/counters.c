@@ -1,5 +1,6 @@
 #include "server/counters.h"
 
+#include "base/bytes.h"
 #include "server/router.h"
 
 #include <sched.h>
@@ -8,9 +9,22 @@
 #define STRIPES 16 /* a power of two */
 #define CLASSES 5  /* 1xx to 5xx */
 #define LINE 64
+#define SAMPLED 16 /* requests, of which one is timed; a power of two */
+
+/* Upper ends of the buckets of durations. */
+static const struct {
+    uint64_t ns;
+    const char *seconds;
+} durations[] = {{5000, "0.000005"},  {10000, "0.00001"},  {25000, "0.000025"}, {50000, "0.00005"},  {100000, "0.0001"},
+                 {250000, "0.00025"}, {500000, "0.0005"},  {1000000, "0.001"},  {2500000, "0.0025"}, {5000000, "0.005"},
+                 {10000000, "0.01"},  {25000000, "0.025"}, {50000000, "0.05"},  {100000000, "0.1"},  {1000000000, "1"}};
+#define DURATIONS KW_COUNT_OF(durations)
 
 struct stripe {
     alignas(LINE) uint64_t verified[KW_CODE_COUNT];
+    uint64_t asked;               /* requests, for the sampling */
+    uint64_t took[DURATIONS + 1]; /* the last: longer than all */
+    uint64_t took_ns;
     alignas(LINE) uint64_t answered[KW_ROUTES_MAX + 1][CLASSES];
 };
 
@@ -60,6 +74,42 @@ void kw_counters_answered(struct kw_counters *counters, unsigned route, unsigned
     if (route <= KW_ROUTES_MAX && class < CLASSES) {
         __atomic_fetch_add(&own_stripe(counters)->answered[route][class], 1, __ATOMIC_RELAXED);
     }
+}
+
+bool kw_counters_samples(struct kw_counters *counters)
+{
+    return __atomic_fetch_add(&own_stripe(counters)->asked, 1, __ATOMIC_RELAXED) % SAMPLED == 0;
+}
+
+void kw_counters_took(struct kw_counters *counters, uint64_t duration_ns)
+{
+    struct stripe *stripe = own_stripe(counters);
+    size_t bucket = 0;
+    while (bucket < DURATIONS && duration_ns > durations[bucket].ns) {
+        bucket++;
+    }
+    __atomic_fetch_add(&stripe->took[bucket], 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&stripe->took_ns, duration_ns, __ATOMIC_RELAXED);
+}
+
+static void write_durations(const struct kw_counters *counters, struct kw_buffer *text)
+{
+    const char *name = "keyward_verification_duration_seconds";
+    uint64_t count = 0, sum_ns = 0;
+    kw_buffer_add_format(text, "# HELP %s How long requests for verdicts took, of one in %d.\n# TYPE %s histogram\n",
+                         name, SAMPLED, name);
+    for (size_t bucket = 0; bucket <= DURATIONS; bucket++) {
+        for (size_t i = 0; i < STRIPES; i++) {
+            count += __atomic_load_n(&counters->stripes[i].took[bucket], __ATOMIC_RELAXED);
+        }
+        kw_buffer_add_format(text, "%s_bucket{le=\"%s\"} %llu\n", name,
+                             bucket == DURATIONS ? "+Inf" : durations[bucket].seconds, (unsigned long long)count);
+    }
+    for (size_t i = 0; i < STRIPES; i++) {
+        sum_ns += __atomic_load_n(&counters->stripes[i].took_ns, __ATOMIC_RELAXED);
+    }
+    kw_buffer_add_format(text, "%s_sum %llu.%09llu\n%s_count %llu\n", name, (unsigned long long)(sum_ns / 1000000000),
+                         (unsigned long long)(sum_ns % 1000000000), name, (unsigned long long)count);
 }
 
 static uint64_t verified_sum(const struct kw_counters *counters, unsigned code)
@@ -112,4 +162,5 @@ void kw_counters_write(const struct kw_counters *counters, struct kw_buffer *tex
         write_answered(counters, text, route);
     }
     write_answered(counters, text, KW_ROUTES_MAX);
+    write_durations(counters, text);
 }

@@ -18,6 +18,13 @@ void kw_counters_verified(struct kw_counters *counters, enum kw_code code);
 /* `route` is its number, or KW_ROUTES_MAX where none matched. */
 void kw_counters_answered(struct kw_counters *counters, unsigned route, unsigned http_status);
 
+/*
+ * Whether the request that begins is one whose duration is to be told: one of 16, since two readings of the clock cost
+ * about a hundredth of a request. Then how long it took, in ns.
+ */
+bool kw_counters_samples(struct kw_counters *counters);
+void kw_counters_took(struct kw_counters *counters, uint64_t duration_ns);
+
 /* Appends them as Prometheus text. */
 void kw_counters_write(const struct kw_counters *counters, struct kw_buffer *text);
 

@@ -33,6 +33,9 @@ static void answer(struct kw_inquiry *inquiry)
     }
     inquiry->decided(inquiry);
     kw_engine_read_end();
+    if (inquiry->started_ns != 0) {
+        kw_counters_took(inquiry->request->api->counters, kw_monotonic_ns() - inquiry->started_ns);
+    }
     kw__finish_written(inquiry->request);
 }
 
@@ -138,5 +141,6 @@ void kw__inquire(struct kw_inquiry *inquiry)
 {
     inquiry->now_ms = inquiry->request->now_ms;
     inquiry->tries = 0;
+    inquiry->started_ns = kw_counters_samples(inquiry->request->api->counters) ? kw_monotonic_ns() : 0;
     ask(inquiry);
 }

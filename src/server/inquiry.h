@@ -18,6 +18,7 @@ struct kw_inquiry {
     struct kw_op *loads; /* inside: for keys that the index does not know yet, or that have nothing to spend */
     size_t load_count, loads_left;
     unsigned tries;
+    uint64_t started_ns; /* 0: it is not timed */
 };
 
 /* `inquiry` lies in the call's arena. Ends the call: after `decided`, or with a problem where the store does not

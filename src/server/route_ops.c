@@ -68,6 +68,14 @@ static void write_engine(const struct kw_engine *engine, struct kw_buffer *text)
         {"keyward_uses_dropped_total", "counter", "Verifications that are counted nowhere.", stats.uses_dropped},
         {"keyward_uses_unattributed_total", "counter", "Verifications that count for their project and not their key.",
          stats.uses_unattributed},
+        {"keyward_ledger_accounts", "gauge", "Keys, owners and organizations that have spent of limits or quotas.",
+         stats.accounts},
+        {"keyward_ledger_bytes", "gauge", "Memory of what they have spent.", stats.ledger_bytes},
+        {"keyward_allowance_reserved_total", "counter", "Parts of limits and quotas written down ahead of use.",
+         stats.reserved},
+        {"keyward_allowance_returned_total", "counter", "Parts of quotas that were given back unspent.",
+         stats.returned},
+        {"keyward_allowance_waits_total", "counter", "Verifications that waited for such a part.", stats.funds_waited},
         {"keyward_queue_depth", "gauge", "Operations that wait.", stats.queue_depth},
     };
     for (size_t i = 0; i < KW_COUNT_OF(metrics); i++) {

@@ -133,6 +133,27 @@ def a_stop_keeps_what_was_spent(server):
     equal((verdict['quota']['used'], verdict['rateLimit']['remaining']), (8, 42), 'goes on')
 
 
+def operators_see_it(server):
+    def metric(name):
+        text = server.raw('GET', '/metrics', None, {}).body.decode()
+        return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+    key, _ = server.create({'quota': MONTH, 'rateLimit': {'requests': 3, 'window': '2m'}})
+    before = {name: metric(name) for name in ('keyward_ledger_accounts', 'keyward_allowance_reserved_total', 'keyward_allowance_waits_total',
+                                              'keyward_verifications_total{code="QUOTA_EXCEEDED"}', 'keyward_verifications_total{code="RATE_LIMITED"}')}
+    equal([server.verify(key, cost=cost).get('code') for cost in (3, 1)], [None, 'RATE_LIMITED'], 'verdicts')
+    server.verify(key, cost=6)
+    for _ in range(32):
+        server.verify('nonsense')
+    after = {name: metric(name) for name in before}
+    check(after['keyward_ledger_accounts'] > before['keyward_ledger_accounts'], f'accounts {after}')
+    check(after['keyward_allowance_reserved_total'] >= before['keyward_allowance_reserved_total'] + 2, f'reserved {after}')
+    check(after['keyward_allowance_waits_total'] > before['keyward_allowance_waits_total'], f'waits {after}')
+    check(after['keyward_verifications_total{code="RATE_LIMITED"}'] >= before['keyward_verifications_total{code="RATE_LIMITED"}'] + 2, f'refusals {after}')
+    check(metric('keyward_verification_duration_seconds_count') > 0, 'durations')
+    equal(metric('keyward_verification_duration_seconds_bucket{le="+Inf"}'), metric('keyward_verification_duration_seconds_count'), 'all of them')
+
+
 def kills_give_nothing_back(server):
     """A hundred kills while threads spend: never more than the limit over all lives."""
     limit, admitted = 400, []
@@ -168,4 +189,4 @@ def kills_give_nothing_back(server):
 
 if __name__ == '__main__':
     main([a_quota_refuses_what_is_beyond_it, all_limits_are_taken_or_none, what_is_over_is_warned_of_or_throttled, keys_of_an_owner_share,
-          what_is_reported_is_spent, a_credit_gives_back, a_stop_keeps_what_was_spent, kills_give_nothing_back])
+          what_is_reported_is_spent, a_credit_gives_back, a_stop_keeps_what_was_spent, operators_see_it, kills_give_nothing_back])
