@@ -16,8 +16,8 @@
  * - KW_E_MEMORY: no memory; nothing was changed.
  * - KW_E_LIMIT: a size, a number of rows asked for, or an amount to reserve is outside the bounds below; nothing was
  * changed.
- * - KW_E_INVALID: a row without id, digest or version, an event or request without id, a reservation without name, an amount of use or a limit
- * below 0; nothing was changed.
+ * - KW_E_INVALID: a row without id, digest or version, an event or request without id, a reservation without name, an
+ * amount of use or a limit below 0; nothing was changed.
  */
 #ifndef KEYWARD_STORE_H
 #define KEYWARD_STORE_H
@@ -129,7 +129,7 @@ struct kw_store_reservation {
     int64_t amount;
     /* Giving back ends where nothing is taken any more; a credit goes on below 0, to -KW_STORE_AMOUNT_MAX. */
     bool is_credit;
-    int64_t until_ms; /* from then on the row says nothing more; the latest of those that were granted any stays */
+    int64_t until_ms;     /* from then on the row says nothing more; the latest of those that were granted any stays */
     struct kw_bytes note; /* kept with the row as it is, in the place of the one before; empty: that stays */
     /* Set by commit when the outcome of the batch is KW_OK; they mean nothing with another. */
     int64_t granted; /* 0 to amount, or from amount to 0 */

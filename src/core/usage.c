@@ -38,11 +38,6 @@ struct kw_bytes kw_usage_endpoint_of(struct kw_bytes value)
     return end == NULL ? value : kw_bytes_of(value.data, (size_t)(end - value.data));
 }
 
-bool kw_metric_is_reported(struct kw_bytes metric)
-{
-    return kw_bytes_equal(metric, KW_BYTES("tokens")) || kw_bytes_equal(metric, KW_BYTES("cost"));
-}
-
 static struct kw_id id_of(struct kw_bytes kind, struct kw_bytes name)
 {
     const struct kw_bytes parts[] = {kind, name};

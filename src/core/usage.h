@@ -31,9 +31,6 @@ KW_MUST_USE bool kw_endpoint_valid(struct kw_bytes endpoint);
 /* The endpoint that a value of either dimension begins with. */
 struct kw_bytes kw_usage_endpoint_of(struct kw_bytes value);
 
-/* Whether amounts of a metric may be reported. */
-KW_MUST_USE bool kw_metric_is_reported(struct kw_bytes metric);
-
 /* The ids that stand for an owner ("user:1") and an organization; that of a project is none. */
 struct kw_id kw_usage_owner(struct kw_bytes owner);
 struct kw_id kw_usage_org(struct kw_bytes org_id);

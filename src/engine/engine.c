@@ -208,6 +208,16 @@ bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out)
     return kw_list_next(rest, encoding_out);
 }
 
+struct kw_last_use kw_op_next_use(struct kw_bytes *rest)
+{
+    struct kw_last_use use = {.at_ms = 0};
+    if (rest->size >= sizeof use) {
+        memcpy(&use, rest->data, sizeof use);
+        *rest = kw_bytes_skip(*rest, sizeof use);
+    }
+    return use;
+}
+
 void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record)
 {
     record->last_used_at_ms = use->at_ms;

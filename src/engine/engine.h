@@ -319,6 +319,8 @@ enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
 
 /* The next encoded record of a list's result: start with `rest` = its bytes. */
 bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
+/* The next of a list's latest uses: start with `rest` = the bytes of `other`. */
+struct kw_last_use kw_op_next_use(struct kw_bytes *rest);
 /* Says in a record that is shown when it was last used; borrows from `use`. */
 void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record);
 /* Writes all that was counted before the call; durable when it returns. Fails as the store does. */

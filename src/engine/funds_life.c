@@ -1,6 +1,7 @@
 #include "engine/funds.h"
 
 #include "base/bytes.h"
+#include "base/time.h"
 #include "engine/writer.h"
 
 #include <stdio.h>
@@ -66,26 +67,39 @@ bool kw__fund_mark(struct kw_engine *engine, struct kw_store_batch *batch)
 /* --- beginnings --- */
 
 /* Two numbers at most, 0 where they are missing. */
-static enum kw_status read_setting(struct kw_engine *engine, struct kw_bytes name, long long numbers_out[2],
+static bool read_numbers(struct kw_bytes text, int64_t numbers_out[2])
+{
+    for (size_t i = 0; i < 2 && text.size > 0; i++) {
+        const uint8_t *space = memchr(text.data, ' ', text.size);
+        struct kw_bytes digits = kw_bytes_of(text.data, space == NULL ? text.size : (size_t)(space - text.data));
+        uint64_t number = 0;
+        if (!kw_bytes_to_u64(digits, &number) || number > KW_TIME_MS_MAX) {
+            return false;
+        }
+        numbers_out[i] = (int64_t)number;
+        text = kw_bytes_skip(text, digits.size + (space == NULL ? 0 : 1));
+    }
+    return text.size == 0;
+}
+
+static enum kw_status read_setting(struct kw_engine *engine, struct kw_bytes name, int64_t numbers_out[2],
                                    bool *is_there_out)
 {
-    char text[64] = {0};
+    char text[64];
     size_t size = 0;
-    enum kw_status status = engine->store->ops->setting(engine->store, name, text, sizeof text - 1, &size);
+    enum kw_status status = engine->store->ops->setting(engine->store, name, text, sizeof text, &size);
     *is_there_out = status == KW_OK;
     numbers_out[0] = numbers_out[1] = 0;
     if (status == KW_E_NOT_FOUND) {
         return KW_OK;
     }
-    if (status == KW_OK && (size >= sizeof text || sscanf(text, "%lld %lld", &numbers_out[0], &numbers_out[1]) < 1)) {
-        return KW_E_CORRUPT;
-    }
-    return status;
+    bool is_good = status != KW_OK || (size <= sizeof text && read_numbers(kw_bytes_of(text, size), numbers_out));
+    return is_good ? status : KW_E_CORRUPT;
 }
 
 enum kw_status kw__funds_begin(struct kw_engine *engine, struct kw_error *error_out)
 {
-    long long running[2], clean[2];
+    int64_t running[2], clean[2];
     bool is_running, is_clean;
     enum kw_status status = read_setting(engine, SETTING_RUNNING, running, &is_running);
     status = status == KW_OK ? read_setting(engine, SETTING_CLEAN, clean, &is_clean) : status;

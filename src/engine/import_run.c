@@ -26,7 +26,7 @@ struct chunk {
     size_t part_count;
     struct kw_op op;
     sem_t done;
-    bool is_under_way;
+    bool is_under_way, is_back; /* from the writer; not told of yet */
 };
 
 struct import {
@@ -105,11 +105,31 @@ static void chunk_submit(struct import *import, struct chunk *chunk)
     kw_engine_submit(import->engine, &chunk->op);
 }
 
+static void chunk_wait(struct chunk *chunk)
+{
+    if (!chunk->is_under_way || chunk->is_back) {
+        return;
+    }
+    while (sem_wait(&chunk->done) != 0) { /* a signal came in between */
+    }
+    chunk->is_back = true;
+}
+
 /* What says something of one item; all else is about the store, and ends the import. */
 static bool is_of_item(enum kw_status status)
 {
     return status == KW_E_INVALID || status == KW_E_NOT_FOUND || status == KW_E_CONFLICT || status == KW_E_DENIED ||
            status == KW_E_LIMIT;
+}
+
+/* Nothing in a chunk that has come back ends the import. */
+static bool went_well(const struct chunk *chunk)
+{
+    bool is_well = chunk->part_count == 0 || chunk->op.status == KW_OK;
+    for (size_t i = 0; i < chunk->part_count && is_well; i++) {
+        is_well = chunk->parts[i].status == KW_OK || is_of_item(chunk->parts[i].status);
+    }
+    return is_well;
 }
 
 static enum kw_status tell(struct import *import, const struct slot *slot)
@@ -143,9 +163,8 @@ static enum kw_status chunk_finish(struct import *import, struct chunk *chunk)
     if (!chunk->is_under_way) {
         return KW_OK;
     }
-    while (sem_wait(&chunk->done) != 0) { /* a signal came in between */
-    }
-    chunk->is_under_way = false;
+    chunk_wait(chunk);
+    chunk->is_under_way = chunk->is_back = false;
     enum kw_status status = chunk->op.status;
     if (chunk->part_count > 0 && status != KW_OK) {
         import->op->error = chunk->op.error;
@@ -239,6 +258,18 @@ static enum kw_status add_next(struct import *import, struct kw_import_source *s
     return status == KW_OK && part == KW_IMPORT_PART_ITEM ? add_item(import, chunk, json, source->line) : status;
 }
 
+/* The writer has the next chunk before the last one is told of and wiped, so that it does not wait for that. */
+static enum kw_status hand_on(struct import *import)
+{
+    struct chunk *last = import->chunks[1 - import->at];
+    chunk_wait(last);
+    if (!last->is_under_way || went_well(last)) {
+        chunk_submit(import, import->chunks[import->at]);
+        import->at = 1 - import->at;
+    }
+    return chunk_finish(import, last);
+}
+
 static enum kw_status go_through(struct import *import, struct kw_import_source *source)
 {
     struct kw_bytes text = import->job->text;
@@ -247,11 +278,7 @@ static enum kw_status go_through(struct import *import, struct kw_import_source 
     while (status == KW_OK && !ended) {
         status = add_next(import, source, &text, &ended);
         if (status == KW_OK && (ended || is_full(import->chunks[import->at]))) {
-            status = chunk_finish(import, import->chunks[1 - import->at]);
-            if (status == KW_OK) {
-                chunk_submit(import, import->chunks[import->at]);
-                import->at = 1 - import->at;
-            }
+            status = hand_on(import);
         }
     }
     /* What is under way is waited for in any case: it works on memory of the chunk. */

@@ -90,7 +90,7 @@ struct kw_engine {
     struct kw_lapses lapses;
     struct kw_fund_notes fund_notes;
     int64_t life_ms, clean_life_ms; /* when this process began, and the last before it that ended well; see funds.h */
-    struct kw_doubt *doubts; /* the writer's, a digest once, KW_DOUBTS_MAX at most */
+    struct kw_doubt *doubts;        /* the writer's, a digest once, KW_DOUBTS_MAX at most */
     size_t doubt_count;
     struct kw_writer *writer_state;
 

@@ -332,9 +332,7 @@ static enum kw_status hand_out(const struct kw_op *op,
     enum kw_status status = KW_OK;
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
         struct kw_record record;
-        struct kw_last_use use;
-        memcpy(&use, uses.data, sizeof use);
-        uses = kw_bytes_skip(uses, sizeof use);
+        struct kw_last_use use = kw_op_next_use(&uses);
         if (kw_record_decode(encoding, &record) != KW_OK) {
             return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds a record that cannot be read");
         }

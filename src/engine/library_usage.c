@@ -1,6 +1,7 @@
 #include "base/bytes.h"
 #include "core/amount.h"
 #include "core/id.h"
+#include "core/quota_list.h"
 #include "engine/library.h"
 
 enum kw_status kw_usage(struct keyward *keyward, const struct kw_usage_request *request,
@@ -52,8 +53,9 @@ static enum kw_status check_amounts(const struct kw_report_request *request, str
     }
     for (size_t i = 0; i < request->amount_count; i++) {
         const struct kw_usage_amount *amount = &request->amounts[i];
-        if (!kw_metric_is_reported(amount->metric)) {
-            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "amounts", "the metrics are tokens and cost");
+        if (!kw_metric_valid(amount->metric)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "amounts",
+                             "names no metric: tokens, cost, and those that the project declares are");
         }
         if (amount->amount < 0 || amount->amount > KW_AMOUNT_MAX) {
             return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "amounts", "must be 0 to 1000000000000, in millionths");

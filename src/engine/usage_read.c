@@ -3,6 +3,7 @@
 #include "base/time.h"
 #include "core/amount.h"
 #include "core/id.h"
+#include "engine/quotas.h"
 #include "engine/usage_rows.h"
 #include "engine/usage_table.h"
 
@@ -22,6 +23,8 @@ struct item {
 };
 
 struct reading {
+    struct kw_engine *engine;
+    struct kw_digest digest; /* of a key */
     const struct kw_usage_query *query;
     int64_t from_ms, until_ms;
     struct kw_buffer items;
@@ -177,6 +180,19 @@ static void write_series(struct kw_json_writer *json, const struct item *items, 
     kw_json_end_array(json);
 }
 
+/* How the quotas of a key stand now. */
+static enum kw_status write_quotas(const struct reading *reading, struct kw_json_writer *json)
+{
+    if (!reading->query->is_of_key) {
+        return KW_OK;
+    }
+    kw_json_name(json, "quotas");
+    kw_json_begin_array(json);
+    enum kw_status status = kw__quotas_write_json(reading->engine, &reading->digest, json);
+    kw_json_end_array(json);
+    return status;
+}
+
 static enum kw_status write_all(const struct reading *reading, struct kw_buffer *result)
 {
     struct item *items = (struct item *)(void *)reading->items.data;
@@ -204,9 +220,10 @@ static enum kw_status write_all(const struct reading *reading, struct kw_buffer 
     write_counts(&json, sums, sum_count, reading->query->group);
     kw_json_end_object(&json);
     write_series(&json, items, count, reading->query->group);
+    enum kw_status status = write_quotas(reading, &json);
     kw_json_end_object(&json);
     kw_free(sums);
-    return kw_buffer_status(result);
+    return status == KW_OK ? kw_buffer_status(result) : status;
 }
 
 /* From when until when; INVALID_FIELD. */
@@ -236,30 +253,40 @@ static enum kw_status find_range(const struct kw_usage_query *query, int64_t now
     return KW_OK;
 }
 
+struct lineage_search {
+    struct reading *reading;
+    struct kw_bytes project;
+    struct kw_id id;
+};
+
 static enum kw_status find_lineage(void *context, const struct kw_store_row *row)
 {
-    struct kw_found *found = context;
+    struct lineage_search *found = context;
     struct kw_record record;
     enum kw_status status = kw_record_decode(row->record, &record);
-    if (status == KW_OK && !kw_bytes_equal(row->project, found->row.project)) {
+    if (status == KW_OK && !kw_bytes_equal(row->project, found->project)) {
         status = KW_E_NOT_FOUND;
     }
     if (status == KW_OK) {
-        found->row.id = kw_id_is_none(&record.lineage_id) ? record.id : record.lineage_id;
+        struct kw_digest *digest = &found->reading->digest;
+        found->id = kw_id_is_none(&record.lineage_id) ? record.id : record.lineage_id;
+        *digest = (struct kw_digest){.size = (uint8_t)row->digest.size};
+        memcpy(digest->bytes, row->digest.data, row->digest.size);
+        status = kw__index_row(found->reading->engine, row); /* its quotas are read from there */
     }
     return status;
 }
 
 /* Whose counts are asked for. */
 static enum kw_status find_subject(struct kw_engine *engine, struct kw_op *op, struct kw_bytes project,
-                                   struct kw_id *id_out)
+                                   struct reading *reading, struct kw_id *id_out)
 {
     const struct kw_usage_query *query = op->usage;
-    struct kw_found found = {.row.project = project};
+    struct lineage_search found = {.reading = reading, .project = project};
     *id_out = (struct kw_id){{0}};
     if (query->is_of_key) {
         enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, find_lineage, &found);
-        *id_out = found.row.id;
+        *id_out = found.id;
         return status;
     }
     if (query->owner.size > 0) {
@@ -272,7 +299,7 @@ static enum kw_status find_subject(struct kw_engine *engine, struct kw_op *op, s
 
 enum kw_status kw__usage_read(struct kw_engine *engine, struct kw_op *op)
 {
-    struct reading reading = {.query = op->usage};
+    struct reading reading = {.engine = engine, .query = op->usage};
     uint8_t memory[KW_PROJECT_MAX];
     struct kw_bytes project;
     struct kw_id subject;
@@ -285,7 +312,7 @@ enum kw_status kw__usage_read(struct kw_engine *engine, struct kw_op *op)
     }
     kw_buffer_init(&reading.items, ITEMS_MAX * sizeof(struct item));
     kw_arena_init(&reading.arena, NULL, 0, TEXT_MAX);
-    status = find_subject(engine, op, project, &subject);
+    status = find_subject(engine, op, project, &reading, &subject);
     status = status == KW_OK ? kw_usage_flush(engine) : status;
     status = status == KW_OK ? engine->store->ops->usage_read(engine->store, project, &subject, reading.from_ms,
                                                               reading.until_ms, keep, &reading)

@@ -68,6 +68,14 @@ static enum kw_status look_for_earlier(struct kw_engine *engine, struct kw_op *o
     return KW_E_CONFLICT;
 }
 
+static enum kw_status refuse_metric(struct kw_op *op, struct kw_bytes metric)
+{
+    char field[KW_METRIC_MAX + 1] = {0};
+    memcpy(field, metric.data, metric.size < KW_METRIC_MAX ? metric.size : KW_METRIC_MAX);
+    return kw_refuse(&op->error, KW_CODE_UNKNOWN_FIELD, field,
+                     "is no metric of this project: tokens and cost are, and what its \"metrics\" declare");
+}
+
 static enum kw_status find_subjects(struct kw_engine *engine, struct filing *filing,
                                     struct kw__use_subjects *subjects_out)
 {
@@ -79,6 +87,13 @@ static enum kw_status find_subjects(struct kw_engine *engine, struct filing *fil
     struct kw_bytes project;
     if (!kw__project_name(engine, op->project, memory, &project)) {
         return kw__project_gone(&op->error);
+    }
+    const struct kw_project *metrics = kw_project_by_number(kw__catalog(engine), op->project);
+    for (size_t i = 0; i < op->report->amount_count && metrics != NULL; i++) {
+        struct kw_bytes metric = op->report->amounts[i].metric; /* requests are what verifications count */
+        if (kw_bytes_equal(metric, KW_BYTES(KW_METRIC_REQUESTS)) || !kw_project_has_metric(metrics, metric)) {
+            return refuse_metric(op, metric);
+        }
     }
     enum kw_status status = engine->store->ops->find_by_id(engine->store, &op->id, kw__found_sink, &found);
     status = status == KW_OK ? kw_record_decode(found.row.record, &record) : status;

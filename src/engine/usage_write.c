@@ -13,6 +13,8 @@
 
 #define BUSY_TICK_MS 4
 #define QUIET_AFTER_MS 4000
+#define AHEAD 8               /* keys before their turn, when their place in the index is asked for */
+#define SHARE_WHEN_CROWDED 16 /* the same while threads verify hundreds of thousands of times a second */
 #define SHARE_OF_TIME 4       /* writing takes one part of so many; the rest is others', who write too */
 #define TEND_ROWS_MAX 1000    /* at once */
 #define RECLAIM_EVERY_MS 5000 /* looks for threads that have ended */
@@ -124,6 +126,19 @@ static enum kw_status add_cell(struct kw_engine *engine, const struct kw__use_ta
     return add(engine, &subjects, cell->hour, (enum kw_usage_dimension)cell->dimension, value, amount);
 }
 
+/* The index answers by the time that it is a slot's turn. */
+static void fetch_ahead(const struct kw_engine *engine, const struct kw__use_table *table, size_t number)
+{
+    struct kw_digest digest;
+    if (number < table->slot_count) {
+        digest.size = KW_DIGEST_INDEX_SIZE;
+        memcpy(digest.bytes, table->slots[number].digest, KW_DIGEST_INDEX_SIZE);
+        kw_index_read_begin();
+        kw_index_prefetch_bucket(engine->index, &digest);
+        kw_index_read_end();
+    }
+}
+
 /* The rows of the next part; `slot_out` and `cell_out` are how far it comes. */
 static enum kw_status collect(struct kw_engine *engine, const struct kw__use_table *table, size_t *slot_out,
                               size_t *cell_out)
@@ -132,6 +147,7 @@ static enum kw_status collect(struct kw_engine *engine, const struct kw__use_tab
     enum kw_status status = KW_OK;
     kw__use_rows_reset(usage->rows);
     while (status == KW_OK && *slot_out < table->slot_count && !kw__use_rows_are_many(usage->rows)) {
+        fetch_ahead(engine, table, *slot_out + AHEAD);
         status = add_slot(engine, table, (*slot_out)++);
     }
     while (status == KW_OK && *cell_out < table->cell_count && !kw__use_rows_are_many(usage->rows)) {
@@ -257,8 +273,8 @@ static bool wait_for(struct kw_usage *usage, uint64_t wait_ms)
     return goes_on;
 }
 
-/* Writes one part, unless nothing was counted; says when to write again. */
-static uint64_t write_one(struct kw_engine *engine)
+/* Writes one part, unless nothing was counted; says when to write again. `share`: one part of the time is for it. */
+static uint64_t write_one(struct kw_engine *engine, uint64_t share)
 {
     struct kw_usage *usage = engine->usage;
     uint64_t began = now_in_ms();
@@ -268,7 +284,7 @@ static uint64_t write_one(struct kw_engine *engine)
     pthread_mutex_unlock(&usage->writing);
     uint64_t ended = now_in_ms();
     bool goes_on = more && status == KW_OK;
-    return goes_on ? ended + (ended - began) * (SHARE_OF_TIME - 1) : began + KW_USAGE_WRITE_MS;
+    return goes_on ? ended + (ended - began) * (share - 1) : began + KW_USAGE_WRITE_MS;
 }
 
 /* As long as there is something to count rings are looked at so often that none fills up in between. */
@@ -296,7 +312,8 @@ static void *usage_main(void *context)
         uint64_t now = now_in_ms();
         tick_ms = next_tick(fullest, now, &quiet_since);
         if (now >= write_at) {
-            write_at = write_one(engine);
+            bool is_crowded = fullest > KW__RING_UNITS / 16;
+            write_at = write_one(engine, is_crowded ? SHARE_WHEN_CROWDED : SHARE_OF_TIME);
         }
         if (now >= tend_at) {
             tend_at = kw_usage_tend(engine) ? now + KW_USAGE_WRITE_MS : now + KW_USAGE_TEND_MS;

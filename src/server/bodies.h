@@ -120,6 +120,13 @@ struct kw_usage_params {
     int64_t from_ms, until_ms; /* 0: not given */
 };
 
+/* One of amount and refill. */
+struct kw_credit_body {
+    struct kw_bytes quota, reason;
+    int64_t amount; /* in millionths */
+    bool refill;
+};
+
 struct kw_document_params {
     bool dry_run;
 };

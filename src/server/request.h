@@ -179,6 +179,7 @@ void kw__templates_delete(struct kw_request *request);
 void kw__usage_of_key(struct kw_request *request);
 void kw__usage_of_others(struct kw_request *request);
 void kw__usage_report(struct kw_request *request);
+void kw__quota_credit(struct kw_request *request);
 void kw__import(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);

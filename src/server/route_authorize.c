@@ -89,7 +89,7 @@ static long long seconds_up(int64_t ms)
 }
 
 /* draft-ietf-httpapi-ratelimit-headers; a name is of a-z, 0-9, '-' and '_', so it needs no escaping. */
-static void show_rate_limit(struct kw_request *request, const struct kw_verification *verification)
+static void show_rate_limit(struct kw_request *request, const struct kw_verification *verification, int64_t now_ms)
 {
     struct kw_call *call = request->call;
     const struct kw_rate_limit_state *limit = &verification->rate_limit;
@@ -99,18 +99,18 @@ static void show_rate_limit(struct kw_request *request, const struct kw_verifica
     kw__answer_header_format(call, "RateLimit-Policy", "\"%s\";q=%lld;w=%lld", limit->name, (long long)limit->requests,
                              seconds_up(limit->window_ms));
     kw__answer_header_format(call, "RateLimit", "\"%s\";r=%lld;t=%lld", limit->name, (long long)limit->remaining,
-                             seconds_up(limit->resets_at_ms - request->now_ms));
+                             seconds_up(limit->resets_at_ms - now_ms));
     if (limit->retry_after_ms > 0) {
         kw__answer_header_format(call, "Retry-After", "%lld", seconds_up(limit->retry_after_ms));
     }
 }
 
 /* Who has used a quota up may come again in its next period. */
-static void show_quota(struct kw_request *request, const struct kw_verification *verification)
+static void show_quota(struct kw_request *request, const struct kw_verification *verification, int64_t now_ms)
 {
     if (verification->code == KW_CODE_QUOTA_EXCEEDED) {
         kw__answer_header_format(request->call, "Retry-After", "%lld",
-                                 seconds_up(verification->quota.resets_at_ms - request->now_ms));
+                                 seconds_up(verification->quota.resets_at_ms - now_ms));
     }
 }
 
@@ -143,8 +143,8 @@ static void decided(struct kw_inquiry *inquiry)
     struct kw_call *call = request->call;
     const struct kw_verification *verification = &inquiry->verifications[0];
     struct kw_record record;
-    show_rate_limit(request, verification);
-    show_quota(request, verification);
+    show_rate_limit(request, verification, inquiry->now_ms);
+    show_quota(request, verification, inquiry->now_ms);
     if (verification->code != KW_CODE_NONE) {
         answer_refusal(request, verification);
         return;

@@ -193,9 +193,7 @@ static void answer_list(struct kw_op *op)
     kw_json_name(&writer, "items");
     kw_json_begin_array(&writer);
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
-        struct kw_last_use use;
-        memcpy(&use, uses.data, sizeof use);
-        uses = kw_bytes_skip(uses, sizeof use);
+        struct kw_last_use use = kw_op_next_use(&uses);
         status = kw__write_record(&writer, encoding, &use, op->now_ms);
     }
     kw_json_end_array(&writer);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "core/amount.h"
 #include "core/id.h"
+#include "core/quota_list.h"
 
 /* --- reading --- */
 
@@ -111,8 +112,9 @@ static enum kw_status take_amount(struct kw_bytes metric, const struct kw_json_t
     enum kw_status status = KW_OK;
     if (kw_bytes_equal(metric, KW_BYTES(KW_METRIC_REQUESTS))) {
         status = kw_refuse(error, KW_CODE_INVALID_FIELD, NULL, "is counted by verifications, and cannot be reported");
-    } else if (!kw_metric_is_reported(metric)) {
-        status = kw_refuse(error, KW_CODE_UNKNOWN_FIELD, NULL, "is no metric: tokens and cost are");
+    } else if (!kw_metric_valid(metric)) {
+        status = kw_refuse(error, KW_CODE_UNKNOWN_FIELD, NULL,
+                           "is no metric: tokens, cost, and those that the project declares are");
     } else if (token->type != KW_JSON_NUMBER) {
         status = kw_refuse(error, KW_CODE_INVALID_FIELD, NULL, "must be a number, such as 1500 or 0.002");
     } else if (kw_amount_parse(token->text, &amounts[report->amount_count].amount, &why) != KW_OK) {
@@ -204,5 +206,45 @@ void kw__usage_report(struct kw_request *request)
         op->id = id;
         op->report = report;
         kw__submit_once(request, op);
+    }
+}
+
+/* --- credits --- */
+
+static bool take_credit(const struct kw_credit_body *body, struct kw_quota_credit *credit, struct kw_error *error)
+{
+    *credit = (struct kw_quota_credit){.quota = body->quota, .amount = body->amount};
+    if (body->refill == (body->amount > 0)) {
+        (void)kw_refuse(error, KW_CODE_MISSING_FIELD, "amount",
+                        "give an amount above 0, or \"refill\": true for all that was used");
+        return false;
+    }
+    return true;
+}
+
+void kw__quota_credit(struct kw_request *request)
+{
+    const struct kw_credit_body *body = request->body;
+    struct kw_quota_credit *credit = kw_arena_take(&request->call->arena, sizeof *credit);
+    struct kw_error error;
+    struct kw_id id;
+    if (credit == NULL) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    if (!kw_id_parse(request->parameter, &id)) {
+        kw__finish_code(request, KW_CODE_KEY_NOT_FOUND, "There is no such key in this project.");
+        return;
+    }
+    if (!take_credit(body, credit, &error)) {
+        kw__finish_error(request, &error);
+        return;
+    }
+    struct kw_op *op = kw__op_begin(request, KW_OP_CREDIT, answer_report);
+    if (op != NULL) {
+        op->id = id;
+        op->reason = body->reason;
+        op->credit = credit;
+        kw_engine_submit(request->api->options.engine, op);
     }
 }

@@ -45,6 +45,8 @@ void contract_end(struct contract *c);
 bool contract_open(struct contract *c);
 /* Closes and opens the file again; nothing for a store that lasts no longer than it is open. */
 bool contract_reopen(struct contract *c);
+/* A file as it is now, for a look at what a crash would leave. */
+bool contract_copy_file(const char *from, const char *to);
 
 /* A store before `inner_take` that makes a call again when it is told KW_E_UNAVAILABLE: nothing was changed. */
 struct kw_store *contract_retry_open(struct kw_store *inner_take);

@@ -1,4 +1,5 @@
 #include "contract/contract.h"
+#include "store/sqlite/sqlite.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -9,6 +10,9 @@
 /* Behaviours of very many calls fail at each of the first, then at some of the rest. */
 #define EVERY_CALL_UNTIL 64
 #define CALLS_SKIPPED_MAX 97
+/* Few, so that what waits in memory goes into its table all the time. */
+#define DIGESTS_FULL_AT 3
+#define DIGESTS_MANY_AT 2
 
 const struct contract_kind contract_memory = {"memory", false, false};
 const struct contract_kind contract_sqlite = {"sqlite", true, false};
@@ -70,6 +74,9 @@ static bool open_plain(struct contract *c, struct kw_store **store_out)
     if (status != KW_OK) {
         test_fail(c->t, __FILE__, __LINE__, "opening gave %s: %s %s", kw_status_name(status), error.message,
                   error.detail);
+    } else if (c->kind->is_file) {
+        ((struct kw__sqlite *)*store_out)->digests.full_at = DIGESTS_FULL_AT;
+        ((struct kw__sqlite *)*store_out)->digests.many_at = DIGESTS_MANY_AT;
     }
     return status == KW_OK;
 }
@@ -100,6 +107,22 @@ bool contract_reopen(struct contract *c)
     c->store->ops->close(c->store);
     c->store = NULL;
     return contract_open(c);
+}
+
+bool contract_copy_file(const char *from, const char *to)
+{
+    FILE *source = fopen(from, "rb");
+    FILE *target = fopen(to, "wb");
+    char block[4096];
+    bool is_done = source != NULL && target != NULL;
+    for (size_t size = is_done ? fread(block, 1, sizeof block, source) : 0; size > 0 && is_done;
+         size = fread(block, 1, sizeof block, source)) {
+        is_done = fwrite(block, 1, size, target) == size;
+    }
+    if (source != NULL) {
+        fclose(source);
+    }
+    return target != NULL && fclose(target) == 0 && is_done;
 }
 
 /* One run with the n-th call failing. True when there was an n-th call. */

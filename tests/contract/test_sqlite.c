@@ -1,5 +1,7 @@
 /* The SQLite store's file: what it looks like, whose it may be, what is refused, and who else may have it open. */
 #include "contract/contract.h"
+#include "contract/version_1.h"
+#include "store/sqlite/sql.h"
 #include "store/sqlite/sqlite.h"
 
 #include <fcntl.h>
@@ -127,6 +129,50 @@ static void a_file_of_a_newer_version_is_refused(struct test *t)
     contract_end(&c);
 }
 
+/* What was put into the file of version_1.h: four keys, the second changed, the third erased. */
+static void check_version_1(struct contract *c)
+{
+    struct kw_store_put tagged = contract_put(c, 1, 0);
+    struct kw_store_put changed = contract_put(c, 2, 1);
+    struct kw_store_put wide = contract_put(c, 4, 0);
+    uint8_t wide_digest[64];
+    memcpy(wide_digest, wide.row.digest.data, 32);
+    memcpy(wide_digest + 32, contract_digest(c, 3).data, 32);
+    wide.row.digest = kw_bytes_of(wide_digest, sizeof wide_digest);
+    tagged.row.tags = contract_tags(c, "production");
+    contract_check_found(c, 1, &tagged);
+    contract_check_found(c, 2, &changed);
+    contract_check_found(c, 3, NULL);
+    contract_check_found(c, 4, &wide);
+    const struct kw_bytes digests[] = {tagged.row.digest, changed.row.digest, contract_digest(c, 3), wide.row.digest};
+    for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
+        struct contract_rows rows = contract_rows(c);
+        CHECK_STATUS(c->t, c->store->ops->find_by_digest(c->store, digests[i], contract_keep_row, &rows), KW_OK);
+        CHECK(c->t, rows.count == 1 && contract_id_equal(rows.items[0].id, contract_id(i + 1)));
+        struct kw_store_put again = contract_put(c, 100 + i, 0);
+        again.row.digest = digests[i];
+        CHECK_STATUS(c->t, contract_commit_put(c, again), KW_E_CONFLICT);
+    }
+}
+
+static void a_file_of_the_first_version_is_brought_up_to_date(struct test *t)
+{
+    struct contract c;
+    if (contract_begin(&c, t, &contract_sqlite)) {
+        for (size_t i = 0; i < KW_COUNT_OF(version_1); i++) {
+            run_sql(&c, version_1[i]);
+        }
+        REQUIRE(t, contract_open(&c));
+        check_version_1(&c);
+        CHECK_STATUS(t, contract_commit_put(&c, contract_put(&c, 5, 0)), KW_OK);
+        CHECK(t, contract_reopen(&c));
+        check_version_1(&c);
+        struct kw_store_put fifth = contract_put(&c, 5, 0);
+        contract_check_found(&c, 5, &fifth);
+    }
+    contract_end(&c);
+}
+
 /* A file as the first version left it: what is in it stays, and what came later is there. */
 static void a_file_of_an_older_version_is_brought_up_to_date(struct test *t)
 {
@@ -224,22 +270,6 @@ static void a_truncated_file_is_refused(struct test *t)
     contract_end(&c);
 }
 
-static bool copy_file(const char *from, const char *to)
-{
-    FILE *source = fopen(from, "rb");
-    FILE *target = fopen(to, "wb");
-    char block[PAGE_SIZE];
-    bool is_done = source != NULL && target != NULL;
-    for (size_t size = is_done ? fread(block, 1, sizeof block, source) : 0; size > 0 && is_done;
-         size = fread(block, 1, sizeof block, source)) {
-        is_done = fwrite(block, 1, size, target) == size;
-    }
-    if (source != NULL) {
-        fclose(source);
-    }
-    return target != NULL && fclose(target) == 0 && is_done;
-}
-
 /* With a log beside it SQLite trusts the log for the size; what neither file holds must still be missed. */
 static void a_truncated_file_with_its_log_is_refused(struct test *t)
 {
@@ -253,7 +283,7 @@ static void a_truncated_file_with_its_log_is_refused(struct test *t)
         snprintf(copy, sizeof copy, "%s2", c.path);
         snprintf(wal, sizeof wal, "%s-wal", c.path);
         snprintf(wal_copy, sizeof wal_copy, "%s-wal", copy);
-        CHECK(t, copy_file(c.path, copy) && copy_file(wal, wal_copy));
+        CHECK(t, contract_copy_file(c.path, copy) && contract_copy_file(wal, wal_copy));
         close_store(&c);
         CHECK_I64(t, truncate(copy, 3 * PAGE_SIZE), 0);
         check_refused(&c, copy, KW_E_CORRUPT, "STORE_CORRUPT");
@@ -345,7 +375,8 @@ static void an_empty_file_becomes_a_store(struct test *t)
 /* Statements that look at all of something by their nature: nothing to be found by was given, or there is little. */
 static bool may_scan(int sql)
 {
-    static const enum kw__sql allowed[] = {KW__SQL_COUNT_READ_ALL, KW__SQL_EVENT_CLAIMABLE, KW__SQL_AUDIT_PRUNE_LATE};
+    static const enum kw__sql allowed[] = {KW__SQL_COUNT_READ_ALL, KW__SQL_EVENT_CLAIMABLE, KW__SQL_AUDIT_PRUNE_LATE,
+                                           KW__SQL_DIGEST_ALL};
     for (size_t i = 0; i < KW_COUNT_OF(allowed); i++) {
         if ((int)allowed[i] == sql) {
             return true;
@@ -386,13 +417,21 @@ static void no_statement_scans_or_sorts(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(only_the_owner_may_read_the_files),    TEST_CASE(a_closed_store_is_one_sound_file),
-        TEST_CASE(a_file_of_a_newer_version_is_refused), TEST_CASE(a_file_of_an_older_version_is_brought_up_to_date),
-        TEST_CASE(a_file_of_another_program_is_refused), TEST_CASE(garbage_is_refused),
-        TEST_CASE(a_truncated_file_is_refused),          TEST_CASE(a_truncated_file_with_its_log_is_refused),
-        TEST_CASE(a_missing_table_is_refused),           TEST_CASE(damage_that_is_met_in_use_is_corrupt),
-        TEST_CASE(a_path_that_cannot_be_is_unavailable), TEST_CASE(a_second_opening_is_refused_by_any_name),
-        TEST_CASE(an_empty_file_becomes_a_store),        TEST_CASE(no_statement_scans_or_sorts),
+        TEST_CASE(only_the_owner_may_read_the_files),
+        TEST_CASE(a_closed_store_is_one_sound_file),
+        TEST_CASE(a_file_of_a_newer_version_is_refused),
+        TEST_CASE(a_file_of_an_older_version_is_brought_up_to_date),
+        TEST_CASE(a_file_of_the_first_version_is_brought_up_to_date),
+        TEST_CASE(a_file_of_another_program_is_refused),
+        TEST_CASE(garbage_is_refused),
+        TEST_CASE(a_truncated_file_is_refused),
+        TEST_CASE(a_truncated_file_with_its_log_is_refused),
+        TEST_CASE(a_missing_table_is_refused),
+        TEST_CASE(damage_that_is_met_in_use_is_corrupt),
+        TEST_CASE(a_path_that_cannot_be_is_unavailable),
+        TEST_CASE(a_second_opening_is_refused_by_any_name),
+        TEST_CASE(an_empty_file_becomes_a_store),
+        TEST_CASE(no_statement_scans_or_sorts),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

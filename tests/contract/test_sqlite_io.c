@@ -111,20 +111,6 @@ static void a_read_that_fails_changes_nothing(struct test *t)
     fail_every_operation(t, &(struct failure){FAULTY_READ, SQLITE_IOERR_READ, false, true});
 }
 
-static bool copy_file(const char *from, const char *to)
-{
-    char block[4096];
-    FILE *source = fopen(from, "rb");
-    FILE *target = source == NULL ? NULL : fopen(to, "wb");
-    bool is_done = target != NULL;
-    while (is_done && !feof(source) && !ferror(source)) {
-        size_t size = fread(block, 1, sizeof block, source);
-        is_done = fwrite(block, 1, size, target) == size;
-    }
-    is_done = target != NULL && fclose(target) == 0 && is_done;
-    return source != NULL && fclose(source) == 0 && is_done;
-}
-
 /* This process has taken it back, but the log still holds it: a crash now would bring it to light. */
 static void a_commit_whose_sync_failed_may_show_after_a_crash(struct test *t)
 {
@@ -145,7 +131,7 @@ static void a_commit_whose_sync_failed_may_show_after_a_crash(struct test *t)
         CHECK_STATUS(t, contract_commit_put(&c, second), KW_E_UNCERTAIN);
         CHECK(t, files.has_failed);
         contract_check_found(&c, 2, NULL);
-        CHECK(t, copy_file(c.path, crashed.path) && copy_file(wal, wal_copy));
+        CHECK(t, contract_copy_file(c.path, crashed.path) && contract_copy_file(wal, wal_copy));
         CHECK(t, contract_open(&crashed));
         contract_check_found(&crashed, 1, &first);
         contract_check_found(&crashed, 2, &second);

@@ -212,7 +212,8 @@ def bad_queries_are_refused(server):
             ('createdAfter=yesterday', 'INVALID_FIELD', 'createdAfter'),
             ('createdAfter=2031-02-29T00:00:00Z', 'INVALID_FIELD', 'createdAfter'),
             ('createdBefore=2031-01-31', 'INVALID_FIELD', 'createdBefore'),
-            ('expiresBefore=1', 'INVALID_FIELD', 'expiresBefore'), ('usedBefore=2031-01-31T00:00:00Z', 'UNKNOWN_FIELD', 'usedBefore')]:
+            ('expiresBefore=1', 'INVALID_FIELD', 'expiresBefore'), ('usedBefore=2031-01-31', 'INVALID_FIELD', 'usedBefore'),
+            ('usedAfter=1', 'INVALID_FIELD', 'usedAfter'), ('lastUsed=2031-01-31T00:00:00Z', 'UNKNOWN_FIELD', 'lastUsed')]:
         server.refuse(code, 'GET', f'/v1/keys?{query}', field=field, status=400)
         if field not in ('limit', 'cursor'):
             server.refuse(code, 'GET', f'/v1/keys/count?{query}', field=field, status=400)

@@ -362,7 +362,8 @@ def examples_of_the_description_work(server):
             for example in examples:
                 schemas.check(content['schema'], example, f'example of {path}')
                 key, record = server.create({'ownerId': '1', 'scopes': ['orders:read'],
-                                             'resources': {'website:123': ['write']}})
+                                             'resources': {'website:123': ['write']},
+                                             'quota': {'limit': 10000, 'period': 'month'}})
                 if path.endswith('/enable'):
                     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable')
                 for item in example.get('items', [example]):

@@ -5,7 +5,7 @@ import sys
 from api_support import check, equal, main
 from test_routes import UNKNOWN_ID
 
-RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes', 'rateLimits']
+RULES = ['format', 'known', 'revoked', 'expired', 'disabled', 'address', 'region', 'environment', 'policy', 'scopes', 'rateLimits', 'quotas']
 PLACES = {'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.6.6.6'],
           'allowedRegions': ['EU', 'US'], 'blockedRegions': ['US-CA']}
 
@@ -96,18 +96,18 @@ def a_dry_run_says_what_each_rule_says(server):
     good = {'ip': '10.0.0.1', 'geo': {'country': 'DE'}, 'env': 'live', 'scopes': ['read'], 'dryRun': True}
     verdict = server.verify(key, **good)
     check(verdict['valid'], verdict)
-    equal(outcomes(verdict), {**{rule: 'passed' for rule in RULES}, 'rateLimits': 'none'}, 'of a good key')
+    equal(outcomes(verdict), {**{rule: 'passed' for rule in RULES}, 'rateLimits': 'none', 'quotas': 'none'}, 'of a good key')
     plain, _ = server.create()
     equal(outcomes(server.verify(plain, dryRun=True)), {**{rule: 'passed' for rule in RULES}, 'expired': 'none', 'address': 'none',
-          'region': 'none', 'environment': 'none', 'policy': 'none', 'scopes': 'none', 'rateLimits': 'none'}, 'where there is nothing to refuse by')
+          'region': 'none', 'environment': 'none', 'policy': 'none', 'scopes': 'none', 'rateLimits': 'none', 'quotas': 'none'}, 'where there is nothing to refuse by')
     server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable', {})
     server.expect(200, 'PATCH', '/v1/policies/checked', {'environments': ['test']})
     bad = server.verify(key, dryRun=True, env='test', scopes=['write'])
     equal(bad['code'], 'DISABLED', 'the first refusal is the verdict')
     equal(outcomes(bad), {**{rule: 'refused' for rule in RULES}, 'format': 'passed', 'known': 'passed', 'revoked': 'passed',
-          'expired': 'passed', 'rateLimits': 'none'}, 'of a bad key')
+          'expired': 'passed', 'rateLimits': 'none', 'quotas': 'none'}, 'of a bad key')
     equal([item.get('code') for item in bad['checks']], [None] * 4 + ['DISABLED', 'IP_NOT_ALLOWED', 'REGION_NOT_ALLOWED',
-          'ENVIRONMENT_MISMATCH', 'POLICY_VIOLATION', 'INSUFFICIENT_SCOPE', None], 'codes of the refusals')
+          'ENVIRONMENT_MISMATCH', 'POLICY_VIOLATION', 'INSUFFICIENT_SCOPE', None, None], 'codes of the refusals')
     equal((check_of(bad, 'policy')['missing'], check_of(bad, 'policy')['refusedByPolicy']), ('env', 'checked'), 'what violates it')
     check('refusedByPolicy' not in check_of(bad, 'scopes'), bad)
     equal(check_of(bad, 'scopes')['missing'], 'write', 'what is missing')

@@ -9,6 +9,7 @@
  * writes.
  */
 #define MANY_ROWS 1000
+#define SMALL_COMMITS 16 /* in a row: the import is over, it was not only the last part of a text */
 #define CHECKPOINT_PAGES_MANY (4 * KW__SQLITE_CHECKPOINT_PAGES)
 
 static enum kw_status run_plain(struct kw__connection *writer, enum kw__sql sql)
@@ -83,31 +84,43 @@ static enum kw_status commit_batch_apart(struct kw__inserts *inserts, struct kw_
                                          struct kw__sequences *last)
 {
     enum kw_status status = run_plain(inserts->writer, KW__SQL_SAVEPOINT);
+    size_t digests_before = inserts->digests->open->count;
     if (status != KW_OK) {
         return status;
     }
     status = commit_batch(inserts, batch, true, last);
     if (status == KW_E_CONFLICT) {
         kw__inserts_drop(inserts);
+        kw__digests_undo(inserts->digests, digests_before, last->commit);
         status = run_plain(inserts->writer, KW__SQL_SAVEPOINT_UNDO);
     }
     return status == KW_OK ? run_plain(inserts->writer, KW__SQL_SAVEPOINT_END) : status;
 }
 
-static enum kw_status write_sequences(struct kw__connection *writer, const struct kw__sequences *last)
+enum kw_status kw__sequences_write(struct kw__connection *writer, const struct kw__sequences *last)
 {
     struct kw__query query = kw__query_open(writer, KW__SQL_SEQUENCES_WRITE);
     kw__query_i64(&query, (int64_t)last->commit);
     kw__query_i64(&query, (int64_t)last->audit);
     kw__query_i64(&query, last->audit_high_ms);
     kw__query_i64(&query, (int64_t)last->event);
+    kw__query_i64(&query, (int64_t)last->digests);
     return kw__query_run(&query);
 }
 
-static enum kw_status write_all(struct kw__connection *writer, struct kw_store_batch *batches, size_t batch_count,
+static size_t count_rows(const struct kw_store_batch *batches, size_t batch_count)
+{
+    size_t rows = 0;
+    for (size_t i = 0; i < batch_count; i++) {
+        rows += batches[i].put_count;
+    }
+    return rows;
+}
+
+static enum kw_status write_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
                                 bool apart, struct kw__sequences *last)
 {
-    struct kw__inserts inserts = {.writer = writer};
+    struct kw__inserts inserts = {.writer = &sqlite->writer, .digests = &sqlite->digests};
     enum kw_status status = KW_OK;
     uint64_t commit_before = last->commit;
     for (size_t i = 0; i < batch_count && status == KW_OK; i++) {
@@ -119,17 +132,27 @@ static enum kw_status write_all(struct kw__connection *writer, struct kw_store_b
     }
     status = status == KW_OK ? kw__inserts_run_all(&inserts) : status;
     bool wrote = last->commit != commit_before;
-    return status == KW_OK && wrote ? write_sequences(writer, last) : status;
+    if (status != KW_OK || !wrote) {
+        return status;
+    }
+    status = kw__digests_merge(&inserts, count_rows(batches, batch_count), last);
+    return status == KW_OK ? kw__sequences_write(&sqlite->writer, last) : status;
 }
 
-static void choose_checkpoint(struct kw__sqlite *sqlite, const struct kw_store_batch *batches, size_t batch_count)
+/* The larger log is kept from one checkpoint to the next: to cut it off and let it grow again costs more than a sync.
+ */
+static void choose_log(struct kw__sqlite *sqlite, size_t row_count)
 {
-    size_t rows = 0;
-    for (size_t i = 0; i < batch_count; i++) {
-        rows += batches[i].put_count;
+    sqlite->small_commits = row_count >= MANY_ROWS ? 0 : sqlite->small_commits + 1;
+    bool is_large = row_count >= MANY_ROWS || (sqlite->has_large_log && sqlite->small_commits < SMALL_COMMITS);
+    if (is_large == sqlite->has_large_log) {
+        return;
     }
-    int pages = rows >= MANY_ROWS ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES;
-    (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, pages); /* it cannot fail on a connection that is open */
+    /* Neither can fail on a connection that is open, and without them it is only slower. */
+    (void)sqlite3_wal_autocheckpoint(sqlite->writer.db, is_large ? CHECKPOINT_PAGES_MANY : KW__SQLITE_CHECKPOINT_PAGES);
+    (void)sqlite3_exec(sqlite->writer.db, is_large ? "PRAGMA journal_size_limit = -1" : KW__SQLITE_LOG_LIMIT, NULL,
+                       NULL, NULL);
+    sqlite->has_large_log = is_large;
 }
 
 static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
@@ -140,8 +163,10 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
         return status;
     }
     struct kw__sequences last = sqlite->last;
-    choose_checkpoint(sqlite, batches, batch_count);
-    status = write_all(&sqlite->writer, batches, batch_count, apart, &last);
+    choose_log(sqlite, count_rows(batches, batch_count));
+    kw__digests_expect(sqlite, count_rows(batches, batch_count));
+    kw__digests_begin(&sqlite->digests, last.commit);
+    status = write_all(sqlite, batches, batch_count, apart, &last);
     return kw__write_end(sqlite, status, &last);
 }
 

@@ -14,7 +14,7 @@ static const char connection_pragmas[] =
     "PRAGMA trusted_schema = OFF;"
     "PRAGMA cell_size_check = ON;"
     "PRAGMA secure_delete = ON;" /* what is erased leaves the file's pages, not only its indices */
-    "PRAGMA journal_size_limit = 67108864;"
+    KW__SQLITE_LOG_LIMIT ";"
     "PRAGMA cache_size = -32768;";
 
 enum kw_status kw__sqlite_status(int result)
@@ -123,6 +123,7 @@ enum kw_status kw__write_end(struct kw__sqlite *sqlite, enum kw_status status, c
     if (status == KW_OK && last != NULL) {
         sqlite->last = *last;
     }
+    kw__digests_end(&sqlite->digests, status == KW_OK, sqlite->last.commit);
     pthread_mutex_unlock(&sqlite->write_mutex);
     return status;
 }

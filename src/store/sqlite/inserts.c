@@ -15,7 +15,7 @@ static void bind_tag(struct kw__query *query, const struct kw__waiting *waiting)
 {
     const struct kw_store_row *row = waiting->item;
     kw__query_text(query, row->project);
-    kw__query_text(query, waiting->tag);
+    kw__query_text(query, waiting->text);
     kw__query_id(query, &row->id);
 }
 
@@ -50,6 +50,12 @@ static void bind_claim(struct kw__query *query, const struct kw__waiting *waitin
     kw__query_i64(query, (int64_t)waiting->sequence);
 }
 
+static void bind_digest(struct kw__query *query, const struct kw__waiting *waiting)
+{
+    kw__query_blob(query, kw__digest_start(waiting->text));
+    kw__query_id(query, waiting->item);
+}
+
 static const struct {
     enum kw__sql one, some, many;
     void (*bind)(struct kw__query *query, const struct kw__waiting *waiting);
@@ -60,6 +66,7 @@ static const struct {
     [KW__INSERT_EVENT] = {KW__SQL_EVENT_INSERT, KW__SQL_EVENT_INSERT_SOME, KW__SQL_EVENT_INSERT_MANY, bind_event},
     [KW__INSERT_CLAIM] = {KW__SQL_EVENT_CLAIM_INSERT, KW__SQL_EVENT_CLAIM_INSERT_SOME, KW__SQL_EVENT_CLAIM_INSERT_MANY,
                           bind_claim},
+    [KW__INSERT_DIGEST] = {KW__SQL_DIGEST_INSERT, KW__SQL_DIGEST_INSERT_SOME, KW__SQL_DIGEST_INSERT_MANY, bind_digest},
 };
 
 /* The statement that takes the most of `left` lines, and how many that are. */
@@ -97,7 +104,9 @@ static enum kw_status add(struct kw__inserts *inserts, enum kw__insert kind, con
 
 enum kw_status kw__inserts_add_row(struct kw__inserts *inserts, const struct kw_store_row *row, uint64_t sequence)
 {
-    enum kw_status status = add(inserts, KW__INSERT_ROW, &(struct kw__waiting){.item = row, .sequence = sequence});
+    enum kw_status status = kw__digests_put(inserts, row->digest, &row->id);
+    status = status == KW_OK ? add(inserts, KW__INSERT_ROW, &(struct kw__waiting){.item = row, .sequence = sequence})
+                             : status;
     return status == KW_OK ? kw__inserts_show_row(inserts, row) : status;
 }
 
@@ -128,7 +137,7 @@ enum kw_status kw__inserts_show_row(struct kw__inserts *inserts, const struct kw
     struct kw_bytes packed_tags = row->tags.packed;
     struct kw_bytes tag;
     while (status == KW_OK && kw_list_next(&packed_tags, &tag)) {
-        status = add(inserts, KW__INSERT_TAG, &(struct kw__waiting){.item = row, .tag = tag});
+        status = add(inserts, KW__INSERT_TAG, &(struct kw__waiting){.item = row, .text = tag});
     }
     return status;
 }
@@ -145,6 +154,17 @@ enum kw_status kw__inserts_add_event(struct kw__inserts *inserts, const struct k
     struct kw__waiting waiting = {.item = event, .sequence = sequence};
     enum kw_status status = add(inserts, KW__INSERT_EVENT, &waiting);
     return status == KW_OK ? add(inserts, KW__INSERT_CLAIM, &waiting) : status;
+}
+
+enum kw_status kw__inserts_add_digest(struct kw__inserts *inserts, struct kw_bytes digest, const struct kw_id *id)
+{
+    kw__sieve_add(&inserts->digests->sieve, kw__digest_start(digest));
+    return add(inserts, KW__INSERT_DIGEST, &(struct kw__waiting){.item = id, .text = digest});
+}
+
+enum kw_status kw__inserts_run_digests(struct kw__inserts *inserts)
+{
+    return run(inserts, KW__INSERT_DIGEST);
 }
 
 enum kw_status kw__inserts_run_rows(struct kw__inserts *inserts)

@@ -17,6 +17,9 @@
  * to a line, so that it ascends with the sequence, and a range of times is a range of sequences: it begins where
  * high_ms reaches its begin, and ends where high_ms is KW__AUDIT_SLACK_MS beyond its end. What comes later still has an
  * index of its own, audit_late.
+ *
+ * A digest is in its row at once and in the table `digest` later (digests.h): counter.digests is the commit up to which
+ * all of them are there.
  */
 static const char *const migrations[] = {
     /* 1 */
@@ -80,6 +83,13 @@ static const char *const migrations[] = {
     "ALTER TABLE record ADD COLUMN used_address BLOB NOT NULL DEFAULT x'';"
     "ALTER TABLE record ADD COLUMN used_region TEXT NOT NULL DEFAULT '';"
     "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0 AND used_at_ms <> 0;",
+    /* 4 */
+    "ALTER TABLE counter ADD COLUMN digests INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE counter SET digests = commits;"
+    "CREATE TABLE digest (start BLOB NOT NULL, id BLOB NOT NULL, PRIMARY KEY (start, id)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO digest (start, id) SELECT substr(digest, 1, 6), id FROM record INDEXED BY record_by_digest"
+    "    ORDER BY digest;"
+    "DROP INDEX record_by_digest;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -118,6 +118,7 @@ static int read_sequences(struct kw__sqlite *sqlite)
             .audit = (uint64_t)sqlite3_column_int64(query.statement, 1),
             .audit_high_ms = sqlite3_column_int64(query.statement, 2),
             .event = (uint64_t)sqlite3_column_int64(query.statement, 3),
+            .digests = (uint64_t)sqlite3_column_int64(query.statement, 4),
         };
     }
     kw__query_close(&query);
@@ -159,11 +160,21 @@ static enum kw_status open_readers(struct kw__sqlite *sqlite, const char *path, 
     return KW_OK;
 }
 
+static enum kw_status load_digests(struct kw__sqlite *sqlite, struct kw_error *error_out)
+{
+    enum kw_status status = kw__digests_load(sqlite);
+    if (status != KW_OK) {
+        (void)fail(error_out, sqlite->writer.db, sqlite3_extended_errcode(sqlite->writer.db));
+    }
+    return status;
+}
+
 static enum kw_status open_all(struct kw__sqlite *sqlite, const char *path, struct kw_error *error_out)
 {
     char real_path[KW__SQLITE_PATH_MAX];
     enum kw_status status = kw__sqlite_lock(path, real_path, &sqlite->lock_fd, error_out);
     status = status == KW_OK ? open_writer(sqlite, real_path, error_out) : status;
+    status = status == KW_OK ? load_digests(sqlite, error_out) : status;
     return status == KW_OK ? open_readers(sqlite, real_path, error_out) : status;
 }
 
@@ -178,7 +189,11 @@ enum kw_status kw_store_sqlite_open(const char *path, struct kw_store **store_ou
     pthread_mutex_init(&sqlite->write_mutex, NULL);
     pthread_mutex_init(&sqlite->pool_mutex, NULL);
     pthread_cond_init(&sqlite->reader_is_free, NULL);
-    enum kw_status status = open_all(sqlite, path, error_out);
+    enum kw_status status = kw__digests_init(&sqlite->digests);
+    if (status != KW_OK) {
+        kw_fail(error_out, status, "STORE_UNAVAILABLE", NULL, "There is no memory to open the store.");
+    }
+    status = status == KW_OK ? open_all(sqlite, path, error_out) : status;
     if (status != KW_OK) {
         close_sqlite(&sqlite->base);
         return status;
@@ -193,6 +208,8 @@ static void close_sqlite(struct kw_store *store)
     for (size_t i = 0; i < KW__SQLITE_READER_COUNT; i++) {
         kw__sqlite_connection_close(&sqlite->readers[i]);
     }
+    kw__digests_merge_all(sqlite);
+    kw__digests_deinit(&sqlite->digests);
     kw__sqlite_connection_close(&sqlite->writer);
     pthread_cond_destroy(&sqlite->reader_is_free);
     pthread_mutex_destroy(&sqlite->pool_mutex);

@@ -49,30 +49,42 @@ static enum kw_status give_rows(struct kw__query *query, kw_store_row_sink *sink
     return status;
 }
 
-static enum kw_status find_one(struct kw_store *store, enum kw__sql sql, struct kw_bytes key, kw_store_row_sink *sink,
-                               void *context)
+static enum kw_status run_find(struct kw__query *query, kw_store_row_sink *sink, void *context)
 {
-    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
-    struct kw__connection *reader = kw__reader_take(sqlite);
-    struct kw__query query = kw__query_open(reader, sql);
     size_t count = 0;
-    kw__query_blob(&query, key);
-    enum kw_status status = give_rows(&query, sink, context, &count);
-    kw__query_close(&query);
-    kw__reader_give(sqlite, reader);
+    enum kw_status status = give_rows(query, sink, context, &count);
+    kw__query_close(query);
     return status == KW_OK && count == 0 ? KW_E_NOT_FOUND : status;
 }
 
 enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                          void *context)
 {
-    return find_one(store, KW__SQL_ROW_BY_DIGEST, digest, sink, context);
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    if (digest.size < KW__DIGEST_START_SIZE) {
+        return KW_E_NOT_FOUND;
+    }
+    struct kw_id id = kw__digests_find(&sqlite->digests, digest); /* before the read: it may be in the table by then */
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_ROW_BY_DIGEST);
+    kw__query_blob(&query, digest);
+    kw__query_blob(&query, kw__digest_start(digest));
+    kw__query_id_or_null(&query, &id);
+    enum kw_status status = run_find(&query, sink, context);
+    kw__reader_give(sqlite, reader);
+    return status;
 }
 
 enum kw_status kw__sqlite_find_by_id(struct kw_store *store, const struct kw_id *id, kw_store_row_sink *sink,
                                      void *context)
 {
-    return find_one(store, KW__SQL_ROW_BY_ID, kw_bytes_of(id->bytes, sizeof id->bytes), sink, context);
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_ROW_BY_ID);
+    kw__query_id(&query, id);
+    enum kw_status status = run_find(&query, sink, context);
+    kw__reader_give(sqlite, reader);
+    return status;
 }
 
 /* The rows of a batch are never parted: a follower goes on from a sequence, and would miss the rest. */

@@ -48,10 +48,21 @@ static enum kw_status update_record(struct kw__connection *writer, const struct 
     return kw__query_run(&query);
 }
 
+static enum kw_status move_digest(struct kw__inserts *inserts, const struct kw_store_row *row, uint64_t sequence,
+                                  const struct kw_store_row *old)
+{
+    if (kw_bytes_equal(old->digest, row->digest)) {
+        return KW_OK;
+    }
+    enum kw_status status = kw__digests_take(inserts, old->digest, &old->id, sequence);
+    return status == KW_OK ? kw__digests_put(inserts, row->digest, &row->id) : status;
+}
+
 static enum kw_status update_all(struct kw__inserts *inserts, const struct kw_store_row *row, uint64_t sequence,
                                  const struct kw_store_row *old)
 {
     enum kw_status status = hide(inserts, old);
+    status = status == KW_OK ? move_digest(inserts, row, sequence, old) : status;
     if (status != KW_OK) {
         return status;
     }

@@ -47,6 +47,7 @@
 #define ROW_INTO "record (" ROW_COLUMNS ")"
 #define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define TAG_INSERT(rows) "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES " rows
+#define DIGEST_INSERT(rows) "INSERT OR IGNORE INTO digest (start, id) VALUES " rows
 #define AUDIT_INTO "audit (" AUDIT_COLUMNS ", high_ms)"
 #define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define EVENT_INTO "event (sequence, id, at_ms, project, key_id, type, body)"
@@ -79,11 +80,12 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_SAVEPOINT] = "SAVEPOINT batch",
     [KW__SQL_SAVEPOINT_UNDO] = "ROLLBACK TO batch",
     [KW__SQL_SAVEPOINT_END] = "RELEASE batch",
-    [KW__SQL_SEQUENCES_READ] = "SELECT commits, audits, audit_high_ms, events FROM counter WHERE one = 1",
+    [KW__SQL_SEQUENCES_READ] = "SELECT commits, audits, audit_high_ms, events, digests FROM counter WHERE one = 1",
     [KW__SQL_SEQUENCES_WRITE] =
-        "UPDATE counter SET commits = ?1, audits = ?2, audit_high_ms = ?3, events = ?4 WHERE one = 1",
+        "UPDATE counter SET commits = ?1, audits = ?2, audit_high_ms = ?3, events = ?4, digests = ?5 WHERE one = 1",
 
-    [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_SHOWN " FROM record WHERE digest = ?1",
+    [KW__SQL_ROW_BY_DIGEST] = "SELECT " ROW_SHOWN " FROM record WHERE (id = ?3 OR id IN (SELECT id FROM digest WHERE "
+                              "start = ?2)) AND digest = ?1",
     [KW__SQL_ROW_BY_ID] = "SELECT " ROW_SHOWN " FROM record WHERE id = ?1 AND erased = 0",
     [KW__SQL_ROW_SCAN] = LIST("record NOT INDEXED WHERE erased = 0" RANGE),
     [KW__SQL_ROW_SCAN_BACK] = LIST_BACK("record NOT INDEXED WHERE erased = 0" RANGE),
@@ -111,6 +113,15 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_ROW_INSERT] = INSERT(ROW_INTO, ROW_VALUES),
     [KW__SQL_ROW_INSERT_SOME] = INSERT(ROW_INTO, ROWS_SOME(ROW_VALUES)),
     [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
+    [KW__SQL_DIGEST_READ] = "SELECT id FROM digest WHERE start = ?1",
+    [KW__SQL_DIGEST_COMPARE] = "SELECT 1 FROM record WHERE id = ?1 AND digest = ?2",
+    [KW__SQL_DIGEST_ALL] = "SELECT start FROM digest",
+    [KW__SQL_DIGEST_UNMERGED] = "SELECT sequence, digest, id FROM record INDEXED BY record_by_sequence WHERE "
+                                "sequence > ?1 ORDER BY sequence",
+    [KW__SQL_DIGEST_INSERT] = DIGEST_INSERT("(?, ?)"),
+    [KW__SQL_DIGEST_INSERT_SOME] = DIGEST_INSERT(ROWS_SOME("(?, ?)")),
+    [KW__SQL_DIGEST_INSERT_MANY] = DIGEST_INSERT(ROWS_MANY("(?, ?)")),
+    [KW__SQL_DIGEST_DELETE] = "DELETE FROM digest WHERE start = ?1 AND id = ?2",
     [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
     [KW__SQL_ROW_UPDATE_ALL] =
         "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "

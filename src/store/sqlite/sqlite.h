@@ -6,6 +6,7 @@
 #ifndef KW_STORE_SQLITE_SQLITE_H
 #define KW_STORE_SQLITE_SQLITE_H
 
+#include "store/sqlite/digests.h"
 #include "store/sqlite/sql.h"
 #include <keyward/store.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #define KW__SQLITE_READER_COUNT 4
 #define KW__SQLITE_PATH_MAX 4096
 #define KW__SQLITE_CHECKPOINT_PAGES 16000 /* of the log: 64 MB, what a start after a crash reads back */
+#define KW__SQLITE_LOG_LIMIT "PRAGMA journal_size_limit = 67108864" /* those */
 #define KW__SQLITE_FULL_TEXT "The disk that the store is on is full. Make room on it and try again."
 
 struct kw__connection {
@@ -26,14 +28,18 @@ struct kw__connection {
 struct kw__sequences {
     uint64_t commit, audit, event;
     int64_t audit_high_ms; /* the latest time of a line so far */
+    uint64_t digests;      /* the commit up to which the table of digests has all of them */
 };
 
 struct kw__sqlite {
     struct kw_store base;
     int lock_fd;                 /* the file PATH.lock, held as long as the store is open; -1: not held */
-    pthread_mutex_t write_mutex; /* guards writer and last */
+    pthread_mutex_t write_mutex; /* guards writer, last, digests, and what chooses the log */
     struct kw__connection writer;
     struct kw__sequences last;
+    struct kw__digests digests;
+    bool has_large_log;         /* one of the last commits was of many rows */
+    size_t small_commits;       /* since then */
     pthread_mutex_t pool_mutex; /* guards free_readers */
     pthread_cond_t reader_is_free;
     struct kw__connection *free_readers;
@@ -58,6 +64,7 @@ KW_MUST_USE enum kw_status kw__write_begin(struct kw__sqlite *sqlite);
  * which may be NULL, is what the sequences are once it is committed.
  */
 enum kw_status kw__write_end(struct kw__sqlite *sqlite, enum kw_status status, const struct kw__sequences *last);
+KW_MUST_USE enum kw_status kw__sequences_write(struct kw__connection *writer, const struct kw__sequences *last);
 
 /*
  * One run of a prepared statement: open, bind in order, then run (no rows wanted) or next … close. The first failure

@@ -67,12 +67,6 @@ static void dimensions_have_names(struct test *t)
     CHECK(t, !kw_usage_dimension_of_name(KW_BYTES(""), &found));
 }
 
-static void only_what_a_product_knows_is_reported(struct test *t)
-{
-    CHECK(t, kw_metric_is_reported(KW_BYTES("tokens")) && kw_metric_is_reported(KW_BYTES("cost")));
-    CHECK(t, !kw_metric_is_reported(KW_BYTES(KW_METRIC_REQUESTS)) && !kw_metric_is_reported(KW_BYTES("")));
-}
-
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -81,7 +75,6 @@ int main(int argc, char **argv)
         TEST_CASE(endpoints_are_short_texts),
         TEST_CASE(owners_and_organizations_are_no_keys),
         TEST_CASE(dimensions_have_names),
-        TEST_CASE(only_what_a_product_knows_is_reported),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

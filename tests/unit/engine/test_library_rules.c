@@ -77,8 +77,8 @@ static const char *outcome_of(const struct kw_rule_outcome *outcomes, size_t cou
 
 static void an_explanation_names_every_rule(struct test *t)
 {
-    static const char *const rules[] = {"format", "known",       "revoked", "expired", "disabled",  "address",
-                                        "region", "environment", "policy",  "scopes",  "rateLimits"};
+    static const char *const rules[] = {"format", "known",       "revoked", "expired", "disabled",   "address",
+                                        "region", "environment", "policy",  "scopes",  "rateLimits", "quotas"};
     struct library library;
     struct kw_new_key made;
     struct kw_verdict verdict;
