@@ -19,6 +19,8 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     uint64_t serial; /* of the engine whose shard it is */
     struct kw__shard *shard;
     uint64_t name;
+    int64_t scopes_at_ms; /* the tick of the clock in which it took notice of scopes, and how often */
+    uint32_t scopes_noted;
 } mine;
 
 static uint64_t last_name, last_serial; /* atomic */
@@ -256,11 +258,22 @@ static bool add_scopes(struct kw_buffer *text, const struct kw_bytes *scopes, si
     return true;
 }
 
-static inline bool asks_for_scopes(const struct kw_verification *v)
+/*
+ * What is to become of the scopes that were asked for. Their texts cost more than all else that is counted: a thread
+ * that has so much to do that it shows takes notice of some, and says of the others that they are not known.
+ */
+static inline uint8_t scope_parts(const struct kw_verification *v, int64_t now_ms)
 {
     const struct kw_question *question = &v->question;
-    return v->code == KW_CODE_NONE &&
-           (question->scope_count | question->resource_scope_count | question->require.size) != 0;
+    if (v->code != KW_CODE_NONE ||
+        (question->scope_count | question->resource_scope_count | question->require.size) == 0) {
+        return 0;
+    }
+    if (mine.scopes_at_ms != now_ms) {
+        mine.scopes_at_ms = now_ms;
+        mine.scopes_noted = 0;
+    }
+    return mine.scopes_noted++ < KW__USE_SCOPES_NOTED ? KW__USE_SCOPES : KW__USE_MORE_SCOPES;
 }
 
 /* What was asked for, of a good verification; how its parts are to be marked. */
@@ -292,7 +305,9 @@ static __attribute__((noinline)) void put_more(struct kw_usage *usage, struct kw
     head.parts |= place.size > 0 ? KW__USE_PLACE : 0;
     head.parts |= v->endpoint.size > 0 ? KW__USE_ENDPOINT : 0;
     kw_buffer_init_fixed(&scopes, scope_memory, sizeof scope_memory);
-    head.parts |= asks_for_scopes(v) ? gather_scopes(question, &scopes) : 0;
+    if ((head.parts & KW__USE_SCOPES) != 0) {
+        head.parts = (uint8_t)(head.parts & ~KW__USE_SCOPES) | gather_scopes(question, &scopes);
+    }
     put_units(shard, at++, &head, 1);
     put_units(shard, at, entry->digest, 2);
     at += 2;
@@ -318,9 +333,9 @@ static inline void put(struct kw_usage *usage, struct kw__shard *shard, const st
                                 .cost = v->cost == 0 ? 1 : v->cost,
                                 .project = v->question.project,
                                 .code = (uint8_t)v->code,
-                                .parts = entry == NULL ? 0 : KW__USE_KNOWN};
-    bool has_more =
-        v->question.address != NULL || v->question.place != NULL || v->endpoint.size > 0 || asks_for_scopes(v);
+                                .parts = entry == NULL ? 0 : KW__USE_KNOWN | scope_parts(v, now_ms)};
+    bool has_more = v->question.address != NULL || v->question.place != NULL || v->endpoint.size > 0 ||
+                    (head.parts & KW__USE_SCOPES) != 0;
     if (entry != NULL && has_more) {
         put_more(usage, shard, v, head, entry);
         return;

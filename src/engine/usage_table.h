@@ -34,7 +34,8 @@ enum {
     KW__USE_SCOPES = 1 << 4,      /* five: the same, what was asked for, with spaces between */
     KW__USE_MORE_SCOPES = 1 << 5, /* none: not all of them are told */
 };
-#define KW__USE_TEXT_MAX 79 /* in five units */
+#define KW__USE_SCOPES_NOTED 64 /* verifications of a thread in one tick of the clock */
+#define KW__USE_TEXT_MAX 79     /* in five units */
 
 struct kw__use_unit {
     uint64_t words[2];

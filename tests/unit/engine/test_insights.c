@@ -236,6 +236,27 @@ static void what_is_not_known_suggests_nothing(struct test *t)
     test_engine_close(&fixture);
 }
 
+static void a_thread_with_much_to_do_takes_notice_of_some_scopes(struct test *t)
+{
+    static const struct kw_bytes read = {(const uint8_t *)"read", 4};
+    const struct kw_question question = {.scopes = &read, .scope_count = 1};
+    struct test_engine fixture;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, create_with_scopes(t, &fixture, &id, &key));
+    for (int tick = 1; tick <= 2; tick++) {
+        set_hour(&fixture, tick);
+        for (int i = 0; i < 64; i++) {
+            use_key(t, &fixture, &key, &question, NULL);
+        }
+    }
+    check_suggestions(t, &fixture, &id, NULL, "{\"scopes\":[\"read\"]}");
+    use_key(t, &fixture, &key, &question, NULL); /* of the same tick: one more than are looked at */
+    check_suggestions(t, &fixture, &id, NULL, NULL);
+    test_engine_close(&fixture);
+}
+
 /* Counts hang on the line of rotations, the last use on the key. */
 static void a_rotated_key_goes_on_with_the_use_of_its_line(struct test *t)
 {
@@ -423,6 +444,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_key_is_told_with_its_use),
         TEST_CASE(networks_and_scopes_come_from_verifications),
         TEST_CASE(what_is_not_known_suggests_nothing),
+        TEST_CASE(a_thread_with_much_to_do_takes_notice_of_some_scopes),
         TEST_CASE(a_rotated_key_goes_on_with_the_use_of_its_line),
         TEST_CASE(keys_that_are_not_there_are_not_found),
         TEST_CASE(the_keys_to_look_at_first_come_in_pieces),
