@@ -10,7 +10,7 @@
 
 #define BAR_WIDTH 40
 
-enum { TOTALS, SERIES, GROUP, BY, MEMBER_COUNT };
+enum { TOTALS, SERIES, GROUP, BY, QUOTAS, MEMBER_COUNT };
 enum { AT, VERIFICATIONS, VALID, COUNTS, PART_COUNT };
 
 /* An answer on its way to the terminal. */
@@ -234,10 +234,48 @@ static enum kw_status show_csv(struct counts_view *view, struct kw_bytes series)
 
 /* --- */
 
+/* One line: how much of a quota is used, and until when. */
+static enum kw_status show_quota(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+{
+    enum { NAME, USED, LIMIT, REMAINING, RESETS_AT, COUNT };
+    struct counts_view *view = context;
+    struct kw_buffer *text = &view->out->text;
+    struct kw_member members[COUNT] = {[NAME] = {"name"},
+                                       [USED] = {"used"},
+                                       [LIMIT] = {"limit"},
+                                       [REMAINING] = {"remaining"},
+                                       [RESETS_AT] = {"resetsAt"}};
+    (void)item;
+    enum kw_status status = kw_members_read(raw, &view->arena, members, COUNT);
+    if (status != KW_OK) {
+        return status;
+    }
+    kw_text_clean(text, members[NAME].text);
+    kw_buffer_add_text(text, "  ");
+    kw_text_clean(text, members[USED].text);
+    kw_buffer_add_text(text, " of ");
+    kw_text_clean(text, members[LIMIT].text);
+    kw_buffer_add_text(text, " used, ");
+    kw_text_clean(text, members[REMAINING].text);
+    kw_buffer_add_text(text, " left until ");
+    kw_text_clean(text, members[RESETS_AT].text);
+    kw_buffer_add_byte(text, '\n');
+    return KW_OK;
+}
+
+static enum kw_status show_quotas(struct counts_view *view, struct kw_bytes array)
+{
+    if (array.size <= 2) {
+        return KW_OK;
+    }
+    kw_buffer_add_text(&view->out->text, "\nQuotas\n");
+    return kw_items_each(array, &view->arena, show_quota, view);
+}
+
 static enum kw_status show(struct counts_view *view, struct kw_bytes body, bool as_csv)
 {
     struct kw_member members[MEMBER_COUNT] = {
-        [TOTALS] = {"totals"}, [SERIES] = {"series"}, [GROUP] = {"group"}, [BY] = {"by"}};
+        [TOTALS] = {"totals"}, [SERIES] = {"series"}, [GROUP] = {"group"}, [BY] = {"by"}, [QUOTAS] = {"quotas"}};
     struct kw_member totals[PART_COUNT];
     enum kw_status status = kw_members_read(body, &view->arena, members, MEMBER_COUNT);
     if (status == KW_OK &&
@@ -255,7 +293,9 @@ static enum kw_status show(struct counts_view *view, struct kw_bytes body, bool 
     }
     status = show_series(view, members[SERIES].text);
     kw_buffer_add_byte(&view->out->text, '\n');
-    return status == KW_OK ? show_totals(view, totals) : status;
+    status = status == KW_OK ? show_totals(view, totals) : status;
+    return status == KW_OK && members[QUOTAS].type == KW_JSON_ARRAY_BEGIN ? show_quotas(view, members[QUOTAS].text)
+                                                                          : status;
 }
 
 static enum kw_status check_line(const struct kw_command_line *line, struct kw_error *error_out)
@@ -288,7 +328,22 @@ static enum kw_status show_answer(struct kw_cli *cli, const struct kw_command_li
     return status;
 }
 
-int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line)
+static enum kw_status show_credit(struct kw_cli *cli, const struct kw_command_line *line,
+                                  const struct kw_answer *answer)
+{
+    struct counts_view view = {.out = &cli->out};
+    if (kw_line_has(line, "json")) {
+        return show_answer(cli, line, answer);
+    }
+    kw_arena_init(&view.arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    enum kw_status status = show_quota(&view, NULL, kw_buffer_bytes(&answer->body));
+    kw_arena_reset(&view.arena);
+    return status;
+}
+
+typedef enum kw_status show_any(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer);
+
+static int ask_and_show(struct kw_cli *cli, const struct kw_command_line *line, show_any *show_it)
 {
     bool as_json = kw_line_has(line, "json");
     int code = KW_EXIT_FAILED;
@@ -301,11 +356,21 @@ int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line)
         code = kw_report(cli, &error, as_json);
     } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
                kw_key_send(cli, line, target, &formed, &answer)) {
-        bool understood = show_answer(cli, line, &answer) == KW_OK;
+        bool understood = show_it(cli, line, &answer) == KW_OK;
         code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
     }
     kw_answer_deinit(&answer);
     kw_formed_request_deinit(&formed);
     kw_target_close(target);
     return code;
+}
+
+int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    return ask_and_show(cli, line, show_answer);
+}
+
+int kw_cmd_credit(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    return ask_and_show(cli, line, show_credit);
 }

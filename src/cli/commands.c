@@ -1,3 +1,4 @@
+#include "cli/commands_usage.h"
 #include "cli/keys.h"
 #include "cli/progress.h"
 
@@ -222,21 +223,6 @@ static const struct kw_option verify_options[] = {
      .place = KW_PLACE_TEXT, .field = "endpoint"},
 };
 
-static const struct kw_option usage_options[] = {
-    {.name = "owner", .argument = "TYPE:ID", .help = "of all keys of this owner", .place = KW_PLACE_QUERY,
-     .field = "owner"},
-    {.name = "org", .argument = "ID", .help = "of all keys of this organization", .place = KW_PLACE_QUERY,
-     .field = "org"},
-    {.name = "from", .argument = "TIME", .help = "from then on: 2026-01-31T00:00:00Z (a day ago, if it is not given)",
-     .place = KW_PLACE_QUERY, .field = "from"},
-    {.name = "until", .argument = "TIME", .help = "until then (now, if it is not given)", .place = KW_PLACE_QUERY,
-     .field = "until"},
-    {.name = "by", .argument = "SPAN", .help = "hour or day", .place = KW_PLACE_QUERY, .field = "by"},
-    {.name = "group", .argument = "WHAT", .help = "code (if it is not given), endpoint, region or metric",
-     .place = KW_PLACE_QUERY, .field = "group"},
-    {.name = "csv", .help = "a line for each amount: at, what, amount"},
-};
-
 static const struct kw_option batch_options[] = {
     {.name = "format", .argument = "FORMAT", .help = "of FILE: csv or ndjson (its name says, if it is not given)"},
     {.name = "map", .argument = "COLUMN=FIELD", .help = "a column of a CSV is this field; 'COLUMN=' leaves it out",
@@ -303,7 +289,6 @@ static const struct kw_option_group find_group = GROUP("The key", find_options);
 static const struct kw_option_group import_group = GROUP("Options", import_options);
 static const struct kw_option_group apply_group = GROUP("Options", apply_options);
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
-static const struct kw_option_group usage_group = GROUP("Of what, and when", usage_options);
 static const struct kw_option_group batch_group = GROUP("Options", batch_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
 static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
@@ -328,8 +313,6 @@ static const struct kw_key_call verify_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true};
 static const struct kw_key_call explain_call = {
     .method = KW_POST, .path = "/v1/keys/verify", .has_body = true, .sends_key = true, .is_dry_run = true};
-static const struct kw_key_call usage_call = {
-    .method = KW_GET, .path = "/v1/keys/{id}/usage", .bare_path = "/v1/usage"};
 static const struct kw_key_call enable_call = {
     .method = KW_POST, .path = "/v1/keys/{id}/enable", .many = "/v1/keys/enable", .has_body = true, .view = KW_VIEW_DONE,
     .done = "Enabled"};
@@ -403,11 +386,14 @@ static const struct kw_cli_command commands[] = {
      .groups = {&verify_group, &where_group, &output_group},
      .example = "keyward explain --key-file key.txt --scope read --ip 192.0.2.1"},
     {.name = "usage", .summary = "Shows what keys were used for, by hour or day.", .run = kw_cmd_usage,
-     .key_call = &usage_call, .operands = "[ID]", .operands_max = 1,
+     .key_call = &kw__usage_call, .operands = "[ID]", .operands_max = 1,
      .about = "Of one key with its whole line of rotations; else of an owner, an organization or the project. Hours are kept\n"
               "for two days, days for as long as the project says.",
-     .groups = {&usage_group, &where_group, &output_group},
+     .groups = {&kw__usage_group, &where_group, &output_group},
      .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
+    {.name = "credit", .summary = "Gives a quota of a key back what was used.", .run = kw_cmd_credit,
+     .key_call = &kw__credit_call, ONE_ID, .groups = {&kw__credit_group, &where_group, &output_group},
+     .example = "keyward credit " EXAMPLE_ID " --quota requests-month --amount 500 --reason 'the outage of Monday'"},
     {.name = "enable", .summary = "Lets disabled keys work again.", .run = kw_cmd_change, .key_call = &enable_call, IDS,
      .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},

@@ -1,0 +1,53 @@
+#include "cli/commands_usage.h"
+
+#include "base/bytes.h"
+
+static const struct kw_option usage_options[] = {
+    {.name = "owner",
+     .argument = "TYPE:ID",
+     .help = "of all keys of this owner",
+     .place = KW_PLACE_QUERY,
+     .field = "owner"},
+    {.name = "org",
+     .argument = "ID",
+     .help = "of all keys of this organization",
+     .place = KW_PLACE_QUERY,
+     .field = "org"},
+    {.name = "from",
+     .argument = "TIME",
+     .help = "from then on: 2026-01-31T00:00:00Z (a day ago, if it is not given)",
+     .place = KW_PLACE_QUERY,
+     .field = "from"},
+    {.name = "until",
+     .argument = "TIME",
+     .help = "until then (now, if it is not given)",
+     .place = KW_PLACE_QUERY,
+     .field = "until"},
+    {.name = "by", .argument = "SPAN", .help = "hour or day", .place = KW_PLACE_QUERY, .field = "by"},
+    {.name = "group",
+     .argument = "WHAT",
+     .help = "code (if it is not given), endpoint, region or metric",
+     .place = KW_PLACE_QUERY,
+     .field = "group"},
+    {.name = "csv", .help = "a line for each amount: at, what, amount"},
+};
+
+static const struct kw_option credit_options[] = {
+    {.name = "quota",
+     .argument = "NAME",
+     .help = "which: its name, as `keyward usage ID` shows it",
+     .place = KW_PLACE_TEXT,
+     .field = "quota"},
+    {.name = "amount", .argument = "N", .help = "how much", .place = KW_PLACE_JSON, .field = "amount"},
+    {.name = "refill", .help = "all that was used in this period", .place = KW_PLACE_TRUE, .field = "refill"},
+    {.name = "reason",
+     .argument = "TEXT",
+     .help = "why; kept in the audit log",
+     .place = KW_PLACE_TEXT,
+     .field = "reason"},
+};
+
+const struct kw_option_group kw__usage_group = {"Of what, and when", usage_options, KW_COUNT_OF(usage_options)};
+const struct kw_option_group kw__credit_group = {"Options", credit_options, KW_COUNT_OF(credit_options)};
+const struct kw_key_call kw__usage_call = {.method = KW_GET, .path = "/v1/keys/{id}/usage", .bare_path = "/v1/usage"};
+const struct kw_key_call kw__credit_call = {.method = KW_POST, .path = "/v1/keys/{id}/credit", .has_body = true};
