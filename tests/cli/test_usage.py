@@ -60,6 +60,27 @@ def test_the_latest_use_is_shown_and_found(folder):
     check_equal(each_way(folder, story), ['1\n', '1\n'])
 
 
+def test_quotas_are_shown_and_credited(folder):
+    def story(world):
+        made = json.loads(world.run('create', '--owner', 'user:1', '--quota', '5/month', '--json', code=0).out)
+        key, key_id = made['key'], made['record']['id']
+        for _ in range(2):
+            world.run('verify', stdin=key, code=0)
+        told = [world.run('usage', key_id, code=0).out.split('Quotas')[1]]
+        told.append(world.run('credit', key_id, '--quota', 'requests-month', '--amount', '1.5', code=0).out)
+        told.append(world.run('credit', key_id, '--quota', 'requests-month', '--refill', '--reason', 'outage', code=0).out)
+        told.append(world.run('credit', key_id, '--quota', 'requests-month', code=2).err)
+        told.append(world.run('credit', key_id, '--quota', 'no-such', '--refill', code=2).err)
+        return [MOMENT.sub('TIME', text) for text in told]
+
+    told = each_way(folder, story)
+    check_in('2 of 5 used, 3 left until', told[0])
+    check_in('0.5 of 5 used, 4.5 left until', told[1])
+    check_in('0 of 5 used', told[2])
+    check_in('amount', told[3])
+    check_in('none of this key', told[4])
+
+
 def test_what_cannot_be_asked_is_refused(folder):
     def story(world):
         used_id, _ = used(world)
@@ -74,4 +95,4 @@ def test_what_cannot_be_asked_is_refused(folder):
 
 
 if __name__ == '__main__':
-    main([test_counts_are_shown, test_the_latest_use_is_shown_and_found, test_what_cannot_be_asked_is_refused])
+    main([test_counts_are_shown, test_the_latest_use_is_shown_and_found, test_quotas_are_shown_and_credited, test_what_cannot_be_asked_is_refused])

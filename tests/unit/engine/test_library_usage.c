@@ -116,8 +116,8 @@ static void reports_are_added_once(struct test *t)
                       "amounts");
         request.amounts = &unknown;
         request.amount_count = 1;
-        CHECK_REFUSED(t, kw_report_usage(library.keyward, &request, &error), error, KW_E_INVALID, "INVALID_FIELD",
-                      "amounts");
+        CHECK_REFUSED(t, kw_report_usage(library.keyward, &request, &error), error, KW_E_INVALID, "UNKNOWN_FIELD",
+                      "pages");
         request.amounts = &negative;
         CHECK_REFUSED(t, kw_report_usage(library.keyward, &request, &error), error, KW_E_INVALID, "INVALID_FIELD",
                       "amounts");
