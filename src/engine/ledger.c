@@ -283,12 +283,13 @@ void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place)
     if (run == NULL) {
         return;
     }
-    /* The heads of three slots. Those of a run of one slot are of others, and cost little. */
-    __builtin_prefetch(run);
-    __builtin_prefetch(run + 63);
-    __builtin_prefetch(run + sizeof(struct kw_slot) + offsetof(struct kw_slot, limit));
-    __builtin_prefetch(run + 2 * sizeof(struct kw_slot) + offsetof(struct kw_slot, limit));
-    __builtin_prefetch(run + 2 * sizeof(struct kw_slot) + offsetof(struct kw_slot, limit) + 56);
+    /* What is read of three slots. Those behind a run of fewer are of others, and cost little. */
+    for (size_t slot = 0; slot < 3; slot++) {
+        const uint8_t *head = run + slot * sizeof(struct kw_slot) + offsetof(struct kw_slot, limit);
+        __builtin_prefetch(slot == 0 ? run : head);
+        __builtin_prefetch(head + offsetof(struct kw_limit_slot, state) + offsetof(struct kw_limit_state, inner_ends) -
+                           1);
+    }
 }
 
 /* --- sweeping --- */

@@ -148,7 +148,11 @@ static inline bool is_at_home(const struct kw_entry *entry, const struct look_up
 
 static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
 {
-    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&kw_entry_extra(entry)->spending[KW_PER_KEY], __ATOMIC_RELAXED));
+    const struct kw_entry_extra *extra = kw_entry_extra(entry);
+    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&extra->spending[KW_PER_KEY], __ATOMIC_RELAXED));
+    /* They stand near the end of a record, which is not fetched with its beginning. */
+    __builtin_prefetch(entry->record + extra->limits_at);
+    __builtin_prefetch(entry->record + extra->quotas_at);
 }
 
 void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
@@ -281,8 +285,12 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
         expected[i] = kw_index_expect(engine->index, &digests[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        if (i + AHEAD < count && expected[i + AHEAD] != NULL) {
-            __builtin_prefetch(expected[i + AHEAD]->parent);
+        const struct kw_entry *later = i + AHEAD < count ? expected[i + AHEAD] : NULL;
+        if (later != NULL) {
+            __builtin_prefetch(later->parent);
+        }
+        if (later != NULL && kw_entry_is_limited(later)) {
+            fetch_spending(engine, later);
         }
         picked[i]->digest = digests[i];
         decide(engine, methods, own, picked[i], expected[i], now_ms);
