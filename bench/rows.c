@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/key.h"
 #include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "measure.h"
 
 #include <stdio.h>
@@ -116,6 +117,18 @@ static struct kw_list limits_of(uint8_t *memory, size_t size)
     return list;
 }
 
+static struct kw_list quotas_of(uint8_t *memory, size_t size)
+{
+    static const struct kw_quota_rule quota = {.limit = INT64_C(1000000000) * KW_AMOUNT_ONE, .period = KW_PERIOD_MONTH};
+    struct kw_arena arena;
+    struct kw_list list;
+    kw_arena_init(&arena, memory, size, size);
+    if (!kw_quotas_pack(&arena, &quota, 1, &list)) {
+        abort();
+    }
+    return list;
+}
+
 void bench_row_make(const struct kw_digester *digester, uint64_t number, enum bench_mix mix, struct bench_row *row_out)
 {
     static const char *const scopes[] = {"invoices:read", "read", "reports:*"};
@@ -145,6 +158,7 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
     };
     if (mix == BENCH_LIMITED) {
         record.rate_limits = limits_of(row_out->limits, sizeof row_out->limits);
+        record.quotas = quotas_of(row_out->quotas, sizeof row_out->quotas);
     }
     if (mix == BENCH_RULED) {
         add_rules(number, &packed, &record);

@@ -19,6 +19,7 @@ struct bench_row {
     uint8_t encoding[BENCH_ROW_SIZE];
     uint8_t packed[256];
     uint8_t limits[128];
+    uint8_t quotas[192];
     char owner[32];
     char name[32];
 };

@@ -104,14 +104,6 @@ static size_t add_limits(const struct source *source, enum kw_limit_per per, str
     return count;
 }
 
-/* What is spent of a quota is known by what it counts, whoever asks for it. */
-static uint32_t quota_id(const struct kw_quota *quota)
-{
-    uint8_t kind[] = {(uint8_t)quota->period, quota->anchor_ms == KW_PERIOD_UTC};
-    uint64_t hash = kw__claim_hash(KW__CLAIM_HASH_BEGIN, kw_bytes_of(kind, sizeof kind));
-    return (uint32_t)(kw__claim_hash(hash, quota->metric) >> 32);
-}
-
 /* Two quotas on the same: that which blocks, or of two of a kind the smaller one. */
 static bool is_tighter(const struct kw_quota *a, const struct kw_quota *b)
 {
@@ -168,7 +160,7 @@ static size_t add_quotas(const struct source *source, enum kw_limit_per per, int
             continue;
         }
         struct kw_claim claim = {.is_quota = true, .per = (uint8_t)per, .quota = quota};
-        claim.id = quota_id(&claim.quota);
+        claim.id = claim.quota.number; /* what is spent is known by what it counts, whoever asks for it */
         count = add_quota(claims, count, &claim);
     }
     return count;

@@ -28,6 +28,7 @@ struct kw_quota {
     uint8_t marks[KW_QUOTA_MARK_COUNT_MAX]; /* percent, ascending */
     int64_t throttle_requests;              /* with KW_QUOTA_THROTTLE; else 0, as is the next */
     int64_t throttle_window_ms;
+    uint32_t number; /* stands for metric, period and anchor, when it was read from a record */
     uint8_t told_at; /* which of the quotas that share a state it is, for their marks: 0 to KW_QUOTA_COUNT_MAX - 1 */
 };
 

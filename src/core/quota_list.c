@@ -9,14 +9,15 @@
 #include "core/transition.h"
 
 /*
- * A packed quota: what it does in one byte, its limit, its marks, what it throttles to, then its metric behind a size,
- * then its name. Numbers are big end first.
+ * A packed quota: what it does in one byte, its limit, its marks, what it throttles to, a number for what it counts,
+ * then its metric behind a size, then its name. Numbers are big end first.
  */
 #define AT_LIMIT 1
 #define AT_MARKS 9 /* their number, then four places */
 #define AT_REQUESTS 14
 #define AT_WINDOW 18
-#define AT_METRIC 22 /* its size, then itself */
+#define AT_NUMBER 22 /* that stands for metric, period and anchor */
+#define AT_METRIC 26 /* its size, then itself */
 
 _Static_assert(AT_METRIC + 1 + KW_METRIC_MAX + KW_QUOTA_NAME_MAX == KW_QUOTA_PACKED_MAX, "all of it fits");
 _Static_assert(KW_RATE_LIMIT_REQUESTS_MAX <= UINT32_MAX && KW_RATE_LIMIT_WINDOW_MS_MAX <= UINT32_MAX, "as do these");
@@ -82,6 +83,7 @@ static void read_packed(struct kw_bytes packed, struct kw_quota *quota)
     memcpy(quota->marks, at + AT_MARKS + 1, sizeof quota->marks);
     quota->throttle_requests = (int64_t)read_number(at + AT_REQUESTS, 4);
     quota->throttle_window_ms = (int64_t)read_number(at + AT_WINDOW, 4);
+    quota->number = (uint32_t)read_number(at + AT_NUMBER, 4);
     quota->metric = kw_bytes_of(at + AT_METRIC + 1, metric_size);
     quota->name = kw_bytes_skip(packed, AT_METRIC + 1 + metric_size);
 }
@@ -102,6 +104,13 @@ bool kw_quotas_next(struct kw_bytes *packed, int64_t born_ms, struct kw_quota *q
     return true;
 }
 
+static uint32_t number_of(struct kw_bytes metric, enum kw_period period, bool is_anchored)
+{
+    uint8_t kind[] = {(uint8_t)period, !is_anchored};
+    uint64_t hash = kw__claim_hash(KW__CLAIM_HASH_BEGIN, kw_bytes_of(kind, sizeof kind));
+    return (uint32_t)(kw__claim_hash(hash, metric) >> 32);
+}
+
 static bool unpack(struct kw_bytes packed, struct kw_quota_rule *rule)
 {
     if (packed.size < AT_METRIC + 1 || packed.size < (size_t)AT_METRIC + 1 + packed.data[AT_METRIC]) {
@@ -109,6 +118,9 @@ static bool unpack(struct kw_bytes packed, struct kw_quota_rule *rule)
     }
     struct kw_quota quota = {.limit = 0};
     read_packed(packed, &quota);
+    if (quota.number != number_of(quota.metric, quota.period, is_anchored(packed))) {
+        return false;
+    }
     *rule = (struct kw_quota_rule){
         .name = quota.name,
         .metric = quota.metric,
@@ -265,6 +277,7 @@ static void add_packed(struct kw_buffer *packed, const struct kw_quota_rule *rul
     memcpy(item + AT_MARKS + 1, names_marks ? rule->marks : marks_otherwise, mark_count);
     write_number(item + AT_REQUESTS, 4, (uint64_t)rule->throttle.requests);
     write_number(item + AT_WINDOW, 4, (uint64_t)rule->throttle.window_ms);
+    write_number(item + AT_NUMBER, 4, number_of(metric, rule->period, rule->anchor == KW_ANCHOR_CREATED));
     item[AT_METRIC] = (uint8_t)metric.size;
     memcpy(item + AT_METRIC + 1, metric.data, metric.size);
     memcpy(item + AT_METRIC + 1 + metric.size, name.data, name.size);

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "core/quota.h"
 
-#define KW_QUOTA_PACKED_MAX (23 + KW_METRIC_MAX + KW_QUOTA_NAME_MAX)
+#define KW_QUOTA_PACKED_MAX (27 + KW_METRIC_MAX + KW_QUOTA_NAME_MAX)
 
 /* a-z, then a-z, 0-9, '_', '.' and '-': KW_METRIC_MAX in all. */
 KW_MUST_USE bool kw_metric_valid(struct kw_bytes metric);

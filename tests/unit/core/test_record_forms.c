@@ -15,8 +15,8 @@
 #define B \
     "af63df4c" \
     "62"
-/* Of a quota: what it does, limit, marks, throttle, metric, name. */
-#define QUOTA(size, does, limit, marks, throttle, metric, name) size does limit marks throttle metric name
+/* Of a quota: what it does, limit, marks, throttle, the number of what it counts, metric, name. */
+#define QUOTA(size, does, limit, marks, throttle, number, metric, name) size does limit marks throttle number metric name
 #define LIMIT "00000000000f4240" /* 1 */
 #define MARKS "0250640000"
 #define NONE "0000000000000000"
@@ -140,41 +140,43 @@ static const struct {
     {"02" ID PROJECT SCHEME "2b" "01" RATE("00", "3b9aca00", ONE, A) VERSION, KW_OK},
     {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, "9fa52401", A) VERSION, KW_E_CORRUPT}, /* 31 days and 1 ms */
     {"02" ID PROJECT SCHEME "2b" "01" RATE("00", ONE, "9fa52400", A) VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_OK},
-    {"01" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61")
-     QUOTA("19", "01", LIMIT, MARKS, NONE, "01" "6d", "62") VERSION, KW_OK}, /* sorted by name, which stands last */
-    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("19", "01", LIMIT, MARKS, NONE, "01" "6d", "62")
-     QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("19", "01", LIMIT, MARKS, NONE, "01" "6d", "61")
-     QUOTA("19", "02", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_OK},
+    {"01" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61")
+     QUOTA("1d", "01", LIMIT, MARKS, NONE, "d0a6a018", "01" "6d", "62") VERSION, KW_OK}, /* sorted by name, which stands last */
+    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("1d", "01", LIMIT, MARKS, NONE, "d0a6a018", "01" "6d", "62")
+     QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "02" QUOTA("1d", "01", LIMIT, MARKS, NONE, "d0a6a018", "01" "6d", "61")
+     QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
     {"02" ID PROJECT SCHEME "2c" "00" VERSION, KW_E_CORRUPT},
     {"02" ID PROJECT SCHEME "2c" "01" "16" "02" LIMIT MARKS NONE VERSION, KW_E_CORRUPT}, /* cut off */
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "02" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, NONE, "03" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("18", "02", LIMIT, MARKS, NONE, "00", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "00", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "06", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "1a", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "c2", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "82", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "22", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_OK},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "62", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "02" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, NONE, "ea9cf718", "03" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1c", "02", LIMIT, MARKS, NONE, "08395307", "00", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "00", LIMIT, MARKS, NONE, "d949c918", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "06", LIMIT, MARKS, NONE, "c7f65318", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "1a", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "c2", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "82", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "22", LIMIT, MARKS, NONE, "eaa01b18", "01" "6d", "61") VERSION, KW_OK},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "62", LIMIT, MARKS, NONE, "eaa01b18", "01" "6d", "61") VERSION,
      KW_E_CORRUPT}, /* an owner's, from the key's creation on */
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", "0de0b6b3a7640000", MARKS, NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", "0de0b6b3a7640000", MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION,
      KW_OK},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", "0de0b6b3a7640001", MARKS, NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", "0de0b6b3a7640001", MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION,
      KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, "0000000000", NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, "0000000000", NONE, "ea9cf718", "01" "6d", "61") VERSION,
      KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, "0150640000", NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, "0150640000", NONE, "ea9cf718", "01" "6d", "61") VERSION,
      KW_E_CORRUPT}, /* something behind the last mark */
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, "0550640000", NONE, "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, "0550640000", NONE, "ea9cf718", "01" "6d", "61") VERSION,
      KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "12", LIMIT, MARKS, NONE, "01" "6d", "61") VERSION, KW_E_CORRUPT},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "12", LIMIT, MARKS, "0000000100000001", "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "12", LIMIT, MARKS, NONE, "ea9cf718", "01" "6d", "61") VERSION, KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "12", LIMIT, MARKS, "0000000100000001", "ea9cf718", "01" "6d", "61") VERSION,
      KW_OK},
-    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("19", "02", LIMIT, MARKS, "0000000100000001", "01" "6d", "61") VERSION,
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, "0000000100000001", "ea9cf718", "01" "6d", "61") VERSION,
+     KW_E_CORRUPT},
+    {"02" ID PROJECT SCHEME "2c" "01" QUOTA("1d", "02", LIMIT, MARKS, NONE, "00000000", "01" "6d", "61") VERSION,
      KW_E_CORRUPT},
     {"01" ID PROJECT SCHEME VERSION "28", KW_E_CORRUPT}, /* the version comes last */
     {"01" ID PROJECT SCHEME "28", KW_E_CORRUPT},
