@@ -1,6 +1,6 @@
 """Runs the benchmarks and holds their figures against the budgets.
 
-    ./dev bench [NAME] [--json] [-- ARGUMENT...]
+    ./dev bench [NAME] [SECONDS] [--json] [-- ARGUMENT...]
 
 A benchmark NAME is a program that Meson knows as bench_NAME, or an executable script bench/NAME.py or bench/NAME.sh (a
 leading bench_ is left out); of two of the same name the script is run, since it may drive the program. It finds the
@@ -9,7 +9,7 @@ build folder in KW_BUILD and the project as its working folder, and prints one J
     {"bench": "verify", "name": "one by one, 1M keys", "value": 1.2, "unit": "x", "limit": 1.3, "ok": true}
 
 `limit` and `ok` are null (or absent) for a figure without a budget. Whatever else it wants to say goes to standard
-error. The exit code is 1 when a budget is missed or a benchmark fails.
+error. SECONDS and what stands behind -- are handed on to it. The exit code is 1 when a budget is missed or a benchmark fails.
 """
 
 import json
@@ -102,7 +102,8 @@ def main(arguments):
     split = arguments.index('--') if '--' in arguments else len(arguments)
     own, extra = arguments[:split], arguments[split + 1:]
     as_json = '--json' in own
-    wanted = [argument for argument in own if argument != '--json']
+    wanted = [argument for argument in own if argument != '--json' and not argument.isdigit()]
+    extra = [argument for argument in own if argument.isdigit()] + extra
     try:
         if as_json:
             build.say = complain
