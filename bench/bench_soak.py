@@ -21,6 +21,7 @@ import time
 import bench_http
 
 THREADS = 4
+WARM_KEYS = 100000  # that stay: they fill the caches of the store, which have a size of their own
 VERIFICATIONS = 20  # of each key
 KEY_BYTES = 1024
 GROWTH_MIB = 8
@@ -43,6 +44,16 @@ class Churn:
         if answer.status >= 500:
             raise RuntimeError(f'{method} {path}: {answer.status} {text[:200]!r}')
         return json.loads(text) if text else {}
+
+    def warm_up(self):
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        for _ in range(WARM_KEYS // 1000):
+            self.call(connection, 'POST', '/v1/keys/batch/create', {'items': [{'ownerId': 'warm', 'name': 'a key that stays'}] * 1000})
+        for _ in range(4):
+            cursor = ''
+            while cursor is not None:
+                cursor = self.call(connection, 'GET', f'/v1/keys?limit=1000{cursor and "&cursor=" + cursor}').get('nextCursor')
+        connection.close()
 
     def one_key(self, number):
         connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=30)
@@ -103,6 +114,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix='keyward-soak-') as folder:
         process, port, root, _ = bench_http.start_keyward(pathlib.Path(folder))
         churn = Churn(port, root)
+        print('  … filling the caches', file=sys.stderr, flush=True)
+        churn.warm_up()
         threads = [threading.Thread(target=churn.run, args=(i,)) for i in range(THREADS)]
         for thread in threads:
             thread.start()
