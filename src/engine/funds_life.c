@@ -189,8 +189,7 @@ void kw__funds_prune(struct kw_engine *engine)
         return;
     }
     uint64_t removed = 0;
-    enum kw_status status =
-        engine->store->ops->reservations_prune(engine->store, now_ms, KW_STORE_LIST_MAX, &removed);
+    enum kw_status status = engine->store->ops->reservations_prune(engine->store, now_ms, KW_STORE_LIST_MAX, &removed);
     bool goes_on = status == KW_OK && removed == KW_STORE_LIST_MAX;
     writer->funds_prune_at_ms = goes_on ? now_ms : now_ms + PRUNE_MS;
 }

@@ -16,7 +16,8 @@
     "af63df4c" \
     "62"
 /* Of a quota: what it does, limit, marks, throttle, the number of what it counts, metric, name. */
-#define QUOTA(size, does, limit, marks, throttle, number, metric, name) size does limit marks throttle number metric name
+#define QUOTA(size, does, limit, marks, throttle, number, metric, name) \
+    size does limit marks throttle number metric name
 #define LIMIT "00000000000f4240" /* 1 */
 #define MARKS "0250640000"
 #define NONE "0000000000000000"
