@@ -86,10 +86,11 @@ void kw__use_table_clear(struct kw__use_table *table)
         }
     }
     table->slot_count = table->cell_count = 0;
+    table->last_code = table->last_cost = 0;
 }
 
-/* Adds to a cell of the table; where there is no room that is counted. */
-static void add_cell(struct kw_usage *usage, struct kw__use_cell cell)
+/* Adds to a cell of the table, and returns one more than its number; 0, which is counted, where there is no room. */
+static uint32_t add_cell(struct kw_usage *usage, struct kw__use_cell cell)
 {
     struct kw__use_table *table = &usage->tables[usage->active];
     size_t at = cell_place(&cell);
@@ -98,34 +99,35 @@ static void add_cell(struct kw_usage *usage, struct kw__use_cell cell)
         if (found->subject == cell.subject && found->hour == cell.hour && found->dimension == cell.dimension &&
             found->size == cell.size && memcmp(found->value, cell.value, cell.size) == 0) {
             found->amount += cell.amount;
-            return;
+            return table->cell_index[at];
         }
     }
     if (table->cell_count == KW__USAGE_CELLS) {
         __atomic_fetch_add(&usage->dropped, cell.dimension == KW_USAGE_CODE ? 1 : 0, __ATOMIC_RELAXED);
-        return;
+        return 0;
     }
     table->cells[table->cell_count++] = cell;
     table->cell_index[at] = (uint32_t)table->cell_count;
+    return table->cell_index[at];
 }
 
-static void add_text(struct kw_usage *usage, struct kw__use_cell cell, enum kw_usage_dimension dimension,
-                     struct kw_bytes value)
+static uint32_t add_text(struct kw_usage *usage, struct kw__use_cell cell, enum kw_usage_dimension dimension,
+                         struct kw_bytes value)
 {
     cell.dimension = (uint8_t)dimension;
     cell.size = (uint8_t)value.size;
     memcpy(cell.value, value.data, value.size);
-    add_cell(usage, cell);
+    return add_cell(usage, cell);
 }
 
-static void add_code(struct kw_usage *usage, struct kw__use_cell cell, uint8_t code)
+static uint32_t add_code(struct kw_usage *usage, struct kw__use_cell cell, uint8_t code)
 {
-    add_text(usage, cell, KW_USAGE_CODE, kw_bytes_of(&code, 1));
+    return add_text(usage, cell, KW_USAGE_CODE, kw_bytes_of(&code, 1));
 }
 
-static void add_cost(struct kw_usage *usage, struct kw__use_cell cell)
+static uint32_t add_cost(struct kw_usage *usage, struct kw__use_cell cell)
 {
-    add_text(usage, cell, KW_USAGE_METRIC, KW_BYTES(KW_METRIC_REQUESTS));
+    return add_text(usage, cell, KW_USAGE_METRIC, KW_BYTES(KW_METRIC_REQUESTS));
 }
 
 /* What a slot says of an hour that is over becomes cells, and it begins anew. */
@@ -133,16 +135,16 @@ static void spill(struct kw_usage *usage, struct kw__use_slot *slot, uint32_t nu
 {
     struct kw__use_cell cell = {.subject = number, .hour = slot->hour, .amount = slot->valid};
     if (slot->valid > 0) {
-        add_code(usage, cell, KW_CODE_NONE);
+        (void)add_code(usage, cell, KW_CODE_NONE);
         cell.amount = (int64_t)slot->cost;
-        add_cost(usage, cell);
+        (void)add_cost(usage, cell);
     }
     if (slot->has_networks) {
         const struct kw__use_place *place = &usage->tables[usage->active].places[number];
         cell.amount = place->addressed;
-        add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_USES);
+        (void)add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_USES);
         cell.amount = place->network_marks;
-        add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_MARKS);
+        (void)add_text(usage, cell, KW_USAGE_NETWORK, KW_NETWORK_MARKS);
     }
     slot->valid = 0;
     slot->cost = 0;
@@ -237,7 +239,7 @@ static void count_scopes(struct kw_usage *usage, struct kw__use_slot *slot, stru
         struct kw_bytes scope = kw_bytes_of(rest.data, size);
         bool has_room = size <= sizeof cell.value && usage->tables[usage->active].cell_count < SCOPE_CELLS_MAX;
         if (size > 0 && has_room && !kw_bytes_equal(scope, KW_BYTES("AND")) && !kw_bytes_equal(scope, KW_BYTES("OR"))) {
-            add_text(usage, cell, KW_USAGE_SCOPE, scope);
+            (void)add_text(usage, cell, KW_USAGE_SCOPE, scope);
         }
         slot->has_lost_scopes |= !has_room;
         rest = kw_bytes_skip(rest, size + 1);
@@ -262,9 +264,42 @@ static void add_valid(struct kw_usage *usage, struct kw__use_slot *slot, uint32_
     }
 }
 
+/* Most records are of the hour of the one before. */
+static int32_t hour_of(struct kw_usage *usage, int64_t at_ms)
+{
+    if (at_ms < usage->hour_ms || at_ms - usage->hour_ms >= KW_HOUR_MS) {
+        usage->hour_ms = kw_usage_hour(at_ms);
+        usage->hour = (int32_t)(usage->hour_ms / KW_HOUR_MS);
+    }
+    return usage->hour;
+}
+
+/* Adds to the cell that was the last of its kind, if it is the same. */
+static bool add_again(struct kw__use_table *table, uint32_t last, const struct kw__use_cell *cell, int64_t amount)
+{
+    if (last == 0 || table->cells[last - 1].subject != cell->subject || table->cells[last - 1].hour != cell->hour) {
+        return false;
+    }
+    table->cells[last - 1].amount += amount;
+    return true;
+}
+
+/* A good verification of a key that there is no slot for. */
+static void add_valid_of_project(struct kw_usage *usage, struct kw__use_cell cell, uint32_t cost)
+{
+    struct kw__use_table *table = &usage->tables[usage->active];
+    if (!add_again(table, table->last_code, &cell, 1)) {
+        table->last_code = add_code(usage, cell, KW_CODE_NONE);
+    }
+    if (!add_again(table, table->last_cost, &cell, cost)) {
+        cell.amount = cost;
+        table->last_cost = add_cost(usage, cell);
+    }
+}
+
 void kw__use_add(struct kw_usage *usage, const struct kw__use *use)
 {
-    struct kw__use_cell cell = {.amount = 1, .hour = (int32_t)(kw_usage_hour(use->head.at_ms) / KW_HOUR_MS)};
+    struct kw__use_cell cell = {.amount = 1, .hour = hour_of(usage, use->head.at_ms)};
     bool is_known = (use->head.parts & KW__USE_KNOWN) != 0;
     struct kw__use_slot *slot = is_known ? slot_of(usage, use, &cell.subject) : NULL;
     if (slot == NULL) {
@@ -274,18 +309,15 @@ void kw__use_add(struct kw_usage *usage, const struct kw__use *use)
     if (slot != NULL && use->head.code == KW_CODE_NONE) {
         add_valid(usage, slot, cell.subject, use, cell.hour);
         count_scopes(usage, slot, cell, use);
+    } else if (use->head.code == KW_CODE_NONE) {
+        add_valid_of_project(usage, cell, use->head.cost);
     } else {
-        add_code(usage, cell, use->head.code);
-    }
-    if (slot == NULL && use->head.code == KW_CODE_NONE) {
-        struct kw__use_cell cost = cell;
-        cost.amount = use->head.cost;
-        add_cost(usage, cost);
+        (void)add_code(usage, cell, use->head.code);
     }
     if (use->endpoint.size > 0) {
-        add_text(usage, cell, KW_USAGE_ENDPOINT, use->endpoint);
+        (void)add_text(usage, cell, KW_USAGE_ENDPOINT, use->endpoint);
     }
     if (use->place.size > 0) {
-        add_text(usage, cell, KW_USAGE_REGION, kw_bytes_of(use->place.data, 2));
+        (void)add_text(usage, cell, KW_USAGE_REGION, kw_bytes_of(use->place.data, 2));
     }
 }

@@ -99,6 +99,9 @@ struct kw__use_table {
     struct kw__use_place *places;
     struct kw__use_cell *cells;
     size_t slot_count, cell_count;
+    /* One more than the cells that a project's good verifications were last added to, by code and by cost: where there
+     * are more keys than slots they come one after the other. 0: none. */
+    uint32_t last_code, last_cost;
 };
 
 struct kw__use_rows;
@@ -110,7 +113,9 @@ struct kw_usage {
     struct kw__use_unit *rings;
     int shared_busy; /* atomic: the last shard is for threads that got none of their own */
     int busy;        /* atomic: whoever sets it empties rings and adds to tables[active] */
-    unsigned active; /* under `busy` */
+    unsigned active; /* under `busy`, as are the next */
+    int64_t hour_ms; /* the hour of the last record, whose number is `hour` */
+    int32_t hour;
     struct kw__use_table tables[2];
     uint64_t counted, unattributed, dropped, written; /* atomic */
 
