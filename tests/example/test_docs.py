@@ -138,7 +138,7 @@ class Reader:
         self.variables = {'ROOT': self.server.root, 'KEYWARD_KEY': self.server.root,
                           'KEYWARD_URL': f'http://127.0.0.1:{self.server.port}'}
         self.printed = ''
-        self.take_key(*self.server.create({'ownerId': '1', 'scopes': ['*']}))
+        self.take_key(*self.server.create({'ownerId': '1', 'scopes': ['*'], 'quota': {'limit': 10000, 'period': 'month'}}))
         self.shell = subprocess.Popen(['bash', '--noprofile', '--norc'], cwd=self.path, stdin=subprocess.PIPE, text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       env=environment(PATH=f'{self.bin.name}:{os.environ["PATH"]}'))
@@ -284,7 +284,7 @@ def operations_of(document):
 def prepare(server, path, example):
     """Fresh keys in the place of those that the example names: (path, body)."""
     made = [server.create({'ownerId': '1', 'orgId': 'acme', 'tags': ['nightly'], 'scopes': ['orders:read'],
-                           'resources': {'website:123': ['write']}}) for _ in EXAMPLE_IDS]
+                           'quota': {'limit': 10000, 'period': 'month'}, 'resources': {'website:123': ['write']}}) for _ in EXAMPLE_IDS]
     ids = [record['id'] for _, record in made]
     for name in ('b', 'c'):
         server.expect(200, 'PATCH', f'/v1/keys/{ids[1]}', {'name': name})  # it is of version 3 then
