@@ -81,8 +81,9 @@ void kw_room_give(struct kw_room *room, uint32_t number);
 
 /* Chunks that were ever in use; some may be gone. */
 size_t kw_room_chunks(const struct kw_room *room);
-/* Unmaps a chunk without runs, once all who may read it are out of their read sections; returns it, or NULL. */
-void *kw_room_take_out(struct kw_room *room, size_t chunk);
+/* Takes a chunk without runs out: it is the caller's to unmap, once all who may read it are out of their read sections.
+ * NULL: there are runs. */
+void *kw_room_take_out(struct kw_room *room, size_t at);
 /* Accounts, slots in use, and bytes that all of it takes. */
 void kw_room_count(const struct kw_room *room, uint64_t *accounts_out, uint64_t *slots_out, uint64_t *bytes_out);
 

@@ -111,7 +111,9 @@ static void take_answers(struct kw_quota_change *change)
 static void digest_of_row(const struct kw_store_row *row, struct kw_digest *digest_out)
 {
     *digest_out = (struct kw_digest){.size = (uint8_t)row->digest.size};
-    memcpy(digest_out->bytes, row->digest.data, row->digest.size);
+    if (row->digest.data != NULL && row->digest.size <= sizeof digest_out->bytes) {
+        memcpy(digest_out->bytes, row->digest.data, row->digest.size);
+    }
 }
 
 /* --- reports --- */
@@ -338,7 +340,7 @@ static enum kw_status used_of(struct kw_engine *engine, const struct kw_quota_ch
 
 static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
 {
-    struct kw_found found;
+    struct kw_found found = {.arena = NULL};
     struct kw_record record;
     struct kw_quota_change change = {.claims = NULL};
     const struct selection selection = {.name = op->credit->quota};

@@ -311,8 +311,8 @@ static void commit_some(struct contract *c, int64_t sums[SUMS])
     struct kw_store_put there = contract_put(c, 1, 0);
     struct kw_store_reservation reservations[BATCHES_MAX][RESERVATIONS_MAX];
     struct kw_store_batch batches[BATCHES_MAX] = {0};
-    int64_t granted[BATCHES_MAX][RESERVATIONS_MAX];
-    int64_t taken[BATCHES_MAX][RESERVATIONS_MAX];
+    int64_t granted[BATCHES_MAX][RESERVATIONS_MAX] = {{0}};
+    int64_t taken[BATCHES_MAX][RESERVATIONS_MAX] = {{0}};
     size_t batch_count = 1 + test_random_below(c->t, BATCHES_MAX);
     for (size_t i = 0; i < batch_count; i++) {
         bool fails = test_random_below(c->t, 4) == 0;

@@ -102,7 +102,7 @@ static void amounts_survive_every_form(struct test *t)
             power *= 10;
         }
         int length = snprintf(other, sizeof other, "%lld.%0*llde%d", (long long)(amount / power), point + 1,
-                              (long long)(amount % power * 10), point - 6);
+                              (long long)(amount % power) * 10, point - 6);
         REQUIRE_OK(t, kw_amount_parse(kw_bytes_of(other, (size_t)length), &parsed, &why));
         REQUIRE(t, parsed == amount);
     }

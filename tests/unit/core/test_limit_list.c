@@ -88,7 +88,7 @@ static void within_is_what_the_worst_caller_can_do(struct test *t)
         for (size_t side = 0; side < 2; side++) {
             static const char *const names[] = {"a", "b", "c"};
             counts[side] = test_random_below(t, 4);
-            for (size_t i = 0; i < counts[side]; i++) {
+            for (size_t i = 0; i < counts[side] && i < KW_COUNT_OF(names); i++) {
                 limits[side][i] = limit_of(names[i], 1 + (int64_t)test_random_below(t, side == 0 ? 20 : 60),
                                            1 + (int64_t)test_random_below(t, 20));
             }

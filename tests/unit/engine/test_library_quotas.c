@@ -1,7 +1,7 @@
 /* libkeyward's side of quotas as data: given, kept over a restart and a rotation, refused by field, lifted. */
 #include "library_fixture.h"
 
-#define MONTHLY 10000 * KW_AMOUNT_ONE
+#define MONTHLY (10000 * KW_AMOUNT_ONE)
 
 static bool create_with(struct test *t, struct library *library, const struct kw_quota_rule *quotas, size_t count,
                         struct kw_new_key *made)

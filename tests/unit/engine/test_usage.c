@@ -74,11 +74,8 @@ static void check_usage(struct counting *c, int line, struct kw_usage_query quer
     kw_op_deinit(&op);
 }
 
-#define CHECK_USAGE(c, query, expected) check_usage((c), __LINE__, (struct kw_usage_query)query, (expected))
-#define OF_KEY \
-    { \
-        .is_of_key = true \
-    }
+#define CHECK_USAGE(c, query, expected) check_usage((c), __LINE__, (query), (expected))
+#define OF_KEY ((struct kw_usage_query){.is_of_key = true})
 
 static void verifications_are_counted_by_code(struct test *t)
 {
@@ -276,7 +273,7 @@ static void hours_and_days_are_apart(struct test *t)
             __atomic_fetch_add(&c.fixture.now_ms, 6 * HOUR_MS, __ATOMIC_RELAXED);
         }
         struct kw_op op;
-        struct kw_bytes json = read_usage(&c, (struct kw_usage_query)OF_KEY, &op);
+        struct kw_bytes json = read_usage(&c, OF_KEY, &op);
         CHECK_I64(t, occurrences(json, "\"at\":"), 4); /* the first hour is a day ago */
         kw_op_deinit(&op);
         const struct kw_usage_query days = {.is_of_key = true, .by_day = true};
