@@ -15,7 +15,7 @@ static const char connection_pragmas[] =
     "PRAGMA cell_size_check = ON;"
     "PRAGMA secure_delete = ON;" /* what is erased leaves the file's pages, not only its indices */
     KW__SQLITE_LOG_LIMIT ";"
-    "PRAGMA cache_size = -32768;";
+    "PRAGMA cache_size = -16384;";
 
 enum kw_status kw__sqlite_status(int result)
 {
