@@ -209,6 +209,9 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
     struct source sources[SOURCES_MAX];
     sources[0] = (struct source){kw_entry_limits(entry), kw_entry_quotas(entry), KW__CLAIM_HASH_BEGIN};
     size_t source_count = has_above ? add_above(entry, sources) : 1;
+    if (source_count == 1 && sources[0].limits.count == 0 && sources[0].quotas.count == 0) {
+        return 0;
+    }
     struct kw_id lineage = kw_entry_lineage(entry);
     int64_t born_ms = kw_id_time_ms(&lineage);
     unsigned others = 0;
@@ -222,9 +225,13 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)
 {
     struct kw_id id = kw_entry_id(entry);
+    struct kw_record record;
     uint16_t at = kw_entry_has_extra(entry) ? kw_entry_extra(entry)->lineage_at : 0;
     if (at != 0) {
         memcpy(id.bytes, entry->record + at, sizeof id.bytes);
+    } else if (!kw_entry_has_extra(entry) && kw_record_decode(kw_entry_record(entry), &record) == KW_OK &&
+               !kw_id_is_none(&record.lineage_id)) {
+        id = record.lineage_id;
     }
     return id;
 }

@@ -96,7 +96,8 @@ struct kw_entry {
     uint8_t record[]; /* the encoding (core/record.h), behind struct kw_entry_extra where there is one */
 };
 
-/* What stands before the encoding of an entry that bounds others, or may have limits of its own or from above. */
+/* What stands before the encoding of an entry that bounds others or has limits of its own: few have it, since it moves
+ * what every decision reads further back. */
 struct kw_entry_extra {
     struct kw_bound *line; /* that the entry may be shown by */
     /* Set in place, by the engine: where it last found what the key, its owner and its organisation have spent; 0:
@@ -116,8 +117,7 @@ static inline size_t kw_entry_extra_size(size_t encoding_size)
 }
 static inline bool kw_record_asks_extra(const struct kw_record *record)
 {
-    return record->has_children || record->rate_limits.count != 0 || record->quotas.count != 0 ||
-           record->policy.size != 0 || !kw_id_is_none(&record->parent_id);
+    return record->has_children || record->rate_limits.count != 0 || record->quotas.count != 0;
 }
 /* Of an entry that has one. */
 static inline struct kw_entry_extra *kw_entry_extra(const struct kw_entry *entry)

@@ -101,8 +101,10 @@ void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_
     if (charge_out->claim_count == 0) {
         return;
     }
-    for (size_t per = 0; per < KW_PER_COUNT; per++) { /* who has claims has an extra */
-        charge_out->accounts[per].place = &kw_entry_extra(entry)->spending[per];
+    bool has_extra = kw_entry_has_extra(entry); /* else all of its limits are from above */
+    for (size_t per = 0; per < KW_PER_COUNT; per++) {
+        charge_out->nowhere[per] = 0;
+        charge_out->accounts[per].place = has_extra ? &kw_entry_extra(entry)->spending[per] : &charge_out->nowhere[per];
         charge_out->accounts[per].id = (struct kw_id){{0}};
     }
     charge_out->accounts[KW_PER_KEY].id = kw_entry_lineage(entry);

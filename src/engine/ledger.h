@@ -40,6 +40,8 @@ struct kw_charge {
     int64_t now_ms;
     uint32_t cost;
     bool is_trial; /* looks and spends nothing */
+    /* The caller's: places of accounts that nobody keeps, so that they are looked for each time. */
+    uint64_t nowhere[KW_PER_COUNT];
 };
 
 enum kw_charge_outcome {
