@@ -120,6 +120,7 @@ struct kw_quota_status {
     char name[KW_QUOTA_NAME_MAX + 1];
     char metric[KW_METRIC_MAX + 1];
     enum kw_period period;
+    enum kw_limit_per per;
     enum kw_quota_exceeded on_exceeded;
     int64_t limit, used, remaining;
     int64_t resets_at_ms; /* when its next period begins */

@@ -410,22 +410,5 @@ static enum kw_status show(struct kw_cli *cli, const struct kw_command_line *lin
 
 int kw_cmd_analyze(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    bool as_json = kw_line_has(line, "json");
-    int code = KW_EXIT_FAILED;
-    struct kw_target *target = NULL;
-    struct kw_formed_request formed = {0};
-    struct kw_error error = {0};
-    struct kw_answer answer;
-    kw_answer_init(&answer);
-    if (check(line, &error) != KW_OK) {
-        code = kw_report(cli, &error, as_json);
-    } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
-               kw_key_send(cli, line, target, &formed, &answer)) {
-        bool understood = show(cli, line, &answer) == KW_OK;
-        code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
-    }
-    kw_answer_deinit(&answer);
-    kw_formed_request_deinit(&formed);
-    kw_target_close(target);
-    return code;
+    return kw_key_ask(cli, line, check, show);
 }

@@ -33,6 +33,31 @@ bool kw_key_send(struct kw_cli *cli, const struct kw_command_line *line, struct 
     return true;
 }
 
+int kw_key_ask(struct kw_cli *cli, const struct kw_command_line *line,
+               enum kw_status (*check)(const struct kw_command_line *line, struct kw_error *error_out),
+               enum kw_status (*show)(struct kw_cli *cli, const struct kw_command_line *line,
+                                      const struct kw_answer *answer))
+{
+    bool as_json = kw_line_has(line, "json");
+    int code = KW_EXIT_FAILED;
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
+    struct kw_error error = {0};
+    struct kw_answer answer;
+    kw_answer_init(&answer);
+    if (check != NULL && check(line, &error) != KW_OK) {
+        code = kw_report(cli, &error, as_json);
+    } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
+               kw_key_send(cli, line, target, &formed, &answer)) {
+        bool understood = show(cli, line, &answer) == KW_OK;
+        code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
+    }
+    kw_answer_deinit(&answer);
+    kw_formed_request_deinit(&formed);
+    kw_target_close(target);
+    return code;
+}
+
 enum { KEY, RECORD, PREVIOUS, MEMBER_COUNT };
 
 /* The parts of an answer that went well: the new key, if there is one, and the record. */

@@ -134,8 +134,10 @@ static void say_rest(const struct listing *listing)
 
 enum { COUNT, AT_LEAST, COUNT_MEMBERS };
 
-static enum kw_status show_count(struct kw_output *out, const struct kw_answer *answer, bool as_json)
+static enum kw_status show_count(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer)
 {
+    struct kw_output *out = &cli->out;
+    bool as_json = kw_line_has(line, "json");
     struct kw_member members[COUNT_MEMBERS] = {[COUNT] = {"count"}, [AT_LEAST] = {"atLeast"}};
     struct kw_arena arena;
     kw_arena_init(&arena, NULL, 0, KW_ANSWER_ARENA_MAX);
@@ -167,32 +169,10 @@ static enum kw_status check_count(const struct kw_command_line *line, struct kw_
     return KW_OK;
 }
 
-static int count_keys(struct kw_cli *cli, const struct kw_command_line *line)
-{
-    bool as_json = kw_line_has(line, "json");
-    int code = KW_EXIT_FAILED;
-    struct kw_target *target = NULL;
-    struct kw_formed_request formed = {0};
-    struct kw_error error = {0};
-    struct kw_answer answer;
-    kw_answer_init(&answer);
-    if (check_count(line, &error) != KW_OK) {
-        code = kw_report(cli, &error, as_json);
-    } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
-               kw_key_send(cli, line, target, &formed, &answer)) {
-        bool understood = show_count(&cli->out, &answer, as_json) == KW_OK;
-        code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
-    }
-    kw_answer_deinit(&answer);
-    kw_formed_request_deinit(&formed);
-    kw_target_close(target);
-    return code;
-}
-
 int kw_cmd_list(struct kw_cli *cli, const struct kw_command_line *line)
 {
     if (kw_line_has(line, "count")) {
-        return count_keys(cli, line);
+        return kw_key_ask(cli, line, check_count, show_count);
     }
     struct listing listing = {
         .cli = cli, .line = line, .as_json = kw_line_has(line, "json"), .follows = kw_line_has(line, "all")};

@@ -341,36 +341,12 @@ static enum kw_status show_credit(struct kw_cli *cli, const struct kw_command_li
     return status;
 }
 
-typedef enum kw_status show_any(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer);
-
-static int ask_and_show(struct kw_cli *cli, const struct kw_command_line *line, show_any *show_it)
-{
-    bool as_json = kw_line_has(line, "json");
-    int code = KW_EXIT_FAILED;
-    struct kw_target *target = NULL;
-    struct kw_formed_request formed = {0};
-    struct kw_error error = {0};
-    struct kw_answer answer;
-    kw_answer_init(&answer);
-    if (check_line(line, &error) != KW_OK) {
-        code = kw_report(cli, &error, as_json);
-    } else if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
-               kw_key_send(cli, line, target, &formed, &answer)) {
-        bool understood = show_it(cli, line, &answer) == KW_OK;
-        code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
-    }
-    kw_answer_deinit(&answer);
-    kw_formed_request_deinit(&formed);
-    kw_target_close(target);
-    return code;
-}
-
 int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    return ask_and_show(cli, line, show_answer);
+    return kw_key_ask(cli, line, check_line, show_answer);
 }
 
 int kw_cmd_credit(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    return ask_and_show(cli, line, show_credit);
+    return kw_key_ask(cli, line, NULL, show_credit);
 }

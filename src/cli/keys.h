@@ -63,6 +63,15 @@ bool kw_key_begin(struct kw_cli *cli, const struct kw_command_line *line, struct
 bool kw_key_send(struct kw_cli *cli, const struct kw_command_line *line, struct kw_target *target,
                  const struct kw_formed_request *formed, struct kw_answer *answer_out);
 
+/*
+ * A whole command that makes one call: `check` (NULL: nothing to check) looks at the command line before anything is
+ * touched, `show` writes the answer, and fails where it is not understood. Returns the exit code.
+ */
+int kw_key_ask(struct kw_cli *cli, const struct kw_command_line *line,
+               enum kw_status (*check)(const struct kw_command_line *line, struct kw_error *error_out),
+               enum kw_status (*show)(struct kw_cli *cli, const struct kw_command_line *line,
+                                      const struct kw_answer *answer));
+
 /* The key of a command that sends one: from --key-file or standard input (cmd_verify.c). */
 KW_MUST_USE enum kw_status kw_key_read(struct kw_cli *cli, const struct kw_command_line *line, struct kw_buffer *key,
                                        struct kw_error *error_out);

@@ -152,3 +152,10 @@ size_t kw_amount_format(int64_t amount, char out[KW_AMOUNT_TEXT_MAX])
     }
     return written;
 }
+
+void kw_amount_write_json(struct kw_json_writer *writer, const char *name, int64_t amount)
+{
+    char text[KW_AMOUNT_TEXT_MAX];
+    kw_json_name(writer, name);
+    kw_json_raw(writer, kw_bytes_of(text, kw_amount_format(amount, text)));
+}

@@ -4,6 +4,7 @@
 #ifndef KW_CORE_AMOUNT_H
 #define KW_CORE_AMOUNT_H
 
+#include "base/json.h"
 #include <keyward/record.h>
 
 #define KW_AMOUNT_TEXT_MAX 24
@@ -17,5 +18,8 @@ KW_MUST_USE enum kw_status kw_amount_parse(struct kw_bytes number, int64_t *out,
 
 /* The shortest decimal that parses to the same amount, no exponent. Returns its size; no NUL is written. */
 size_t kw_amount_format(int64_t amount, char out[KW_AMOUNT_TEXT_MAX]);
+
+/* As a member of an object. */
+void kw_amount_write_json(struct kw_json_writer *writer, const char *name, int64_t amount);
 
 #endif

@@ -116,11 +116,9 @@ static void write_rate_limits(struct kw_json_writer *writer, struct kw_bytes pac
 static void write_quota(struct kw_json_writer *writer, const struct kw_quota_rule *quota)
 {
     static const char *const anchors[] = {[KW_ANCHOR_UTC] = "utc", [KW_ANCHOR_CREATED] = "created"};
-    char limit[KW_AMOUNT_TEXT_MAX];
     kw_json_name(writer, "name");
     kw_json_string(writer, quota->name);
-    kw_json_name(writer, "limit");
-    kw_json_raw(writer, kw_bytes_of(limit, kw_amount_format(quota->limit, limit)));
+    kw_amount_write_json(writer, "limit", quota->limit);
     kw_json_name(writer, "metric");
     kw_json_string(writer, quota->metric);
     write_word(writer, "period", kw_period_name(quota->period));

@@ -1,6 +1,10 @@
 #include "engine/charge.h"
 
 #include "base/bytes.h"
+#include "base/time.h"
+#include "core/amount.h"
+#include "core/limit_list.h"
+#include "core/quota_list.h"
 #include "core/record.h"
 
 /* Whether the first answer stands closer to refusing, or refuses longer. */
@@ -65,17 +69,41 @@ static void show_limit(struct kw_verification *v, const struct kw_claim *claim, 
     put_text(claim->limit.name, KW_RATE_LIMIT_NAME_MAX, v->rate_limit.name);
 }
 
-static void show_quota(struct kw_verification *v, const struct kw_quota *quota, const struct kw_quota_answer *answer)
+void kw__quota_status(const struct kw_quota *quota, const struct kw_quota_answer *answer,
+                      struct kw_quota_status *status_out)
 {
-    v->has_quota = true;
-    v->quota.period = quota->period;
-    v->quota.on_exceeded = quota->on_exceeded;
-    v->quota.limit = quota->limit;
-    v->quota.used = answer->used;
-    v->quota.remaining = answer->remaining;
-    v->quota.resets_at_ms = answer->resets_at_ms;
-    put_text(quota->name, KW_QUOTA_NAME_MAX, v->quota.name);
-    put_text(quota->metric, KW_METRIC_MAX, v->quota.metric);
+    status_out->period = quota->period;
+    status_out->per = quota->per;
+    status_out->on_exceeded = quota->on_exceeded;
+    status_out->limit = quota->limit;
+    status_out->used = answer->used;
+    status_out->remaining = answer->remaining;
+    status_out->resets_at_ms = answer->resets_at_ms;
+    put_text(quota->name, KW_QUOTA_NAME_MAX, status_out->name);
+    put_text(quota->metric, KW_METRIC_MAX, status_out->metric);
+}
+
+void kw_quota_status_write_json(const struct kw_quota_status *status, struct kw_json_writer *writer)
+{
+    char resets_at[KW_TIME_TEXT_SIZE];
+    kw_time_format(status->resets_at_ms, resets_at);
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "name");
+    kw_json_text(writer, status->name);
+    kw_json_name(writer, "metric");
+    kw_json_text(writer, status->metric);
+    kw_json_name(writer, "period");
+    kw_json_text(writer, kw_period_name(status->period));
+    kw_json_name(writer, "per");
+    kw_json_text(writer, kw_limit_per_name(status->per));
+    kw_json_name(writer, "onExceeded");
+    kw_json_text(writer, kw_quota_exceeded_name(status->on_exceeded));
+    kw_amount_write_json(writer, "limit", status->limit);
+    kw_amount_write_json(writer, "used", status->used);
+    kw_amount_write_json(writer, "remaining", status->remaining);
+    kw_json_name(writer, "resetsAt");
+    kw_json_string(writer, kw_bytes_of(resets_at, sizeof resets_at));
+    kw_json_end_object(writer);
 }
 
 static void show(struct kw_verification *v, const struct kw_charge *charge, const struct kw_charged *charged)
@@ -86,7 +114,8 @@ static void show(struct kw_verification *v, const struct kw_charge *charge, cons
         show_limit(v, &charge->claims[limit], &charged->answers[limit].limit);
     }
     if (quota < charge->claim_count) {
-        show_quota(v, &charge->claims[quota].quota, &charged->answers[quota].quota);
+        v->has_quota = true;
+        kw__quota_status(&charge->claims[quota].quota, &charged->answers[quota].quota, &v->quota);
     }
 }
 

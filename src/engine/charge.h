@@ -12,6 +12,10 @@
 enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,
                         int64_t now_ms);
 
+/* How a quota stands, in the words of its own. */
+void kw__quota_status(const struct kw_quota *quota, const struct kw_quota_answer *answer,
+                      struct kw_quota_status *status_out);
+
 /* What a verification of that cost asks of the ledger. `claims` has room for KW_CLAIMS_MAX. */
 void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_t now_ms, struct kw_claim *claims,
                    struct kw_charge *charge_out);

@@ -118,6 +118,9 @@ void kw_engine_count(struct kw_engine *engine, struct kw_verification *verificat
  */
 const struct kw_catalog *kw_engine_catalog(const struct kw_engine *engine);
 
+/* How a quota stands, as answers show it: an object. */
+void kw_quota_status_write_json(const struct kw_quota_status *status, struct kw_json_writer *writer);
+
 /* --- operations --- */
 
 enum kw_op_kind {
@@ -352,7 +355,7 @@ struct kw_engine_stats {
     uint64_t commits, commit_ops; /* groups, and operations in them */
     uint64_t queue_depth;
     uint64_t accounts, ledger_bytes; /* that have spent of limits or quotas */
-    uint64_t reserved, returned;     /* parts of allowances that were written down ahead of use, and given back */
+    uint64_t reserved;               /* parts of allowances that were written down ahead of use */
     uint64_t funds_waited;           /* verifications that waited for such a part */
     uint64_t uses_counted, uses_written, uses_dropped, uses_unattributed; /* as in struct kw_usage_stats */
     bool writable;                                                        /* the last commit did not fail */

@@ -14,17 +14,25 @@ struct page {
     bool out_of_memory;
 };
 
+enum kw_status kw__row_digest(const struct kw_store_row *row, struct kw_digest *digest_out)
+{
+    *digest_out = (struct kw_digest){.size = (uint8_t)row->digest.size};
+    if (row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > sizeof digest_out->bytes) {
+        return KW_E_CORRUPT;
+    }
+    memcpy(digest_out->bytes, row->digest.data, row->digest.size);
+    return KW_OK;
+}
+
 enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row)
 {
     kw_index_read_begin();
     uint16_t project = kw_project_number(kw__catalog(engine), row->project);
     kw_index_read_end();
-    struct kw_digest digest = {.size = (uint8_t)row->digest.size};
-    if (project == KW_PROJECT_NONE || row->digest.size < KW_DIGEST_INDEX_SIZE ||
-        row->digest.size > sizeof digest.bytes) {
+    struct kw_digest digest;
+    if (project == KW_PROJECT_NONE || kw__row_digest(row, &digest) != KW_OK) {
         return KW_E_CORRUPT;
     }
-    memcpy(digest.bytes, row->digest.data, row->digest.size);
     return kw_index_put(engine->index, &digest, project, row->erased, row->record);
 }
 

@@ -134,7 +134,7 @@ static bool leave_one(struct kw_engine *engine, const struct kw_left *left, stru
     return reservation->name.data != NULL && (left->is_quota || reservation->note.data != NULL);
 }
 
-static bool write_left(struct kw_engine *engine, const struct kw_left *left, size_t count)
+static bool write_left(struct kw_engine *engine, const struct kw_left *left, size_t count, int64_t *returned)
 {
     struct kw_store_reservation *reservations =
         kw_arena_take_array(&engine->writer_state->arena, count, sizeof *reservations);
@@ -145,7 +145,7 @@ static bool write_left(struct kw_engine *engine, const struct kw_left *left, siz
     struct kw_store_batch batch = {.reservations = reservations, .reservation_count = count};
     is_good = is_good && engine->store->ops->commit(engine->store, &batch, 1) == KW_OK && batch.outcome == KW_OK;
     for (size_t i = 0; i < count && is_good; i++) {
-        __atomic_fetch_add(&engine->returned, reservations[i].granted < 0, __ATOMIC_RELAXED);
+        *returned += reservations[i].granted < 0;
     }
     kw_arena_reset(&engine->writer_state->arena);
     return is_good;
@@ -161,9 +161,10 @@ void kw__funds_leave(struct kw_engine *engine)
     uint64_t cursor = 0;
     bool is_good = left != NULL;
     size_t count = 1;
+    int64_t returned = 0;
     while (is_good && count > 0) {
         count = kw_ledger_leave(engine->ledger, &cursor, now_ms, left, KW_STORE_RESERVATIONS_MAX);
-        is_good = count == 0 || write_left(engine, left, count);
+        is_good = count == 0 || write_left(engine, left, count, &returned);
     }
     kw_free(left);
     char text[64];
@@ -174,11 +175,10 @@ void kw__funds_leave(struct kw_engine *engine)
     if (is_good && (engine->store->ops->commit(engine->store, &batch, 1) != KW_OK || batch.outcome != KW_OK)) {
         is_good = false;
     }
-    if (!is_good) {
-        struct kw_log_line line;
-        kw_log_begin(&line, &engine->log, KW_LOG_WARN, "ledger_not_left");
-        kw_log_end(&line);
-    }
+    struct kw_log_line line; /* nobody can ask for metrics any more */
+    kw_log_begin(&line, &engine->log, is_good ? KW_LOG_INFO : KW_LOG_WARN, is_good ? "ledger_left" : "ledger_not_left");
+    kw_log_i64(&line, "quotasReturned", returned);
+    kw_log_end(&line);
 }
 
 void kw__funds_prune(struct kw_engine *engine)

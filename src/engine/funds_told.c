@@ -5,13 +5,6 @@
 #include "engine/funds.h"
 #include "engine/writer.h"
 
-static void write_amount(struct kw_json_writer *json, const char *name, int64_t amount)
-{
-    char text[KW_AMOUNT_TEXT_MAX];
-    kw_json_name(json, name);
-    kw_json_raw(json, kw_bytes_of(text, kw_amount_format(amount, text)));
-}
-
 static void write_body(const struct kw_quota *quota, const struct kw_want *want, int64_t percent,
                        struct kw_buffer *body)
 {
@@ -30,8 +23,8 @@ static void write_body(const struct kw_quota *quota, const struct kw_want *want,
     kw_json_text(&json, kw_limit_per_name(quota->per));
     kw_json_name(&json, "percent");
     kw_json_i64(&json, percent);
-    write_amount(&json, "limit", quota->limit);
-    write_amount(&json, "used", want->used);
+    kw_amount_write_json(&json, "limit", quota->limit);
+    kw_amount_write_json(&json, "used", want->used);
     kw_json_name(&json, "resetsAt");
     kw_json_string(&json, kw_bytes_of(resets_at, sizeof resets_at));
     kw_json_end_object(&json);

@@ -101,8 +101,8 @@ struct kw_engine {
     bool stopping;
 
     uint64_t store_loads, commits, commit_ops;
-    uint64_t reservations, returned; /* of allowances that were made, and given back */
-    uint64_t funds_waited;           /* verifications that waited for one */
+    uint64_t reservations; /* parts of allowances that were reserved */
+    uint64_t funds_waited; /* verifications that waited for one */
     bool writable;
 };
 
@@ -156,6 +156,8 @@ void *kw__filler_main(void *context);
 KW_MUST_USE enum kw_status kw__writer_new(struct kw_engine *engine);
 void kw__writer_free(struct kw_engine *engine);
 
+/* A row's digest. KW_E_CORRUPT for a size that none has. */
+KW_MUST_USE enum kw_status kw__row_digest(const struct kw_store_row *row, struct kw_digest *digest_out);
 /* Puts a row of the store into the index. */
 KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row);
 

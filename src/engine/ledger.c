@@ -203,7 +203,7 @@ static void tell_once(struct kw_slot *const runs[KW_PER_COUNT], struct kw_charge
 
 /* --- holding the runs of a charge --- */
 
-static void unlock_all(struct kw_slot *const runs[KW_PER_COUNT])
+void kw__ledger_unlock_all(struct kw_slot *const runs[KW_PER_COUNT])
 {
     for (size_t per = KW_PER_COUNT; per-- > 0;) {
         if (runs[per] != NULL) {
@@ -212,8 +212,7 @@ static void unlock_all(struct kw_slot *const runs[KW_PER_COUNT])
     }
 }
 
-/* The kinds of accounts that the claims are of, a bit each. */
-static unsigned kinds_of(const struct kw_charge *charge)
+unsigned kw__ledger_kinds(const struct kw_charge *charge)
 {
     unsigned kinds = 0;
     for (size_t i = 0; i < charge->claim_count; i++) {
@@ -239,7 +238,7 @@ static bool lock_known(const struct kw_ledger *ledger, const struct kw_charge *c
         is_known = runs[per] != NULL && runs[per]->generation == (uint32_t)place;
     }
     if (!is_known) {
-        unlock_all(runs);
+        kw__ledger_unlock_all(runs);
     }
     return is_known;
 }
@@ -248,13 +247,13 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
                                 struct kw_charged *charged_out)
 {
     struct kw_slot *runs[KW_PER_COUNT] = {NULL};
-    unsigned kinds = kinds_of(charge);
+    unsigned kinds = kw__ledger_kinds(charge);
     if (lock_known(ledger, charge, kinds, runs)) {
         bool is_done = charge_runs(ledger, runs, charge, charged_out);
         if (is_done && charged_out->wants_funds) {
             tell_once(runs, charged_out);
         }
-        unlock_all(runs);
+        kw__ledger_unlock_all(runs);
         if (is_done) {
             return KW_OK;
         }
@@ -272,7 +271,7 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
     if (is_done && charged_out->wants_funds) {
         tell_once(runs, charged_out);
     }
-    unlock_all(runs);
+    kw__ledger_unlock_all(runs);
     pthread_mutex_unlock(&ledger->lock);
     return is_done ? KW_OK : KW_E_MEMORY;
 }
@@ -324,6 +323,7 @@ static void *sweep_piece(struct kw_ledger *ledger, size_t piece, int64_t now_ms)
         }
         kw_slot_lock(run);
         kw__ledger_expire_reserves(run, now_ms);
+        run->is_noted = false; /* a word that met a full list is left again */
         if (is_idle(run, now_ms)) {
             ledger->floor_ms = now_ms > ledger->floor_ms ? now_ms : ledger->floor_ms;
             kw_room_give(ledger->room, kw_room_number(chunk, i));

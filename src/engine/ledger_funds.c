@@ -72,31 +72,18 @@ static void want_quota(const struct kw_quota_slot *slot, const struct kw_claim *
     want->used = answer.used;
 }
 
-static unsigned kinds_of(const struct kw_charge *charge)
-{
-    unsigned kinds = 0;
-    for (size_t i = 0; i < charge->claim_count; i++) {
-        kinds |= 1U << charge->claims[i].per;
-    }
-    return kinds;
-}
-
 /* The runs of a charge and the slots of its claims, all locked; false without memory. Ended by let_go. */
 static bool hold(struct kw_ledger *ledger, const struct kw_charge *charge, struct kw_slot *runs[KW_PER_COUNT],
                  struct kw_found_claim *found_out)
 {
     pthread_mutex_lock(&ledger->lock);
-    return kw__ledger_open_runs(ledger, charge, kinds_of(charge), runs) &&
+    return kw__ledger_open_runs(ledger, charge, kw__ledger_kinds(charge), runs) &&
            kw__ledger_match(runs, charge->claims, charge->claim_count, found_out);
 }
 
 static void let_go(struct kw_ledger *ledger, struct kw_slot *const runs[KW_PER_COUNT])
 {
-    for (size_t per = KW_PER_COUNT; per-- > 0;) {
-        if (runs[per] != NULL) {
-            kw_slot_unlock(runs[per]);
-        }
-    }
+    kw__ledger_unlock_all(runs);
     pthread_mutex_unlock(&ledger->lock);
 }
 

@@ -42,6 +42,11 @@ void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit 
 /* Gives up reserves of long ago: their notes may be gone. The run is locked. */
 void kw__ledger_expire_reserves(struct kw_slot *run, int64_t now_ms);
 
+/* The kinds of accounts that the claims are of, a bit each. */
+unsigned kw__ledger_kinds(const struct kw_charge *charge);
+/* Those that are not NULL. */
+void kw__ledger_unlock_all(struct kw_slot *const runs[KW_PER_COUNT]);
+
 /* How much of a limit is reserved at a time. */
 uint32_t kw__ledger_share(const struct kw_rate_limit *limit);
 /* What a request of that cost spends of a quota: nothing of what is reported afterwards. */

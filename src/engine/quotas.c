@@ -108,14 +108,6 @@ static void take_answers(struct kw_quota_change *change)
     }
 }
 
-static void digest_of_row(const struct kw_store_row *row, struct kw_digest *digest_out)
-{
-    *digest_out = (struct kw_digest){.size = (uint8_t)row->digest.size};
-    if (row->digest.data != NULL && row->digest.size <= sizeof digest_out->bytes) {
-        memcpy(digest_out->bytes, row->digest.data, row->digest.size);
-    }
-}
-
 /* --- reports --- */
 
 enum kw_status kw__quotas_report(struct kw_engine *engine, const struct kw_store_row *row,
@@ -124,8 +116,8 @@ enum kw_status kw__quotas_report(struct kw_engine *engine, const struct kw_store
     struct kw_arena *arena = &engine->writer_state->arena;
     const struct selection selection = {.report = report};
     *change_out = (struct kw_quota_change){.claims = NULL};
-    digest_of_row(row, &change_out->digest);
-    enum kw_status status = kw__index_row(engine, row); /* it may not have come there yet */
+    enum kw_status status = kw__row_digest(row, &change_out->digest);
+    status = status == KW_OK ? kw__index_row(engine, row) : status; /* it may not have come there yet */
     status = status == KW_OK ? select_quotas(engine, &selection, arena, change_out) : status;
     int64_t *amounts =
         status == KW_OK ? kw_arena_take_array(arena, change_out->charge.claim_count + 1, sizeof *amounts) : NULL;
@@ -153,36 +145,6 @@ void kw__quotas_reported(struct kw_engine *engine, const struct kw_quota_change 
 }
 
 /* --- how quotas stand --- */
-
-static void write_amount(struct kw_json_writer *json, const char *name, int64_t amount)
-{
-    char text[KW_AMOUNT_TEXT_MAX];
-    kw_json_name(json, name);
-    kw_json_raw(json, kw_bytes_of(text, kw_amount_format(amount, text)));
-}
-
-static void write_quota(struct kw_json_writer *json, const struct kw_quota *quota, const struct kw_quota_answer *answer)
-{
-    char resets_at[KW_TIME_TEXT_SIZE];
-    kw_time_format(answer->resets_at_ms, resets_at);
-    kw_json_begin_object(json);
-    kw_json_name(json, "name");
-    kw_json_string(json, quota->name);
-    kw_json_name(json, "metric");
-    kw_json_string(json, quota->metric);
-    kw_json_name(json, "period");
-    kw_json_text(json, kw_period_name(quota->period));
-    kw_json_name(json, "per");
-    kw_json_text(json, kw_limit_per_name(quota->per));
-    kw_json_name(json, "onExceeded");
-    kw_json_text(json, kw_quota_exceeded_name(quota->on_exceeded));
-    write_amount(json, "limit", quota->limit);
-    write_amount(json, "used", answer->used);
-    write_amount(json, "remaining", answer->remaining);
-    kw_json_name(json, "resetsAt");
-    kw_json_string(json, kw_bytes_of(resets_at, sizeof resets_at));
-    kw_json_end_object(json);
-}
 
 struct taken_search {
     int64_t period_start_ms, taken;
@@ -232,7 +194,9 @@ enum kw_status kw__quotas_write_json(struct kw_engine *engine, const struct kw_d
             status = look_in_store(engine, &arena, &change, i, &answers[i]);
         }
         if (status == KW_OK) {
-            write_quota(json, &change.claims[i].quota, &answers[i]);
+            struct kw_quota_status standing;
+            kw__quota_status(&change.claims[i].quota, &answers[i], &standing);
+            kw_quota_status_write_json(&standing, json);
         }
     }
     kw_arena_reset(&arena);
@@ -262,7 +226,7 @@ static void write_credit(const struct kw_op *op, const struct kw_quota_change *c
     }
     kw_json_name(json, "quota");
     kw_json_string(json, change->claims[0].quota.name);
-    write_amount(json, "credited", -change->reservations[0].amount);
+    kw_amount_write_json(json, "credited", -change->reservations[0].amount);
     kw_json_end_object(json);
 }
 
@@ -329,7 +293,7 @@ static enum kw_status find_record(struct kw_engine *engine, struct kw_op *op, st
 /* All that was used, where the credit says no amount. */
 static enum kw_status used_of(struct kw_engine *engine, const struct kw_quota_change *change, int64_t *used_out)
 {
-    struct kw_quota_answer answers[KW_CLAIMS_MAX];
+    struct kw_quota_answer answers[1];
     enum kw_status status = kw_ledger_look(engine->ledger, &change->charge, answers);
     if (status == KW_OK && answers[0].outcome == KW_QUOTA_UNFUNDED) {
         status = look_in_store(engine, &engine->writer_state->arena, change, 0, &answers[0]);
@@ -350,8 +314,8 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
     if (status != KW_OK) {
         return status;
     }
-    digest_of_row(&found.row, &change.digest);
-    status = select_quotas(engine, &selection, &engine->writer_state->arena, &change);
+    status = kw__row_digest(&found.row, &change.digest);
+    status = status == KW_OK ? select_quotas(engine, &selection, &engine->writer_state->arena, &change) : status;
     if (status == KW_OK && change.charge.claim_count == 0) {
         return refuse_no_quota(op);
     }
@@ -369,9 +333,11 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
         kw_ledger_fund(engine->ledger, &change.charge, change.wants, true);
         struct kw_json_writer json;
         kw_json_writer_init(&json, &op->result);
-        struct kw_quota_answer answers[KW_CLAIMS_MAX];
+        struct kw_quota_answer answers[1];
+        struct kw_quota_status standing;
         status = kw_ledger_look(engine->ledger, &change.charge, answers);
-        write_quota(&json, &change.claims[0].quota, &answers[0]);
+        kw__quota_status(&change.claims[0].quota, &answers[0], &standing);
+        kw_quota_status_write_json(&standing, &json);
         status = status == KW_OK ? kw_buffer_status(&op->result) : status;
     }
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);

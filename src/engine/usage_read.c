@@ -268,10 +268,10 @@ static enum kw_status find_lineage(void *context, const struct kw_store_row *row
         status = KW_E_NOT_FOUND;
     }
     if (status == KW_OK) {
-        struct kw_digest *digest = &found->reading->digest;
         found->id = kw_id_is_none(&record.lineage_id) ? record.id : record.lineage_id;
-        *digest = (struct kw_digest){.size = (uint8_t)row->digest.size};
-        memcpy(digest->bytes, row->digest.data, row->digest.size);
+        status = kw__row_digest(row, &found->reading->digest);
+    }
+    if (status == KW_OK) {
         status = kw__index_row(found->reading->engine, row); /* its quotas are read from there */
     }
     return status;

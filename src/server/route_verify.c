@@ -2,9 +2,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "core/amount.h"
 #include "core/id.h"
-#include "core/quota_list.h"
 #include "core/record.h"
 #include "core/requirement.h"
 #include "core/scope.h"
@@ -230,35 +228,6 @@ static void write_rate_limit(struct kw_json_writer *writer, const struct kw_rate
     kw_json_end_object(writer);
 }
 
-static void write_amount(struct kw_json_writer *writer, const char *name, int64_t amount)
-{
-    char text[KW_AMOUNT_TEXT_MAX];
-    kw_json_name(writer, name);
-    kw_json_raw(writer, kw_bytes_of(text, kw_amount_format(amount, text)));
-}
-
-static void write_quota(struct kw_json_writer *writer, const struct kw_quota_status *quota)
-{
-    char resets_at[KW_TIME_TEXT_SIZE];
-    kw_time_format(quota->resets_at_ms, resets_at);
-    kw_json_name(writer, "quota");
-    kw_json_begin_object(writer);
-    kw_json_name(writer, "name");
-    kw_json_text(writer, quota->name);
-    kw_json_name(writer, "metric");
-    kw_json_text(writer, quota->metric);
-    kw_json_name(writer, "period");
-    kw_json_text(writer, kw_period_name(quota->period));
-    kw_json_name(writer, "onExceeded");
-    kw_json_text(writer, kw_quota_exceeded_name(quota->on_exceeded));
-    write_amount(writer, "limit", quota->limit);
-    write_amount(writer, "used", quota->used);
-    write_amount(writer, "remaining", quota->remaining);
-    kw_json_name(writer, "resetsAt");
-    kw_json_string(writer, kw_bytes_of(resets_at, sizeof resets_at));
-    kw_json_end_object(writer);
-}
-
 static void write_verdict(struct kw_json_writer *writer, const struct kw_verification *verification, int64_t now_ms)
 {
     struct kw_record record;
@@ -283,7 +252,8 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
         write_rate_limit(writer, &verification->rate_limit);
     }
     if (verification->has_quota) {
-        write_quota(writer, &verification->quota);
+        kw_json_name(writer, "quota");
+        kw_quota_status_write_json(&verification->quota, writer);
     }
     if (verification->checks != NULL) {
         write_checks(writer, verification->checks);

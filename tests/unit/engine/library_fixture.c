@@ -102,3 +102,27 @@ void library_check_text(struct test *t, int line, struct kw_bytes actual, const 
 {
     (void)test_check_bytes(t, "field", line, "field", actual, kw_bytes_of_text(expected));
 }
+
+struct kw_rate_limit library_limit(const char *name, int64_t requests, int64_t window_ms)
+{
+    return (struct kw_rate_limit){.name = kw_text(name), .requests = requests, .window_ms = window_ms};
+}
+
+bool library_create_limited(struct test *t, struct library *library, const struct kw_rate_limit *limits, size_t count,
+                            struct kw_new_key *made)
+{
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS,
+                                   .owner = KW_BYTES("user:1"),
+                                   .rate_limits = limits,
+                                   .rate_limit_count = count};
+    return library_create_as(t, library, &params, made);
+}
+
+struct kw_verdict library_spend(struct test *t, struct library *library, const char *key, uint32_t cost)
+{
+    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
+    CHECK_STATUS(t,
+                 kw_verify(library->keyward, &(struct kw_verify_request){.key = kw_text(key), .cost = cost}, &verdict),
+                 KW_OK);
+    return verdict;
+}

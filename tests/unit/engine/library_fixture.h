@@ -31,6 +31,13 @@ bool library_create(struct test *t, struct library *library, struct kw_new_key *
 /* As above, as `params` say. */
 bool library_create_as(struct test *t, struct library *library, const struct kw_key_params *params,
                        struct kw_new_key *made);
+/* A limit of the key's own spending. */
+struct kw_rate_limit library_limit(const char *name, int64_t requests, int64_t window_ms);
+/* A key of user:1 with these limits. */
+bool library_create_limited(struct test *t, struct library *library, const struct kw_rate_limit *limits, size_t count,
+                            struct kw_new_key *made);
+/* A verification of that cost; the code is KW_CODE_INTERNAL, with a failed check, when there is no verdict. */
+struct kw_verdict library_spend(struct test *t, struct library *library, const char *key, uint32_t cost);
 /* The verdict's code, or KW_CODE_INTERNAL and a failed check when there is none. */
 enum kw_code library_verify(struct test *t, struct library *library, const char *key);
 /* The text of a field. */

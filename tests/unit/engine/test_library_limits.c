@@ -5,34 +5,10 @@
 
 #define MINUTE_MS 60000
 
-static struct kw_rate_limit limit_of(const char *name, int64_t requests, int64_t window_ms)
-{
-    return (struct kw_rate_limit){kw_text(name), requests, window_ms};
-}
-
-static bool create_limited(struct test *t, struct library *library, const struct kw_rate_limit *limits, size_t count,
-                           struct kw_new_key *made)
-{
-    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS,
-                                   .owner = KW_BYTES("user:1"),
-                                   .rate_limits = limits,
-                                   .rate_limit_count = count};
-    return library_create_as(t, library, &params, made);
-}
-
-static struct kw_verdict spend(struct test *t, struct library *library, const char *key, uint32_t cost)
-{
-    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
-    CHECK_STATUS(t,
-                 kw_verify(library->keyward, &(struct kw_verify_request){.key = kw_text(key), .cost = cost}, &verdict),
-                 KW_OK);
-    return verdict;
-}
-
 static void check_spent(struct test *t, struct library *library, const char *key, uint32_t cost, enum kw_code code,
                         int64_t remaining)
 {
-    struct kw_verdict verdict = spend(t, library, key, cost);
+    struct kw_verdict verdict = library_spend(t, library, key, cost);
     CHECK_CODE(t, verdict.code, code);
     CHECK(t, verdict.has_rate_limit);
     CHECK_I64(t, verdict.rate_limit.remaining, remaining);
@@ -55,21 +31,21 @@ static void a_limit_is_spent_and_comes_back(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("calls", 3, MINUTE_MS);
+    struct kw_rate_limit limit = library_limit("calls", 3, MINUTE_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
     check_spent(t, &library, made.key, 0, KW_CODE_NONE, 2);
     library_set_clock(&library, LIBRARY_NOW_MS + 10000);
     check_spent(t, &library, made.key, 2, KW_CODE_NONE, 0);
     library_set_clock(&library, LIBRARY_NOW_MS + 20000);
-    struct kw_verdict refused = spend(t, &library, made.key, 1);
+    struct kw_verdict refused = library_spend(t, &library, made.key, 1);
     CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
     CHECK_TEXT(t, refused.rate_limit.name, "calls");
     CHECK_I64(t, refused.rate_limit.requests, 3);
     CHECK_I64(t, refused.rate_limit.window_ms, MINUTE_MS);
     CHECK_I64(t, refused.rate_limit.retry_after_ms, 40000);
     CHECK_I64(t, refused.rate_limit.resets_at_ms, LIBRARY_NOW_MS + 70000);
-    CHECK_I64(t, spend(t, &library, made.key, 4).rate_limit.retry_after_ms, -1);
+    CHECK_I64(t, library_spend(t, &library, made.key, 4).rate_limit.retry_after_ms, -1);
     library_set_clock(&library, LIBRARY_NOW_MS + 60000);
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 0);
     check_spent(t, &library, made.key, 1, KW_CODE_RATE_LIMITED, 0);
@@ -85,12 +61,12 @@ static void all_limits_are_taken_or_none_and_refusals_spend_nothing(struct test 
 {
     struct library library;
     struct kw_new_key made;
-    const struct kw_rate_limit limits[] = {limit_of("burst", 2, 1000), limit_of("steady", 3, MINUTE_MS)};
+    const struct kw_rate_limit limits[] = {library_limit("burst", 2, 1000), library_limit("steady", 3, MINUTE_MS)};
     struct kw_rule_outcome outcomes[KW_RULES_MAX];
     struct kw_verdict verdict;
     size_t count;
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, limits, 2, &made));
+    REQUIRE(t, library_create_limited(t, &library, limits, 2, &made));
     struct kw_bytes scope = KW_BYTES("admin");
     struct kw_verify_request request = {.key = kw_text(made.key)};
     struct kw_verify_request forbidden = {.key = kw_text(made.key), .scopes = &scope, .scope_count = 1};
@@ -106,7 +82,7 @@ static void all_limits_are_taken_or_none_and_refusals_spend_nothing(struct test 
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 1);
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 0);
     for (int i = 0; i < 5; i++) { /* burst refuses, so steady is not spent from */
-        struct kw_verdict refused = spend(t, &library, made.key, 1);
+        struct kw_verdict refused = library_spend(t, &library, made.key, 1);
         CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
         CHECK_TEXT(t, refused.rate_limit.name, "burst");
     }
@@ -115,7 +91,7 @@ static void all_limits_are_taken_or_none_and_refusals_spend_nothing(struct test 
     CHECK_TEXT(t, outcomes[count - 2].outcome, "refused");
     library_set_clock(&library, LIBRARY_NOW_MS + 1000);
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 0); /* of steady */
-    struct kw_verdict refused = spend(t, &library, made.key, 1);
+    struct kw_verdict refused = library_spend(t, &library, made.key, 1);
     CHECK_TEXT(t, refused.rate_limit.name, "steady");
     CHECK_I64(t, refused.rate_limit.retry_after_ms, 59000);
     kw_new_key_clear(&made);
@@ -126,9 +102,9 @@ static void changes_forgive_nothing(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("calls", 10, MINUTE_MS);
+    struct kw_rate_limit limit = library_limit("calls", 10, MINUTE_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
     check_spent(t, &library, made.key, 6, KW_CODE_NONE, 4);
     limit.requests = 5;
     set_limits(t, &library, &made, &limit, 1);
@@ -136,13 +112,13 @@ static void changes_forgive_nothing(struct test *t)
     limit.requests = 8;
     set_limits(t, &library, &made, &limit, 1);
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 1);
-    struct kw_rate_limit renamed[] = {limit, limit_of("other", 9, 2 * MINUTE_MS)};
+    struct kw_rate_limit renamed[] = {limit, library_limit("other", 9, 2 * MINUTE_MS)};
     set_limits(t, &library, &made, renamed, 2);
     check_spent(t, &library, made.key, 3, KW_CODE_RATE_LIMITED, 2);
     set_limits(t, &library, &made, &renamed[1], 1);
     check_spent(t, &library, made.key, 3, KW_CODE_RATE_LIMITED, 2);
     set_limits(t, &library, &made, NULL, 0);
-    CHECK(t, !spend(t, &library, made.key, 1000).has_rate_limit);
+    CHECK(t, !library_spend(t, &library, made.key, 1000).has_rate_limit);
     set_limits(t, &library, &made, &limit, 1);
     check_spent(t, &library, made.key, 2, KW_CODE_RATE_LIMITED, 1);
     kw_new_key_clear(&made);
@@ -154,9 +130,9 @@ static void a_rotation_shares_the_balance(struct test *t)
     struct library library;
     struct kw_new_key old, made;
     struct kw_error error;
-    struct kw_rate_limit limit = limit_of("calls", 10, MINUTE_MS);
+    struct kw_rate_limit limit = library_limit("calls", 10, MINUTE_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &old));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &old));
     check_spent(t, &library, old.key, 3, KW_CODE_NONE, 7);
     struct kw_change_request request = {.id = old.held.record.id, .grace_ms = MINUTE_MS};
     REQUIRE_OK(t, kw_rotate(library.keyward, &request, &made, &error));
@@ -165,7 +141,7 @@ static void a_rotation_shares_the_balance(struct test *t)
     check_spent(t, &library, made.key, 2, KW_CODE_RATE_LIMITED, 1);
     check_spent(t, &library, old.key, 1, KW_CODE_NONE, 0);
     /* Nor may a rotation widen them. */
-    struct kw_rate_limit wider = limit_of("calls", 11, MINUTE_MS);
+    struct kw_rate_limit wider = library_limit("calls", 11, MINUTE_MS);
     struct kw_key_params params = {.given = KW_GIVEN_RATE_LIMITS, .rate_limits = &wider, .rate_limit_count = 1};
     struct kw_new_key none;
     request = (struct kw_change_request){.id = made.held.record.id, .params = &params};
@@ -181,12 +157,12 @@ static void a_child_keeps_to_its_parents_limits(struct test *t)
     struct library library;
     struct kw_new_key parent, child;
     struct kw_error error;
-    struct kw_rate_limit limit = limit_of("calls", 10, MINUTE_MS);
+    struct kw_rate_limit limit = library_limit("calls", 10, MINUTE_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &parent));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &parent));
     char id[KW_ID_TEXT_SIZE + 1];
     kw_id_to_text(&parent.held.record.id, id);
-    struct kw_rate_limit wider = limit_of("mine", 1, 1000);
+    struct kw_rate_limit wider = library_limit("mine", 1, 1000);
     struct kw_key_params params = {.given = KW_GIVEN_PARENT | KW_GIVEN_RATE_LIMITS,
                                    .parent = kw_text(id),
                                    .rate_limits = &wider,
@@ -239,9 +215,10 @@ static void threads_on_one_key_get_the_limit_exactly(struct test *t)
     struct library library;
     struct kw_new_key made;
     pthread_t threads[THREADS];
-    const struct kw_rate_limit limits[] = {limit_of("a", 5000, MINUTE_MS), limit_of("b", 7000, 2 * MINUTE_MS)};
+    const struct kw_rate_limit limits[] = {library_limit("a", 5000, MINUTE_MS),
+                                           library_limit("b", 7000, 2 * MINUTE_MS)};
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, limits, 2, &made));
+    REQUIRE(t, library_create_limited(t, &library, limits, 2, &made));
     struct hammer shared = {.library = &library, .key = made.key};
     uint64_t admitted = 0;
     for (int round = 0; round < 2; round++) {

@@ -10,35 +10,11 @@
 #define MINUTE_MS 60000
 #define HOUR_MS (60 * MINUTE_MS)
 
-static struct kw_rate_limit limit_of(const char *name, int64_t requests, int64_t window_ms)
-{
-    return (struct kw_rate_limit){.name = kw_text(name), .requests = requests, .window_ms = window_ms};
-}
-
-static bool create_limited(struct test *t, struct library *library, const struct kw_rate_limit *limits, size_t count,
-                           struct kw_new_key *made)
-{
-    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS,
-                                   .owner = KW_BYTES("user:1"),
-                                   .rate_limits = limits,
-                                   .rate_limit_count = count};
-    return library_create_as(t, library, &params, made);
-}
-
-static struct kw_verdict spend(struct test *t, struct library *library, const char *key, uint32_t cost)
-{
-    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
-    CHECK_STATUS(t,
-                 kw_verify(library->keyward, &(struct kw_verify_request){.key = kw_text(key), .cost = cost}, &verdict),
-                 KW_OK);
-    return verdict;
-}
-
 /* As many single requests as are let through, at most `most`. */
 static int spend_single(struct test *t, struct library *library, const char *key, int most)
 {
     int admitted = 0;
-    while (admitted < most && spend(t, library, key, 1).code == KW_CODE_NONE) {
+    while (admitted < most && library_spend(t, library, key, 1).code == KW_CODE_NONE) {
         admitted++;
     }
     return admitted;
@@ -71,28 +47,29 @@ static void a_clean_stop_forgives_nothing(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    const struct kw_rate_limit limits[] = {limit_of("burst", 70, MINUTE_MS), limit_of("steady", 100, HOUR_MS)};
+    const struct kw_rate_limit limits[] = {library_limit("burst", 70, MINUTE_MS),
+                                           library_limit("steady", 100, HOUR_MS)};
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, limits, 2, &made));
-    CHECK_CODE(t, spend(t, &library, made.key, 40).code, KW_CODE_NONE);
+    REQUIRE(t, library_create_limited(t, &library, limits, 2, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 40).code, KW_CODE_NONE);
     library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS / 2);
-    CHECK_CODE(t, spend(t, &library, made.key, 50).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 50).code, KW_CODE_NONE);
     REQUIRE(t, library_reopen(t, &library, 0));
-    struct kw_verdict refused = spend(t, &library, made.key, 11);
+    struct kw_verdict refused = library_spend(t, &library, made.key, 11);
     CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
     CHECK_TEXT(t, refused.rate_limit.name, "steady");
     CHECK_I64(t, refused.rate_limit.remaining, 10);
     CHECK_I64(t, refused.rate_limit.retry_after_ms, HOUR_MS / 2); /* when the 40 leave, as they were spent */
     library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS);
     REQUIRE(t, library_reopen(t, &library, 0));
-    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 49);
-    CHECK_CODE(t, spend(t, &library, made.key, 49).code, KW_CODE_NONE);
+    CHECK_I64(t, library_spend(t, &library, made.key, 1).rate_limit.remaining, 49);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 49).code, KW_CODE_NONE);
     REQUIRE(t, library_reopen(t, &library, 0));
-    refused = spend(t, &library, made.key, 21); /* the short window was not waited out, nor forgotten */
+    refused = library_spend(t, &library, made.key, 21); /* the short window was not waited out, nor forgotten */
     CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
     library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS + HOUR_MS / 2);
-    CHECK_CODE(t, spend(t, &library, made.key, 50).code, KW_CODE_NONE);
-    CHECK_CODE(t, spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 50).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
     kw_new_key_clear(&made);
     library_end(&library);
 }
@@ -102,9 +79,9 @@ static void crashes_give_nothing_back(struct test *t)
     enum { LIMIT = 320, SHARE = LIMIT / 32 + 1 };
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("steady", LIMIT, HOUR_MS);
+    struct kw_rate_limit limit = library_limit("steady", LIMIT, HOUR_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
     int admitted = 0, lives = 0, last = 1;
     for (; last > 0 && lives < 100; lives++) { /* each a minute after the one before */
         kw_close(library.keyward);
@@ -117,9 +94,9 @@ static void crashes_give_nothing_back(struct test *t)
     }
     CHECK(t, admitted <= LIMIT);
     CHECK(t, admitted >= LIMIT - lives * 2 * SHARE); /* each crash loses two shares at most */
-    CHECK_CODE(t, spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
     library_set_clock(&library, LIBRARY_NOW_MS + 3 * HOUR_MS);
-    CHECK_CODE(t, spend(t, &library, made.key, LIMIT).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, LIMIT).code, KW_CODE_NONE);
     kw_new_key_clear(&made);
     library_end(&library);
 }
@@ -128,15 +105,15 @@ static void a_crash_waits_short_windows_out(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("burst", 5, 30000);
+    struct kw_rate_limit limit = library_limit("burst", 5, 30000);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
     kw_close(library.keyward);
     library.keyward = NULL;
     CHECK_I64(t, spend_and_crash(t, &library, made.key, 3), 3); /* the first life has nothing to wait for */
     library_set_clock(&library, LIBRARY_NOW_MS + 1000);
     REQUIRE(t, library_reopen(t, &library, 0));
-    struct kw_verdict refused = spend(t, &library, made.key, 1);
+    struct kw_verdict refused = library_spend(t, &library, made.key, 1);
     CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
     CHECK_I64(t, refused.rate_limit.retry_after_ms, 30000);
     library_set_clock(&library, LIBRARY_NOW_MS + 31000);
@@ -149,14 +126,14 @@ static void a_life_that_spends_nothing_changes_nothing(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("steady", 100, HOUR_MS);
+    struct kw_rate_limit limit = library_limit("steady", 100, HOUR_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
-    CHECK_CODE(t, spend(t, &library, made.key, 30).code, KW_CODE_NONE);
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 30).code, KW_CODE_NONE);
     for (int life = 0; life < 3; life++) {
         REQUIRE(t, library_reopen(t, &library, 0));
     }
-    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 69);
+    CHECK_I64(t, library_spend(t, &library, made.key, 1).rate_limit.remaining, 69);
     kw_new_key_clear(&made);
     library_end(&library);
 }
@@ -165,19 +142,19 @@ static void another_name_after_a_stop_forgives_nothing(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
-    struct kw_rate_limit limit = limit_of("steady", 100, HOUR_MS);
+    struct kw_rate_limit limit = library_limit("steady", 100, HOUR_MS);
     REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, create_limited(t, &library, &limit, 1, &made));
-    CHECK_CODE(t, spend(t, &library, made.key, 30).code, KW_CODE_NONE);
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 30).code, KW_CODE_NONE);
     REQUIRE(t, library_reopen(t, &library, 0));
-    limit = limit_of("renamed", 90, 2 * HOUR_MS);
+    limit = library_limit("renamed", 90, 2 * HOUR_MS);
     struct kw_key_params params = {.given = KW_GIVEN_RATE_LIMITS, .rate_limits = &limit, .rate_limit_count = 1};
     struct kw_held_record held = {.memory = NULL};
     struct kw_error error;
     REQUIRE_OK(t, kw_update(library.keyward, &(struct kw_change_request){.id = made.held.record.id, .params = &params},
                             &held, &error));
     kw_held_record_clear(&held);
-    CHECK_I64(t, spend(t, &library, made.key, 1).rate_limit.remaining, 59);
+    CHECK_I64(t, library_spend(t, &library, made.key, 1).rate_limit.remaining, 59);
     kw_new_key_clear(&made);
     library_end(&library);
 }
