@@ -12,12 +12,13 @@
 static bool is_revoked(const struct kw_entry *entry, int64_t now_ms)
 {
     return (kw_entry_flags(entry) & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_ENDED)) != 0 ||
-           now_ms >= entry->grace_until_ms;
+           now_ms >= kw_entry_grace_until_ms(entry);
 }
 
 static bool is_expired(const struct kw_entry *entry, int64_t now_ms)
 {
-    return (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 || now_ms >= entry->expires_at_ms;
+    return (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 ||
+           now_ms >= kw_entry_expires_at_ms(entry);
 }
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
@@ -129,7 +130,7 @@ bool kw__has_expiry(const struct kw__hearing *hearing)
     bool has = false;
     for (size_t i = 0; i < hearing->link_count; i++) {
         const struct kw__link *link = &hearing->links[i];
-        has = has || (link->bound == NULL ? link->entry->expires_at_ms != INT64_MAX
+        has = has || (link->bound == NULL ? link->entry->expires_at_ms != KW_ENTRY_NEVER
                                           : link->policy != NULL && link->policy->max_ttl_ms > 0);
     }
     return has;

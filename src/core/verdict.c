@@ -1,5 +1,6 @@
 #include "core/verdict.h"
 
+#include "base/time.h"
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/limit_list.h"
@@ -9,8 +10,9 @@
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
 _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one cache line");
-_Static_assert(sizeof(struct kw_entry) <= 104, "entries are what memory is spent on");
-_Static_assert(KW_RECORD_MAX + sizeof(struct kw_entry_extra) <= UINT16_MAX, "places in an entry are 16 bits");
+_Static_assert(offsetof(struct kw_entry, record) <= 108, "entries are what memory is spent on");
+_Static_assert((uint64_t)KW_TIME_MS_MAX < KW_ENTRY_NEVER, "times are 48 bits");
+_Static_assert(KW_RECORD_MAX + KW__ENTRY_EXTRA_END <= UINT16_MAX, "places in an entry are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
 _Static_assert(KW_QUOTA_COUNT_MAX < 128 && KW_QUOTA_PACKED_MAX < 128, "as those of quotas are");
@@ -42,7 +44,12 @@ static uint8_t marks_of(const struct kw_record *record)
 /* Where the encoding begins in entry->record[]. */
 static size_t start_of(const struct kw_record *record)
 {
-    return kw_record_asks_extra(record) ? sizeof(struct kw_entry_extra) : 0;
+    return kw_record_asks_extra(record) ? KW__ENTRY_EXTRA_END : 0;
+}
+
+static uint64_t time_of(int64_t time_ms)
+{
+    return time_ms == 0 || time_ms > KW_TIME_MS_MAX ? KW_ENTRY_NEVER : (uint64_t)time_ms & KW_ENTRY_NEVER;
 }
 
 /* 0: there is none. */
@@ -87,8 +94,8 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
     struct kw_bytes rules = rules_of(record);
     size_t start = start_of(record);
     *entry_out = (struct kw_entry){
-        .expires_at_ms = record->expires_at_ms == 0 ? INT64_MAX : record->expires_at_ms,
-        .grace_until_ms = record->grace_until_ms == 0 ? INT64_MAX : record->grace_until_ms,
+        .expires_at_ms = time_of(record->expires_at_ms),
+        .grace_until_ms = time_of(record->grace_until_ms),
         .version = record->version,
         .project = project,
         .flags = flags_of(record, erased),
@@ -147,9 +154,12 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
 {
     /* Only an entry that knows of its bound can be told off in both places. */
     bool is_bad = entry == NULL || !kw_entry_bounds_others(entry) || (kw_entry_flags(entry) & KW__ENTRY_BAD) != 0;
-    int64_t good_until_ms = is_bad                                         ? INT64_MIN
-                            : entry->expires_at_ms < entry->grace_until_ms ? entry->expires_at_ms
-                                                                           : entry->grace_until_ms;
+    int64_t good_until_ms = INT64_MIN;
+    if (!is_bad) {
+        int64_t grace_until_ms = kw_entry_grace_until_ms(entry);
+        good_until_ms = kw_entry_expires_at_ms(entry);
+        good_until_ms = grace_until_ms < good_until_ms ? grace_until_ms : good_until_ms;
+    }
     __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&bound->good_until_ms, good_until_ms, __ATOMIC_SEQ_CST);
     __atomic_store_n(&bound->parent, entry == NULL ? NULL : entry->parent, __ATOMIC_SEQ_CST);
@@ -229,8 +239,8 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
 {
-    return ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < entry->expires_at_ms) &
-           (now_ms < entry->grace_until_ms);
+    return ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < kw_entry_expires_at_ms(entry)) &
+           (now_ms < kw_entry_grace_until_ms(entry));
 }
 
 static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)

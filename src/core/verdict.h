@@ -70,31 +70,44 @@ struct kw_policy_bound {
     struct kw_bytes name;
 };
 
+#define KW_ENTRY_NEVER ((UINT64_C(1) << 48) - 1) /* as a time: later than any */
+
 struct kw_entry {
     uint8_t digest[KW_DIGEST_INDEX_SIZE];
-    int64_t expires_at_ms;  /* INT64_MAX: never */
-    int64_t grace_until_ms; /* INT64_MAX: not rotated */
+    uint64_t expires_at_ms : 48;  /* KW_ENTRY_NEVER: never */
+    uint64_t env_at : 16;         /* in record[], as are the places below */
+    uint64_t grace_until_ms : 48; /* KW_ENTRY_NEVER: not rotated */
+    uint64_t project : 16;        /* number of the project, given by the engine */
     uint64_t version;
-    uint16_t project; /* number of the project, given by the engine */
     uint8_t flags;
-    uint8_t env_size;
-    uint16_t env_at; /* in record[], as are the places below */
-    uint16_t scopes_at;
-    uint16_t scopes_size;
-    uint16_t resources_at, resources_size;
-    uint16_t record_size;
-    uint8_t scope_count, resource_count;
-    uint8_t method; /* of its digest */
     uint8_t marks;
-    uint16_t rules_at, rules_size;        /* the fields on addresses and regions, which stand in a row */
+    uint8_t method; /* of its digest */
+    uint8_t env_size;
+    uint8_t scope_count, resource_count;
+    uint16_t scopes_at;
+    uint64_t uses;                        /* set in place, by the engine: what was counted here (engine/usage_word.h) */
     struct kw_bound *parent;              /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
     /* Set in place: the sum of `changes` of both bounds, shifted, at which this entry was compared with what they show,
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
      * an equal sum is no change of either. */
     uint64_t within;
-    uint8_t record[]; /* the encoding (core/record.h), behind struct kw_entry_extra where there is one */
+    uint16_t scopes_size;
+    uint16_t resources_at, resources_size;
+    uint16_t record_size;
+    uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
+    uint8_t record[];              /* the encoding (core/record.h), behind struct kw_entry_extra where there is one */
 };
+
+static inline int64_t kw_entry_expires_at_ms(const struct kw_entry *entry)
+{
+    return (int64_t)entry->expires_at_ms;
+}
+
+static inline int64_t kw_entry_grace_until_ms(const struct kw_entry *entry)
+{
+    return (int64_t)entry->grace_until_ms;
+}
 
 /* What stands before the encoding of an entry that bounds others or has limits of its own: few have it, since it moves
  * what every decision reads further back. */
@@ -109,11 +122,15 @@ struct kw_entry_extra {
     uint8_t zero;
 };
 
+/* From record[] on: it is aligned, which record[] is not, and the encoding follows it. */
+#define KW__ENTRY_EXTRA_AT (sizeof(struct kw_entry) - offsetof(struct kw_entry, record))
+#define KW__ENTRY_EXTRA_END (KW__ENTRY_EXTRA_AT + sizeof(struct kw_entry_extra))
+
 /* Bytes that the entry of an encoding of that size takes; of one with an extra kw_entry_extra_size. */
 size_t kw_entry_size(size_t encoding_size);
 static inline size_t kw_entry_extra_size(size_t encoding_size)
 {
-    return kw_entry_size(encoding_size + sizeof(struct kw_entry_extra));
+    return kw_entry_size(encoding_size + KW__ENTRY_EXTRA_END);
 }
 static inline bool kw_record_asks_extra(const struct kw_record *record)
 {
@@ -122,7 +139,8 @@ static inline bool kw_record_asks_extra(const struct kw_record *record)
 /* Of an entry that has one. */
 static inline struct kw_entry_extra *kw_entry_extra(const struct kw_entry *entry)
 {
-    return (struct kw_entry_extra *)(void *)(uintptr_t)entry->record; // NOLINT(performance-no-int-to-ptr)
+    uintptr_t at = (uintptr_t)entry->record + KW__ENTRY_EXTRA_AT;
+    return (struct kw_entry_extra *)at; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
@@ -177,7 +195,7 @@ struct kw_list kw_entry_quotas(const struct kw_entry *entry);
 
 static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 {
-    size_t from = kw_entry_has_extra(entry) ? sizeof(struct kw_entry_extra) : 0;
+    size_t from = kw_entry_has_extra(entry) ? KW__ENTRY_EXTRA_END : 0;
     return (struct kw_bytes){entry->record + from, entry->record_size};
 }
 

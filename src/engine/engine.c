@@ -115,7 +115,10 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
             kw_index_set_catalog(engine->index, engine->catalog);
         }
         status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
-        status = status != KW_OK ? status : kw_usage_new(&engine->usage);
+        status = status != KW_OK ? status : kw_usage_new(engine->index, &engine->usage);
+        if (status == KW_OK) {
+            kw__usage_keep(engine);
+        }
         status = status != KW_OK ? status : kw__writer_new(engine);
         if (status == KW_OK && kw__funds_begin(engine, error_out) != KW_OK) {
             kw_engine_close(engine);

@@ -13,6 +13,7 @@
 #include "core/verdict.h"
 
 struct kw_index;
+struct kw_table;
 
 KW_MUST_USE enum kw_status kw_index_new(struct kw_index **index_out);
 void kw_index_free(struct kw_index *index);
@@ -87,6 +88,9 @@ void kw_index_set_catalog(struct kw_index *index, const struct kw_catalog *catal
 
 /* Frees what was replaced; waits for readers. Called by writers now and then, outside of any read. */
 void kw_index_reclaim(struct kw_index *index);
+
+/* The table as it is, for who looks through it; valid in the read section. */
+const struct kw_table *kw_index_table(const struct kw_index *index);
 
 /* From now on a digest that is not here is in no store. */
 void kw_index_set_complete(struct kw_index *index);

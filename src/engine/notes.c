@@ -26,7 +26,7 @@ static bool leave_word(struct kw_lapses *lapses, const struct kw_lapse *lapse)
 void kw__note_lapse(struct kw_engine *engine, struct kw_entry *entry, enum kw_code code, int64_t now_ms)
 {
     uint8_t seen = code == KW_CODE_REVOKED ? KW_ENTRY_SEEN_ENDED : KW_ENTRY_SEEN_LAPSED;
-    int64_t passed_ms = code == KW_CODE_REVOKED ? entry->grace_until_ms : entry->expires_at_ms;
+    int64_t passed_ms = code == KW_CODE_REVOKED ? kw_entry_grace_until_ms(entry) : kw_entry_expires_at_ms(entry);
     struct kw_lapse lapse = {.id = kw_entry_id(entry),
                              .kind = KW_OP_LAPSE,
                              .digest.size = sizeof entry->digest,
@@ -47,12 +47,12 @@ static enum kw_code passed_of(const struct kw_entry *entry, int64_t now_ms)
     if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_NOTED)) != 0) {
         return KW_CODE_NONE;
     }
-    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 || now_ms >= entry->grace_until_ms) {
+    if ((flags & KW_ENTRY_SEEN_ENDED) != 0 || now_ms >= kw_entry_grace_until_ms(entry)) {
         return KW_CODE_REVOKED;
     }
     bool is_news = (flags & KW_ENTRY_LAPSED) == 0;
-    return is_news && ((flags & KW_ENTRY_SEEN_LAPSED) != 0 || now_ms >= entry->expires_at_ms) ? KW_CODE_EXPIRED
-                                                                                              : KW_CODE_NONE;
+    return is_news && ((flags & KW_ENTRY_SEEN_LAPSED) != 0 || now_ms >= kw_entry_expires_at_ms(entry)) ? KW_CODE_EXPIRED
+                                                                                                       : KW_CODE_NONE;
 }
 
 void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,

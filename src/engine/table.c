@@ -11,8 +11,9 @@ struct kw_table *kw_table_new(size_t bucket_count)
     }
     table->buckets = kw_pages_map(bucket_count * sizeof *table->buckets);
     table->mask = bucket_count - 1;
-    if (table->buckets == NULL) {
-        kw_free(table);
+    table->marks = kw_alloc(kw_table_parts(table), sizeof *table->marks);
+    if (table->buckets == NULL || table->marks == NULL) {
+        kw_table_free(table);
         return NULL;
     }
     return table;
@@ -24,7 +25,24 @@ void kw_table_free(struct kw_table *table)
         return;
     }
     kw_pages_unmap(table->buckets, (table->mask + 1) * sizeof *table->buckets);
+    kw_free(table->marks);
     kw_free(table);
+}
+
+void kw_table_mark_all(const struct kw_table *table)
+{
+    for (size_t part = 0; part < kw_table_parts(table); part++) {
+        __atomic_store_n(&table->marks[part], 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+size_t kw_table_next_marked(const struct kw_table *table, size_t from)
+{
+    size_t count = kw_table_parts(table);
+    while (from < count && __atomic_load_n(&table->marks[from], __ATOMIC_RELAXED) == 0) {
+        from++;
+    }
+    return from;
 }
 
 struct kw_table *kw_table_bigger(const struct kw_table *old)

@@ -18,15 +18,19 @@ struct kw_bucket {
     uint64_t slots[KW_TABLE_SLOTS];
 };
 
+#define KW_TABLE_PART 4 /* buckets */
+
 struct kw_table {
     struct kw_bucket *buckets;
-    size_t mask; /* buckets - 1; a power of two less one */
+    size_t mask;    /* buckets - 1; a power of two less one */
+    uint8_t *marks; /* atomic; of each part: something was counted in an entry whose place is there */
 };
 
 /* NULL when there is no memory. */
 KW_MUST_USE struct kw_table *kw_table_new(size_t bucket_count);
 void kw_table_free(struct kw_table *table);
-/* One of twice the buckets with the same entries; NULL when there is no memory. Nobody may write meanwhile. */
+/* One of twice the buckets with the same entries, nothing marked; NULL when there is no memory. Nobody may write
+ * meanwhile. */
 KW_MUST_USE struct kw_table *kw_table_bigger(const struct kw_table *old);
 
 static inline uint64_t kw_table_hash(const uint8_t *digest)
@@ -49,6 +53,24 @@ static inline uint64_t kw_table_slot(const struct kw_entry *entry)
     assert((address & ~KW_TABLE_ADDRESS_MASK) == 0);
     return address | (kw_table_hash(entry->digest) & ~KW_TABLE_ADDRESS_MASK);
 }
+
+static inline size_t kw_table_parts(const struct kw_table *table)
+{
+    return (table->mask + 1) / KW_TABLE_PART;
+}
+
+/* What was written to the entry before is seen by whoever takes the mark away and then looks. */
+static inline void kw_table_mark(const struct kw_table *table, const struct kw_entry *entry)
+{
+    uint8_t *mark = &table->marks[(kw_table_hash(entry->digest) & table->mask) / KW_TABLE_PART];
+    if (__atomic_load_n(mark, __ATOMIC_SEQ_CST) == 0) {
+        __atomic_store_n(mark, 1, __ATOMIC_RELEASE);
+    }
+}
+
+void kw_table_mark_all(const struct kw_table *table);
+/* The first part that is marked, from that one on; the number of parts when there is none. */
+size_t kw_table_next_marked(const struct kw_table *table, size_t from);
 
 /* Constant time: every byte is looked at, whatever the first ones say. */
 static inline bool kw__digest_equal(const uint8_t *a, const uint8_t *b)

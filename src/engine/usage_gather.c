@@ -1,18 +1,22 @@
 #include "base/bytes.h"
+#include "engine/pool.h"
+#include "engine/table.h"
 #include "engine/usage_table.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Verifications leave word here, each thread in a ring of its own. */
 
 #define SPINS_MAX 256
-#define YIELDS_MAX 8192 /* some milliseconds, where whoever holds it does not run */
+#define SLEEPS_MAX 200 /* some ten milliseconds, where whoever holds it does not run */
+#define SLEEP_NS 50000
 #define RING_MASK (KW__RING_UNITS - 1)
-#define TOGETHER 32 /* records whose reads of the table overlap */
+#define ROOM 512
+#define RECENT 8
+#define RECENT_TIMES (KW_POOL_ALIGNMENT - 1)
+#define HOT 3
 
 /* What this thread has; in the library's own part of the thread's memory, found without a call. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
@@ -21,9 +25,10 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     uint64_t name;
     int64_t scopes_at_ms; /* the tick of the clock in which it took notice of scopes, and how often */
     uint32_t scopes_noted;
+    uint64_t recent[RECENT]; /* entries that it counted, and in the low bits how often again */
 } mine;
 
-static uint64_t last_name, last_serial; /* atomic */
+static uint64_t last_name; /* atomic */
 
 static inline void pause_a_little(void)
 {
@@ -32,36 +37,25 @@ static inline void pause_a_little(void)
 #endif
 }
 
-/* False when others hold it all the while. */
-static bool take(int *flag)
+bool kw__usage_take(int *flag)
 {
-    for (int i = 0; i < SPINS_MAX + YIELDS_MAX; i++) {
+    const struct timespec moment = {.tv_nsec = SLEEP_NS};
+    for (int i = 0; i < SPINS_MAX + SLEEPS_MAX; i++) {
         if (__atomic_load_n(flag, __ATOMIC_RELAXED) == 0 && __atomic_exchange_n(flag, 1, __ATOMIC_ACQUIRE) == 0) {
             return true;
         }
         if (i < SPINS_MAX) {
             pause_a_little();
         } else {
-            sched_yield();
+            nanosleep(&moment, NULL);
         }
     }
     return false;
 }
 
-static void give(int *flag)
+void kw__usage_give(int *flag)
 {
     __atomic_store_n(flag, 0, __ATOMIC_RELEASE);
-}
-
-void kw__usage_hold(struct kw_usage *usage)
-{
-    while (!take(&usage->busy)) {
-    }
-}
-
-void kw__usage_let_go(struct kw_usage *usage)
-{
-    give(&usage->busy);
 }
 
 /* Once a thread and engine; the last shard is everybody's who gets no other. */
@@ -91,115 +85,14 @@ static __attribute__((noinline, cold)) struct kw__shard *claim(struct kw_usage *
     return found;
 }
 
-void kw__shards_reclaim(struct kw_usage *usage)
-{
-    for (size_t i = 0; i + 1 < KW__USAGE_SHARDS; i++) {
-        struct kw__shard *shard = &usage->shards[i];
-        int thread = __atomic_load_n(&shard->thread, __ATOMIC_ACQUIRE);
-        bool is_gone = thread != 0 && syscall(SYS_tgkill, getpid(), thread, 0) != 0 && errno == ESRCH;
-        bool is_empty =
-            __atomic_load_n(&shard->head, __ATOMIC_ACQUIRE) == __atomic_load_n(&shard->tail, __ATOMIC_ACQUIRE);
-        if (is_gone && is_empty) {
-            __atomic_store_n(&shard->thread, 0, __ATOMIC_RELAXED);
-            __atomic_store_n(&shard->owner, 0, __ATOMIC_RELEASE);
-        }
-    }
-}
-
-static void read_units(const struct kw__shard *shard, uint64_t at, void *out, size_t units)
-{
-    uint8_t *bytes = out;
-    for (size_t i = 0; i < units; i++) {
-        memcpy(bytes + i * sizeof(struct kw__use_unit), &shard->ring[(at + i) & RING_MASK],
-               sizeof(struct kw__use_unit));
-    }
-}
-
-/* Puts one record together; how many units it has. */
-static size_t read_use(const struct kw__shard *shard, uint64_t at, struct kw__use *use)
-{
-    size_t units = 1;
-    read_units(shard, at, &use->head, 1);
-    use->place = use->endpoint = use->scopes = (struct kw_bytes){NULL, 0};
-    if ((use->head.parts & KW__USE_KNOWN) != 0) {
-        read_units(shard, at + units, use->digest, 2);
-        units += 2;
-    }
-    if ((use->head.parts & KW__USE_ADDRESS) != 0) {
-        read_units(shard, at + units, &use->address, 1);
-        units++;
-    }
-    if ((use->head.parts & KW__USE_PLACE) != 0) {
-        read_units(shard, at + units, use->texts[0], 1);
-        use->place = kw_bytes_of(use->texts[0] + 1, use->texts[0][0]);
-        units++;
-    }
-    if ((use->head.parts & KW__USE_ENDPOINT) != 0) {
-        read_units(shard, at + units, use->texts[1], 5);
-        use->endpoint = kw_bytes_of(use->texts[1] + 1, use->texts[1][0]);
-        units += 5;
-    }
-    if ((use->head.parts & KW__USE_SCOPES) != 0) {
-        read_units(shard, at + units, use->texts[2], 5);
-        use->scopes = kw_bytes_of(use->texts[2] + 1, use->texts[2][0]);
-        units += 5;
-    }
-    return units;
-}
-
-size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t most)
-{
-    uint64_t begin = __atomic_load_n(&shard->tail, __ATOMIC_RELAXED);
-    uint64_t head = __atomic_load_n(&shard->head, __ATOMIC_ACQUIRE);
-    uint64_t at = begin;
-    size_t taken = 0;
-    while (at != head && taken < most) {
-        struct kw__use uses[TOGETHER];
-        size_t count = 0;
-        for (; at != head && count < TOGETHER; count++) {
-            at += read_use(shard, at, &uses[count]);
-            kw__use_prefetch_index(usage, &uses[count]);
-        }
-        for (size_t i = 0; i < count; i++) {
-            kw__use_prefetch_slot(usage, &uses[i]);
-        }
-        for (size_t i = 0; i < count; i++) {
-            kw__use_add(usage, &uses[i]);
-        }
-        taken += count;
-        __atomic_store_n(&shard->tail, at, __ATOMIC_RELEASE);
-    }
-    __atomic_fetch_add(&usage->counted, taken, __ATOMIC_RELAXED);
-    return at - begin;
-}
-
-size_t kw__usage_empty_all(struct kw_usage *usage)
-{
-    size_t fullest = 0;
-    for (size_t i = 0; i < KW__USAGE_SHARDS; i++) {
-        struct kw__shard *shard = &usage->shards[i];
-        uint64_t until = __atomic_load_n(&shard->head, __ATOMIC_ACQUIRE);
-        size_t held = until - __atomic_load_n(&shard->tail, __ATOMIC_RELAXED);
-        fullest = held > fullest ? held : fullest;
-        bool goes_on = held > 0;
-        while (goes_on) { /* in parts, so that a thread whose ring is full need not wait long */
-            kw__usage_hold(usage);
-            size_t units = kw__shard_empty(usage, shard, (size_t)4 * TOGETHER);
-            goes_on = units > 0 && (int64_t)(until - __atomic_load_n(&shard->tail, __ATOMIC_RELAXED)) > 0;
-            kw__usage_let_go(usage);
-        }
-    }
-    return fullest;
-}
-
 /* The ring is full: the thread takes a part of the work over. False: others are at it all the while. */
 static __attribute__((noinline, cold)) bool make_room(struct kw_usage *usage, struct kw__shard *shard)
 {
-    if (!take(&usage->busy)) {
+    if (!kw__usage_take(&usage->busy)) {
         return false;
     }
-    (void)kw__shard_empty(usage, shard, SIZE_MAX);
-    give(&usage->busy);
+    (void)kw__shard_empty(usage, shard, ROOM); /* not all: others wait for it too */
+    kw__usage_give(&usage->busy);
     shard->tail_seen = __atomic_load_n(&shard->tail, __ATOMIC_ACQUIRE);
     return true;
 }
@@ -326,14 +219,97 @@ static __attribute__((noinline)) void put_more(struct kw_usage *usage, struct kw
     __atomic_store_n(&shard->head, at, __ATOMIC_RELEASE);
 }
 
-static inline void put(struct kw_usage *usage, struct kw__shard *shard, const struct kw_verification *v,
-                       const struct kw_entry *entry, int64_t now_ms)
+/*
+ * A thread that is asked for the same key again and again counts it in its ring: others may be at it too, and a line
+ * that two processors write to is slower than two that are each one's own.
+ */
+static inline bool is_hot(const struct kw_entry *entry)
 {
-    struct kw__use_head head = {.at_ms = now_ms,
-                                .cost = v->cost == 0 ? 1 : v->cost,
-                                .project = v->question.project,
-                                .code = (uint8_t)v->code,
-                                .parts = entry == NULL ? 0 : KW__USE_KNOWN | scope_parts(v, now_ms)};
+    uint64_t *recent = &mine.recent[entry->digest[sizeof entry->digest - 1] % RECENT];
+    uint64_t address = (uint64_t)(uintptr_t)entry;
+    if ((*recent & ~(uint64_t)RECENT_TIMES) != address) {
+        *recent = address;
+        return false;
+    }
+    if ((*recent & RECENT_TIMES) >= HOT) {
+        return true;
+    }
+    (*recent)++;
+    return false;
+}
+
+static inline void origin_of(const struct kw_question *question, struct kw__origin_text *origin_out)
+{
+    *origin_out = (struct kw__origin_text){.has_address = 0};
+    if (question->address != NULL) {
+        memcpy(origin_out->address, question->address->bytes, sizeof origin_out->address);
+        origin_out->has_address = 1;
+    }
+    if (question->place != NULL) {
+        (void)name_place(question->place, origin_out->region);
+    }
+}
+
+void kw__usage_prefetch(const struct kw_usage *usage, const struct kw_entry *entry)
+{
+    uint32_t number = kw__word_origin(__atomic_load_n(&entry->uses, __ATOMIC_RELAXED));
+    if (number != 0) {
+        __builtin_prefetch(kw__origin_at(usage, number));
+    }
+}
+
+static inline bool is_from_there(const struct kw_usage *usage, uint64_t word, const struct kw_question *question)
+{
+    uint32_t number = kw__word_origin(word);
+    if (number == 0) {
+        return question->address == NULL && question->place == NULL;
+    }
+    struct kw__origin_text text;
+    origin_of(question, &text);
+    return kw__origin_is(kw__origin_at(usage, number), &text);
+}
+
+/* Whether it was counted in the entry; else `parts` says more of why not. */
+static inline bool count_in_entry(const struct kw_usage *usage, const struct kw_verification *v, struct kw_entry *entry,
+                                  int64_t now_ms, uint8_t *parts)
+{
+    uint64_t hour = __atomic_load_n(&usage->hour_now, __ATOMIC_ACQUIRE);
+    uint64_t ms = (uint64_t)now_ms - (hour >> 1) * (uint64_t)KW_HOUR_MS;
+    uint64_t word = __atomic_load_n(&entry->uses, __ATOMIC_ACQUIRE);
+    bool is_first = kw__word_count(word) == 0;
+    if (ms >= KW_HOUR_MS || kw__word_count(word) >= KW__WORD_CLOSED - 1 ||
+        (!is_first && kw__word_hour(word) != (hour & 1)) || is_hot(entry)) {
+        return false;
+    }
+    if (!is_from_there(usage, word, &v->question)) {
+        *parts |= KW__USE_ELSEWHERE;
+        return false;
+    }
+    ms = !is_first && (uint64_t)kw__word_ms(word) > ms ? (uint64_t)kw__word_ms(word) : ms; /* the latest */
+    uint64_t next = (word & ~(KW__WORD_MS | KW__WORD_HOUR)) + 1;
+    next |= ms << KW__WORD_MS_AT | (hour & 1) << KW__WORD_HOUR_AT;
+    next |= (*parts & KW__USE_MORE_SCOPES) != 0 ? KW__WORD_LOST : 0;
+    if (!__atomic_compare_exchange_n(&entry->uses, &word, next, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+        return false;
+    }
+    if (is_first) {
+        kw_table_mark(kw_index_table(usage->index), entry);
+    }
+    return true;
+}
+
+static inline void put(struct kw_usage *usage, struct kw__shard *shard, const struct kw_verification *v,
+                       struct kw_entry *entry, int64_t now_ms)
+{
+    uint32_t cost = v->cost == 0 ? 1 : v->cost;
+    uint8_t parts = entry == NULL ? 0 : KW__USE_KNOWN | scope_parts(v, now_ms);
+    bool is_plain =
+        entry != NULL && v->code == KW_CODE_NONE && cost == 1 && v->endpoint.size == 0 && (parts & KW__USE_SCOPES) == 0;
+    if (is_plain && count_in_entry(usage, v, entry, now_ms, &parts)) {
+        return;
+    }
+    struct kw__use_head head = {
+        .at_ms = now_ms, .cost = cost, .project = v->question.project, .code = (uint8_t)v->code, .parts = parts};
     bool has_more = v->question.address != NULL || v->question.place != NULL || v->endpoint.size > 0 ||
                     (head.parts & KW__USE_SCOPES) != 0;
     if (entry != NULL && has_more) {
@@ -354,19 +330,18 @@ static inline void put(struct kw_usage *usage, struct kw__shard *shard, const st
 }
 
 static __attribute__((noinline, cold)) void put_shared(struct kw_usage *usage, struct kw__shard *shard,
-                                                       const struct kw_verification *v, const struct kw_entry *entry,
+                                                       const struct kw_verification *v, struct kw_entry *entry,
                                                        int64_t now_ms)
 {
-    if (!take(&usage->shared_busy)) {
+    if (!kw__usage_take(&usage->shared_busy)) {
         __atomic_fetch_add(&shard->dropped, 1, __ATOMIC_RELAXED);
         return;
     }
     put(usage, shard, v, entry, now_ms);
-    give(&usage->shared_busy);
+    kw__usage_give(&usage->shared_busy);
 }
 
-void kw__usage_count(struct kw_usage *usage, const struct kw_verification *v, const struct kw_entry *entry,
-                     int64_t now_ms)
+void kw__usage_count(struct kw_usage *usage, const struct kw_verification *v, struct kw_entry *entry, int64_t now_ms)
 {
     if (__builtin_expect(v->question.project == KW_PROJECT_NONE, 0)) {
         return;
@@ -377,69 +352,4 @@ void kw__usage_count(struct kw_usage *usage, const struct kw_verification *v, co
         return;
     }
     put(usage, shard, v, entry, now_ms);
-}
-
-static struct kw__shard *aligned(uint8_t *memory)
-{
-    size_t beyond = (uintptr_t)memory % _Alignof(struct kw__shard);
-    return (struct kw__shard *)(void *)(memory + (beyond == 0 ? 0 : _Alignof(struct kw__shard) - beyond));
-}
-
-enum kw_status kw_usage_new(struct kw_usage **usage_out)
-{
-    struct kw_usage *usage = kw_alloc(1, sizeof *usage);
-    if (usage == NULL) {
-        return KW_E_MEMORY;
-    }
-    usage->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&usage->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
-    pthread_mutex_init(&usage->lock, NULL);
-    pthread_mutex_init(&usage->writing, NULL);
-    usage->memory = kw_alloc(KW__USAGE_SHARDS + 1, sizeof *usage->shards);
-    usage->shards = usage->memory == NULL ? NULL : aligned(usage->memory);
-    usage->rings = kw_alloc(KW__USAGE_SHARDS * KW__RING_UNITS, sizeof *usage->rings);
-    bool is_whole = usage->shards != NULL && usage->rings != NULL && kw__use_rows_new(&usage->rows) == KW_OK &&
-                    kw__use_table_init(&usage->tables[0]) == KW_OK && kw__use_table_init(&usage->tables[1]) == KW_OK;
-    if (!is_whole) {
-        kw_usage_free(usage);
-        return KW_E_MEMORY;
-    }
-    for (size_t i = 0; i < KW__USAGE_SHARDS; i++) {
-        usage->shards[i].ring = usage->rings + i * KW__RING_UNITS;
-    }
-    *usage_out = usage;
-    return KW_OK;
-}
-
-void kw_usage_free(struct kw_usage *usage)
-{
-    if (usage == NULL) {
-        return;
-    }
-    kw__use_table_deinit(&usage->tables[0]);
-    kw__use_table_deinit(&usage->tables[1]);
-    kw__use_rows_free(usage->rows);
-    kw_free(usage->memory);
-    kw_free(usage->rings);
-    pthread_mutex_destroy(&usage->writing);
-    pthread_mutex_destroy(&usage->lock);
-    pthread_cond_destroy(&usage->wake);
-    kw_free(usage);
-}
-
-void kw_usage_stats(const struct kw_usage *usage, struct kw_usage_stats *stats_out)
-{
-    *stats_out = (struct kw_usage_stats){
-        .counted = __atomic_load_n(&usage->counted, __ATOMIC_RELAXED),
-        .written = __atomic_load_n(&usage->written, __ATOMIC_RELAXED),
-        .dropped = __atomic_load_n(&usage->dropped, __ATOMIC_RELAXED),
-        .unattributed = __atomic_load_n(&usage->unattributed, __ATOMIC_RELAXED),
-    };
-    for (size_t i = 0; i < KW__USAGE_SHARDS; i++) {
-        stats_out->dropped += __atomic_load_n(&usage->shards[i].dropped, __ATOMIC_RELAXED);
-    }
 }

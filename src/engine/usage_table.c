@@ -32,12 +32,12 @@ void kw__use_table_deinit(struct kw__use_table *table)
     *table = (struct kw__use_table){.slots = NULL};
 }
 
-/* A key's digest is as good as random; it need not be spread. */
+/* A key's digest is as good as random, and need not be spread; but the sweep comes by its first bytes. */
 static size_t slot_place(const uint8_t *digest)
 {
-    uint64_t first;
-    memcpy(&first, digest, sizeof first);
-    return first % SLOT_INDEX;
+    uint64_t part;
+    memcpy(&part, digest + KW_DIGEST_INDEX_SIZE - sizeof part, sizeof part);
+    return part % SLOT_INDEX;
 }
 
 /* What tells most digests apart without a look at the slots. */
@@ -103,7 +103,8 @@ static uint32_t add_cell(struct kw_usage *usage, struct kw__use_cell cell)
         }
     }
     if (table->cell_count == KW__USAGE_CELLS) {
-        __atomic_fetch_add(&usage->dropped, cell.dimension == KW_USAGE_CODE ? 1 : 0, __ATOMIC_RELAXED);
+        uint64_t lost = cell.dimension == KW_USAGE_CODE ? (uint64_t)cell.amount : 0;
+        __atomic_fetch_add(&usage->dropped, lost, __ATOMIC_RELAXED);
         return 0;
     }
     table->cells[table->cell_count++] = cell;
@@ -216,8 +217,8 @@ static void count_network(struct kw__use_table *table, struct kw__use_slot *slot
         place->addressed = 0;
         place->network_marks = 0;
     }
-    place->addressed++;
-    place->network_marks += kw_network_mark(&use->address);
+    place->addressed += use->times;
+    place->network_marks += (int64_t)use->times * kw_network_mark(&use->address);
 }
 
 static bool is_between_scopes(uint8_t c)
@@ -249,12 +250,12 @@ static void count_scopes(struct kw_usage *usage, struct kw__use_slot *slot, stru
 static void add_valid(struct kw_usage *usage, struct kw__use_slot *slot, uint32_t number, const struct kw__use *use,
                       int32_t hour)
 {
-    if (slot->hour != hour || slot->valid == VALID_MAX) {
+    if (slot->hour != hour || slot->valid >= VALID_MAX) {
         spill(usage, slot, number);
         slot->hour = hour;
     }
-    slot->valid++;
-    slot->cost += use->head.cost;
+    slot->valid += use->times;
+    slot->cost += (uint64_t)use->head.cost * use->times;
     if ((use->head.parts & KW__USE_ADDRESS) != 0) {
         count_network(&usage->tables[usage->active], slot, number, use);
     }
@@ -285,10 +286,10 @@ static bool add_again(struct kw__use_table *table, uint32_t last, const struct k
 }
 
 /* A good verification of a key that there is no slot for. */
-static void add_valid_of_project(struct kw_usage *usage, struct kw__use_cell cell, uint32_t cost)
+static void add_valid_of_project(struct kw_usage *usage, struct kw__use_cell cell, int64_t cost)
 {
     struct kw__use_table *table = &usage->tables[usage->active];
-    if (!add_again(table, table->last_code, &cell, 1)) {
+    if (!add_again(table, table->last_code, &cell, cell.amount)) {
         table->last_code = add_code(usage, cell, KW_CODE_NONE);
     }
     if (!add_again(table, table->last_cost, &cell, cost)) {
@@ -299,18 +300,19 @@ static void add_valid_of_project(struct kw_usage *usage, struct kw__use_cell cel
 
 void kw__use_add(struct kw_usage *usage, const struct kw__use *use)
 {
-    struct kw__use_cell cell = {.amount = 1, .hour = hour_of(usage, use->head.at_ms)};
+    struct kw__use_cell cell = {.amount = use->times, .hour = hour_of(usage, use->head.at_ms)};
     bool is_known = (use->head.parts & KW__USE_KNOWN) != 0;
     struct kw__use_slot *slot = is_known ? slot_of(usage, use, &cell.subject) : NULL;
+    __atomic_fetch_add(&usage->counted, use->times, __ATOMIC_RELAXED);
     if (slot == NULL) {
         cell.subject = KW__SUBJECT_PROJECT | use->head.project;
-        __atomic_fetch_add(&usage->unattributed, is_known, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&usage->unattributed, is_known ? use->times : 0, __ATOMIC_RELAXED);
     }
     if (slot != NULL && use->head.code == KW_CODE_NONE) {
         add_valid(usage, slot, cell.subject, use, cell.hour);
         count_scopes(usage, slot, cell, use);
     } else if (use->head.code == KW_CODE_NONE) {
-        add_valid_of_project(usage, cell, use->head.cost);
+        add_valid_of_project(usage, cell, (int64_t)use->head.cost * use->times);
     } else {
         (void)add_code(usage, cell, use->head.code);
     }

@@ -10,6 +10,7 @@
 #include "core/usage.h"
 #include "engine/internal.h"
 #include "engine/usage.h"
+#include "engine/usage_word.h"
 
 #define KW__USAGE_SLOTS ((size_t)1 << 18) /* keys between two writes; more count for their project alone */
 #define KW__USAGE_CELLS ((size_t)1 << 16)
@@ -33,9 +34,10 @@ enum {
     KW__USE_ENDPOINT = 1 << 3,    /* five: the same */
     KW__USE_SCOPES = 1 << 4,      /* five: the same, what was asked for, with spaces between */
     KW__USE_MORE_SCOPES = 1 << 5, /* none: not all of them are told */
+    KW__USE_ELSEWHERE = 1 << 6,   /* none: the key's entry counts for another origin */
 };
-#define KW__USE_SCOPES_NOTED 64 /* verifications of a thread in one tick of the clock */
-#define KW__USE_TEXT_MAX 79     /* in five units */
+#define KW__USE_SCOPES_NOTED 4 /* verifications of a thread in one tick of the clock */
+#define KW__USE_TEXT_MAX 79    /* in five units */
 
 struct kw__use_unit {
     uint64_t words[2];
@@ -52,9 +54,10 @@ struct kw__shard {
     uint64_t tail __attribute__((aligned(64))); /* atomic; the reader's */
 };
 
-/* A record, put together. */
+/* A record, put together, or what an entry counted. */
 struct kw__use {
     struct kw__use_head head;
+    uint32_t times;
     uint8_t digest[KW_DIGEST_INDEX_SIZE];
     struct kw_address address;
     struct kw_bytes place, endpoint, scopes;
@@ -104,10 +107,26 @@ struct kw__use_table {
     uint32_t last_code, last_cost;
 };
 
+#define KW__ORIGINS_EACH ((uint32_t)1 << 16)
+#define KW__ORIGIN_CHUNKS 256 /* for up to KW__WORD_ORIGIN_MAX different ones, as they come */
+#define KW__ORIGIN_HEADS ((size_t)1 << 20)
+
+struct kw__origin_link {
+    uint32_t next;    /* of the same head, or of those that are free */
+    uint32_t entries; /* whose words lead there */
+};
+
+struct kw__origin_chunk {
+    struct kw__origin origins[KW__ORIGINS_EACH];
+    struct kw__origin_link links[KW__ORIGINS_EACH];
+};
+
 struct kw__use_rows;
 
 struct kw_usage {
-    uint64_t serial;          /* no two in a process have the same */
+    const struct kw_index *index;
+    uint64_t hour_now; /* atomic: twice the number of the hour that entries count in now, and which of `hours` it is */
+    uint64_t serial;   /* no two in a process have the same */
     struct kw__shard *shards; /* in `memory`, each in cache lines of its own */
     void *memory;
     struct kw__use_unit *rings;
@@ -117,6 +136,15 @@ struct kw_usage {
     int64_t hour_ms; /* the hour of the last record, whose number is `hour` */
     int32_t hour;
     struct kw__use_table tables[2];
+    int64_t hours[2];                                    /* that entries have counted in */
+    struct kw__origin_chunk *origins[KW__ORIGIN_CHUNKS]; /* atomic */
+    uint32_t *origin_heads;
+    uint32_t origin_made, origin_end,
+        origin_freed; /* numbers: the next new one, behind the last, and a list of others */
+    /* The sweep through the index: where it is, in so many parts, how many it has passed, ever, and when it has passed
+     * all of them since the hour before the last. */
+    size_t part_at, part_count;
+    uint64_t parts_passed, passed_once_at;
     uint64_t counted, unattributed, dropped, written; /* atomic */
 
     pthread_mutex_t writing; /* guards what follows */
@@ -149,6 +177,29 @@ size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t m
 
 /* Takes everything out of all rings; the most units that one of them held. */
 size_t kw__usage_empty_all(struct kw_usage *usage);
+
+/*
+ * What entries have counted is taken out in turn, of some `most` keys, or of one turn through the index. Returns how
+ * many of its parts were passed ever: `part_count` more are a turn. One thread at a time, as the two below.
+ */
+uint64_t kw__usage_sweep(struct kw_usage *usage, size_t most);
+/* Entries count in the hour of now, as soon as that can be. Outside of any read section. */
+void kw__usage_turn_hour(struct kw_usage *usage, int64_t now_ms);
+/* Room for the origins of more keys. KW_E_MEMORY: what comes from others is not counted in entries. */
+KW_MUST_USE enum kw_status kw__origins_reserve(struct kw_usage *usage);
+void kw__origins_free(struct kw_usage *usage);
+/* From now on the key's entry counts for the origin of that use. `busy` is held, inside of a read section. */
+void kw__entry_settle(struct kw_usage *usage, const struct kw__use *use);
+
+static inline struct kw__origin *kw__origin_at(const struct kw_usage *usage, uint32_t number)
+{
+    struct kw__origin_chunk *chunk = __atomic_load_n(&usage->origins[number / KW__ORIGINS_EACH], __ATOMIC_ACQUIRE);
+    return &chunk->origins[number % KW__ORIGINS_EACH];
+}
+
+/* False when others hold it all the while. */
+bool kw__usage_take(int *flag);
+void kw__usage_give(int *flag);
 void kw__usage_hold(struct kw_usage *usage);
 void kw__usage_let_go(struct kw_usage *usage);
 /* Frees the rings of threads that have ended. */
@@ -157,8 +208,8 @@ void kw__shards_reclaim(struct kw_usage *usage);
 /* Room for the rows of one write. */
 KW_MUST_USE enum kw_status kw__use_rows_new(struct kw__use_rows **rows_out);
 void kw__use_rows_free(struct kw__use_rows *rows);
-/* Writes a part of the table that is being written, as large as one write may be, or begins with the next table. True
- * in `more_out`: there is more in that table. `writing` is held. */
-KW_MUST_USE enum kw_status kw__usage_write_part(struct kw_engine *engine, bool *more_out);
+/* Writes a part of the table that is being written, as large as one write may be, or begins with the next table, which
+ * has what some `most` keys have counted. True in `more_out`: there is more in that table. `writing` is held. */
+KW_MUST_USE enum kw_status kw__usage_write_part(struct kw_engine *engine, size_t most, bool *more_out);
 
 #endif

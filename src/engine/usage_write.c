@@ -156,10 +156,12 @@ static enum kw_status collect(struct kw_engine *engine, const struct kw__use_tab
     return status;
 }
 
-/* From now on the other table takes what comes; this one is written. */
-static void swap(struct kw_usage *usage)
+/* From now on the other table takes what comes; this one is written, and what `most` keys or so have counted with it.
+ */
+static void swap(struct kw_usage *usage, size_t most)
 {
     (void)kw__usage_empty_all(usage);
+    (void)kw__usage_sweep(usage, most);
     kw__usage_hold(usage);
     kw__use_table_clear(&usage->tables[1 - usage->active]);
     usage->active = 1 - usage->active;
@@ -173,11 +175,11 @@ static void swap(struct kw_usage *usage)
  * What is not written for want of a store is kept, and tried again. A write of unknown outcome is taken for done: of
  * statistics it is better that some are missing than that some are counted twice.
  */
-enum kw_status kw__usage_write_part(struct kw_engine *engine, bool *more_out)
+enum kw_status kw__usage_write_part(struct kw_engine *engine, size_t most, bool *more_out)
 {
     struct kw_usage *usage = engine->usage;
     if (!usage->is_writing) {
-        swap(usage);
+        swap(usage, most);
     }
     const struct kw__use_table *table = &usage->tables[1 - usage->active];
     size_t slot_at = usage->slot_at;
@@ -202,15 +204,20 @@ enum kw_status kw_usage_flush(struct kw_engine *engine)
     enum kw_status status = KW_OK;
     pthread_mutex_lock(&usage->writing);
     uint64_t wanted = usage->swaps + 1; /* what is in the rings now comes with the next table */
+    uint64_t passed = usage->parts_passed;
+    size_t parts = usage->part_count;
     bool is_done = false;
     while (!is_done && status == KW_OK) {
         bool more = false;
-        status = kw__usage_write_part(engine, &more);
-        is_done = !more && usage->swaps >= wanted;
+        status = kw__usage_write_part(engine, KW__USAGE_SLOTS / 2, &more);
+        passed = parts == usage->part_count ? passed : usage->parts_passed; /* it has grown: once more */
+        parts = usage->part_count;
+        is_done = !more && usage->swaps >= wanted && usage->parts_passed - passed >= parts;
         pthread_mutex_unlock(&usage->writing); /* others have their turn between two parts */
         pthread_mutex_lock(&usage->writing);
     }
     pthread_mutex_unlock(&usage->writing);
+    kw__usage_keep(engine);
     return status;
 }
 
@@ -280,7 +287,7 @@ static uint64_t write_one(struct kw_engine *engine, uint64_t share)
     uint64_t began = now_in_ms();
     bool more = false;
     pthread_mutex_lock(&usage->writing);
-    enum kw_status status = kw__usage_write_part(engine, &more);
+    enum kw_status status = kw__usage_write_part(engine, KW_USAGE_KEYS, &more);
     pthread_mutex_unlock(&usage->writing);
     uint64_t ended = now_in_ms();
     bool goes_on = more && status == KW_OK;
@@ -297,6 +304,15 @@ static uint64_t next_tick(size_t fullest, uint64_t now, uint64_t *quiet_since)
     return now - *quiet_since < QUIET_AFTER_MS ? BUSY_TICK_MS : KW_USAGE_TICK_MS;
 }
 
+void kw__usage_keep(struct kw_engine *engine)
+{
+    struct kw_usage *usage = engine->usage;
+    pthread_mutex_lock(&usage->writing);
+    kw__usage_turn_hour(usage, kw_engine_now_ms(engine));
+    (void)!kw__origins_reserve(usage); /* else more goes through rings */
+    pthread_mutex_unlock(&usage->writing);
+}
+
 static void *usage_main(void *context)
 {
     struct kw_engine *engine = context;
@@ -311,6 +327,7 @@ static void *usage_main(void *context)
         size_t fullest = kw__usage_empty_all(usage);
         uint64_t now = now_in_ms();
         tick_ms = next_tick(fullest, now, &quiet_since);
+        kw__usage_keep(engine);
         if (now >= write_at) {
             bool is_crowded = fullest > KW__RING_UNITS / 16;
             write_at = write_one(engine, is_crowded ? SHARE_WHEN_CROWDED : SHARE_OF_TIME);

@@ -76,7 +76,7 @@ static int finality(const struct kw_entry *entry, int64_t now_ms)
     if ((flags & KW_ENTRY_ERASED) != 0) {
         return 2;
     }
-    return (flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= entry->grace_until_ms;
+    return (flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry);
 }
 
 static bool is_imported(const struct kw_entry *entry)
@@ -191,6 +191,9 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     if (entry != NULL && kw_entry_is_limited(entry)) {
         fetch_spending(engine, entry); /* it comes while the rules are looked at */
     }
+    if (entry != NULL && v->question.address != NULL) {
+        kw__usage_prefetch(engine->usage, entry);
+    }
     struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
     if (v->checks != NULL) {
         kw_decide_each(entry, &v->question, now_ms, v->checks);
@@ -291,6 +294,9 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
         }
         if (later != NULL && kw_entry_is_limited(later)) {
             fetch_spending(engine, later);
+        }
+        if (later != NULL && picked[i + AHEAD]->question.address != NULL) {
+            kw__usage_prefetch(engine->usage, later);
         }
         picked[i]->digest = digests[i];
         decide(engine, methods, own, picked[i], expected[i], now_ms);

@@ -7,9 +7,9 @@
 static struct kw__use use_of(uint32_t number)
 {
     struct kw__use use = {
-        .head = {.at_ms = TEST_NOW_MS, .cost = 1, .project = KW_PROJECT_DEFAULT, .parts = KW__USE_KNOWN}};
+        .times = 1, .head = {.at_ms = TEST_NOW_MS, .cost = 1, .project = KW_PROJECT_DEFAULT, .parts = KW__USE_KNOWN}};
     uint64_t spread = (number + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
-    memcpy(use.digest, &spread, sizeof spread);
+    memcpy(use.digest + sizeof use.digest - sizeof spread, &spread, sizeof spread);
     memcpy(use.digest + sizeof spread, &number, sizeof number);
     return use;
 }
@@ -18,7 +18,7 @@ static void beyond_so_many_keys_only_the_project_is_told(struct test *t)
 {
     struct kw_usage *usage;
     struct kw_usage_stats stats;
-    REQUIRE(t, kw_usage_new(&usage) == KW_OK);
+    REQUIRE(t, kw_usage_new(NULL, &usage) == KW_OK);
     const struct kw__use_table *table = &usage->tables[0];
     for (uint32_t round = 0; round < 2; round++) {
         for (uint32_t i = 0; i < KW__USAGE_SLOTS + 5; i++) {
@@ -48,7 +48,7 @@ static void beyond_so_many_keys_only_the_project_is_told(struct test *t)
 static void an_hour_that_is_over_makes_room_for_the_next(struct test *t)
 {
     struct kw_usage *usage;
-    REQUIRE(t, kw_usage_new(&usage) == KW_OK);
+    REQUIRE(t, kw_usage_new(NULL, &usage) == KW_OK);
     for (int hour = 0; hour < 3; hour++) {
         struct kw__use use = use_of(1);
         use.head.at_ms += hour * KW_HOUR_MS;
@@ -67,7 +67,7 @@ static void no_memory_is_no_usage(struct test *t)
     for (int64_t nth = 1; status != KW_OK && nth < 100; nth++) {
         struct kw_usage *usage = NULL;
         kw_alloc_fail_after(nth);
-        status = kw_usage_new(&usage);
+        status = kw_usage_new(NULL, &usage);
         kw_alloc_fail_after(-1);
         CHECK(t, status == KW_OK || (status == KW_E_MEMORY && usage == NULL));
         kw_usage_free(usage);
