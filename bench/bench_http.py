@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""What a verification over HTTP costs, held against nginx answering a constant of the same size to the same request.
+"""What a verification over HTTP costs, held against nginx answering a constant of the same size to the same request: of a key
+without limits, and of one with two rate limits and a quota.
 
 Both run with one serving thread, in turn, under the same load (wrk, 64 connections kept alive); what is measured is the CPU
 time that the serving process spent, divided by the requests it answered. No access log on either side.
@@ -21,7 +22,10 @@ import urllib.request
 ROUNDS = 7
 SECONDS = 3
 CONNECTIONS = 64
-LIMIT = 1.25
+KEY = {'ownerId': '42', 'name': 'Billing server', 'tags': ['production'], 'scopes': ['invoices:read', 'read', 'reports:*']}
+LIMITS = {'rateLimits': [{'name': 'burst', 'requests': 10**8, 'window': '1m'}, {'name': 'steady', 'requests': 10**9, 'window': '1h'}],
+          'quotas': [{'name': 'month', 'limit': 10**12, 'period': 'month', 'metric': 'requests'}]}
+CASES = (('verify', {}, 1.25), ('verify, two rate limits and a quota', LIMITS, 1.3))
 KEYWARD = pathlib.Path(os.environ['KW_BUILD']) / 'keyward'
 
 
@@ -56,12 +60,12 @@ def start_keyward(folder):
                                 '--loops', '1', '--log-level', 'warn'],
                                env=dict(os.environ, KEYWARD_ROOT_KEY=root), stdout=subprocess.DEVNULL)
     wait_for(port, process)
-    made = json.loads(post(port, '/v1/keys', root, {'ownerId': '42', 'name': 'Billing server', 'tags': ['production'],
-                                                    'scopes': ['invoices:read', 'read', 'reports:*']}))
-    return process, port, root, made['key']
+    return process, port, root
 
 
 def start_nginx(folder, answer):
+    folder.mkdir()
+    folder.chmod(0o755)  # its worker is another user
     port = free_port()
     (folder / 'nginx.conf').write_text(f'''
 worker_processes 1;
@@ -121,37 +125,59 @@ def figure(name, value, unit, limit=None):
     return limit is None or value <= limit
 
 
-def measure(folder):
-    keyward, port, root, key = start_keyward(folder)
-    nginx = None
-    try:
+class Case:
+    """A key, and nginx with the answer to it."""
+
+    def __init__(self, folder, name, limits, budget, port, root):
+        self.name, self.budget, self.port = name, budget, port
+        key = json.loads(post(port, '/v1/keys', root, KEY | limits))['key']
         answer = post(port, '/v1/keys/verify', root, {'key': key}).decode()
-        assert json.loads(answer)['valid'] is True
-        nginx, nginx_port = start_nginx(folder, answer)
-        script = folder / 'verify.lua'
-        script.write_text(f'''wrk.method = "POST"
+        said = json.loads(answer)
+        assert said['valid'] is True and ('rateLimit' in said and 'quota' in said) == bool(limits), answer
+        self.nginx, self.nginx_port = start_nginx(folder, answer)
+        self.nginx_pid = worker_of(self.nginx)
+        self.script = folder / 'verify.lua'
+        self.script.write_text(f'''wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Authorization"] = "Bearer {root}"
 wrk.body = '{{"key":"{key}"}}'
 ''')
-        nginx_pid = worker_of(nginx)
-        ours, theirs, ratios, rates = [], [], [], []
+        self.ours, self.theirs, self.rates = [], [], []
+
+    def run_round(self, pid):
+        cost, rate = load(self.port, self.script, pid)
+        peer, _ = load(self.nginx_port, self.script, self.nginx_pid)
+        self.ours.append(cost)
+        self.theirs.append(peer)
+        self.rates.append(rate)
+
+    def report(self):
+        ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs)]
+        figure(f'{self.name}: CPU a request of nginx, a constant', statistics.median(self.theirs), 'us')
+        figure(f'{self.name}: CPU a request', statistics.median(self.ours), 'us')
+        figure(f'{self.name}: requests a second, one loop', statistics.median(self.rates), '1/s')
+        return figure(f'{self.name}: CPU against nginx', statistics.median(ratios), 'times', self.budget)
+
+
+def end(process):
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=20)
+
+
+def measure(folder):
+    keyward, port, root = start_keyward(folder)
+    cases = []
+    try:
+        for number, (name, limits, budget) in enumerate(CASES):
+            cases.append(Case(folder / f'nginx-{number}', name, limits, budget, port, root))
         for number in range(ROUNDS):
             print(f'  … round {number + 1} of {ROUNDS}', file=sys.stderr)
-            cost, rate = load(port, script, keyward.pid)
-            peer, _ = load(nginx_port, script, nginx_pid)
-            ours.append(cost)
-            theirs.append(peer)
-            ratios.append(cost / peer)
-            rates.append(rate)
-        figure('nginx, a constant: CPU a request', statistics.median(theirs), 'us')
-        figure('verify: CPU a request', statistics.median(ours), 'us')
-        figure('verify: requests a second, one loop', statistics.median(rates), '1/s')
-        return figure('verify: CPU against nginx', statistics.median(ratios), 'times', LIMIT)
+            for case in cases:
+                case.run_round(keyward.pid)
+        return all([case.report() for case in cases])
     finally:
-        for process in filter(None, (keyward, nginx)):
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
+        for process in [keyward] + [case.nginx for case in cases]:
+            end(process)
 
 
 def main():

@@ -1,8 +1,7 @@
 #include "base/time.h"
 
 #include "base/bytes.h"
-
-#include <stdio.h>
+#include "base/memory.h"
 
 #define DAY_MS INT64_C(86400000)
 
@@ -217,5 +216,9 @@ void kw_duration_format(int64_t duration_ms, char *out)
     while (unit->ms > 1 && (duration_ms <= 0 || duration_ms % unit->ms != 0)) {
         unit++;
     }
-    snprintf(out, KW_DURATION_TEXT_MAX, "%lld%s", (long long)(duration_ms / unit->ms), unit->name);
+    struct kw_buffer text;
+    kw_buffer_init_fixed(&text, out, KW_DURATION_TEXT_MAX - 1);
+    kw_buffer_add_i64(&text, duration_ms / unit->ms);
+    kw_buffer_add(&text, kw_bytes_of_text(unit->name));
+    out[text.size] = '\0';
 }

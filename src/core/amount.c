@@ -157,5 +157,9 @@ void kw_amount_write_json(struct kw_json_writer *writer, const char *name, int64
 {
     char text[KW_AMOUNT_TEXT_MAX];
     kw_json_name(writer, name);
+    if (amount % KW_AMOUNT_ONE == 0 && amount >= 0) {
+        kw_json_i64(writer, amount / KW_AMOUNT_ONE);
+        return;
+    }
     kw_json_raw(writer, kw_bytes_of(text, kw_amount_format(amount, text)));
 }

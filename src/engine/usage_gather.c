@@ -23,8 +23,8 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     uint64_t serial; /* of the engine whose shard it is */
     struct kw__shard *shard;
     uint64_t name;
-    int64_t scopes_at_ms; /* the tick of the clock in which it took notice of scopes, and how often */
-    uint32_t scopes_noted;
+    int64_t scopes_at_ms; /* when it took notice of scopes, and how often it still does until the clock goes on */
+    uint32_t scopes_left;
     uint64_t recent[RECENT]; /* entries that it counted, and in the low bits how often again */
 } mine;
 
@@ -162,11 +162,17 @@ static inline uint8_t scope_parts(const struct kw_verification *v, int64_t now_m
         (question->scope_count | question->resource_scope_count | question->require.size) == 0) {
         return 0;
     }
-    if (mine.scopes_at_ms != now_ms) {
+    int64_t passed_ms = now_ms - mine.scopes_at_ms;
+    if (passed_ms != 0) {
+        bool is_long = passed_ms < 0 || passed_ms >= KW__USE_SCOPES_TICKS;
+        mine.scopes_left = KW__USE_SCOPES_NOTED * (uint32_t)(is_long ? KW__USE_SCOPES_TICKS : passed_ms);
         mine.scopes_at_ms = now_ms;
-        mine.scopes_noted = 0;
     }
-    return mine.scopes_noted++ < KW__USE_SCOPES_NOTED ? KW__USE_SCOPES : KW__USE_MORE_SCOPES;
+    if (mine.scopes_left == 0) {
+        return KW__USE_MORE_SCOPES;
+    }
+    mine.scopes_left--;
+    return KW__USE_SCOPES;
 }
 
 /* What was asked for, of a good verification; how its parts are to be marked. */

@@ -36,8 +36,9 @@ enum {
     KW__USE_MORE_SCOPES = 1 << 5, /* none: not all of them are told */
     KW__USE_ELSEWHERE = 1 << 6,   /* none: the key's entry counts for another origin */
 };
-#define KW__USE_SCOPES_NOTED 4 /* verifications of a thread in one tick of the clock */
-#define KW__USE_TEXT_MAX 79    /* in five units */
+#define KW__USE_SCOPES_NOTED 16 /* verifications of a thread in a millisecond, and for so many at once */
+#define KW__USE_SCOPES_TICKS 4
+#define KW__USE_TEXT_MAX 79 /* in five units */
 
 struct kw__use_unit {
     uint64_t words[2];
