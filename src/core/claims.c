@@ -89,17 +89,21 @@ static size_t add_limits(const struct source *source, enum kw_limit_per per, str
                          unsigned *others)
 {
     struct kw_bytes packed = source->limits.packed;
-    struct kw_claim claim = {.per = (uint8_t)per};
-    while (count < KW_CLAIMS_MAX && kw__rate_limits_next_packed(&packed, &claim.limit, &claim.id)) {
-        if (claim.limit.per != per) {
-            *others |= 1U << claim.limit.per;
+    struct kw_claim *claim = &claims[count];
+    while (count < KW_CLAIMS_MAX && kw__rate_limits_next_packed(&packed, &claim->limit, &claim->id)) {
+        if (claim->limit.per != per) {
+            *others |= 1U << claim->limit.per;
             continue;
         }
+        claim->is_quota = false;
+        claim->per = (uint8_t)per;
+        claim->second = 0;
+        claim->throttles = 0;
         if (source->hash != KW__CLAIM_HASH_BEGIN) {
-            claim.id = (uint32_t)(kw__claim_hash(source->hash, claim.limit.name) >> 32);
+            claim->id = (uint32_t)(kw__claim_hash(source->hash, claim->limit.name) >> 32);
         }
-        claim.id = free_id(claims, count, &claim);
-        claims[count++] = claim;
+        claim->id = free_id(claims, count, claim);
+        claim = &claims[++count];
     }
     return count;
 }
@@ -126,42 +130,46 @@ static struct kw_claim *find_quota(struct kw_claim *claims, size_t count, const 
     return NULL;
 }
 
-/* Beside others on the same the tightest comes first: what it lets be spent is what is reserved. */
-static size_t add_quota(struct kw_claim *claims, size_t count, struct kw_claim *claim)
+/* Beside others on the same the tightest comes first: what it lets be spent is what is reserved. The claim is the one
+ * behind the last. */
+static void place_quota(struct kw_claim *claims, size_t count, struct kw_claim *claim)
 {
     struct kw_claim *same = find_quota(claims, count, claim);
+    claim->second = 0;
+    claim->quota.told_at = 0;
+    claim->id = claim->quota.number; /* what is spent is known by what it counts, whoever asks for it */
     if (same == NULL) {
         claim->id = free_id(claims, count, claim);
-    } else {
-        claim->id = same->id;
-        if (is_tighter(&claim->quota, &same->quota)) {
-            struct kw_quota looser = same->quota;
-            same->quota = claim->quota;
-            claim->quota = looser;
-        }
-        for (size_t i = 0; i < count; i++) {
-            claim->second += claims[i].is_quota && claims[i].per == claim->per && claims[i].id == claim->id;
-        }
-        claim->quota.told_at = claim->second < KW_QUOTA_COUNT_MAX ? claim->second : KW_QUOTA_COUNT_MAX - 1;
-        same->quota.told_at = 0;
+        return;
     }
-    claims[count] = *claim;
-    return count + 1;
+    claim->id = same->id;
+    if (is_tighter(&claim->quota, &same->quota)) {
+        struct kw_quota looser = same->quota;
+        same->quota = claim->quota;
+        claim->quota = looser;
+    }
+    for (size_t i = 0; i < count; i++) {
+        claim->second += claims[i].is_quota && claims[i].per == claim->per && claims[i].id == claim->id;
+    }
+    claim->quota.told_at = claim->second < KW_QUOTA_COUNT_MAX ? claim->second : KW_QUOTA_COUNT_MAX - 1;
+    same->quota.told_at = 0;
 }
 
 static size_t add_quotas(const struct source *source, enum kw_limit_per per, int64_t born_ms, struct kw_claim *claims,
                          size_t count, unsigned *others)
 {
     struct kw_bytes packed = source->quotas.packed;
-    struct kw_quota quota = {.limit = 0};
-    while (count < KW_CLAIMS_MAX && kw_quotas_next(&packed, born_ms, &quota)) {
-        if (quota.per != per) {
-            *others |= 1U << quota.per;
+    struct kw_claim *claim = &claims[count];
+    while (count < KW_CLAIMS_MAX && kw_quotas_next(&packed, born_ms, &claim->quota)) {
+        if (claim->quota.per != per) {
+            *others |= 1U << claim->quota.per;
             continue;
         }
-        struct kw_claim claim = {.is_quota = true, .per = (uint8_t)per, .quota = quota};
-        claim.id = claim.quota.number; /* what is spent is known by what it counts, whoever asks for it */
-        count = add_quota(claims, count, &claim);
+        claim->is_quota = true;
+        claim->per = (uint8_t)per;
+        claim->throttles = 0;
+        place_quota(claims, count, claim);
+        claim = &claims[++count];
     }
     return count;
 }

@@ -26,13 +26,14 @@ _Static_assert(KW_RATE_LIMIT_REQUESTS_MAX <= UINT32_MAX && KW_RATE_LIMIT_WINDOW_
 
 static const uint8_t marks_otherwise[] = {80, 100};
 
-static uint64_t read_number(const uint8_t *bytes, size_t size)
+static uint32_t read_u32(const uint8_t *bytes)
 {
-    uint64_t value = 0;
-    for (size_t i = 0; i < size; i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static uint64_t read_u64(const uint8_t *bytes)
+{
+    return (uint64_t)read_u32(bytes) << 32 | read_u32(bytes + 4);
 }
 
 static void write_number(uint8_t *bytes, size_t size, uint64_t value)
@@ -78,12 +79,12 @@ static void read_packed(struct kw_bytes packed, struct kw_quota *quota)
     quota->period = (enum kw_period)(at[0] & 7);
     quota->on_exceeded = (enum kw_quota_exceeded)(at[0] >> 3 & 3);
     quota->per = (enum kw_limit_per)(at[0] >> 6);
-    quota->limit = (int64_t)read_number(at + AT_LIMIT, 8);
+    quota->limit = (int64_t)read_u64(at + AT_LIMIT);
     quota->mark_count = at[AT_MARKS];
     memcpy(quota->marks, at + AT_MARKS + 1, sizeof quota->marks);
-    quota->throttle_requests = (int64_t)read_number(at + AT_REQUESTS, 4);
-    quota->throttle_window_ms = (int64_t)read_number(at + AT_WINDOW, 4);
-    quota->number = (uint32_t)read_number(at + AT_NUMBER, 4);
+    quota->throttle_requests = read_u32(at + AT_REQUESTS);
+    quota->throttle_window_ms = read_u32(at + AT_WINDOW);
+    quota->number = read_u32(at + AT_NUMBER);
     quota->metric = kw_bytes_of(at + AT_METRIC + 1, metric_size);
     quota->name = kw_bytes_skip(packed, AT_METRIC + 1 + metric_size);
 }

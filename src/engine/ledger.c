@@ -283,12 +283,12 @@ void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place)
         return;
     }
     /* What is read of three slots. Those behind a run of fewer are of others, and cost little. */
-    for (size_t slot = 0; slot < 3; slot++) {
-        const uint8_t *head = run + slot * sizeof(struct kw_slot) + offsetof(struct kw_slot, limit);
-        __builtin_prefetch(slot == 0 ? run : head);
-        __builtin_prefetch(head + offsetof(struct kw_limit_slot, state) + offsetof(struct kw_limit_state, inner_ends) -
-                           1);
-    }
+    const size_t slot = sizeof(struct kw_slot);
+    __builtin_prefetch(run, 1);
+    __builtin_prefetch(run + offsetof(struct kw_slot, account), 1);
+    __builtin_prefetch(run + slot, 1);
+    __builtin_prefetch(run + 2 * slot, 1);
+    __builtin_prefetch(run + 2 * slot + sizeof(struct kw_quota_slot) - 1, 1);
 }
 
 /* --- sweeping --- */

@@ -33,18 +33,19 @@ struct kw_quota_slot {
     uint32_t claim;
 };
 
-/* A run begins with the slots of its limits; those of its quotas follow, four in each. */
+/* A run begins with the slots of its limits; those of its quotas follow, four in each. What is read of a slot comes
+ * first in it, and what is read of a run stands before the second slot: a line less for each. */
 struct kw_slot {
+    union {
+        struct kw_limit_slot limit;
+        struct kw_quota_slot quotas[KW_SLOT_QUOTAS];
+    };
     /* Of the first of a run; its lock guards all of the run. */
     struct kw_id account; /* none: not the first of a run, or not in use */
     uint32_t generation;
     uint8_t lock;
     uint8_t is_noted; /* somebody was told that a reserve is to be filled up */
     uint8_t limit_count, quota_count;
-    union {
-        struct kw_limit_slot limit;
-        struct kw_quota_slot quotas[KW_SLOT_QUOTAS];
-    };
 };
 
 struct kw_room;

@@ -153,6 +153,7 @@ static void fetch_spending(const struct kw_engine *engine, const struct kw_entry
     /* They stand near the end of a record, which is not fetched with its beginning. */
     __builtin_prefetch(entry->record + extra->limits_at);
     __builtin_prefetch(entry->record + extra->quotas_at);
+    __builtin_prefetch(entry->record + entry->record_size + sizeof *extra - 1);
 }
 
 void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
