@@ -173,38 +173,49 @@ static void step(struct house *house)
     }
 }
 
+static bool enter(struct test *t, struct house *house)
+{
+    *house = (struct house){.t = t};
+    bool is_open = kw_address_parse(KW_BYTES("192.0.2.7"), &house->addresses[0]) &&
+                   kw_address_parse(KW_BYTES("2001:db8::9"), &house->addresses[1]) &&
+                   test_engine_open(t, &house->fixture, NULL);
+    if (is_open) {
+        kw_engine_wait_filled(house->fixture.engine);
+    }
+    for (size_t i = 0; i < KEYS && is_open; i++) {
+        is_open = test_engine_create(t, &house->fixture, NULL, &house->ids[i], &house->keys[i]);
+    }
+    CHECK(t, is_open);
+    return is_open;
+}
+
+static void leave(struct house *house)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        kw_secret_wipe(&house->keys[i]);
+    }
+    test_engine_close(&house->fixture);
+}
+
 static void every_use_is_counted_where_it_belongs(struct test *t)
 {
-    struct house house = {.t = t};
-    REQUIRE(t, kw_address_parse(KW_BYTES("192.0.2.7"), &house.addresses[0]) &&
-                   kw_address_parse(KW_BYTES("2001:db8::9"), &house.addresses[1]));
-    if (!test_engine_open(t, &house.fixture, NULL)) {
+    struct house house;
+    if (!enter(t, &house)) {
         return;
-    }
-    kw_engine_wait_filled(house.fixture.engine);
-    for (size_t i = 0; i < KEYS; i++) {
-        REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &house.ids[i], &house.keys[i]));
     }
     for (int i = 0; i < STEPS; i++) {
         step(&house);
     }
     compare(&house);
-    for (size_t i = 0; i < KEYS; i++) {
-        kw_secret_wipe(&house.keys[i]);
-    }
-    test_engine_close(&house.fixture);
+    leave(&house);
 }
 
 /* The clock may be set on while something is counted and not yet written. */
 static void an_hour_stays_the_hour_it_was(struct test *t)
 {
-    struct house house = {.t = t};
-    if (!test_engine_open(t, &house.fixture, NULL)) {
+    struct house house;
+    if (!enter(t, &house)) {
         return;
-    }
-    kw_engine_wait_filled(house.fixture.engine);
-    for (size_t i = 0; i < KEYS; i++) {
-        REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &house.ids[i], &house.keys[i]));
     }
     for (int64_t hour = 0; hour < HOURS; hour += 1 + hour % 3) {
         __atomic_store_n(&house.fixture.now_ms, TEST_NOW_MS + hour * HOUR_MS + hour, __ATOMIC_RELAXED);
@@ -213,22 +224,15 @@ static void an_hour_stays_the_hour_it_was(struct test *t)
         }
     }
     compare(&house);
-    for (size_t i = 0; i < KEYS; i++) {
-        kw_secret_wipe(&house.keys[i]);
-    }
-    test_engine_close(&house.fixture);
+    leave(&house);
 }
 
 /* More than a word holds, and more keys than come with one write. */
 static void many_keys_and_many_uses_are_all_written(struct test *t)
 {
-    struct house house = {.t = t};
-    if (!test_engine_open(t, &house.fixture, NULL)) {
+    struct house house;
+    if (!enter(t, &house)) {
         return;
-    }
-    kw_engine_wait_filled(house.fixture.engine);
-    for (size_t i = 0; i < KEYS; i++) {
-        REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &house.ids[i], &house.keys[i]));
     }
     for (int i = 0; i < 20000; i++) {
         for (size_t key = 0; key < 12; key++) { /* more than a thread takes for hot */
@@ -236,23 +240,16 @@ static void many_keys_and_many_uses_are_all_written(struct test *t)
         }
     }
     compare(&house);
-    for (size_t i = 0; i < KEYS; i++) {
-        kw_secret_wipe(&house.keys[i]);
-    }
-    test_engine_close(&house.fixture);
+    leave(&house);
 }
 
 static void what_was_counted_before_the_index_grew_is_found(struct test *t)
 {
-    struct house house = {.t = t};
+    struct house house;
     struct kw_id id;
     struct kw_secret key KW_WIPED = {0};
-    if (!test_engine_open(t, &house.fixture, NULL)) {
+    if (!enter(t, &house)) {
         return;
-    }
-    kw_engine_wait_filled(house.fixture.engine);
-    for (size_t i = 0; i < KEYS; i++) {
-        REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &house.ids[i], &house.keys[i]));
     }
     CHECK_STATUS(t, kw_usage_flush(house.fixture.engine), KW_OK);
     for (size_t i = 0; i < KEYS; i++) {
@@ -262,10 +259,7 @@ static void what_was_counted_before_the_index_grew_is_found(struct test *t)
         REQUIRE(t, test_engine_create(t, &house.fixture, NULL, &id, &key));
     }
     compare(&house);
-    for (size_t i = 0; i < KEYS; i++) {
-        kw_secret_wipe(&house.keys[i]);
-    }
-    test_engine_close(&house.fixture);
+    leave(&house);
 }
 
 int main(int argc, char **argv)
