@@ -224,6 +224,9 @@ static void fetch_bucket(const struct kw_bucket *bucket)
 {
     for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
         const struct kw_entry *entry = kw_table_entry(__atomic_load_n(&bucket->slots[i], __ATOMIC_RELAXED));
+        if (entry == NULL) {
+            return;
+        }
         __builtin_prefetch(entry);
         __builtin_prefetch(&entry->uses);
     }
