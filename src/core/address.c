@@ -77,40 +77,30 @@ bool kw_address_range_within(const struct kw_address_range *inner, const struct 
 
 /* --- Reading --- */
 
-/* The number that `rest` begins with, which then starts after it: 1 to 3 digits, no leading zero, below 256. */
-static bool take_octet(struct kw_bytes *rest, uint8_t *octet_out)
-{
-    unsigned value = 0;
-    size_t digits = 0;
-    while (digits < rest->size && rest->data[digits] >= '0' && rest->data[digits] <= '9') {
-        value = value * 10 + (rest->data[digits] - '0');
-        digits++;
-        if (value > UINT8_MAX) {
-            return false;
-        }
-    }
-    if (digits == 0 || (digits > 1 && rest->data[0] == '0')) {
-        return false;
-    }
-    *octet_out = (uint8_t)value;
-    *rest = kw_bytes_skip(*rest, digits);
-    return true;
-}
-
+/* Four numbers of 1 to 3 digits, without leading zero, below 256, and points between: in one pass, since many
+ * verifications state an address. */
 static bool parse_ipv4(struct kw_bytes text, uint8_t out[IPV4_SIZE])
 {
-    for (size_t i = 0; i < IPV4_SIZE; i++) {
-        if (i != 0) {
-            if (text.size == 0 || text.data[0] != '.') {
+    size_t octet = 0, digits = 0;
+    unsigned value = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        unsigned digit = (unsigned)text.data[i] - '0';
+        if (digit <= 9) {
+            value = value * 10 + digit;
+            if (value > UINT8_MAX || (digits > 0 && value < 10)) {
                 return false;
             }
-            text = kw_bytes_skip(text, 1);
-        }
-        if (!take_octet(&text, &out[i])) {
+            digits++;
+        } else if (text.data[i] == '.' && digits > 0 && octet + 1 < IPV4_SIZE) {
+            out[octet++] = (uint8_t)value;
+            value = 0;
+            digits = 0;
+        } else {
             return false;
         }
     }
-    return text.size == 0;
+    out[octet] = (uint8_t)value;
+    return digits > 0 && octet + 1 == IPV4_SIZE;
 }
 
 static int hex_value(uint8_t c)
