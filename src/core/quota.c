@@ -36,6 +36,13 @@ static unsigned reached(const struct kw_quota *quota, int64_t used)
     return marks;
 }
 
+/* What nobody is to be told of any more. An earlier life has told of what was reached before the state was known. */
+static unsigned told(const struct kw_quota_state *state, const struct kw_quota *quota)
+{
+    bool is_met = (state->met >> quota->told_at & 1) != 0;
+    return state->told >> KW_QUOTA_MARK_COUNT_MAX * quota->told_at | (is_met ? 0 : reached(quota, state->elsewhere));
+}
+
 static enum kw_quota_outcome outcome_of(const struct kw_quota_state *state, const struct kw_quota *quota,
                                         int64_t amount)
 {
@@ -61,13 +68,13 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
     enum kw_quota_outcome outcome = outcome_of(&current, quota, amount);
     int64_t before = used_of(&current);
     int64_t used = outcome == KW_QUOTA_ADMITTED || outcome == KW_QUOTA_OVER ? before + amount : before;
+    unsigned marks = current.is_known ? reached(quota, used) : 0;
     return (struct kw_quota_answer){
         .outcome = outcome,
         .used = used > 0 ? used : 0, /* a credit may have made it less than nothing */
         .remaining = used < quota->limit ? quota->limit - used : 0,
         .resets_at_ms = current.period.end_ms,
-        .marks =
-            current.is_known ? reached(quota, used) & ~(current.told >> KW_QUOTA_MARK_COUNT_MAX * quota->told_at) : 0,
+        .marks = marks == 0 ? 0 : marks & ~told(&current, quota),
     };
 }
 
@@ -108,15 +115,13 @@ bool kw_quota_grant(struct kw_quota_state *state, const struct kw_quota *quota, 
         return false;
     }
     *state = state_at(state, quota, start_ms);
-    bool is_news = !state->is_known;
     state->is_known = true;
     state->reserved += granted;
     state->elsewhere = taken - state->reserved;
     unsigned marks = reached(quota, used_of(state));
     unsigned all = (1U << KW_QUOTA_MARK_COUNT_MAX) - 1;
-    if (is_news) {
-        kw_quota_tell(state, quota, marks); /* an earlier life has told of these */
-    }
+    kw_quota_tell(state, quota, told(state, quota) & all);
+    state->met |= (uint8_t)(1U << quota->told_at);
     /* What a credit has taken back may be reached again. */
     state->told &= ~((all & ~marks) << KW_QUOTA_MARK_COUNT_MAX * quota->told_at);
     return true;

@@ -36,6 +36,7 @@ struct kw_quota {
 struct kw_quota_state {
     struct kw_span period;
     bool is_known;     /* the store was asked in this period */
+    uint8_t met;       /* of the quotas that share the state, those that were granted of since, a bit each */
     int64_t reserved;  /* for this process, in this period */
     int64_t elsewhere; /* taken by others, and by earlier lives of this process */
     int64_t spent;     /* of what is reserved */

@@ -247,6 +247,7 @@ void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *sta
         .commit_ops = __atomic_load_n(&engine->commit_ops, __ATOMIC_RELAXED),
         .queue_depth = kw__queue_depth(&engine->writes) + kw__queue_depth(&engine->reads),
         .reserved = __atomic_load_n(&engine->reservations, __ATOMIC_RELAXED),
+        .returned = __atomic_load_n(&engine->returned, __ATOMIC_RELAXED),
         .funds_waited = __atomic_load_n(&engine->funds_waited, __ATOMIC_RELAXED),
         .accounts = counts.accounts,
         .ledger_bytes = counts.bytes,

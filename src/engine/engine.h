@@ -356,6 +356,7 @@ struct kw_engine_stats {
     uint64_t queue_depth;
     uint64_t accounts, ledger_bytes; /* that have spent of limits or quotas */
     uint64_t reserved;               /* parts of allowances that were written down ahead of use */
+    uint64_t returned;               /* parts of quotas that were given back unspent */
     uint64_t funds_waited;           /* verifications that waited for such a part */
     uint64_t uses_counted, uses_written, uses_dropped, uses_unattributed; /* as in struct kw_usage_stats */
     bool writable;                                                        /* the last commit did not fail */

@@ -232,7 +232,7 @@ static void prepare(struct kw_engine *engine, struct funding *fundings, size_t i
         funding->batch = batch;
         writer->batch_count++;
     } else {
-        kw_ledger_fund(engine->ledger, &funding->charge, funding->wants, false);
+        kw_ledger_fund(engine->ledger, &funding->charge, funding->wants, true);
         end(funding, KW_OK);
     }
 }

@@ -20,6 +20,9 @@ void kw__funds_write(struct kw_engine *engine, struct kw_op *chain);
 /* As the writer: fills up the reserves that verifications have found low. */
 void kw__funds_fill(struct kw_engine *engine);
 
+/* As the writer, after each sweep of the ledger: gives back what it has set aside. */
+void kw__funds_give_back(struct kw_engine *engine);
+
 /* As the writer, now and then: removes some rows of periods that are over, and notes that say nothing any more. */
 void kw__funds_prune(struct kw_engine *engine);
 

@@ -134,7 +134,20 @@ static bool leave_one(struct kw_engine *engine, const struct kw_left *left, stru
     return reservation->name.data != NULL && (left->is_quota || reservation->note.data != NULL);
 }
 
-static bool write_left(struct kw_engine *engine, const struct kw_left *left, size_t count, int64_t *returned)
+static enum kw_status commit_left(struct kw_engine *engine, struct kw_store_reservation *reservations, size_t count)
+{
+    struct kw_store_batch batch = {.reservations = reservations, .reservation_count = count, .outcome = KW_E_UNCERTAIN};
+    uint64_t returned = 0;
+    enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
+    __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < count && batch.outcome == KW_OK; i++) {
+        returned += reservations[i].granted < 0;
+    }
+    __atomic_fetch_add(&engine->returned, returned, __ATOMIC_RELAXED);
+    return batch.outcome;
+}
+
+static bool write_left(struct kw_engine *engine, const struct kw_left *left, size_t count)
 {
     struct kw_store_reservation *reservations =
         kw_arena_take_array(&engine->writer_state->arena, count, sizeof *reservations);
@@ -142,13 +155,34 @@ static bool write_left(struct kw_engine *engine, const struct kw_left *left, siz
     for (size_t i = 0; i < count && is_good; i++) {
         is_good = leave_one(engine, &left[i], &reservations[i]);
     }
-    struct kw_store_batch batch = {.reservations = reservations, .reservation_count = count};
-    is_good = is_good && engine->store->ops->commit(engine->store, &batch, 1) == KW_OK && batch.outcome == KW_OK;
-    for (size_t i = 0; i < count && is_good; i++) {
-        *returned += reservations[i].granted < 0;
-    }
+    is_good = is_good && commit_left(engine, reservations, count) == KW_OK;
     kw_arena_reset(&engine->writer_state->arena);
     return is_good;
+}
+
+void kw__funds_give_back(struct kw_engine *engine)
+{
+    const struct kw_aside *aside;
+    size_t count = kw_ledger_aside(engine->ledger, &aside);
+    if (count == 0) {
+        return;
+    }
+    struct kw_store_reservation *reservations =
+        kw_arena_take_array(&engine->writer_state->arena, count, sizeof *reservations);
+    enum kw_status status = reservations == NULL ? KW_E_MEMORY : KW_OK;
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        const struct kw_left left = {.account = aside[i].account,
+                                     .claim = aside[i].claim,
+                                     .is_quota = true,
+                                     .period = aside[i].state.period,
+                                     .until_ms = aside[i].state.period.end_ms,
+                                     .unspent = kw_quota_unspent(&aside[i].state)};
+        status = leave_one(engine, &left, &reservations[i]) ? KW_OK : KW_E_MEMORY;
+    }
+    status = status == KW_OK ? commit_left(engine, reservations, count) : status;
+    kw_arena_reset(&engine->writer_state->arena);
+    /* Of what may have been given back nothing may be spent: it is lost where it was not. */
+    kw_ledger_aside_end(engine->ledger, status != KW_OK && status != KW_E_UNCERTAIN);
 }
 
 void kw__funds_leave(struct kw_engine *engine)
@@ -161,10 +195,10 @@ void kw__funds_leave(struct kw_engine *engine)
     uint64_t cursor = 0;
     bool is_good = left != NULL;
     size_t count = 1;
-    int64_t returned = 0;
+    uint64_t returned = __atomic_load_n(&engine->returned, __ATOMIC_RELAXED);
     while (is_good && count > 0) {
         count = kw_ledger_leave(engine->ledger, &cursor, now_ms, left, KW_STORE_RESERVATIONS_MAX);
-        is_good = count == 0 || write_left(engine, left, count, &returned);
+        is_good = count == 0 || write_left(engine, left, count);
     }
     kw_free(left);
     char text[64];
@@ -177,7 +211,8 @@ void kw__funds_leave(struct kw_engine *engine)
     }
     struct kw_log_line line; /* nobody can ask for metrics any more */
     kw_log_begin(&line, &engine->log, is_good ? KW_LOG_INFO : KW_LOG_WARN, is_good ? "ledger_left" : "ledger_not_left");
-    kw_log_i64(&line, "quotasReturned", returned);
+    returned = __atomic_load_n(&engine->returned, __ATOMIC_RELAXED) - returned;
+    kw_log_i64(&line, "quotasReturned", (int64_t)returned);
     kw_log_end(&line);
 }
 

@@ -22,6 +22,12 @@ enum kw_status kw_ledger_new(bool is_durable, struct kw_ledger **ledger_out)
         kw_free(ledger);
         return KW_E_MEMORY;
     }
+    ledger->aside = is_durable ? kw_alloc(KW_ASIDE_MAX, sizeof *ledger->aside) : NULL;
+    if (is_durable && ledger->aside == NULL) {
+        kw_room_free(ledger->room);
+        kw_free(ledger);
+        return KW_E_MEMORY;
+    }
     ledger->is_durable = is_durable;
     ledger->is_open = !is_durable;
     pthread_mutex_init(&ledger->lock, NULL);
@@ -36,6 +42,7 @@ void kw_ledger_free(struct kw_ledger *ledger)
     }
     kw_room_free(ledger->room);
     pthread_mutex_destroy(&ledger->lock);
+    kw_free(ledger->aside);
     kw_free(ledger);
 }
 
@@ -142,6 +149,7 @@ static void spend_quota(const struct kw_charge *charge, const struct kw_claim *c
 {
     int64_t amount = kw__ledger_amount(&claim->quota, charge->cost);
     charged->wants_funds = charged->wants_funds || marks != 0;
+    slot->unused_s = 0;
     if (amount > 0 && claim->second == 0) {
         kw_quota_spend(&slot->state, &claim->quota, charge->now_ms, amount);
         charged->wants_funds =
@@ -293,23 +301,6 @@ void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place)
 
 /* --- sweeping --- */
 
-static bool is_idle(struct kw_slot *run, int64_t now_ms)
-{
-    for (size_t i = 0; i < run->limit_count; i++) {
-        struct kw_rate_limit limit = {.window_ms = run[i].limit.window_ms};
-        if (!kw_limit_is_idle(&run[i].limit.state, &limit, now_ms)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < run->quota_count; i++) {
-        const struct kw_quota_state *state = &kw_run_quota(run, i)->state;
-        if (state->is_known && now_ms < state->period.end_ms) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The piece's chunk, where nothing is left in it: nobody new finds it, and it can go when no reader is left. */
 static void *sweep_piece(struct kw_ledger *ledger, size_t piece, int64_t now_ms)
 {
@@ -323,8 +314,11 @@ static void *sweep_piece(struct kw_ledger *ledger, size_t piece, int64_t now_ms)
         }
         kw_slot_lock(run);
         kw__ledger_expire_reserves(run, now_ms);
-        run->is_noted = false; /* a word that met a full list is left again */
-        if (is_idle(run, now_ms)) {
+        if (run->is_noted) {
+            run->is_noted = false; /* a word that met a full list is left again */
+            kw__ledger_owe(run);
+        }
+        if (kw__ledger_is_idle(run, now_ms) || kw__ledger_goes_unused(ledger, run, now_ms)) {
             ledger->floor_ms = now_ms > ledger->floor_ms ? now_ms : ledger->floor_ms;
             kw_room_give(ledger->room, kw_room_number(chunk, i));
         } else {
@@ -357,5 +351,5 @@ void kw_ledger_count(struct kw_ledger *ledger, struct kw_ledger_counts *counts_o
     pthread_mutex_lock(&ledger->lock);
     kw_room_count(ledger->room, &counts_out->accounts, &counts_out->slots, &counts_out->bytes);
     pthread_mutex_unlock(&ledger->lock);
-    counts_out->bytes += sizeof *ledger;
+    counts_out->bytes += sizeof *ledger + (ledger->aside == NULL ? 0 : KW_ASIDE_MAX * sizeof *ledger->aside);
 }

@@ -8,8 +8,9 @@
  * place that the entry keeps. Slots are freed in chunks of a huge page, after userspace RCU has seen all readers go: so
  * takers must be inside of a read section of the index.
  *
- * What must outlive a crash is spent from a reserve, which a store has written down before (see funds.h). A ledger that
- * is not durable knows no reserves: all is there from the start, and ends with it.
+ * What must outlive a crash is spent from a reserve, which a store has written down before (see funds.h). What is not
+ * used for a while is given back there, and forgotten here, long before its period ends. A ledger that is not durable
+ * knows no reserves: all is there from the start, and ends with it.
  */
 #ifndef KW_ENGINE_LEDGER_H
 #define KW_ENGINE_LEDGER_H
@@ -19,6 +20,8 @@
 #include "core/quota.h"
 
 #define KW_DURABLE_WINDOW_MS 60000 /* a longer window is restored after a crash; of another the end is waited for */
+#define KW_UNUSED_MS 600000        /* so long nobody has used an account whose quotas are given back */
+#define KW_ASIDE_MAX 1000          /* quotas that one sweep sets aside, for one batch of the store */
 
 struct kw_ledger;
 
@@ -73,7 +76,10 @@ KW_MUST_USE enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const stru
 /* Asks the processor to fetch what a charge will read. `place` as the entry has it; inside of a read section. */
 void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place);
 
-/* Frees what says nothing more: some of it with each call, all of it with a few. Outside of any read section. */
+/*
+ * Frees what says nothing more: some of it with each call, all of it with a few. Outside of any read section. What it
+ * sets aside of a durable ledger is the caller's to give back (kw_ledger_aside).
+ */
 void kw_ledger_sweep(struct kw_ledger *ledger, int64_t now_ms);
 
 struct kw_ledger_counts {
@@ -133,6 +139,18 @@ void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, 
  * KW_E_MEMORY. */
 KW_MUST_USE enum kw_status kw_ledger_look(struct kw_ledger *ledger, const struct kw_charge *charge,
                                           struct kw_quota_answer *answers_out);
+
+/* A quota as it was before a sweep took what was not spent off it. Nobody can spend of it until the store is asked. */
+struct kw_aside {
+    struct kw_id account;
+    uint32_t claim;
+    struct kw_quota_state state;
+};
+
+/* What the last sweep has set aside, good until kw_ledger_aside_end. */
+size_t kw_ledger_aside(const struct kw_ledger *ledger, const struct kw_aside **aside_out);
+/* After each sweep. `is_kept`: nothing of it was given back, and it is there again; else it is the store's. */
+void kw_ledger_aside_end(struct kw_ledger *ledger, bool is_kept);
 
 /* What a clean stop leaves of a claim: the state of a limit, or what was reserved of a quota and not spent. */
 struct kw_left {

@@ -31,6 +31,7 @@ struct kw_limit_slot {
 struct kw_quota_slot {
     struct kw_quota_state state;
     uint32_t claim;
+    uint32_t unused_s; /* since when a sweep has seen no use of it; 0: it was used since the last (ledger_idle.c) */
 };
 
 /* A run begins with the slots of its limits; those of its quotas follow, four in each. What is read of a slot comes

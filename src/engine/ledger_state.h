@@ -18,6 +18,8 @@ struct kw_ledger {
     int64_t
         waits_until_ms; /* after a crash: what an earlier life has spent from short windows is not known until then */
     int64_t notes_until_ms; /* after a clean stop: it stands in notes */
+    struct kw_aside *aside; /* the sweeper's, KW_ASIDE_MAX; NULL: not durable */
+    size_t aside_count;
 };
 
 /* Where a claim's state is. */
@@ -41,6 +43,19 @@ KW_MUST_USE bool kw__ledger_open_runs(struct kw_ledger *ledger, const struct kw_
 void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t life_ms);
 /* Gives up reserves of long ago: their notes may be gone. The run is locked. */
 void kw__ledger_expire_reserves(struct kw_slot *run, int64_t now_ms);
+
+/* --- of a run that is locked (ledger_idle.c) --- */
+
+/* It says nothing more than one that is not there. */
+bool kw__ledger_is_idle(struct kw_slot *run, int64_t now_ms);
+/*
+ * A sweep that finds nobody to have used it for KW_UNUSED_MS takes what was reserved and not spent off its quotas, and
+ * sets it aside. True where there is none: then it can go.
+ */
+KW_MUST_USE bool kw__ledger_goes_unused(struct kw_ledger *ledger, struct kw_slot *run, int64_t now_ms);
+/* A word of it may be lost, of a mark perhaps: it stays until it is used again. */
+void kw__ledger_owe(struct kw_slot *run);
+void kw__ledger_was_used(struct kw_slot *run);
 
 /* The kinds of accounts that the claims are of, a bit each. */
 unsigned kw__ledger_kinds(const struct kw_charge *charge);

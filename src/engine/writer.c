@@ -459,6 +459,7 @@ void *kw__writer_main(void *context)
         if (kw_monotonic_ns() >= tidy_at_ns) {
             tidy_at_ns = kw_monotonic_ns() + KW_WRITER_TICK_MS * UINT64_C(1000000);
             kw_ledger_sweep(engine->ledger, kw_engine_now_ms(engine));
+            kw__funds_give_back(engine);
             kw__once_prune(engine);
             kw__funds_prune(engine);
         }

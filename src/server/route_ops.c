@@ -73,6 +73,8 @@ static void write_engine(const struct kw_engine *engine, struct kw_buffer *text)
         {"keyward_ledger_bytes", "gauge", "Memory of what they have spent.", stats.ledger_bytes},
         {"keyward_allowance_reserved_total", "counter", "Parts of limits and quotas written down ahead of use.",
          stats.reserved},
+        {"keyward_allowance_returned_total", "counter", "Parts of quotas given back that nobody had spent.",
+         stats.returned},
         {"keyward_allowance_waits_total", "counter", "Verifications that waited for such a part.", stats.funds_waited},
         {"keyward_queue_depth", "gauge", "Operations that wait.", stats.queue_depth},
     };

@@ -140,6 +140,7 @@ def operators_see_it(server):
 
     key, _ = server.create({'quota': MONTH, 'rateLimit': {'requests': 3, 'window': '2m'}})
     before = {name: metric(name) for name in ('keyward_ledger_accounts', 'keyward_allowance_reserved_total', 'keyward_allowance_waits_total',
+                                              'keyward_allowance_returned_total',
                                               'keyward_verifications_total{code="QUOTA_EXCEEDED"}', 'keyward_verifications_total{code="RATE_LIMITED"}')}
     equal([server.verify(key, cost=cost).get('code') for cost in (3, 1)], [None, 'RATE_LIMITED'], 'verdicts')
     server.verify(key, cost=6)

@@ -116,6 +116,36 @@ static void what_is_over_warns(struct test *t)
     CHECK_I64(t, ask(t, &world, 8, 1).outcome, KW_QUOTA_OVER);
 }
 
+/* Two quotas that count the same, of which the second was never granted anything itself. */
+static void what_an_earlier_life_has_told_of_is_not_told_again(struct test *t)
+{
+    struct world world = {.quota = quota_of(100 * ONE, KW_QUOTA_BLOCK)};
+    struct kw_quota soft = quota_of(50 * ONE, KW_QUOTA_WARN);
+    soft.told_at = 1;
+    CHECK_I64(t, ask(t, &world, 1, 45 * ONE).outcome, KW_QUOTA_ADMITTED);
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, 2, 0).marks, 1);
+    kw_quota_tell(&world.state, &soft, 1);
+    CHECK_I64(t, ask(t, &world, 2, 35 * ONE).marks, 1);
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, 3, 0).marks, 2);
+    kw_quota_tell(&world.state, &soft, 2);
+    stop(t, &world);
+    CHECK_I64(t, ask(t, &world, 4, ONE).marks, 0);
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, 4, 0).marks, 0);
+    CHECK_I64(t, ask(t, &world, HOUR_MS, 40 * ONE).marks, 0); /* another hour: all may be told of once more */
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, HOUR_MS, 0).marks, 1);
+    kw_quota_tell(&world.state, &soft, 1);
+    stop(t, &world);
+    CHECK_I64(t, ask(t, &world, HOUR_MS, 10 * ONE).marks, 0);
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, HOUR_MS, 0).marks, 2); /* which this life has reached */
+    /* What a commit of unknown outcome took counts as used, and nobody was told of that. */
+    world.taken[1] += 40 * ONE;
+    CHECK_I64(t, ask(t, &world, HOUR_MS, 4 * ONE).marks, 1);
+    world.taken[1] -= 40 * ONE;
+    /* Asked for itself it knows the same. */
+    CHECK(t, kw_quota_grant(&world.state, &soft, HOUR_MS, 0, world.taken[1]));
+    CHECK_I64(t, kw_quota_look(&world.state, &soft, HOUR_MS, 0).marks, 2);
+}
+
 static void a_changed_limit_forgives_nothing(struct test *t)
 {
     struct world world = {.quota = quota_of(100 * ONE, KW_QUOTA_BLOCK)};
@@ -213,6 +243,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(the_whole_limit_is_admitted_and_no_more),
         TEST_CASE(what_is_over_warns),
+        TEST_CASE(what_an_earlier_life_has_told_of_is_not_told_again),
         TEST_CASE(a_changed_limit_forgives_nothing),
         TEST_CASE(a_late_grant_of_an_earlier_period_is_dropped),
         TEST_CASE(the_reserve_is_filled_ahead_of_use),
