@@ -10,7 +10,7 @@
 
 #define BAR_WIDTH 40
 
-enum { TOTALS, SERIES, GROUP, BY, QUOTAS, MEMBER_COUNT };
+enum { TOTALS, SERIES, GROUP, BY, QUOTAS, RATE_LIMITS, MEMBER_COUNT };
 enum { AT, VERIFICATIONS, VALID, COUNTS, PART_COUNT };
 
 /* An answer on its way to the terminal. */
@@ -234,48 +234,51 @@ static enum kw_status show_csv(struct counts_view *view, struct kw_bytes series)
 
 /* --- */
 
-/* One line: how much of a quota is used, and until when. */
-static enum kw_status show_quota(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+/* One line: how much of a quota is used, and until when; or of a rate limit, and when all of it is back. */
+static enum kw_status show_standing(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { NAME, USED, LIMIT, REMAINING, RESETS_AT, COUNT };
+    enum { NAME, USED, LIMIT, WINDOW, REMAINING, RESETS_AT, COUNT };
     struct counts_view *view = context;
     struct kw_buffer *text = &view->out->text;
-    struct kw_member members[COUNT] = {[NAME] = {"name"},
-                                       [USED] = {"used"},
-                                       [LIMIT] = {"limit"},
-                                       [REMAINING] = {"remaining"},
-                                       [RESETS_AT] = {"resetsAt"}};
+    struct kw_member members[COUNT] = {[NAME] = {"name"},     [USED] = {"used"},           [LIMIT] = {"limit"},
+                                       [WINDOW] = {"window"}, [REMAINING] = {"remaining"}, [RESETS_AT] = {"resetsAt"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, &view->arena, members, COUNT);
     if (status != KW_OK) {
         return status;
     }
+    bool is_limit = members[WINDOW].text.size > 0;
     kw_text_clean(text, members[NAME].text);
     kw_buffer_add_text(text, "  ");
     kw_text_clean(text, members[USED].text);
     kw_buffer_add_text(text, " of ");
     kw_text_clean(text, members[LIMIT].text);
+    kw_buffer_add_text(text, is_limit ? "/" : "");
+    kw_text_clean(text, members[WINDOW].text);
     kw_buffer_add_text(text, " used, ");
     kw_text_clean(text, members[REMAINING].text);
-    kw_buffer_add_text(text, " left until ");
+    kw_buffer_add_text(text, is_limit ? " left, all of it at " : " left until ");
     kw_text_clean(text, members[RESETS_AT].text);
     kw_buffer_add_byte(text, '\n');
     return KW_OK;
 }
 
-static enum kw_status show_quotas(struct counts_view *view, struct kw_bytes array)
+static enum kw_status show_standings(struct counts_view *view, const char *head, const struct kw_member *array)
 {
-    if (array.size <= 2) {
+    if (array->type != KW_JSON_ARRAY_BEGIN || array->text.size <= 2) {
         return KW_OK;
     }
-    kw_buffer_add_text(&view->out->text, "\nQuotas\n");
-    return kw_items_each(array, &view->arena, show_quota, view);
+    kw_buffer_add_byte(&view->out->text, '\n');
+    kw_buffer_add_text(&view->out->text, head);
+    kw_buffer_add_byte(&view->out->text, '\n');
+    return kw_items_each(array->text, &view->arena, show_standing, view);
 }
 
 static enum kw_status show(struct counts_view *view, struct kw_bytes body, bool as_csv)
 {
     struct kw_member members[MEMBER_COUNT] = {
-        [TOTALS] = {"totals"}, [SERIES] = {"series"}, [GROUP] = {"group"}, [BY] = {"by"}, [QUOTAS] = {"quotas"}};
+        [TOTALS] = {"totals"}, [SERIES] = {"series"}, [GROUP] = {"group"},
+        [BY] = {"by"},         [QUOTAS] = {"quotas"}, [RATE_LIMITS] = {"rateLimits"}};
     struct kw_member totals[PART_COUNT];
     enum kw_status status = kw_members_read(body, &view->arena, members, MEMBER_COUNT);
     if (status == KW_OK &&
@@ -294,8 +297,8 @@ static enum kw_status show(struct counts_view *view, struct kw_bytes body, bool 
     status = show_series(view, members[SERIES].text);
     kw_buffer_add_byte(&view->out->text, '\n');
     status = status == KW_OK ? show_totals(view, totals) : status;
-    return status == KW_OK && members[QUOTAS].type == KW_JSON_ARRAY_BEGIN ? show_quotas(view, members[QUOTAS].text)
-                                                                          : status;
+    status = status == KW_OK ? show_standings(view, "Quotas", &members[QUOTAS]) : status;
+    return status == KW_OK ? show_standings(view, "Rate limits", &members[RATE_LIMITS]) : status;
 }
 
 static enum kw_status check_line(const struct kw_command_line *line, struct kw_error *error_out)
@@ -336,7 +339,7 @@ static enum kw_status show_credit(struct kw_cli *cli, const struct kw_command_li
         return show_answer(cli, line, answer);
     }
     kw_arena_init(&view.arena, NULL, 0, KW_ANSWER_ARENA_MAX);
-    enum kw_status status = show_quota(&view, NULL, kw_buffer_bytes(&answer->body));
+    enum kw_status status = show_standing(&view, NULL, kw_buffer_bytes(&answer->body));
     kw_arena_reset(&view.arena);
     return status;
 }

@@ -29,8 +29,9 @@ bool kw__fund_keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t
 {
     bool is_kept = true;
     for (size_t i = 0; i < count && is_kept; i++) {
-        struct kw_bytes *texts[] = {&claims[i].quota.name, &claims[i].quota.metric};
-        for (size_t j = 0; j < KW_COUNT_OF(texts) && claims[i].is_quota && is_kept; j++) {
+        struct kw_claim *claim = &claims[i];
+        struct kw_bytes *texts[] = {claim->is_quota ? &claim->quota.name : &claim->limit.name, &claim->quota.metric};
+        for (size_t j = 0; j < (claim->is_quota ? KW_COUNT_OF(texts) : 1) && is_kept; j++) {
             uint8_t *copy = kw_arena_take(arena, texts[j]->size + 1);
             is_kept = copy != NULL;
             if (is_kept) {
@@ -114,6 +115,15 @@ static enum kw_status see_note(void *context, const struct kw_store_reservation 
     return KW_OK;
 }
 
+enum kw_status kw__fund_find_note(struct kw_engine *engine, struct kw_arena *arena, const struct kw_id *account,
+                                  uint32_t claim, struct kw_want *want)
+{
+    struct note_search search = {.engine = engine, .name = kw__fund_name(arena, 'r', claim), .want = want};
+    return search.name.data == NULL ? KW_E_MEMORY
+                                    : engine->store->ops->reservations_read(
+                                          engine->store, account, (struct kw_bytes){NULL, 0}, 0, see_note, &search);
+}
+
 /* Reads what the claims of a request ask for, and gives it to the ledger. */
 static enum kw_status read_notes(struct kw_engine *engine, struct funding *funding)
 {
@@ -125,13 +135,9 @@ static enum kw_status read_notes(struct kw_engine *engine, struct funding *fundi
         if (want->kind != KW_WANT_NOTE) {
             continue;
         }
-        struct note_search search = {
-            .engine = engine, .name = kw__fund_name(&engine->writer_state->arena, 'r', claim->id), .want = want};
         any = true;
-        status = search.name.data == NULL
-                     ? KW_E_MEMORY
-                     : engine->store->ops->reservations_read(engine->store, &funding->charge.accounts[claim->per].id,
-                                                             (struct kw_bytes){NULL, 0}, 0, see_note, &search);
+        status = kw__fund_find_note(engine, &engine->writer_state->arena, &funding->charge.accounts[claim->per].id,
+                                    claim->id, want);
     }
     if (any && status == KW_OK) {
         kw_ledger_fund(engine->ledger, &funding->charge, funding->wants, true);

@@ -28,12 +28,15 @@ void kw__funds_prune(struct kw_engine *engine);
 
 /* Of the row of a limit ('r') or a quota ('q'). No bytes: no memory. */
 struct kw_bytes kw__fund_name(struct kw_arena *arena, char kind, uint32_t claim);
-/* Copies what quotas borrow from records, so that they are good beyond the read section. False without memory. */
+/* Copies what claims borrow from records, so that they are good beyond the read section. False without memory. */
 KW_MUST_USE bool kw__fund_keep_names(struct kw_arena *arena, struct kw_claim *claims, size_t count);
 /* A limit's state in bytes, as a note of this life. No bytes: no memory. */
 struct kw_bytes kw__fund_note(struct kw_engine *engine, struct kw_bytes state);
 /* The state in a row's note, and whose it is. No bytes: there is none. */
 struct kw_bytes kw__fund_note_read(const struct kw_store_reservation *row, int64_t *life_ms_out);
+/* Reads the note that a limit of an account goes by, if there is one, into a want. KW_E_MEMORY, or as the store. */
+KW_MUST_USE enum kw_status kw__fund_find_note(struct kw_engine *engine, struct kw_arena *arena,
+                                              const struct kw_id *account, uint32_t claim, struct kw_want *want);
 /* The first reserve of a life says that it spends: with it, or before. False without memory. */
 KW_MUST_USE bool kw__fund_mark(struct kw_engine *engine, struct kw_store_batch *batch);
 

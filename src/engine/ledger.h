@@ -135,10 +135,16 @@ void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, co
 
 /* What was reported of quotas, which are all that the charge has, and is durable: granted of it, all is spent. */
 void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_want *wants);
-/* How quotas stand, which are all that the charge has: UNFUNDED where the store knows, and the ledger does not.
- * KW_E_MEMORY. */
+/*
+ * How the claims stand. A quota is UNFUNDED, and a limit was not asked, where the store knows and the ledger does not.
+ * A limit answers as if it admitted KW_RATE_LIMIT_REQUESTS_MAX: so it says what was spent, also beyond what it admits.
+ * KW_E_MEMORY.
+ */
 KW_MUST_USE enum kw_status kw_ledger_look(struct kw_ledger *ledger, const struct kw_charge *charge,
-                                          struct kw_quota_answer *answers_out);
+                                          union kw_claim_answer *answers_out);
+/* The same of a limit by the note that a want has, where the ledger does not know of it. */
+struct kw_limit_answer kw_ledger_look_at_note(const struct kw_ledger *ledger, const struct kw_rate_limit *limit,
+                                              const struct kw_want *want, int64_t now_ms);
 
 /* A quota as it was before a sweep took what was not spent off it. Nobody can spend of it until the store is asked. */
 struct kw_aside {

@@ -184,14 +184,35 @@ void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, 
     let_go(ledger, runs);
 }
 
+static struct kw_limit_answer look_at_limit(const struct kw_limit_slot *slot, const struct kw_rate_limit *limit,
+                                            int64_t now_ms)
+{
+    struct kw_rate_limit most = {.requests = KW_RATE_LIMIT_REQUESTS_MAX, .window_ms = limit->window_ms};
+    return slot->is_unknown ? (struct kw_limit_answer){.is_asked = false}
+                            : kw_limit_look(&slot->state, &most, now_ms, 1);
+}
+
+struct kw_limit_answer kw_ledger_look_at_note(const struct kw_ledger *ledger, const struct kw_rate_limit *limit,
+                                              const struct kw_want *want, int64_t now_ms)
+{
+    struct kw_limit_slot slot = {0};
+    take_note(ledger, limit, want, &slot);
+    return look_at_limit(&slot, limit, now_ms);
+}
+
 enum kw_status kw_ledger_look(struct kw_ledger *ledger, const struct kw_charge *charge,
-                              struct kw_quota_answer *answers_out)
+                              union kw_claim_answer *answers_out)
 {
     struct kw_slot *runs[KW_PER_COUNT] = {NULL};
     struct kw_found_claim found[KW_CLAIMS_MAX];
     bool is_held = hold(ledger, charge, runs, found);
     for (size_t i = 0; is_held && i < charge->claim_count; i++) {
-        answers_out[i] = kw_quota_look(&found[i].quota->state, &charge->claims[i].quota, charge->now_ms, 0);
+        const struct kw_claim *claim = &charge->claims[i];
+        if (claim->is_quota) {
+            answers_out[i].quota = kw_quota_look(&found[i].quota->state, &claim->quota, charge->now_ms, 0);
+        } else {
+            answers_out[i].limit = look_at_limit(found[i].limit, &claim->limit, charge->now_ms);
+        }
     }
     let_go(ledger, runs);
     return is_held ? KW_OK : KW_E_MEMORY;

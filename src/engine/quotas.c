@@ -10,10 +10,11 @@
 #include "engine/funds.h"
 #include "engine/writer.h"
 
-/* Which quotas of a key are meant: those whose metric is reported, or one by its name. */
+/* Which claims of a key are meant: the quotas whose metric is reported, or one by its name, or all that there are. */
 struct selection {
     const struct kw_usage_report *report;
     struct kw_bytes name;
+    bool has_limits;
 };
 
 static int64_t amount_of(const struct kw_usage_report *report, struct kw_bytes metric)
@@ -29,7 +30,7 @@ static int64_t amount_of(const struct kw_usage_report *report, struct kw_bytes m
 static bool is_meant(const struct selection *selection, const struct kw_claim *claim)
 {
     if (!claim->is_quota) {
-        return false;
+        return selection->has_limits;
     }
     if (selection->report != NULL) { /* what several quotas share is spent once */
         return claim->second == 0 && amount_of(selection->report, claim->quota.metric) > 0;
@@ -37,8 +38,8 @@ static bool is_meant(const struct selection *selection, const struct kw_claim *c
     return selection->name.size == 0 || kw_bytes_equal(claim->quota.name, selection->name);
 }
 
-/* The quotas that are meant, beyond the read section. No claims where the key is not in the index. */
-static enum kw_status select_quotas(struct kw_engine *engine, const struct selection *selection, struct kw_arena *arena,
+/* The claims that are meant, beyond the read section. No claims where the key is not in the index. */
+static enum kw_status select_claims(struct kw_engine *engine, const struct selection *selection, struct kw_arena *arena,
                                     struct kw_quota_change *change)
 {
     struct kw_claim claims[KW_CLAIMS_MAX];
@@ -118,7 +119,7 @@ enum kw_status kw__quotas_report(struct kw_engine *engine, const struct kw_store
     *change_out = (struct kw_quota_change){.claims = NULL};
     enum kw_status status = kw__row_digest(row, &change_out->digest);
     status = status == KW_OK ? kw__index_row(engine, row) : status; /* it may not have come there yet */
-    status = status == KW_OK ? select_quotas(engine, &selection, arena, change_out) : status;
+    status = status == KW_OK ? select_claims(engine, &selection, arena, change_out) : status;
     int64_t *amounts =
         status == KW_OK ? kw_arena_take_array(arena, change_out->charge.claim_count + 1, sizeof *amounts) : NULL;
     for (size_t i = 0; amounts != NULL && i < change_out->charge.claim_count; i++) {
@@ -144,7 +145,7 @@ void kw__quotas_reported(struct kw_engine *engine, const struct kw_quota_change 
     kw_index_read_end();
 }
 
-/* --- how quotas stand --- */
+/* --- how quotas and limits stand --- */
 
 struct taken_search {
     int64_t period_start_ms, taken;
@@ -176,28 +177,99 @@ static enum kw_status look_in_store(struct kw_engine *engine, struct kw_arena *a
     return status;
 }
 
-enum kw_status kw__quotas_write_json(struct kw_engine *engine, const struct kw_digest *digest,
-                                     struct kw_json_writer *json)
+/* What the ledger does not know is asked of the store. */
+static enum kw_status look(struct kw_engine *engine, struct kw_arena *arena, const struct kw_quota_change *change,
+                           union kw_claim_answer *answers)
+{
+    enum kw_status status = kw_ledger_look(engine->ledger, &change->charge, answers);
+    for (size_t i = 0; status == KW_OK && i < change->charge.claim_count; i++) {
+        const struct kw_claim *claim = &change->claims[i];
+        if (claim->is_quota && answers[i].quota.outcome == KW_QUOTA_UNFUNDED) {
+            status = look_in_store(engine, arena, change, i, &answers[i].quota);
+        } else if (!claim->is_quota && !answers[i].limit.is_asked) {
+            struct kw_want *want = &change->wants[i];
+            *want = (struct kw_want){.kind = KW_WANT_NOTE};
+            status = kw__fund_find_note(engine, arena, &change->charge.accounts[claim->per].id, claim->id, want);
+            answers[i].limit = kw_ledger_look_at_note(engine->ledger, &claim->limit, want, change->charge.now_ms);
+        }
+    }
+    return status;
+}
+
+/* Whether a single request is held to the limit: what a quota throttles, only beyond the quota. */
+static bool is_held_to(const struct kw_quota_change *change, const union kw_claim_answer *answers, size_t at)
+{
+    const struct kw_claim *claim = &change->claims[at];
+    if (claim->throttles == 0) {
+        return true;
+    }
+    bool counts_requests = kw_bytes_equal(change->claims[claim->throttles - 1].quota.metric, KW_BYTES("requests"));
+    return answers[claim->throttles - 1].quota.remaining < (counts_requests ? KW_AMOUNT_ONE : 1);
+}
+
+static void write_limit(const struct kw_claim *claim, const struct kw_limit_answer *answer, struct kw_json_writer *json)
+{
+    const struct kw_rate_limit *limit = &claim->limit;
+    char window[KW_DURATION_TEXT_MAX];
+    char resets_at[KW_TIME_TEXT_SIZE];
+    int64_t used = KW_RATE_LIMIT_REQUESTS_MAX - answer->remaining;
+    kw_duration_format(limit->window_ms, window);
+    kw_time_format(answer->resets_at_ms, resets_at);
+    kw_json_begin_object(json);
+    kw_json_name(json, "name");
+    kw_json_string(json, limit->name);
+    kw_json_name(json, "per");
+    kw_json_text(json, kw_limit_per_name(limit->per));
+    kw_json_name(json, "limit");
+    kw_json_i64(json, limit->requests);
+    kw_json_name(json, "window");
+    kw_json_text(json, window);
+    kw_json_name(json, "used");
+    kw_json_i64(json, used);
+    kw_json_name(json, "remaining");
+    kw_json_i64(json, used < limit->requests ? limit->requests - used : 0);
+    kw_json_name(json, "resetsAt");
+    kw_json_string(json, kw_bytes_of(resets_at, sizeof resets_at));
+    kw_json_end_object(json);
+}
+
+static void write_standings(const struct kw_quota_change *change, const union kw_claim_answer *answers,
+                            struct kw_json_writer *json)
+{
+    kw_json_name(json, "quotas");
+    kw_json_begin_array(json);
+    for (size_t i = 0; i < change->charge.claim_count; i++) {
+        if (change->claims[i].is_quota) {
+            struct kw_quota_status standing;
+            kw__quota_status(&change->claims[i].quota, &answers[i].quota, &standing);
+            kw_quota_status_write_json(&standing, json);
+        }
+    }
+    kw_json_end_array(json);
+    kw_json_name(json, "rateLimits");
+    kw_json_begin_array(json);
+    for (size_t i = 0; i < change->charge.claim_count; i++) {
+        if (!change->claims[i].is_quota && is_held_to(change, answers, i)) {
+            write_limit(&change->claims[i], &answers[i].limit, json);
+        }
+    }
+    kw_json_end_array(json);
+}
+
+enum kw_status kw__standings_write_json(struct kw_engine *engine, const struct kw_digest *digest,
+                                        struct kw_json_writer *json)
 {
     struct kw_arena arena;
     struct kw_quota_change change = {.digest = *digest};
-    const struct selection all = {.report = NULL};
+    const struct selection all = {.has_limits = true};
     kw_arena_init(&arena, NULL, 0, (size_t)1 << 20);
-    struct kw_quota_answer *answers = NULL;
-    enum kw_status status = select_quotas(engine, &all, &arena, &change);
+    enum kw_status status = select_claims(engine, &all, &arena, &change);
+    union kw_claim_answer *answers =
+        status == KW_OK ? kw_arena_take_array(&arena, change.charge.claim_count + 1, sizeof *answers) : NULL;
+    status = status == KW_OK && answers == NULL ? KW_E_MEMORY : status;
+    status = status == KW_OK ? look(engine, &arena, &change, answers) : status;
     if (status == KW_OK) {
-        answers = kw_arena_take_array(&arena, change.charge.claim_count + 1, sizeof *answers);
-        status = answers == NULL ? KW_E_MEMORY : kw_ledger_look(engine->ledger, &change.charge, answers);
-    }
-    for (size_t i = 0; status == KW_OK && i < change.charge.claim_count; i++) {
-        if (answers[i].outcome == KW_QUOTA_UNFUNDED) {
-            status = look_in_store(engine, &arena, &change, i, &answers[i]);
-        }
-        if (status == KW_OK) {
-            struct kw_quota_status standing;
-            kw__quota_status(&change.claims[i].quota, &answers[i], &standing);
-            kw_quota_status_write_json(&standing, json);
-        }
+        write_standings(&change, answers, json);
     }
     kw_arena_reset(&arena);
     return status;
@@ -293,12 +365,12 @@ static enum kw_status find_record(struct kw_engine *engine, struct kw_op *op, st
 /* All that was used, where the credit says no amount. */
 static enum kw_status used_of(struct kw_engine *engine, const struct kw_quota_change *change, int64_t *used_out)
 {
-    struct kw_quota_answer answers[1];
+    union kw_claim_answer answers[1];
     enum kw_status status = kw_ledger_look(engine->ledger, &change->charge, answers);
-    if (status == KW_OK && answers[0].outcome == KW_QUOTA_UNFUNDED) {
-        status = look_in_store(engine, &engine->writer_state->arena, change, 0, &answers[0]);
+    if (status == KW_OK && answers[0].quota.outcome == KW_QUOTA_UNFUNDED) {
+        status = look_in_store(engine, &engine->writer_state->arena, change, 0, &answers[0].quota);
     }
-    *used_out = answers[0].used;
+    *used_out = answers[0].quota.used;
     return status;
 }
 
@@ -315,7 +387,7 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
         return status;
     }
     status = kw__row_digest(&found.row, &change.digest);
-    status = status == KW_OK ? select_quotas(engine, &selection, &engine->writer_state->arena, &change) : status;
+    status = status == KW_OK ? select_claims(engine, &selection, &engine->writer_state->arena, &change) : status;
     if (status == KW_OK && change.charge.claim_count == 0) {
         return refuse_no_quota(op);
     }
@@ -333,10 +405,10 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
         kw_ledger_fund(engine->ledger, &change.charge, change.wants, true);
         struct kw_json_writer json;
         kw_json_writer_init(&json, &op->result);
-        struct kw_quota_answer answers[1];
+        union kw_claim_answer answers[1];
         struct kw_quota_status standing;
         status = kw_ledger_look(engine->ledger, &change.charge, answers);
-        kw__quota_status(&change.claims[0].quota, &answers[0], &standing);
+        kw__quota_status(&change.claims[0].quota, &answers[0].quota, &standing);
         kw_quota_status_write_json(&standing, &json);
         status = status == KW_OK ? kw_buffer_status(&op->result) : status;
     }

@@ -1,6 +1,6 @@
 /*
- * Quotas beside verifications: amounts that are reported afterwards, credits, and how the quotas of a key stand. What
- * needs the store is done as funds.h does it.
+ * Quotas beside verifications: amounts that are reported afterwards, credits, and how the quotas and rate limits of a
+ * key stand. What needs the store is done as funds.h does it.
  */
 #ifndef KW_ENGINE_QUOTAS_H
 #define KW_ENGINE_QUOTAS_H
@@ -10,7 +10,7 @@
 
 /* What a change of a key's quotas is about; in the writer's arena. */
 struct kw_quota_change {
-    struct kw_charge charge; /* quotas only */
+    struct kw_charge charge; /* quotas; where it is asked how a key stands, limits too */
     struct kw_claim *claims;
     struct kw_want *wants;
     uint64_t places[KW_PER_COUNT];
@@ -32,10 +32,10 @@ void kw__quotas_reported(struct kw_engine *engine, const struct kw_quota_change 
 void kw__credit_write(struct kw_engine *engine, struct kw_op *op);
 
 /*
- * The members of an array that says how each quota of a key stands, of those from above too. Reads the store where
- * nothing was spent since the start. KW_E_MEMORY, or as the store.
+ * The members `quotas` and `rateLimits`: how each of a key stands, of those from above too, and spends nothing. Reads
+ * the store where nothing was spent since the start. Nothing is written where it fails: KW_E_MEMORY, or as the store.
  */
-KW_MUST_USE enum kw_status kw__quotas_write_json(struct kw_engine *engine, const struct kw_digest *digest,
-                                                 struct kw_json_writer *json);
+KW_MUST_USE enum kw_status kw__standings_write_json(struct kw_engine *engine, const struct kw_digest *digest,
+                                                    struct kw_json_writer *json);
 
 #endif

@@ -180,19 +180,6 @@ static void write_series(struct kw_json_writer *json, const struct item *items, 
     kw_json_end_array(json);
 }
 
-/* How the quotas of a key stand now. */
-static enum kw_status write_quotas(const struct reading *reading, struct kw_json_writer *json)
-{
-    if (!reading->query->is_of_key) {
-        return KW_OK;
-    }
-    kw_json_name(json, "quotas");
-    kw_json_begin_array(json);
-    enum kw_status status = kw__quotas_write_json(reading->engine, &reading->digest, json);
-    kw_json_end_array(json);
-    return status;
-}
-
 static enum kw_status write_all(const struct reading *reading, struct kw_buffer *result)
 {
     struct item *items = (struct item *)(void *)reading->items.data;
@@ -220,7 +207,8 @@ static enum kw_status write_all(const struct reading *reading, struct kw_buffer 
     write_counts(&json, sums, sum_count, reading->query->group);
     kw_json_end_object(&json);
     write_series(&json, items, count, reading->query->group);
-    enum kw_status status = write_quotas(reading, &json);
+    enum kw_status status =
+        reading->query->is_of_key ? kw__standings_write_json(reading->engine, &reading->digest, &json) : KW_OK;
     kw_json_end_object(&json);
     kw_free(sums);
     return status == KW_OK ? kw_buffer_status(result) : status;
@@ -272,7 +260,7 @@ static enum kw_status find_lineage(void *context, const struct kw_store_row *row
         status = kw__row_digest(row, &found->reading->digest);
     }
     if (status == KW_OK) {
-        status = kw__index_row(found->reading->engine, row); /* its quotas are read from there */
+        status = kw__index_row(found->reading->engine, row); /* its quotas and limits are read from there */
     }
     return status;
 }

@@ -81,6 +81,17 @@ def test_quotas_are_shown_and_credited(folder):
     check_in('none of this key', told[4])
 
 
+def test_rate_limits_are_shown(folder):
+    def story(world):
+        made = json.loads(world.run('create', '--owner', 'user:1', '--rate-limit', '5/30m', '--rate-limit', 'all=9/2h,owner', '--json', code=0).out)
+        world.run('verify', stdin=made['key'], code=0)
+        shown = world.run('usage', made['record']['id'], code=0).out
+        check_equal('Quotas' in shown, False)
+        return [MOMENT.sub('TIME', shown.split('Rate limits')[1])]
+
+    check_equal(each_way(folder, story), ['\ndefault  1 of 5/30m used, 4 left, all of it at TIME\nall  1 of 9/2h used, 8 left, all of it at TIME\n'])
+
+
 def test_what_cannot_be_asked_is_refused(folder):
     def story(world):
         used_id, _ = used(world)
@@ -95,4 +106,5 @@ def test_what_cannot_be_asked_is_refused(folder):
 
 
 if __name__ == '__main__':
-    main([test_counts_are_shown, test_the_latest_use_is_shown_and_found, test_quotas_are_shown_and_credited, test_what_cannot_be_asked_is_refused])
+    main([test_counts_are_shown, test_the_latest_use_is_shown_and_found, test_quotas_are_shown_and_credited, test_rate_limits_are_shown,
+          test_what_cannot_be_asked_is_refused])

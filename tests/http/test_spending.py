@@ -55,6 +55,9 @@ def all_limits_are_taken_or_none(server):
     equal(used(server, record, 'requests-month'), (0, 5), 'nothing was taken')
     check(server.verify(key, cost=3)['valid'], 'all of the limit')
     equal(used(server, record, 'requests-month'), (3, 2), 'and as much of the quota')
+    limit = server.expect(200, 'GET', f'/v1/keys/{record["id"]}/usage').json['rateLimits'][0]
+    check(limit.pop('resetsAt') > record['createdAt'], 'when it is back')
+    equal(limit, {'name': 'default', 'per': 'key', 'limit': 3, 'window': '1h', 'used': 3, 'remaining': 0}, 'and the limit')
     refused = server.verify(key, scopes=['admin'])
     equal((refused['code'], used(server, record, 'requests-month')), ('INSUFFICIENT_SCOPE', (3, 2)), 'another rule refuses')
 

@@ -132,6 +132,85 @@ static void reports_are_added_once(struct test *t)
     library_end(&library);
 }
 
+/* --- how limits stand --- */
+
+#define HOUR_MS (INT64_C(3600) * 1000)
+
+static void stands(struct test *t, struct library *library, const struct kw_new_key *made, const char *text)
+{
+    for (int times = 0; times < 2; times++) { /* asking spends nothing */
+        (void)answers(t, library, &(struct kw_usage_request){.id = id_of(made)}, text);
+    }
+}
+
+static void limits_stand_as_they_were_spent(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made, other;
+    struct kw_held_record held;
+    struct kw_error error;
+    struct kw_rate_limit limits[] = {library_limit("burst", 10, 30000), library_limit("steady", 100, HOUR_MS),
+                                     library_limit("all", 1000, HOUR_MS)};
+    limits[2].per = KW_PER_OWNER;
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, limits, 3, &made));
+    REQUIRE(t, library_create_limited(t, &library, limits, 3, &other));
+    stands(t, &library, &made,
+           "\"quotas\":[],\"rateLimits\":["
+           "{\"name\":\"burst\",\"per\":\"key\",\"limit\":10,\"window\":\"30s\",\"used\":0,\"remaining\":10,"
+           "\"resetsAt\":\"2026-01-01T00:00:00.000Z\"},{\"name\":\"steady\"");
+    CHECK_CODE(t, library_spend(t, &library, made.key, 3).code, KW_CODE_NONE);
+    library_set_clock(&library, LIBRARY_NOW_MS + 20000);
+    CHECK_CODE(t, library_spend(t, &library, other.key, 5).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_NONE);
+    library_set_clock(&library, LIBRARY_NOW_MS + 30000);
+    static const char after[] =
+        "\"rateLimits\":["
+        "{\"name\":\"burst\",\"per\":\"key\",\"limit\":10,\"window\":\"30s\",\"used\":1,\"remaining\":9,"
+        "\"resetsAt\":\"2026-01-01T00:00:50.000Z\"},"
+        "{\"name\":\"steady\",\"per\":\"key\",\"limit\":100,\"window\":\"1h\",\"used\":4,\"remaining\":96,"
+        "\"resetsAt\":\"2026-01-01T01:00:20.000Z\"},"
+        "{\"name\":\"all\",\"per\":\"owner\",\"limit\":1000,\"window\":\"1h\",\"used\":9,\"remaining\":991,"
+        "\"resetsAt\":\"2026-01-01T01:00:20.000Z\"}]";
+    stands(t, &library, &made, after);
+    REQUIRE(t, library_reopen(t, &library, 0)); /* from the notes, and nobody has spent since */
+    stands(t, &library, &made, after);
+    limits[1].requests = 3;
+    struct kw_key_params params = {.given = KW_GIVEN_RATE_LIMITS, .rate_limits = &limits[1], .rate_limit_count = 1};
+    REQUIRE_OK(t, kw_update(library.keyward, &(struct kw_change_request){.id = id_of(&made), .params = &params}, &held,
+                            &error));
+    kw_held_record_clear(&held);
+    stands(t, &library, &made, "\"limit\":3,\"window\":\"1h\",\"used\":4,\"remaining\":0,");
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    kw_new_key_clear(&made);
+    kw_new_key_clear(&other);
+    library_end(&library);
+}
+
+static void a_throttle_stands_where_it_holds(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    const struct kw_quota_rule quota = {.limit = 2 * KW_AMOUNT_ONE,
+                                        .period = KW_PERIOD_DAY,
+                                        .on_exceeded = KW_QUOTA_THROTTLE,
+                                        .throttle = {.requests = 5, .window_ms = 60000}};
+    const struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_QUOTAS, .owner = KW_BYTES("user:1"), .quotas = &quota, .quota_count = 1};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &params, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_NONE);
+    stands(t, &library, &made, "\"rateLimits\":[]");
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_NONE);
+    stands(t, &library, &made,
+           "\"rateLimits\":[{\"name\":\"requests-day\",\"per\":\"key\",\"limit\":5,\"window\":\"1m\","
+           "\"used\":0,");
+    CHECK_CODE(t, library_spend(t, &library, made.key, 4).code, KW_CODE_NONE);
+    stands(t, &library, &made, "\"used\":4,\"remaining\":1,\"resetsAt\":\"2026-01-01T00:01:00.000Z\"}]");
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 static void what_cannot_be_asked_is_refused(struct test *t)
 {
     struct library library;
@@ -163,10 +242,9 @@ static void what_cannot_be_asked_is_refused(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(what_was_verified_is_counted),
-        TEST_CASE(the_latest_use_is_handed_out),
-        TEST_CASE(reports_are_added_once),
-        TEST_CASE(what_cannot_be_asked_is_refused),
+        TEST_CASE(what_was_verified_is_counted),     TEST_CASE(the_latest_use_is_handed_out),
+        TEST_CASE(reports_are_added_once),           TEST_CASE(limits_stand_as_they_were_spent),
+        TEST_CASE(a_throttle_stands_where_it_holds), TEST_CASE(what_cannot_be_asked_is_refused),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
