@@ -52,6 +52,23 @@ static void make_row(const struct kw_digester *digester, uint64_t number, uint64
     row->expires_at_ms = is_ours(state) ? BENCH_NOW_MS + (int64_t)(bench_random(state) % (30 * 86400)) * 1000 : 0;
 }
 
+/* The first quarter of the keys was given up before anybody counted; of the others most are in use. */
+static void note_uses(struct kw_store *store, uint64_t first, uint64_t *state)
+{
+    static struct kw_store_use uses[TOGETHER];
+    size_t count = 0;
+    for (uint64_t number = first; number < first + TOGETHER; number++) {
+        if (number >= KEYS / 4 && bench_random(state) % 8 != 0) {
+            int64_t ago_ms = (int64_t)(bench_random(state) % (30 * 86400)) * 1000;
+            uses[count++] = (struct kw_store_use){.key_id = id_at(number + 1), .at_ms = BENCH_NOW_MS - ago_ms};
+        }
+    }
+    enum kw_status status = count == 0 ? KW_OK : store->ops->usage_add(store, NULL, 0, uses, count);
+    if (status != KW_OK) {
+        fail("noting uses", status);
+    }
+}
+
 static void load(struct kw_store *store)
 {
     static struct bench_row rows[TOGETHER];
@@ -72,6 +89,7 @@ static void load(struct kw_store *store)
         if (status != KW_OK || batch.outcome != KW_OK) {
             fail("loading", batch.outcome);
         }
+        note_uses(store, first, &state);
         if ((first + TOGETHER) % (KEYS / 10) == 0) {
             bench_progress("%llu keys written", (unsigned long long)(first + TOGETHER));
         }
@@ -87,7 +105,7 @@ struct page {
 static enum kw_status take(void *context, const struct kw_store_row *row)
 {
     struct page *page = context;
-    page->last = (struct kw_position){row->id, row->expires_at_ms};
+    page->last = (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
     page->count++;
     return KW_OK;
 }
@@ -167,6 +185,10 @@ static void measure_all(struct bench *bench, struct kw_store *store)
         {"policy", {.project = project, .policy = KW_BYTES("internal")}},
         {"expiry",
          {.project = project, .expires_before_ms = BENCH_NOW_MS + INT64_C(28) * 86400000, .order = KW_ORDER_EXPIRES}},
+        {"latest use",
+         {.project = project, .used_from_ms = BENCH_NOW_MS - INT64_C(28) * 86400000, .order = KW_ORDER_USED}},
+        {"no use since",
+         {.project = project, .used_before_ms = BENCH_NOW_MS - INT64_C(7) * 86400000, .order = KW_ORDER_USED}},
         {"owner and environment", {.project = project, .owner = KW_BYTES("user:42"), .env = KW_BYTES("live")}},
     };
     for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {

@@ -321,8 +321,8 @@ struct kw_list_request {
     struct kw_bytes owner, org_id, env, policy;
     const struct kw_bytes *tags; /* at most KW_TAG_COUNT_MAX, in lower case */
     size_t tag_count;
-    bool all_tags;             /* keys that have all of the tags; else any of them */
-    struct kw_bytes last_four; /* the key's last four characters */
+    bool all_tags;                             /* keys that have all of the tags; else any of them */
+    struct kw_bytes last_four;                 /* the key's last four characters */
     struct kw_id parent_id;
     int64_t created_from_ms, created_until_ms; /* in [from, until) */
     int64_t expires_before_ms;                 /* keys that have an expiry, before this */
@@ -332,7 +332,8 @@ struct kw_list_request {
     enum kw_key_status status;
     struct kw_bytes text; /* in name or description, without regard to the case of ASCII letters */
 
-    enum kw_order order;      /* lists, as what follows. KW_ORDER_EXPIRES: keys that have an expiry */
+    enum kw_order order; /* lists, as what follows. KW_ORDER_EXPIRES: keys that have an expiry. KW_ORDER_USED: a key
+                          * that is used while the pages are turned moves to the end, and may come twice */
     struct kw_position after; /* the cursor of the page before, of the same order; none: the first page */
     size_t limit;             /* 1 to 1000; 0: 50 */
 };

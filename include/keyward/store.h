@@ -187,17 +187,19 @@ struct kw_store_batch {
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
 
-/* The order of a list. Rows of the same expiry are in the order of their ids, and ids ascend with time. */
+/* The order of a list. Rows of the same expiry or use are in the order of their ids, and ids ascend with time. */
 enum kw_order {
     KW_ORDER_CREATED,
     KW_ORDER_CREATED_BACK, /* the latest first */
     KW_ORDER_EXPIRES,      /* rows that have an expiry, and no others */
+    KW_ORDER_USED,         /* the one whose latest use is the longest ago first, before it those that have none */
 };
 
 /* A place in an order: that of a row, whether it is still there or not. None: before the first. */
 struct kw_position {
     struct kw_id id;
     int64_t expires_at_ms; /* KW_ORDER_EXPIRES only */
+    int64_t used_at_ms;    /* KW_ORDER_USED only */
 };
 
 /* How far a list came. */
@@ -224,7 +226,7 @@ struct kw_store_filter {
     int64_t used_from_ms;                      /* rows whose latest use is at this time or after it */
 
     /* Of a list only. */
-    enum kw_order order;      /* KW_ORDER_EXPIRES needs a project, else KW_E_INVALID */
+    enum kw_order order;      /* KW_ORDER_EXPIRES and KW_ORDER_USED need a project, else KW_E_INVALID */
     struct kw_position after; /* rows behind this place */
     size_t limit;             /* 1 to KW_STORE_LIST_MAX */
     /*

@@ -355,7 +355,7 @@ static enum kw_status check_request(const struct kw_list_request *request, struc
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "last_four", "must be %d bytes", KW_STORE_LAST_FOUR_SIZE);
     }
     if (request->order != KW_ORDER_CREATED && request->order != KW_ORDER_CREATED_BACK &&
-        request->order != KW_ORDER_EXPIRES) {
+        request->order != KW_ORDER_EXPIRES && request->order != KW_ORDER_USED) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "order", "is no order");
     }
     return KW_OK;

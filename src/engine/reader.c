@@ -191,7 +191,7 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
         op->has_more = true;
         return KW_E_LIMIT; /* enough: one more than asked for tells that there is more */
     }
-    listing->last = (struct kw_position){row->id, row->expires_at_ms};
+    listing->last = (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
     listing->looked_at++;
     if (!wanted(op->query, row->record, listing->now_ms)) {
         return KW_OK;

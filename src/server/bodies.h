@@ -103,7 +103,7 @@ struct kw_empty_body {
 };
 
 /* "-key_…", "1767225600000.key_…": room for 19 digits */
-#define KW_CURSOR_MAX (19 + 1 + KW_ID_TEXT_SIZE)
+#define KW_CURSOR_MAX (1 + 19 + 1 + KW_ID_TEXT_SIZE)
 
 struct kw_list_params {
     struct kw_bytes owner, org_id, env, policy, parent, last_four, status, text;

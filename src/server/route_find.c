@@ -61,15 +61,19 @@ static enum kw_status take_tags(struct kw_arena *arena, struct kw_bytes rest, st
 static enum kw_order order_of(const struct kw_list_params *params)
 {
     if (params->sort.size == 0) {
-        return params->expires_before_ms == 0 ? KW_ORDER_CREATED : KW_ORDER_EXPIRES;
+        bool is_by_use = params->used_before_ms != 0 || params->used_after_ms != 0;
+        return params->expires_before_ms != 0 ? KW_ORDER_EXPIRES : is_by_use ? KW_ORDER_USED : KW_ORDER_CREATED;
     }
     if (params->sort.data[0] == '-') {
         return KW_ORDER_CREATED_BACK;
     }
-    return kw_bytes_equal(params->sort, KW_BYTES("expiresAt")) ? KW_ORDER_EXPIRES : KW_ORDER_CREATED;
+    return kw_bytes_equal(params->sort, KW_BYTES("expiresAt"))    ? KW_ORDER_EXPIRES
+           : kw_bytes_equal(params->sort, KW_BYTES("lastUsedAt")) ? KW_ORDER_USED
+                                                                  : KW_ORDER_CREATED;
 }
 
-/* A cursor shows its order by what stands before the id: nothing, '-', or the expiry and a dot. */
+/* A cursor shows its order by what stands before the id: nothing, '-', the expiry and a dot, or '~', the use and a dot.
+ */
 static size_t format_cursor(enum kw_order order, const struct kw_position *position, char out[KW_CURSOR_MAX + 1])
 {
     char id[KW_ID_TEXT_SIZE];
@@ -77,6 +81,8 @@ static size_t format_cursor(enum kw_order order, const struct kw_position *posit
     kw_id_format(&position->id, id);
     if (order == KW_ORDER_EXPIRES) {
         size = snprintf(out, KW_CURSOR_MAX + 1, "%llu.", (unsigned long long)position->expires_at_ms);
+    } else if (order == KW_ORDER_USED) {
+        size = snprintf(out, KW_CURSOR_MAX + 1, "~%llu.", (unsigned long long)position->used_at_ms);
     } else if (order == KW_ORDER_CREATED_BACK) {
         out[size++] = '-';
     }
@@ -84,22 +90,39 @@ static size_t format_cursor(enum kw_order order, const struct kw_position *posit
     return (size_t)size + sizeof id;
 }
 
+/* The time before the dot; what is behind it stays in `text`. */
+static bool take_time(struct kw_bytes *text, int64_t *time_ms_out)
+{
+    struct kw_bytes before;
+    uint64_t time_ms;
+    kw_bytes_split(*text, '.', &before, text);
+    if (!kw_bytes_to_u64(before, &time_ms) || time_ms > INT64_MAX) {
+        return false;
+    }
+    *time_ms_out = (int64_t)time_ms;
+    return true;
+}
+
+static bool take_sign(struct kw_bytes *text, uint8_t sign)
+{
+    if (text->size == 0 || text->data[0] != sign) {
+        return false;
+    }
+    *text = kw_bytes_skip(*text, 1);
+    return true;
+}
+
 static bool parse_cursor(enum kw_order order, struct kw_bytes text, struct kw_position *position_out)
 {
     struct kw_position position = {.expires_at_ms = 0};
-    if (order == KW_ORDER_EXPIRES) {
-        struct kw_bytes expiry;
-        uint64_t expires_at_ms;
-        kw_bytes_split(text, '.', &expiry, &text);
-        if (!kw_bytes_to_u64(expiry, &expires_at_ms) || expires_at_ms == 0 || expires_at_ms > INT64_MAX) {
-            return false;
-        }
-        position.expires_at_ms = (int64_t)expires_at_ms;
-    } else if (order == KW_ORDER_CREATED_BACK) {
-        if (text.data[0] != '-') {
-            return false;
-        }
-        text = kw_bytes_skip(text, 1);
+    if (order == KW_ORDER_EXPIRES && (!take_time(&text, &position.expires_at_ms) || position.expires_at_ms == 0)) {
+        return false;
+    }
+    if (order == KW_ORDER_USED && (!take_sign(&text, '~') || !take_time(&text, &position.used_at_ms))) {
+        return false;
+    }
+    if (order == KW_ORDER_CREATED_BACK && !take_sign(&text, '-')) {
+        return false;
     }
     if (!kw_id_parse(text, &position.id) || kw_id_is_none(&position.id)) {
         return false;

@@ -17,7 +17,8 @@ enum kw_status kw__filter_check(const struct kw_store_filter *filter)
 enum kw_status kw__filter_check_list(const struct kw_store_filter *filter)
 {
     enum kw_status status = kw__store_check_limit(filter->limit);
-    if (status == KW_OK && filter->order == KW_ORDER_EXPIRES && filter->project.size == 0) {
+    bool is_by_time = filter->order == KW_ORDER_EXPIRES || filter->order == KW_ORDER_USED;
+    if (status == KW_OK && is_by_time && filter->project.size == 0) {
         status = KW_E_INVALID;
     }
     return status == KW_OK ? kw__filter_check(filter) : status;
@@ -82,11 +83,13 @@ bool kw__filter_finds(const struct kw_store_filter *filter, const struct kw_stor
 int kw__position_compare(enum kw_order order, const struct kw_store_row *row, const struct kw_position *position)
 {
     int by_id = kw_id_compare(&row->id, &position->id);
-    if (order != KW_ORDER_EXPIRES) {
+    if (order == KW_ORDER_CREATED || order == KW_ORDER_CREATED_BACK) {
         return order == KW_ORDER_CREATED_BACK ? -by_id : by_id;
     }
-    int by_expiry = (row->expires_at_ms > position->expires_at_ms) - (row->expires_at_ms < position->expires_at_ms);
-    return by_expiry != 0 ? by_expiry : by_id;
+    int64_t left = order == KW_ORDER_USED ? row->used_at_ms : row->expires_at_ms;
+    int64_t right = order == KW_ORDER_USED ? position->used_at_ms : position->expires_at_ms;
+    int by_time = (left > right) - (left < right);
+    return by_time != 0 ? by_time : by_id;
 }
 
 bool kw__filter_is_behind(const struct kw_store_filter *filter, const struct kw_store_row *row)
@@ -98,5 +101,5 @@ bool kw__filter_is_behind(const struct kw_store_filter *filter, const struct kw_
 
 struct kw_position kw__position_of(const struct kw_store_row *row)
 {
-    return (struct kw_position){row->id, row->expires_at_ms};
+    return (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
 }

@@ -338,3 +338,39 @@ void a_sink_that_stops_ends_the_call(struct contract *c)
     CHECK_I64(c->t, usages.count, 1);
     contract_check_found(c, 2, &puts[1]);
 }
+
+/* Two pages of each order with rows put in between: what was there comes once each, and nothing is missed. */
+void a_cursor_stays_right_while_rows_are_added(struct contract *c)
+{
+    for (int order = KW_ORDER_CREATED; order <= KW_ORDER_USED; order++) {
+        struct contract_rows listed = contract_rows(c);
+        struct kw_bytes org = contract_format(c, "org%d", order);
+        uint64_t base = 1000 * (uint64_t)(order + 1);
+        struct kw_store_filter filter = {
+            .project = KW_BYTES("default"), .org_id = org, .order = (enum kw_order)order, .limit = 2};
+        for (uint64_t i = 0; i < 8; i++) {
+            /* The orders of expiry and use are not that of ids; some are equal. Four are there at first. */
+            struct kw_store_put put = contract_put(c, base + 10 * (i < 4 ? i : 7 - i) + (i < 4 ? 0 : 5), 0);
+            put.row.org_id = org;
+            put.row.expires_at_ms = 100 + (int64_t)(i * 7 % 4);
+            REQUIRE_OK(c->t, contract_commit_put(c, put));
+            struct kw_store_use note = {.key_id = put.row.id, .at_ms = put.row.expires_at_ms};
+            REQUIRE_OK(c->t, c->store->ops->usage_add(c->store, NULL, 0, &note, 1));
+            if (i == 3 || i == 5 || i == 7) {
+                REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
+                REQUIRE(c->t, listed.count > 0);
+                const struct kw_store_row *last = &listed.items[listed.count - 1];
+                filter.after = (struct kw_position){last->id, last->expires_at_ms, last->used_at_ms};
+            }
+        }
+        filter.limit = 100;
+        REQUIRE_OK(c->t, c->store->ops->list(c->store, &filter, contract_keep_row, &listed));
+        for (uint64_t number = base; number < base + 40; number += 10) {
+            size_t times = 0;
+            for (size_t i = 0; i < listed.count; i++) {
+                times += contract_id_equal(listed.items[i].id, contract_id(number));
+            }
+            CHECK_I64(c->t, times, 1);
+        }
+    }
+}

@@ -8,8 +8,8 @@
 #define WIDE 1500 /* rows: too many to be sorted for one list */
 
 /*
- * Every row is of one owner, and of env "test" but for the last; every tenth expires, the later made the sooner. Rows
- * from WIDE on have no organisation.
+ * Every row is of one owner, and of env "test" but for the last; every tenth expires and was used, the later made the
+ * sooner. Rows from WIDE on have no organisation.
  */
 static struct kw_store_put put_of(struct contract *c, uint64_t number)
 {
@@ -23,11 +23,18 @@ static struct kw_store_put put_of(struct contract *c, uint64_t number)
 static bool fill(struct contract *c)
 {
     static struct kw_store_put puts[TOGETHER];
+    static struct kw_store_use uses[TOGETHER];
     for (uint64_t first = 1; first <= ROW_COUNT; first += TOGETHER) {
         for (uint64_t i = 0; i < TOGETHER; i++) {
             puts[i] = put_of(c, first + i);
         }
-        if (contract_commit_puts(c, puts, TOGETHER) != KW_OK) {
+        size_t use_count = 0;
+        for (uint64_t i = 0; i < TOGETHER; i++) {
+            uses[use_count] = (struct kw_store_use){.key_id = puts[i].row.id, .at_ms = puts[i].row.expires_at_ms};
+            use_count += puts[i].row.expires_at_ms > 0;
+        }
+        if (contract_commit_puts(c, puts, TOGETHER) != KW_OK ||
+            c->store->ops->usage_add(c->store, NULL, 0, uses, use_count) != KW_OK) {
             return false;
         }
     }
@@ -49,9 +56,11 @@ static enum kw_status see(void *context, const struct kw_store_row *row)
     bool is_in_order = seen->count == 0                       ? true
                        : seen->order == KW_ORDER_CREATED      ? by_id > 0
                        : seen->order == KW_ORDER_CREATED_BACK ? by_id < 0
-                                                              : row->expires_at_ms > seen->last.expires_at_ms;
+                       : seen->order == KW_ORDER_EXPIRES      ? row->expires_at_ms > seen->last.expires_at_ms
+                       : row->used_at_ms > 0                  ? row->used_at_ms > seen->last.used_at_ms
+                                                              : seen->last.used_at_ms == 0 && by_id > 0;
     CHECK(seen->t, is_in_order);
-    seen->last = (struct kw_position){row->id, row->expires_at_ms};
+    seen->last = (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
     seen->count++;
     return KW_OK;
 }
@@ -82,7 +91,7 @@ static size_t page_through(struct contract *c, struct kw_store_filter filter, si
 static void search(struct contract *c)
 {
     REQUIRE(c->t, fill(c));
-    for (int i = KW_ORDER_CREATED; i <= KW_ORDER_EXPIRES; i++) {
+    for (int i = KW_ORDER_CREATED; i <= KW_ORDER_USED; i++) {
         enum kw_order order = (enum kw_order)i;
         bool by_expiry = order == KW_ORDER_EXPIRES;
         size_t all = by_expiry ? ROW_COUNT / 10 : ROW_COUNT;
@@ -95,6 +104,8 @@ static void search(struct contract *c)
         page_through(c, (struct kw_store_filter){.order = order, .expires_before_ms = ROW_COUNT + 1}, 1);
         page_through(c, (struct kw_store_filter){.order = order, .expires_before_ms = 2 * ROW_COUNT - 9},
                      ROW_COUNT / 10);
+        page_through(c, (struct kw_store_filter){.order = order, .used_from_ms = 2 * ROW_COUNT - 10}, 1);
+        page_through(c, (struct kw_store_filter){.order = order, .used_from_ms = 1}, ROW_COUNT / 10);
         page_through(c, (struct kw_store_filter){.order = order, .env = KW_BYTES("live")}, 1);
         page_through(c, (struct kw_store_filter){.order = order, .env = KW_BYTES("moon")}, 0);
     }

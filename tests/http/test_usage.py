@@ -69,10 +69,16 @@ def lists_show_and_filter_by_the_latest_use(server):
     moment = items[0]['lastUsedAt']
     later = '2999-01-01T00:00:00Z'
     for query, expected in ((f'usedAfter={moment}', [record['id']]), (f'usedBefore={moment}', [unused['id']]),
-                            (f'usedBefore={later}', [record['id'], unused['id']]), (f'usedAfter={later}', []),
+                            (f'usedBefore={later}', [unused['id'], record['id']]), (f'usedAfter={later}', []),
                             (f'usedAfter={moment}&usedBefore={later}', [record['id']])):
         equal([item['id'] for item in server.expect(200, 'GET', f'{path}&{query}').json['items']], expected, query)
         equal(server.expect(200, 'GET', f'/v1/keys/count?ownerId=lists&{query}').json, {'count': len(expected), 'atLeast': False}, query)
+    for query, expected in (('sort=lastUsedAt', [unused['id'], record['id']]),
+                            (f'sort=createdAt&usedBefore={later}', [record['id'], unused['id']])):
+        page = server.expect(200, 'GET', f'{path}&{query}&limit=1').json
+        rest = server.expect(200, 'GET', f'{path}&{query}&cursor={page["nextCursor"]}').json
+        equal([item['id'] for item in page['items'] + rest['items']], expected, query)
+        check('nextCursor' not in rest, f'{query} ends')
     server.refuse('INVALID_FIELD', 'GET', '/v1/keys?usedBefore=yesterday', field='usedBefore', status=400)
 
 

@@ -14,6 +14,9 @@ static const struct kw__memory_row *next_row(const struct kw__memory *memory, en
     case KW_ORDER_EXPIRES:
         node = kw__tree_after(&memory->rows_by_expiry, &from->by_expiry);
         return node == NULL ? NULL : KW__TREE_OWNER(node, struct kw__memory_row, by_expiry);
+    case KW_ORDER_USED:
+        node = kw__tree_after(&memory->rows_by_use, &from->by_use);
+        return node == NULL ? NULL : KW__TREE_OWNER(node, struct kw__memory_row, by_use);
     default:
         node = kw__tree_after(&memory->rows_by_id, &from->by_id);
         break;
@@ -23,7 +26,9 @@ static const struct kw__memory_row *next_row(const struct kw__memory *memory, en
 
 static struct kw__memory_row probe_at(const struct kw_store_filter *filter)
 {
-    struct kw__memory_row probe = {.row = {.id = filter->after.id, .expires_at_ms = filter->after.expires_at_ms}};
+    struct kw__memory_row probe = {.row = {.id = filter->after.id,
+                                           .expires_at_ms = filter->after.expires_at_ms,
+                                           .used_at_ms = filter->after.used_at_ms}};
     bool from_the_end = filter->order == KW_ORDER_CREATED_BACK && kw_id_is_none(&filter->after.id);
     if (from_the_end) {
         for (size_t i = 0; i < sizeof probe.row.id.bytes; i++) {

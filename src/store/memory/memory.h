@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 struct kw__memory_row {
-    struct kw__tree_node by_id, by_digest, by_sequence, by_expiry;
+    struct kw__tree_node by_id, by_digest, by_sequence, by_expiry, by_use;
     struct kw_store_row row;
     uint8_t used_address[KW_STORE_USE_ADDRESS_SIZE], used_region[KW_STORE_USE_REGION_MAX];
 };
@@ -61,6 +61,7 @@ struct kw__memory {
     struct kw__tree rows_by_digest;
     struct kw__tree rows_by_sequence;
     struct kw__tree rows_by_expiry;
+    struct kw__tree rows_by_use;
     struct kw__tree audits;
     struct kw__tree events;
     struct kw__tree events_by_id;
@@ -103,6 +104,7 @@ int kw__memory_order_row_id(const struct kw__tree_node *a, const struct kw__tree
 int kw__memory_order_row_digest(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_row_use(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);

@@ -44,6 +44,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->rows_by_digest, kw__memory_order_row_digest);
     kw__tree_init(&memory->rows_by_sequence, kw__memory_order_row_sequence);
     kw__tree_init(&memory->rows_by_expiry, kw__memory_order_row_expiry);
+    kw__tree_init(&memory->rows_by_use, kw__memory_order_row_use);
     kw__tree_init(&memory->audits, kw__memory_order_audit);
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);

@@ -43,6 +43,13 @@ int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__
     return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
 }
 
+int kw__memory_order_row_use(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_use);
+    int order = order_i64(left->row.used_at_ms, right->row.used_at_ms);
+    return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
+}
+
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_audit, by_sequence);

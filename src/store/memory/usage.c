@@ -90,8 +90,10 @@ enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_stor
         struct kw__memory_row probe = {.row.id = uses[i].key_id};
         struct kw__tree_node *node = kw__tree_find(&memory->rows_by_id, &probe.by_id);
         if (node != NULL) {
-            kw__memory_note_use(KW__TREE_OWNER(node, struct kw__memory_row, by_id), uses[i].at_ms, uses[i].address,
-                                uses[i].region);
+            struct kw__memory_row *row = KW__TREE_OWNER(node, struct kw__memory_row, by_id);
+            kw__tree_remove(&memory->rows_by_use, &row->by_use);
+            kw__memory_note_use(row, uses[i].at_ms, uses[i].address, uses[i].region);
+            kw__tree_insert(&memory->rows_by_use, &row->by_use);
         }
     }
     pthread_rwlock_unlock(&memory->lock);

@@ -46,43 +46,56 @@ static enum kw_status prefer(struct kw__connection *reader, const struct kw_stor
     return status;
 }
 
+static bool is_by_use(const struct kw_store_filter *filter)
+{
+    return filter->used_before_ms != 0 || filter->used_from_ms != 0;
+}
+
 /* Which of all ways, those of expiry and use too. */
 static enum kw_status find_narrowest_of_all(struct kw__connection *reader, const struct kw_store_filter *filter,
-                                            bool from_after, struct kw__way *way_out)
+                                            bool from_after, struct kw__way *way_out, int64_t *fewest_out)
 {
-    int64_t fewest = 0;
-    enum kw_status status = find_narrowest(reader, filter, from_after, way_out, &fewest);
+    enum kw_status status = find_narrowest(reader, filter, from_after, way_out, fewest_out);
     if (status == KW_OK && filter->expires_before_ms != 0) {
-        status = prefer(reader, filter, &kw__way_expiry, way_out, &fewest);
+        status = prefer(reader, filter, &kw__way_expiry, way_out, fewest_out);
     }
-    if (status == KW_OK && filter->used_from_ms > 0) {
-        status = prefer(reader, filter, &kw__way_use, way_out, &fewest);
+    if (status == KW_OK && is_by_use(filter)) {
+        status = prefer(reader, filter, &kw__way_use, way_out, fewest_out);
     }
     return status;
+}
+
+/* The way that is in the order of a list. */
+static const struct kw__way *way_in_order(enum kw_order order)
+{
+    return order == KW_ORDER_EXPIRES ? &kw__way_expiry : order == KW_ORDER_USED ? &kw__way_use : &kw__way_project;
 }
 
 static enum kw_status make_plan(struct kw__connection *reader, const struct kw_store_filter *filter,
                                 struct plan *plan_out)
 {
     struct kw__way ways[KW__WAYS_MAX];
-    *plan_out = (struct plan){.way = filter->order == KW_ORDER_EXPIRES ? kw__way_expiry : kw__way_project};
+    *plan_out = (struct plan){.way = *way_in_order(filter->order)};
     if (filter->project.size == 0) {
         plan_out->way = kw__way_scan;
         return KW_OK;
     }
     size_t way_count = kw__ways_of(filter, ways);
+    bool is_by_expiry = filter->expires_before_ms != 0;
+    int64_t fewest = 0;
     enum kw_status status = KW_OK;
-    if (filter->order == KW_ORDER_EXPIRES) {
-        struct kw__way narrowest;
-        int64_t fewest = 0;
-        status = way_count == 0 ? KW_OK : find_narrowest(reader, filter, false, &narrowest, &fewest);
-        if (way_count > 0 && status == KW_OK && fewest < PROBE_LIMIT) {
+    if (filter->order == KW_ORDER_EXPIRES || filter->order == KW_ORDER_USED) {
+        enum kw__way_kind own = plan_out->way.kind;
+        struct kw__way narrowest = plan_out->way;
+        bool has_others = way_count > 0 || (own == KW__WAY_EXPIRY ? is_by_use(filter) : is_by_expiry);
+        status = has_others ? find_narrowest_of_all(reader, filter, false, &narrowest, &fewest) : KW_OK;
+        if (status == KW_OK && narrowest.kind != own && fewest < PROBE_LIMIT) {
             *plan_out = (struct plan){narrowest, true};
         }
-    } else if (way_count == 1 && filter->expires_before_ms == 0 && filter->used_from_ms == 0) {
+    } else if (way_count == 1 && !is_by_expiry && !is_by_use(filter)) {
         plan_out->way = ways[0];
-    } else if (way_count > 0 || filter->expires_before_ms != 0 || filter->used_from_ms != 0) {
-        status = find_narrowest_of_all(reader, filter, true, &plan_out->way);
+    } else if (way_count > 0 || is_by_expiry || is_by_use(filter)) {
+        status = find_narrowest_of_all(reader, filter, true, &plan_out->way, &fewest);
         plan_out->sorts = plan_out->way.kind == KW__WAY_EXPIRY || plan_out->way.kind == KW__WAY_USE;
     }
     return status;
@@ -142,6 +155,14 @@ static int by_expiry(const void *a, const void *b)
     return order != 0 ? order : by_id(a, b);
 }
 
+static int by_use(const void *a, const void *b)
+{
+    const struct kw_position *left = a;
+    const struct kw_position *right = b;
+    int order = (left->used_at_ms > right->used_at_ms) - (left->used_at_ms < right->used_at_ms);
+    return order != 0 ? order : by_id(a, b);
+}
+
 struct collection {
     struct kw_position positions[SORT_MAX];
     size_t count;
@@ -152,7 +173,11 @@ static enum kw_status collect(struct kw__connection *reader, const struct kw_sto
                               const struct kw__way *way, struct collection *collection)
 {
     static int (*const orders[])(const void *a, const void *b) = {
-        [KW_ORDER_CREATED] = by_id, [KW_ORDER_CREATED_BACK] = by_id_back, [KW_ORDER_EXPIRES] = by_expiry};
+        [KW_ORDER_CREATED] = by_id,
+        [KW_ORDER_CREATED_BACK] = by_id_back,
+        [KW_ORDER_EXPIRES] = by_expiry,
+        [KW_ORDER_USED] = by_use,
+    };
     struct kw__walk walk;
     bool is_there = true;
     collection->count = 0;
@@ -198,8 +223,7 @@ static enum kw_status list_sorted(struct kw__connection *reader, const struct kw
     struct collection found;
     enum kw_status status = collect(reader, filter, way, &found);
     if (status == KW_E_LIMIT) {
-        bool by_expiry_order = filter->order == KW_ORDER_EXPIRES;
-        return list_along(reader, filter, by_expiry_order ? &kw__way_expiry : &kw__way_project, sink, context);
+        return list_along(reader, filter, way_in_order(filter->order), sink, context);
     }
     size_t given = 0;
     size_t at = 0;
@@ -236,12 +260,16 @@ static bool find_whole_way(const struct kw_store_filter *filter, struct kw__way 
     size_t way_count = kw__ways_of(filter, ways);
     bool is_by_creation = filter->created_from_ms != 0 || filter->created_until_ms != 0;
     bool is_by_expiry = filter->expires_before_ms != 0;
-    if (filter->used_before_ms != 0 || filter->used_from_ms != 0 || filter->project.size == 0 ||
-        filter->last_four.size > 0 || way_count > 1 || (way_count == 1 && is_by_expiry)) {
+    bool is_by_time = is_by_expiry || is_by_use(filter);
+    if (filter->project.size == 0 || filter->last_four.size > 0 ||
+        way_count + (size_t)is_by_expiry + (size_t)is_by_use(filter) > 1) {
         return false;
     }
-    *way_out = way_count == 1 ? ways[0] : is_by_expiry ? kw__way_expiry : kw__way_project;
-    return !(is_by_expiry && is_by_creation) && !(way_out->kind == KW__WAY_TAGS && way_out->tag_count > 1);
+    *way_out = way_count == 1      ? ways[0]
+               : is_by_expiry      ? kw__way_expiry
+               : is_by_use(filter) ? kw__way_use
+                                   : kw__way_project;
+    return !(is_by_time && is_by_creation) && !(way_out->kind == KW__WAY_TAGS && way_out->tag_count > 1);
 }
 
 /* Counts row by row along the narrowest way. */
@@ -252,7 +280,9 @@ static enum kw_status count_along(struct kw__connection *reader, const struct kw
     struct kw__walk walk;
     size_t looked_at = 0;
     bool is_there = true;
-    enum kw_status status = filter->project.size == 0 ? KW_OK : find_narrowest_of_all(reader, filter, false, &way);
+    int64_t fewest = 0;
+    enum kw_status status =
+        filter->project.size == 0 ? KW_OK : find_narrowest_of_all(reader, filter, false, &way, &fewest);
     if (status != KW_OK) {
         return status;
     }

@@ -90,6 +90,9 @@ static const char *const migrations[] = {
     "INSERT INTO digest (start, id) SELECT substr(digest, 1, 6), id FROM record INDEXED BY record_by_digest"
     "    ORDER BY digest;"
     "DROP INDEX record_by_digest;",
+    /* 5: what was never used is looked for too. */
+    "DROP INDEX record_by_use;"
+    "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

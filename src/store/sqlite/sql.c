@@ -14,9 +14,7 @@
 #define WAY(index, where) "record INDEXED BY " index " WHERE erased = 0 AND project = ?1 AND " where RANGE
 #define WAY_PROJECT "record INDEXED BY record_by_project WHERE erased = 0 AND project = ?1" RANGE
 #define WAY_EXPIRY "record INDEXED BY record_by_expiry WHERE erased = 0 AND expires_at_ms <> 0 AND project = ?1"
-#define WAY_USE \
-    "record INDEXED BY record_by_use WHERE erased = 0 AND used_at_ms <> 0 AND project = ?1 AND used_at_ms >= ?5" \
-    " AND used_at_ms <= ?6"
+#define WAY_USE "record INDEXED BY record_by_use WHERE erased = 0 AND project = ?1"
 #define WAY_TAG "record_tag WHERE project = ?1 AND tag = ?5" RANGE
 #define LIST(from) "SELECT " ROW_SHOWN " FROM " from " ORDER BY id LIMIT ?4"
 #define LIST_BACK(from) "SELECT " ROW_SHOWN " FROM " from " ORDER BY id DESC LIMIT ?4"
@@ -100,8 +98,9 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
                             " AND (expires_at_ms, id) > (?5, ?2) AND expires_at_ms <= ?6 ORDER BY expires_at_ms, id "
                             "LIMIT ?4",
     [KW__SQL_COUNT_EXPIRY] = COUNT(WAY_EXPIRY " AND expires_at_ms <= ?6"),
-    [KW__SQL_LIST_USE] = "SELECT " ROW_SHOWN " FROM " WAY_USE " ORDER BY used_at_ms, id LIMIT ?4",
-    [KW__SQL_COUNT_USE] = COUNT(WAY_USE),
+    [KW__SQL_LIST_USE] = "SELECT " ROW_SHOWN " FROM " WAY_USE " AND (used_at_ms, id) > (?5, ?2) AND used_at_ms <= ?6 "
+                         "ORDER BY used_at_ms, id LIMIT ?4",
+    [KW__SQL_COUNT_USE] = COUNT(WAY_USE " AND used_at_ms >= ?5 AND used_at_ms <= ?6"),
     [KW__SQL_TAG_NEXT] = "SELECT id FROM " WAY_TAG " ORDER BY id LIMIT ?4",
     [KW__SQL_TAG_NEXT_BACK] = "SELECT id FROM " WAY_TAG " ORDER BY id DESC LIMIT ?4",
     [KW__SQL_COUNT_TAG] = COUNT(WAY_TAG),

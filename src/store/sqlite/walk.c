@@ -105,7 +105,7 @@ static void bind(struct kw__query *query, const struct kw_store_filter *filter, 
 }
 
 static void bind_wanted(struct kw__query *query, const struct kw_store_filter *filter, const struct kw__way *way,
-                        int64_t expires_after_ms)
+                        int64_t from_ms)
 {
     if (way->kind == KW__WAY_TEXT) {
         kw__query_text(query, way->wanted);
@@ -117,11 +117,11 @@ static void bind_wanted(struct kw__query *query, const struct kw_store_filter *f
         kw__query_blob(query, way->wanted);
     }
     if (way->kind == KW__WAY_EXPIRY) {
-        kw__query_i64(query, expires_after_ms);
+        kw__query_i64(query, from_ms);
         kw__query_i64(query, filter->expires_before_ms == 0 ? INT64_MAX : filter->expires_before_ms - 1);
     }
     if (way->kind == KW__WAY_USE) {
-        kw__query_i64(query, filter->used_from_ms);
+        kw__query_i64(query, from_ms);
         kw__query_i64(query, filter->used_before_ms == 0 ? INT64_MAX : filter->used_before_ms - 1);
     }
 }
@@ -144,7 +144,7 @@ enum kw_status kw__way_count(struct kw__connection *reader, const struct kw_stor
     if (way->kind != KW__WAY_TAGS) {
         struct kw__query query = kw__query_open(reader, way->count);
         bind(&query, filter, &range, most);
-        bind_wanted(&query, filter, way, 0);
+        bind_wanted(&query, filter, way, way->kind == KW__WAY_USE ? filter->used_from_ms : 0);
         return run_count(&query, count_out);
     }
     for (size_t i = 0; i < way->tag_count && status == KW_OK && *count_out < most; i++) {
@@ -181,6 +181,16 @@ static enum kw_status advance(struct kw__walk *walk, size_t tag)
     return status;
 }
 
+/* Behind which place a way in the order of a time is walked. No id is as low as none, so all of the first time are. */
+static struct kw_position begin_of(const struct kw_store_filter *filter, const struct kw__way *way, bool from_after)
+{
+    struct kw_position begin = from_after ? filter->after : (struct kw_position){.used_at_ms = 0};
+    if (way->kind == KW__WAY_USE && (kw_id_is_none(&begin.id) || begin.used_at_ms < filter->used_from_ms)) {
+        begin = (struct kw_position){.used_at_ms = filter->used_from_ms};
+    }
+    return begin;
+}
+
 enum kw_status kw__walk_open(struct kw__walk *walk, struct kw__connection *reader, const struct kw_store_filter *filter,
                              const struct kw__way *way, bool from_after)
 {
@@ -194,15 +204,14 @@ enum kw_status kw__walk_open(struct kw__walk *walk, struct kw__connection *reade
         }
         return status;
     }
-    int64_t expires_after_ms = 0;
-    if (way->kind == KW__WAY_EXPIRY) {
-        walk->range.low = from_after ? filter->after.id : (struct kw_id){0};
-        expires_after_ms = from_after ? filter->after.expires_at_ms : 0;
+    struct kw_position begin = begin_of(filter, way, from_after);
+    if (way->kind == KW__WAY_EXPIRY || way->kind == KW__WAY_USE) {
+        walk->range.low = begin.id;
     }
     walk->query = kw__query_open(reader, back ? way->back : way->list);
     walk->has_row = true;
     bind(&walk->query, filter, &walk->range, -1);
-    bind_wanted(&walk->query, filter, way, expires_after_ms);
+    bind_wanted(&walk->query, filter, way, way->kind == KW__WAY_USE ? begin.used_at_ms : begin.expires_at_ms);
     return KW_OK;
 }
 

@@ -29,7 +29,7 @@ struct kw__way {
 extern const struct kw__way kw__way_scan; /* all rows of the store: it has no count */
 extern const struct kw__way kw__way_project;
 extern const struct kw__way kw__way_expiry;
-extern const struct kw__way kw__way_use; /* where the filter has used_from_ms: what was never used is not on it */
+extern const struct kw__way kw__way_use;
 
 /* The ways that the filter's members open within its project, but for those of expiry and use. Each alone leads to all
  * rows. */
