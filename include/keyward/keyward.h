@@ -323,7 +323,7 @@ struct kw_list_request {
     size_t tag_count;
     bool all_tags;                             /* keys that have all of the tags; else any of them */
     struct kw_bytes last_four;                 /* the key's last four characters */
-    struct kw_id parent_id;
+    struct kw_id parent_id;                    /* children of this key, or of those that it was rotated from or to */
     int64_t created_from_ms, created_until_ms; /* in [from, until) */
     int64_t expires_before_ms;                 /* keys that have an expiry, before this */
     int64_t used_before_ms;                    /* keys that were last used before this, or never */

@@ -256,6 +256,26 @@ static enum kw_status scan(struct kw_engine *engine, struct listing *listing, st
     return KW_OK;
 }
 
+/* Children name their parent's line: whoever looks for them may name any key of it, since rotations go on with it. */
+static enum kw_status find_line(struct kw_engine *engine, struct kw_bytes project, struct kw_id *id)
+{
+    uint8_t memory[2048];
+    struct kw_arena arena;
+    struct kw_found found = {.arena = &arena};
+    struct kw_record record;
+    if (kw_id_is_none(id)) {
+        return KW_OK;
+    }
+    kw_arena_init(&arena, memory, sizeof memory, (size_t)2 * KW_RECORD_MAX);
+    enum kw_status status = engine->store->ops->find_by_id(engine->store, id, kw__found_sink, &found);
+    status = status == KW_OK ? kw_record_decode(found.row.record, &record) : status;
+    if (status == KW_OK && kw_bytes_equal(record.project, project)) {
+        *id = record.lineage_id;
+    }
+    kw_arena_reset(&arena);
+    return status == KW_E_NOT_FOUND ? KW_OK : status;
+}
+
 static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
 {
     uint8_t memory[KW_PROJECT_MAX];
@@ -270,7 +290,8 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
     filter.order = query->order;
     filter.after = query->after;
     filter.limit = query->limit < KW_STORE_LIST_MAX ? query->limit + 1 : KW_STORE_LIST_MAX;
-    enum kw_status status = scan(engine, &listing, &filter, list_sink, &ended);
+    enum kw_status status = find_line(engine, project, &filter.parent_id);
+    status = status == KW_OK ? scan(engine, &listing, &filter, list_sink, &ended) : status;
     op->has_more = status == KW_OK && !ended;
     op->cursor = listing.last;
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
@@ -306,7 +327,10 @@ static enum kw_status run_count(struct kw_engine *engine, struct kw_op *op)
     }
     struct listing listing = {.op = op, .now_ms = op->now_ms};
     struct kw_store_filter filter = kw__filter_of(op->query, project);
-    enum kw_status status;
+    enum kw_status status = find_line(engine, project, &filter.parent_id);
+    if (status != KW_OK) {
+        return kw__store_failed(&op->error, status);
+    }
     if (op->query->has_status || op->query->text.size > 0) {
         status = scan(engine, &listing, &filter, count_sink, &op->is_exact);
         op->count = listing.kept;

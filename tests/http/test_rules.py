@@ -149,6 +149,11 @@ def a_child_stands_under_its_parent(server):
     server.expect(200, 'POST', f'{path}/enable', {})
     made = server.expect(201, 'POST', f'{path}/rotate', {'gracePeriod': '1h'}).json
     check(server.verify(key)['valid'], 'the child of a rotated parent')
+    for parent in (made['record'], made['previous']):
+        query = f'parent={parent["id"]}'
+        children = [item['id'] for item in server.expect(200, 'GET', f'/v1/keys?{query}').json['items']]
+        check(child['id'] in children, 'the children of every key of a line')
+        equal(server.expect(200, 'GET', f'/v1/keys/count?{query}').json['count'], len(children), 'and their count')
     equal(server.expect(200, 'GET', f'/v1/keys/{child["id"]}').json['parentId'], parent['lineageId'], 'its parent is the line')
     newest = made['record']['id']
     server.expect(200, 'POST', f'/v1/keys/{newest}/revoke', {})
