@@ -72,7 +72,7 @@ static enum kw_order order_of(const struct kw_list_params *params)
                                                                   : KW_ORDER_CREATED;
 }
 
-/* A cursor shows its order by what stands before the id: nothing, '-', the expiry and a dot, or '~', the use and a dot.
+/* A cursor shows its order by what stands before the id: nothing, '-', the expiry and a dot, or 'u', the use and a dot.
  */
 static size_t format_cursor(enum kw_order order, const struct kw_position *position, char out[KW_CURSOR_MAX + 1])
 {
@@ -82,7 +82,7 @@ static size_t format_cursor(enum kw_order order, const struct kw_position *posit
     if (order == KW_ORDER_EXPIRES) {
         size = snprintf(out, KW_CURSOR_MAX + 1, "%llu.", (unsigned long long)position->expires_at_ms);
     } else if (order == KW_ORDER_USED) {
-        size = snprintf(out, KW_CURSOR_MAX + 1, "~%llu.", (unsigned long long)position->used_at_ms);
+        size = snprintf(out, KW_CURSOR_MAX + 1, "u%llu.", (unsigned long long)position->used_at_ms);
     } else if (order == KW_ORDER_CREATED_BACK) {
         out[size++] = '-';
     }
@@ -118,7 +118,7 @@ static bool parse_cursor(enum kw_order order, struct kw_bytes text, struct kw_po
     if (order == KW_ORDER_EXPIRES && (!take_time(&text, &position.expires_at_ms) || position.expires_at_ms == 0)) {
         return false;
     }
-    if (order == KW_ORDER_USED && (!take_sign(&text, '~') || !take_time(&text, &position.used_at_ms))) {
+    if (order == KW_ORDER_USED && (!take_sign(&text, 'u') || !take_time(&text, &position.used_at_ms))) {
         return false;
     }
     if (order == KW_ORDER_CREATED_BACK && !take_sign(&text, '-')) {
