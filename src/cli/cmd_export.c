@@ -227,7 +227,9 @@ static bool run(struct export *export, struct kw_target *target, struct kw_forme
 int kw_cmd_export(struct kw_cli *cli, const struct kw_command_line *line)
 {
     bool as_json = kw_line_has(line, "json");
-    struct export export = {.cli = cli, .line = line, .path = kw_line_value(line, "out"), .fd = -1};
+    const char *out = kw_line_value(line, "out");
+    bool is_standard = out != NULL && strcmp(out, "-") == 0;
+    struct export export = {.cli = cli, .line = line, .path = is_standard ? NULL : out, .fd = -1};
     struct kw_target *target = NULL;
     struct kw_formed_request formed = {0};
     struct kw_error error = {0};

@@ -138,7 +138,8 @@ static const struct kw_option import_options[] = {
      .field = "salt"},
     {.name = "salt-place", .argument = "PLACE", .help = "where it stood: after the key (if it is not given), or before",
      .place = KW_PLACE_QUERY, .field = "saltPlace"},
-    {.name = "report", .argument = "FILE", .help = "what became of every line that was not simply created, as NDJSON"},
+    {.name = "report", .argument = "FILE|-",
+     .help = "what became of every line that was not simply created, as NDJSON. -: standard output"},
     KW_OPTION_PROGRESS,
 };
 
@@ -188,7 +189,8 @@ static const struct kw_option export_options[] = {
     OPTIONS_WHICH_KEYS,
     {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
      .place = KW_PLACE_QUERY, .field = "format"},
-    {.name = "out", .argument = "FILE", .help = "write to this file, which is there only when it is whole"},
+    {.name = "out", .argument = "FILE|-",
+     .help = "write to this file, which is there only when it is whole. -: standard output, as without it"},
     KW_OPTION_PROGRESS,
 };
 

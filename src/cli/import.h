@@ -11,7 +11,7 @@
 struct kw_import_report {
     struct kw_cli *cli;
     bool as_json;
-    int fd; /* of the report file; -1: none */
+    int fd; /* of the report file, or the standard output's; -1: none */
     const char *path;
     struct kw_buffer text; /* on its way there */
     struct kw_progress *progress;
@@ -33,7 +33,7 @@ KW_MUST_USE enum kw_status kw_import_report_answer(struct kw_import_report *repo
                                                    const uint64_t *lines, size_t count);
 /* Writes what waits for the file. */
 KW_MUST_USE enum kw_status kw_import_report_flush(struct kw_import_report *report, struct kw_error *error_out);
-/* The last words: counts, and what is worth knowing. */
+/* The last words: counts, and what is worth knowing. They go to standard error where the report is on the output. */
 void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool is_cut);
 
 #endif

@@ -8,12 +8,22 @@
 
 #define TEXT_MAX ((size_t)8 * 1024 * 1024)
 
+static bool goes_to_output(const struct kw_import_report *report)
+{
+    return report->fd == report->cli->out.fd;
+}
+
 enum kw_status kw_import_report_open(struct kw_import_report *report, const char *path, struct kw_error *error_out)
 {
     report->fd = -1;
     report->path = path;
     kw_buffer_init(&report->text, TEXT_MAX);
     if (path == NULL) {
+        return KW_OK;
+    }
+    if (strcmp(path, "-") == 0) {
+        report->fd = report->cli->out.fd;
+        report->path = "standard output";
         return KW_OK;
     }
     report->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
@@ -25,7 +35,7 @@ enum kw_status kw_import_report_open(struct kw_import_report *report, const char
 void kw_import_report_close(struct kw_import_report *report)
 {
     kw_buffer_deinit(&report->text);
-    if (report->fd >= 0) {
+    if (report->fd >= 0 && !goes_to_output(report)) {
         (void)close(report->fd);
     }
 }
@@ -171,7 +181,7 @@ enum kw_status kw_import_report_answer(struct kw_import_report *report, struct k
 
 /* --- the last words --- */
 
-static void write_json(const struct kw_import_report *report, bool is_dry, bool is_cut)
+static void write_json(const struct kw_import_report *report, struct kw_buffer *text, bool is_dry, bool is_cut)
 {
     const struct {
         const char *name;
@@ -181,7 +191,7 @@ static void write_json(const struct kw_import_report *report, bool is_dry, bool 
                   {"skipped", report->skipped},
                   {"refused", report->refused}};
     struct kw_json_writer writer;
-    kw_json_writer_init(&writer, &report->cli->out.text);
+    kw_json_writer_init(&writer, text);
     kw_json_begin_object(&writer);
     kw_json_name(&writer, "dryRun");
     kw_json_bool(&writer, is_dry);
@@ -192,21 +202,11 @@ static void write_json(const struct kw_import_report *report, bool is_dry, bool 
     kw_json_name(&writer, "isCut");
     kw_json_bool(&writer, is_cut);
     kw_json_end_object(&writer);
-    kw_buffer_add_byte(&report->cli->out.text, '\n');
+    kw_buffer_add_byte(text, '\n');
 }
 
-void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool is_cut)
+static void write_text(const struct kw_import_report *report, struct kw_buffer *text, bool is_dry)
 {
-    struct kw_buffer *text = &report->cli->out.text;
-    if (is_cut && !report->as_json) {
-        kw_buffer_add_text(&report->cli->err.text,
-                           "The file was cut short: its end is not there, or names another number of keys.\n");
-        kw_output_say(&report->cli->err);
-    }
-    if (report->as_json) {
-        write_json(report, is_dry, is_cut);
-        return;
-    }
     kw_buffer_add_format(text, "%s %llu key%s", is_dry ? "Would create" : "Created",
                          (unsigned long long)report->created, report->created == 1 ? "" : "s");
     kw_buffer_add_format(text,
@@ -214,4 +214,20 @@ void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool
                                 : ", overwrote %llu, skipped %llu, refused %llu.\n",
                          (unsigned long long)report->overwritten, (unsigned long long)report->skipped,
                          (unsigned long long)report->refused);
+}
+
+void kw_import_report_summary(struct kw_import_report *report, bool is_dry, bool is_cut)
+{
+    struct kw_output *err = &report->cli->err;
+    struct kw_buffer *text = goes_to_output(report) ? &err->text : &report->cli->out.text;
+    if (is_cut && !report->as_json) {
+        kw_buffer_add_text(&err->text,
+                           "The file was cut short: its end is not there, or names another number of keys.\n");
+    }
+    if (report->as_json) {
+        write_json(report, text, is_dry, is_cut);
+    } else {
+        write_text(report, text, is_dry);
+    }
+    kw_output_say(err);
 }

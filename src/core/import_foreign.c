@@ -141,16 +141,21 @@ static enum kw_status take_hash(struct kw__draft *draft, const struct kw__hash *
     struct kw_import_item *item = draft->item;
     const struct kw_import_options *options = draft->options;
     enum kw_digest_scheme algorithm = hash->algorithm != 0 ? hash->algorithm : options->algorithm;
-    if (algorithm == 0) {
+    bool is_named = algorithm != 0;
+    if (!is_named) {
         algorithm = hash->text.size == KW__SHA512_HEX ? KW_DIGEST_SHA512 : KW_DIGEST_SHA256;
     }
     bool is_long = algorithm == KW_DIGEST_SHA512;
     item->digest.size = is_long ? KW__SHA512_HEX / 2 : KW__SHA256_HEX / 2;
     if (hash->text.size != 2U * item->digest.size ||
         !kw_hex_decode(hash->text, item->digest.bytes, item->digest.size)) {
-        return kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "keyHash",
-                         "must be %d hexadecimal characters: that is what %s makes", 2 * item->digest.size,
-                         is_long ? "sha512" : "sha256");
+        return is_named ? kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "keyHash",
+                                    "must be %d hexadecimal characters: that is what %s makes", 2 * item->digest.size,
+                                    is_long ? "sha512" : "sha256")
+                        : kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "keyHash",
+                                    "must be %d hexadecimal characters, made by sha256, or %d, by sha512: other hashes "
+                                    "are not understood",
+                                    KW__SHA256_HEX, KW__SHA512_HEX);
     }
     struct kw_bytes salt = hash->salt.size > 0 ? hash->salt : options->salt;
     item->scheme = algorithm;

@@ -30,6 +30,7 @@ def test_both_ways(folder):
         made = [created(world, '--owner', owner, *more)[1] for owner, *more in (
             ('user:1', '--tag', 'ci'), ('team:9', '--org', 'acme', '--tag', 'nightly'), ('user:1', '--env', 'test'))]
         check_equal(keys_of(world.run('export', code=0).out), made)
+        check_equal(keys_of(world.run('export', '--out', '-', code=0).out), made, 'on standard output')
         for arguments, wanted in ((('--owner', 'user:1'), [0, 2]), (('--org', 'acme'), [1]), (('--env', 'test'), [2]),
                                   (('--tag', 'ci', '--tag', 'nightly'), [0, 1]),
                                   (('--tag', 'ci', '--tag', 'nightly', '--tag-mode', 'all'), [])):

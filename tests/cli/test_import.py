@@ -62,7 +62,7 @@ def test_bad_lines_are_told_by_their_place(folder):
 
     def story(world):
         first = world.run('import', path, code=1)
-        check_in('line 4: keyHash: must be', first.err)
+        check_in('line 4: keyHash: must be 64 hexadecimal characters, made by sha256, or 128, by sha512', first.err)
         check_in('line 1201: ', first.err)
         world.run('import', path, '--report', report, code=1)
         with open(report, encoding='utf-8') as file:
@@ -70,6 +70,11 @@ def test_bad_lines_are_told_by_their_place(folder):
         check_equal(len(told), 1500, 'what was skipped is told of, too')
         check_equal([line['line'] for line in told if line['outcome'] == 'refused'], [4, 1201])
         check_equal(os.stat(report).st_mode & 0o777, 0o600)
+        shown = world.run('import', path, '--report', '-', code=1)
+        check_equal([json.loads(line) for line in shown.out.splitlines()], told, 'on standard output')
+        check_equal(shown.err, 'Created 0 keys, overwrote 0, skipped 1498, refused 2.\n')
+        shown = world.run('import', path, '--report', '-', '--json', code=1)
+        check_equal((len(shown.out.splitlines()), json.loads(shown.err)['refused']), (1500, 2), 'as JSON')
         return [first.out]
 
     check_equal(each_way(folder, story), ['Created 1498 keys, overwrote 0, skipped 0, refused 2.\n'])
