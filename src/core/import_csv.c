@@ -213,10 +213,11 @@ static enum kw_status write_row(struct kw_import_source *source, struct kw_error
     enum kw_status status = KW_OK;
     kw_buffer_reset(&source->row);
     kw_json_writer_init(&writer, &source->row);
-    if (source->csv->cell_count > source->column_count) {
+    /* One cell too few may be the one that says that the key is revoked. */
+    if (source->csv->cell_count != source->column_count) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
-                         "The row has more cells than the header: %zu, not %zu.", source->csv->cell_count,
-                         source->column_count);
+                         "The row has %zu cells, and the header has %zu: write a comma for each cell that is empty.",
+                         source->csv->cell_count, source->column_count);
     }
     kw_json_begin_object(&writer);
     for (size_t i = 0; i < source->column_count && status == KW_OK; i++) {

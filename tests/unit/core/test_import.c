@@ -305,8 +305,8 @@ static void texts_are_parted(struct test *t)
          "2{\"ownerId\":\"1\",\"tags\":[\"a\",\"b\"],\"enabled\":true,\"resources\":{\"w:1\": "
          "[\"r\"]},\"scopes\":[\"r\"]}|",
          false},
-        {KW_IMPORT_CSV, "who,x,no,enabled\n1,,,maybe\n2,,,\n1,2,3,4,5\n3,,,\n",
-         "2!|3{\"ownerId\":\"2\"}|4!|5{\"ownerId\":\"3\"}|", false},
+        {KW_IMPORT_CSV, "who,x,no,enabled\n1,,,maybe\n2,,,\n1,2,3,4,5\n3,,,\n4,,\n5",
+         "2!|3{\"ownerId\":\"2\"}|4!|5{\"ownerId\":\"3\"}|6!|7!|", false},
         {KW_IMPORT_CSV, "who,x,no,colour\n", "INVALID_FIELD", false},
         {KW_IMPORT_CSV, "who,x,no,ownerId\n", "DUPLICATE_FIELD", false},
         {KW_IMPORT_CSV, "who,x\n", "INVALID_FIELD", false}, /* a mapping of a column that is not there */
