@@ -172,6 +172,22 @@ static inline void count(struct kw_engine *engine, struct kw_verification *v, in
     }
 }
 
+/* A dry run tells of limits and quotas also where another rule refuses. A key that has ended has nothing to spend. */
+static __attribute__((noinline)) void explain_spending(struct kw_engine *engine, struct kw_verification *v,
+                                                       struct kw_entry *entry, enum kw_code code, int64_t now_ms)
+{
+    bool has_above = entry->parent != NULL || entry->policy != NULL;
+    if (code != KW_CODE_REVOKED && code != KW_CODE_EXPIRED && code != KW_CODE_DISABLED) {
+        (void)kw__charge(engine, v, entry, has_above, now_ms);
+        return;
+    }
+    struct kw_claim claims[KW_CLAIMS_MAX];
+    size_t claim_count = kw_entry_claims(entry, has_above, claims);
+    for (size_t i = 0; i < claim_count; i++) {
+        v->checks[claims[i].is_quota ? KW_RULE_QUOTAS : KW_RULE_RATE_LIMITS].outcome = KW_OUTCOME_SKIPPED;
+    }
+}
+
 static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
                    struct kw_verification *v, struct kw_entry *expected, int64_t now_ms)
 {
@@ -211,6 +227,9 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     bool is_charged =
         entry != NULL && decision.code == KW_CODE_NONE && (kw_entry_is_limited(entry) || decision.has_limits_above);
     v->code = is_charged ? kw__charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
+    if (v->checks != NULL && entry != NULL && decision.code != KW_CODE_NONE && decision.code != KW_CODE_INVALID_KEY) {
+        explain_spending(engine, v, entry, decision.code, now_ms);
+    }
     v->missing = decision.missing;
     v->missing_on = decision.missing_on;
     v->bound = decision.bound;

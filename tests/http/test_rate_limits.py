@@ -41,6 +41,25 @@ def what_is_no_limit_is_refused(server):
     equal(server.everything(), before, 'records after refusals')
 
 
+def a_dry_run_tells_of_limits_whatever_else_refuses(server):
+    key, record = server.create({'scopes': ['read'], 'rateLimit': {'requests': 1, 'window': '1h'},
+                                 'quotas': [{'limit': 1, 'period': 'month'}]})
+    child = server.create({'scopes': ['read'], 'parentId': record['id'], 'ownerId': '1'})[0]
+    unlimited = server.create({'scopes': ['read']})[0]
+    def outcomes(of, **question):
+        verdict = server.verify(of, dryRun=True, **question)
+        return [verdict.get('code'), *(check['outcome'] for check in verdict['checks'][-2:])]
+    for one in (key, child):
+        for _ in range(2):
+            equal(outcomes(one, scopes=['write']), ['INSUFFICIENT_SCOPE', 'passed', 'passed'], 'nothing is spent')
+        check(server.verify(one)['valid'], 'a good key')
+        equal(outcomes(one, scopes=['write']), ['INSUFFICIENT_SCOPE', 'refused', 'refused'], 'all of it is spent')
+    equal(outcomes(unlimited, scopes=['write']), ['INSUFFICIENT_SCOPE', 'none', 'none'], 'without limits')
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/disable', {})
+    for one in (key, child):
+        equal(outcomes(one), ['DISABLED', 'skipped', 'skipped'], 'a key that has nothing to spend')
+
+
 def a_key_is_refused_beyond_its_limit(server):
     key, record = server.create({'rateLimits': [HOUR, DAY]})
     first = server.verify(key)
@@ -158,8 +177,9 @@ def a_child_lies_within_its_parent(server):
     server.expect(200, 'PATCH', path, {'rateLimit': {'requests': 1, 'window': '1m'}})
 
 
-CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_key_is_refused_beyond_its_limit,
-         items_of_a_batch_have_limits, a_gateway_reads_it_in_headers, a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
+CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_dry_run_tells_of_limits_whatever_else_refuses,
+         a_key_is_refused_beyond_its_limit, items_of_a_batch_have_limits, a_gateway_reads_it_in_headers,
+         a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
          a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent]
 
 if __name__ == '__main__':
