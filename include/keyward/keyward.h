@@ -201,7 +201,7 @@ struct kw_change_request {
     struct kw_id id;                    /* all but create */
     const struct kw_key_params *params; /* create, update, rotate */
     struct kw_bytes actor;              /* for record and audit log, at most KW_ACTOR_MAX; "library" when empty */
-    struct kw_bytes reason;             /* revoke, disable; at most KW_REASON_MAX */
+    struct kw_bytes reason;             /* revoke, disable, enable; at most KW_REASON_MAX */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool end_grace_on_first_use; /* rotate: but no longer than the new key's first use, and a second; needs grace_ms */
     bool no_cascade;             /* revoke, disable: HAS_CHILDREN, naming one, as long as a child of the key is not

@@ -78,6 +78,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
     {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"}
 #define OPTION_REASON {.name = "reason", .argument = "TEXT", .help = "why; it is kept with the key", \
                        .place = KW_PLACE_TEXT, .field = "reason"}
+#define OPTION_REASON_TO_LOG {.name = "reason", .argument = "TEXT", .help = "why; kept in the audit log", \
+                              .place = KW_PLACE_TEXT, .field = "reason"}
 
 /* --- each command's own --- */
 
@@ -111,12 +113,11 @@ static const struct kw_option rotate_options[] = {
     OPTION_ONCE,
 };
 
-static const struct kw_option stop_options[] = {
-    OPTION_REASON,
-    OPTION_IF_VERSION,
-    {.name = "no-cascade", .help = "only if no other key stops with it, as a child of it", .place = KW_PLACE_FALSE,
-     .field = "cascade"},
-};
+#define OPTION_NO_CASCADE {.name = "no-cascade", .help = "only if no other key stops with it, as a child of it", \
+                           .place = KW_PLACE_FALSE, .field = "cascade"}
+static const struct kw_option revoke_options[] = {OPTION_REASON, OPTION_IF_VERSION, OPTION_NO_CASCADE};
+static const struct kw_option disable_options[] = {OPTION_REASON_TO_LOG, OPTION_IF_VERSION, OPTION_NO_CASCADE};
+static const struct kw_option enable_options[] = {OPTION_REASON_TO_LOG, OPTION_IF_VERSION};
 static const struct kw_option version_options[] = {OPTION_IF_VERSION};
 
 /* cmd_import.c reads those that go nowhere. */
@@ -281,7 +282,9 @@ static const struct kw_option limit_options[] = {
 static const struct kw_option_group create_group = GROUP("The key", create_options);
 static const struct kw_option_group update_group = GROUP("What changes; lists are replaced", update_options);
 static const struct kw_option_group rotate_group = GROUP("The new key; what is not given stays as it was", rotate_options);
-static const struct kw_option_group stop_group = GROUP("Options", stop_options);
+static const struct kw_option_group revoke_group = GROUP("Options", revoke_options);
+static const struct kw_option_group disable_group = GROUP("Options", disable_options);
+static const struct kw_option_group enable_group = GROUP("Options", enable_options);
 static const struct kw_option_group version_group = GROUP("Options", version_options);
 static const struct kw_option_group filter_group = GROUP("Instead of ids; all that is given must hold", filter_options);
 static const struct kw_option_group list_group = GROUP("Which keys", list_options);
@@ -397,13 +400,13 @@ static const struct kw_cli_command commands[] = {
      .key_call = &kw__credit_call, ONE_ID, .groups = {&kw__credit_group, &where_group, &output_group},
      .example = "keyward credit " EXAMPLE_ID " --quota requests-month --amount 500 --reason 'the outage of Monday'"},
     {.name = "enable", .summary = "Lets disabled keys work again.", .run = kw_cmd_change, .key_call = &enable_call, IDS,
-     .about = ABOUT_MANY, .groups = {&version_group, &filter_group, &where_group, &output_group},
+     .about = ABOUT_MANY, .groups = {&enable_group, &filter_group, &where_group, &output_group},
      .example = "keyward enable " EXAMPLE_ID},
     {.name = "disable", .summary = "Stops keys for the time being.", .run = kw_cmd_change, .key_call = &disable_call,
-     IDS, .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
+     IDS, .about = ABOUT_MANY, .groups = {&disable_group, &filter_group, &where_group, &output_group},
      .example = "keyward disable " EXAMPLE_ID " --reason 'the contract is being renewed'"},
     {.name = "revoke", .summary = "Stops keys for ever.", .run = kw_cmd_change, .key_call = &revoke_call, IDS,
-     .about = ABOUT_MANY, .groups = {&stop_group, &filter_group, &where_group, &output_group},
+     .about = ABOUT_MANY, .groups = {&revoke_group, &filter_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
      .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},

@@ -47,7 +47,7 @@ struct kw_command {
     const struct kw_record *parent;     /* create: what params name as parent; update, rotate: of a child; else NULL */
     struct kw_bytes template_name;      /* create: what `params` come from in part; may be empty */
     struct kw_bytes actor;              /* who asks: "key:key_…", "system", "cli" */
-    struct kw_bytes reason;             /* revoke, disable; may be empty */
+    struct kw_bytes reason;             /* revoke, disable, enable; may be empty */
     int64_t grace_ms;                   /* rotate: how long the old key goes on; 0: it is revoked at once */
     bool ends_grace;                    /* rotate: or until the new key is used for the first time */
     uint64_t if_version;                /* 0: whatever it is now */

@@ -59,7 +59,7 @@ struct kw_document_list_params {
 
 enum { KW_GIVEN_CASCADE = 1 };
 
-/* Of revocations and disablings. */
+/* Of revocations, disablings and, but for `cascade`, enablings. */
 struct kw_stop_body {
     uint32_t given;
     struct kw_bytes reason;
@@ -97,7 +97,7 @@ struct kw_verify_many_body {
     size_t item_count;
 };
 
-/* Of requests that take an object without members. */
+/* Of requests whose query says nothing. */
 struct kw_empty_body {
     char nothing;
 };

@@ -274,8 +274,10 @@ void kw__keys_disable(struct kw_request *request)
 
 void kw__keys_enable(struct kw_request *request)
 {
+    const struct kw_stop_body *body = request->body;
     struct kw_op *op = begin_on_key(request, KW_OP_ENABLE, kw__answer_record);
     if (op != NULL) {
+        op->reason = body->reason;
         submit(request, op);
     }
 }

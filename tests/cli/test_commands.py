@@ -305,7 +305,7 @@ def test_disable_enable_revoke_erase(folder):
         told = []
         for command, arguments, code in (
                 ('enable', [], 2), ('erase', [], 2), ('disable', ['--reason', 'holidays'], 0), ('disable', [], 2),
-                ('verify', None, 1), ('enable', [], 0), ('verify', None, 0), ('revoke', ['--reason', 'leaked'], 0),
+                ('verify', None, 1), ('enable', ['--reason', 'back again'], 0), ('verify', None, 0), ('revoke', ['--reason', 'leaked'], 0),
                 ('revoke', [], 2), ('enable', [], 2), ('update', ['--name', 'x'], 2), ('rotate', [], 2), ('verify', None, 1),
                 ('show', [], 0), ('erase', [], 0), ('show', [], 2), ('verify', None, 1)):
             done = (world.run('verify', stdin=key, code=code) if arguments is None

@@ -1,5 +1,8 @@
 """Every route of the built program: what it answers when all is well, and when the state of a key is against it."""
 
+import json
+import pathlib
+import sqlite3
 import sys
 import time
 
@@ -41,6 +44,28 @@ def a_key_lives_from_creation_to_erasure(server):
     server.refuse('KEY_NOT_FOUND', 'GET', path, status=404)
     server.refuse('KEY_NOT_FOUND', 'DELETE', path, status=404)
     equal(server.verify(key)['code'], 'INVALID_KEY', 'an erased key is unknown')
+
+
+def reasons_in_audit_log(server, key_id):
+    path = pathlib.Path(server.folder.name, 'data', 'keyward.db')
+    database = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
+    try:
+        bodies = [json.loads(body) for body, in database.execute('SELECT body FROM audit ORDER BY sequence')]
+        return [body.get('reason') for body in bodies if body.get('keyId') == key_id]
+    finally:
+        database.close()
+
+
+def each_change_of_a_state_says_why(server):
+    record = server.create({'ownerId': '1'})[1]
+    path = f'/v1/keys/{record["id"]}'
+    for action, reason in (('disable', 'on leave'), ('enable', 'back again'), ('disable', None), ('enable', None),
+                           ('revoke', 'left')):
+        server.expect(200, 'POST', f'{path}/{action}', None if reason is None else {'reason': reason})
+    equal(reasons_in_audit_log(server, record['id']), [None, 'on leave', 'back again', None, None, 'left'], 'reasons')
+    for action in ('disable', 'enable', 'revoke'):
+        server.refuse('INVALID_FIELD', 'POST', f'{path}/{action}', {'reason': 'x' * 257}, status=400, field='reason')
+    server.refuse('UNKNOWN_FIELD', 'POST', path + '/enable', {'cascade': False}, status=400, field='cascade')
 
 
 def a_creation_keeps_every_field(server):
@@ -444,7 +469,8 @@ def keys_outlive_a_restart(server):
 
 if __name__ == '__main__':
     sys.exit(main([
-        a_key_lives_from_creation_to_erasure, a_creation_keeps_every_field, an_update_changes_what_it_names,
+        a_key_lives_from_creation_to_erasure, each_change_of_a_state_says_why, a_creation_keeps_every_field,
+        an_update_changes_what_it_names,
         a_change_can_name_the_version_it_saw, a_rotation_makes_a_successor, an_expiry_passes, a_grace_period_ends,
         a_grace_period_ends_when_asked, a_grace_period_ends_with_the_first_use, what_a_rotation_keeps,
         verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
