@@ -1,6 +1,7 @@
 #include "core/policy.h"
 
 #include "base/error.h"
+#include "base/time.h"
 #include "core/document_form.h"
 #include "core/id.h"
 #include "core/internal.h"
@@ -260,15 +261,54 @@ unsigned kw_policy_tightened(const struct kw_policy *before, const struct kw_pol
     return bits | (keeps_authority ? 0U : KW_EXCESS_SCOPES | KW_EXCESS_RESOURCES);
 }
 
+/* What stands behind the sentence that says that something is beyond: what it is, or how much is allowed. */
+struct particulars {
+    const char *before;
+    struct kw_bytes what;
+    const char *between;
+    struct kw_bytes where;
+    char duration[KW_DURATION_TEXT_MAX];
+};
+
+static void tell(const struct kw_policy *policy, const struct kw_record *record, unsigned bit, struct particulars *told)
+{
+    static const struct kw_list none;
+    const struct kw_list *scopes = bit == KW_EXCESS_SCOPES ? &record->scopes : &none;
+    const struct kw_list *resources = bit == KW_EXCESS_RESOURCES ? &record->resources : &none;
+    *told = (struct particulars){.before = "", .what = KW_BYTES(""), .between = "", .where = KW_BYTES("")};
+    if (bit == KW_EXCESS_ENV) {
+        told->before = ": ";
+        told->what = record->env;
+    } else if (bit == KW_EXCESS_EXPIRY) {
+        kw_duration_format(policy->max_ttl_ms, told->duration);
+        told->before = ": at most ";
+        told->what = kw_bytes_of_text(told->duration);
+        told->between = " after the key's creation";
+    } else if (kw_authority_beyond(scopes, resources, &policy->scopes, &policy->resources, &told->what, &told->where)) {
+        told->before = ": ";
+        told->between = told->where.size > 0 ? " on " : "";
+    }
+}
+
 enum kw_status kw_policy_admits(const struct kw_policy *policy, const struct kw_record *record, int64_t born_ms,
                                 struct kw_error *error_out)
 {
     unsigned excess = kw_policy_excess(policy, record, born_ms);
     for (size_t i = 0; i < KW_COUNT_OF(excesses); i++) {
-        if ((excess >> i & 1) != 0) {
-            return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, excesses[i].field, "%s the policy \"%.*s\" %s",
-                             excesses[i].how, (int)policy->name.size, (const char *)policy->name.data,
-                             excesses[i].verb);
+        unsigned bit = excess & 1U << i;
+        if (bit == KW_EXCESS_RESOURCE_COUNT) {
+            return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, excesses[i].field,
+                             "are more than the policy \"%.*s\" allows: at most %lld", (int)policy->name.size,
+                             (const char *)policy->name.data, (long long)policy->max_resources);
+        }
+        if (bit != 0) {
+            struct particulars told;
+            tell(policy, record, bit, &told);
+            return kw_refuse(error_out, KW_CODE_POLICY_VIOLATION, excesses[i].field,
+                             "%s the policy \"%.*s\" %s%s%.*s%s%.*s", excesses[i].how, (int)policy->name.size,
+                             (const char *)policy->name.data, excesses[i].verb, told.before, (int)told.what.size,
+                             (const char *)told.what.data, told.between, (int)told.where.size,
+                             (const char *)told.where.data);
         }
     }
     return KW_OK;

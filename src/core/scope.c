@@ -174,14 +174,17 @@ bool kw_resources_next(struct kw_bytes *rest, struct kw_bytes *resource_out, str
  * One by one is enough: there are always more scopes and resources than any list names, so what a wildcard grants can
  * not be put together from grants that are narrower than it.
  */
-bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
-                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources)
+bool kw_authority_beyond(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
+                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources,
+                         struct kw_bytes *scope_out, struct kw_bytes *resource_out)
 {
     struct kw_bytes rest = inner_scopes->packed;
     struct kw_bytes scope;
     while (kw__list_next(&rest, &scope)) {
         if (!kw_scopes_allow(outer_scopes, scope)) {
-            return false;
+            *scope_out = scope;
+            *resource_out = KW_BYTES("");
+            return true;
         }
     }
     rest = inner_resources->packed;
@@ -190,9 +193,19 @@ bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_lis
     while (kw__list_next(&rest, &resource) && kw__list_next(&rest, &scopes)) {
         while (kw__list_next(&scopes, &scope)) {
             if (!kw_resources_allow(outer_scopes, outer_resources, resource, scope)) {
-                return false;
+                *scope_out = scope;
+                *resource_out = resource;
+                return true;
             }
         }
     }
-    return true;
+    return false;
+}
+
+bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
+                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources)
+{
+    struct kw_bytes scope;
+    struct kw_bytes resource;
+    return !kw_authority_beyond(inner_scopes, inner_resources, outer_scopes, outer_resources, &scope, &resource);
 }

@@ -32,5 +32,10 @@ KW_MUST_USE bool kw_resources_next(struct kw_bytes *rest, struct kw_bytes *resou
 /* True when everything that `inner` grants, `outer` grants too: nobody hands on more than they hold. */
 bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
                          const struct kw_list *outer_scopes, const struct kw_list *outer_resources);
+/* The first grant of `inner` that `outer` does not hold: a scope, and the resource that it is on (empty: on none).
+ * False when there is none. */
+bool kw_authority_beyond(const struct kw_list *inner_scopes, const struct kw_list *inner_resources,
+                         const struct kw_list *outer_scopes, const struct kw_list *outer_resources,
+                         struct kw_bytes *scope_out, struct kw_bytes *resource_out);
 
 #endif

@@ -30,6 +30,43 @@ static void check(struct test *t, const char *json, const struct kw_record *reco
     kw_document_release(document);
 }
 
+static void check_told(struct test *t, const char *json, const struct kw_record *record, const char *message)
+{
+    struct kw_error error = {.code = ""};
+    struct kw_document *document = policy_of(t, json);
+    REQUIRE(t, document != NULL);
+    CHECK_I64(t, kw_policy_admits(&document->is.policy, record, NOW_MS, &error) == KW_OK, false);
+    CHECK_TEXT(t, error.message, message);
+    kw_document_release(document);
+}
+
+/* Whoever may create keys need not be able to read the policy: the refusal says what is too much, or how much is not.
+ */
+static void refusals_say_what_is_beyond(struct test *t)
+{
+    uint8_t memory[4096];
+    struct kw_arena arena;
+    kw_arena_init(&arena, memory, sizeof memory, sizeof memory);
+    struct kw_bytes scopes[] = {KW_BYTES("orders:read"), KW_BYTES("orders:write")};
+    struct kw_bytes rights[] = {KW_BYTES("read"), KW_BYTES("write")};
+    struct resource_of resources[] = {{KW_BYTES("website:1"), list_of(&arena, rights, 2)}};
+    struct kw_record record = {.env = KW_BYTES("live"),
+                               .scopes = list_of(&arena, scopes, 2),
+                               .resources = resources_of(&arena, resources, 1),
+                               .expires_at_ms = NOW_MS + 7 * DAY_MS};
+    check_told(t, "{\"name\":\"a\",\"environments\":[\"test\"]}", &record,
+               "is none that the policy \"a\" allows: live");
+    check_told(t, "{\"name\":\"a\",\"maxTtl\":\"6d\"}", &record,
+               "lies further off than the policy \"a\" allows: at most 6d after the key's creation");
+    check_told(t, "{\"name\":\"a\",\"requireIP\":true}", &record,
+               "must name the addresses that the key may be used from: the policy \"a\" requires it");
+    check_told(t, "{\"name\":\"a\",\"maxResources\":0}", &record, "are more than the policy \"a\" allows: at most 0");
+    check_told(t, "{\"name\":\"a\",\"scopes\":[\"orders:read\"]}", &record,
+               "go beyond what the policy \"a\" allows: orders:write");
+    check_told(t, "{\"name\":\"a\",\"scopes\":[\"orders:*\"],\"resources\":{\"website:*\":[\"read\"]}}", &record,
+               "go beyond what the policy \"a\" allows: write on website:1");
+}
+
 static void each_bound_holds(struct test *t)
 {
     uint8_t memory[4096];
@@ -184,6 +221,7 @@ static void only_its_creators_make_keys_under_it(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
+        TEST_CASE(refusals_say_what_is_beyond),
         TEST_CASE(each_bound_holds),
         TEST_CASE(every_excess_is_named),
         TEST_CASE(a_change_takes_what_is_less_than_before),
