@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define FILE_SIZE_MAX ((size_t)16 * 1024 * 1024)
 #define ANSWER_SIZE 16
+#define SENTENCE_SIZE 96
 
 struct apply {
     struct kw_cli *cli;
@@ -33,6 +35,17 @@ static enum kw_status read_file(struct apply *apply, struct kw_buffer *json, str
     return status == KW_OK ? KW_OK : kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s is too large", path);
 }
 
+/* A problem names fields, and not the document that they are of. */
+static void say_which(struct apply *apply, const struct kw_planned_change *change, const char *and_then)
+{
+    if (!apply->as_json) {
+        kw_buffer_add_text(&apply->cli->err.text, "  That is said of ");
+        kw_plan_name(change, &apply->cli->err.text);
+        kw_buffer_add_format(&apply->cli->err.text, "; %s.\n", and_then);
+        kw_output_say(&apply->cli->err);
+    }
+}
+
 /* False: it failed and was reported. */
 static bool make_plan(struct apply *apply)
 {
@@ -54,6 +67,7 @@ static bool make_plan(struct apply *apply)
     }
     if (error.code == NULL && apply->answer.status >= 400) {
         (void)kw_report_problem(apply->cli, &apply->answer, apply->as_json);
+        say_which(apply, &apply->plan.refused, "nothing was changed");
     } else {
         (void)kw_report(apply->cli, &error, apply->as_json);
     }
@@ -86,11 +100,9 @@ static int make_changes(struct apply *apply)
         } else {
             (void)kw_report(apply->cli, &error, apply->as_json);
         }
-        if (!apply->as_json) {
-            kw_buffer_add_format(&apply->cli->err.text, "  %zu of %zu changes were made before that.\n", i,
-                                 apply->plan.change_count);
-            kw_output_say(&apply->cli->err);
-        }
+        char made[SENTENCE_SIZE];
+        snprintf(made, sizeof made, "%zu of %zu changes were made before that", i, apply->plan.change_count);
+        say_which(apply, &apply->plan.changes[i], made);
         return KW_EXIT_FAILED;
     }
     if (apply->as_json) {

@@ -38,6 +38,7 @@ struct kw_plan {
     struct kw_arena arena;
     struct kw_planned_change *changes;
     size_t change_count, room;
+    struct kw_planned_change refused; /* where the other side refused a question: what it was about */
 };
 
 void kw_plan_init(struct kw_plan *plan);
@@ -49,6 +50,8 @@ void kw_plan_deinit(struct kw_plan *plan);
  */
 KW_MUST_USE enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw_target *target,
                                         struct kw_plan *plan, struct kw_answer *answer, struct kw_error *error_out);
+/* "project shop", "policy shop/partners" */
+void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text);
 /* For people, or as {"changes":[…]}. */
 void kw_plan_show(const struct kw_plan *plan, struct kw_output *out);
 void kw_plan_write_json(const struct kw_plan *plan, bool is_applied, struct kw_buffer *text);

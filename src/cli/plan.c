@@ -181,12 +181,29 @@ static enum kw_status send_fields(const struct kw_planned_change *change, const 
     return status;
 }
 
-/* Which keys a changed policy takes something from. A management key that may only read is not told. */
-static enum kw_status ask_what_is_narrowed(struct planning *planning, struct kw_planned_change *change)
+/* Whether the project that a policy or template belongs to is made by the same file. */
+static bool is_in_new_project(const struct kw_plan *plan, const struct kw_planned_change *change)
+{
+    for (size_t i = 0; i < plan->change_count && change->project != NULL; i++) {
+        const struct kw_planned_change *other = &plan->changes[i];
+        if (other->words->kind == KW_DOCUMENT_PROJECT && other->version == 0 &&
+            strcmp(other->name, change->project) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Has the other side check the change, so that nothing is made of a file that holds something wrong, and of a policy
+ * that changes learns which keys it takes something from. A management key that may only read is not told, and what
+ * belongs to a project that is not there yet cannot be asked.
+ */
+static enum kw_status rehearse(struct planning *planning, struct kw_planned_change *change)
 {
     struct kw_arena *arena = &planning->plan->arena;
     struct kw_member member = {"narrowed"};
-    if (change->words->kind != KW_DOCUMENT_POLICY || change->version == 0) {
+    if (is_in_new_project(planning->plan, change)) {
         return KW_OK;
     }
     enum kw_status status = send_fields(change, "dryRun=true", planning->target, planning->answer, planning->error);
@@ -196,6 +213,9 @@ static enum kw_status ask_what_is_narrowed(struct planning *planning, struct kw_
     if (planning->answer->status != 200) {
         planning->error->code = NULL;
         return KW_E_DENIED;
+    }
+    if (change->words->kind != KW_DOCUMENT_POLICY || change->version == 0) {
+        return KW_OK;
     }
     status = kw_members_read(kw_buffer_bytes(&planning->answer->body), arena, &member, 1);
     if (status != KW_OK || member.type != KW_JSON_OBJECT_BEGIN) {
@@ -224,7 +244,7 @@ static enum kw_status compare(struct planning *planning, struct kw_planned_chang
     if (change->version != 0 && change->field_count == 0) {
         return KW_OK;
     }
-    enum kw_status status = ask_what_is_narrowed(planning, change);
+    enum kw_status status = rehearse(planning, change);
     if (status != KW_OK) {
         return status;
     }
@@ -289,7 +309,9 @@ static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
                          "stands twice in this file: keep one of them");
     }
     status = look_up(planning, &change, there);
-    return status != KW_OK ? status : compare(planning, &change, wanted, there);
+    status = status != KW_OK ? status : compare(planning, &change, wanted, there);
+    planning->plan->refused = change;
+    return status;
 }
 
 static enum kw_status take_item(void *context, const struct kw_json_token *item, struct kw_bytes raw)

@@ -92,17 +92,23 @@ static void show_narrowed(struct kw_bytes json, struct kw_buffer *text)
     kw_arena_reset(&arena);
 }
 
+void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text)
+{
+    kw_buffer_add_format(text, "%s ", kw_document_kind_name(change->words->kind));
+    if (change->project != NULL) {
+        kw_buffer_add_format(text, "%s/", change->project);
+    }
+    kw_buffer_add_text(text, change->name);
+}
+
 static void show_change(const struct kw_planned_change *change, struct kw_output *out)
 {
     struct kw_buffer *text = &out->text;
     bool is_new = change->version == 0;
     const char *colour = is_new ? KW_COLOUR_GREEN : KW_COLOUR_YELLOW;
     kw_buffer_add_text(text, out->colour ? colour : "");
-    kw_buffer_add_format(text, "%s %s ", is_new ? "+" : "~", kw_document_kind_name(change->words->kind));
-    if (change->project != NULL) {
-        kw_buffer_add_format(text, "%s/", change->project);
-    }
-    kw_buffer_add_text(text, change->name);
+    kw_buffer_add_text(text, is_new ? "+ " : "~ ");
+    kw_plan_name(change, text);
     kw_buffer_add_text(text, out->colour ? KW_COLOUR_RESET : "");
     kw_buffer_add_byte(text, '\n');
     for (size_t i = 0; i < change->field_count; i++) {

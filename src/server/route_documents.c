@@ -106,13 +106,11 @@ static void write_document(const struct kw_op *op, struct kw_buffer *answer)
 {
     struct kw_bytes json = kw_buffer_bytes(&op->result);
     struct kw_bytes narrowed = kw_buffer_bytes(&op->other);
-    if (narrowed.size == 0) {
-        kw_buffer_add(answer, json);
-        return;
-    }
     kw_buffer_add(answer, kw_bytes_of(json.data, json.size - 1));
-    kw_buffer_add_text(answer, ",\"narrowed\":");
-    kw_buffer_add(answer, narrowed);
+    if (narrowed.size > 0) {
+        kw_buffer_add_text(answer, ",\"narrowed\":");
+        kw_buffer_add(answer, narrowed);
+    }
     kw_buffer_add_text(answer, op->is_dry_run ? ",\"dryRun\":true}" : "}");
 }
 
@@ -157,7 +155,7 @@ static void answer_document(struct kw_op *op)
 static void change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind)
 {
     const struct kw_document_body *body = request->body;
-    const struct kw_document_params *params = kind == KW_DOCUMENT_POLICY ? request->query : NULL;
+    const struct kw_document_params *params = request->query;
     struct kw_error error;
     uint64_t version;
     if (what != KW_OP_DOCUMENT_CREATE && !may_see(request, kind, request->parameter)) {
@@ -180,7 +178,7 @@ static void change(struct kw_request *request, enum kw_op_kind what, enum kw_doc
     op->document = kind;
     op->name = request->parameter;
     op->if_version = version;
-    op->is_dry_run = params != NULL && params->dry_run;
+    op->is_dry_run = params->dry_run;
     op->json = body != NULL ? body->json : (struct kw_bytes){NULL, 0};
     kw_engine_submit(request->api->options.engine, op);
 }

@@ -272,10 +272,32 @@ def what_is_written_lasts(server):
     server.refuse('ALREADY_EXISTS', 'POST', PATH, {'name': 'keeps'}, field='name')
 
 
+def a_dry_run_checks_and_changes_nothing(server):
+    for address, wish, change, bad, not_there in (
+            (PATH, {'name': 'rehearsed', 'defaultExpiresIn': '9d'}, {'maxExpiresIn': '20d'}, {'digest': 'md5'}, 'PROJECT_NOT_FOUND'),
+            ('/v1/templates', {'name': 'rehearsed', 'locked': ['env']}, {'locked': ['scopes']}, {'locked': ['x']}, 'TEMPLATE_NOT_FOUND')):
+        dry = server.expect(200, 'POST', address + '?dryRun=true', wish)
+        equal((dry.json['dryRun'], dry.json['version'], dry.header('ETag'), dry.header('Location')), (True, 1, None, None), 'a creation')
+        server.refuse('INVALID_FIELD', 'POST', address + '?dryRun=true', {**wish, **bad})
+        server.refuse(not_there, 'GET', address + '/rehearsed', status=404)
+        made = server.expect(201, 'POST', address, wish)
+        check('dryRun' not in made.json, 'dryRun in the answer to a real one')
+        server.refuse('ALREADY_EXISTS', 'POST', address + '?dryRun=true', wish)
+        path = address + '/rehearsed'
+        dry = server.expect(200, 'PATCH', path + '?dryRun=true', change)
+        equal((dry.json['dryRun'], dry.json['version'], dry.header('ETag')), (True, 2, '"1"'), 'a change')
+        server.refuse('INVALID_FIELD', 'PATCH', path + '?dryRun=true', bad)
+        server.refuse('VERSION_CONFLICT', 'PATCH', path + '?dryRun=true', change, headers={'If-Match': '"2"'})
+        server.expect(204, 'DELETE', path + '?dryRun=true')
+        equal(server.expect(200, 'GET', path).json, made.json, 'after the dry runs')
+    server.create(headers=of('rehearsed'))
+    server.refuse('IN_USE', 'DELETE', PATH + '/rehearsed?dryRun=true')
+
+
 CASES = [built_in_projects_are_shown, a_project_is_made_and_used, what_a_project_says_is_checked,
          a_change_names_its_version, what_has_keys_stays, what_is_built_in_stays, a_life_is_bounded, presets_give_scopes,
          only_who_may_changes_projects, lists_go_on, keys_stand_where_the_project_says, keys_move_to_the_projects_digest,
-         what_is_written_lasts]
+         a_dry_run_checks_and_changes_nothing, what_is_written_lasts]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))

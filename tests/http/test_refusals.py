@@ -144,14 +144,14 @@ def bad_changes_change_nothing(server):
         check(server.call('PATCH', path, body).status == 400, f'{body!r} is refused')
     server.refuse('INVALID_FIELD', 'POST', path + '/rotate', {'gracePeriod': 'soon'}, field='gracePeriod')
     server.refuse('INVALID_FIELD', 'POST', path + '/rotate', {'gracePeriod': 60}, field='gracePeriod')
-    for action in ('revoke', 'disable'):
+    for action in ('revoke', 'disable', 'enable'):
         server.refuse('INVALID_FIELD', 'POST', f'{path}/{action}', {'reason': 'a' * 257}, field='reason')
         server.refuse('INVALID_FIELD', 'POST', f'{path}/{action}', {'reason': 'a\x01'}, field='reason')
         server.refuse('INVALID_FIELD', 'POST', f'{path}/{action}', {'reason': 7}, field='reason')
         server.refuse('UNKNOWN_FIELD', 'POST', f'{path}/{action}', {'cause': 'x'}, field='cause')
         server.refuse('UNSUPPORTED_MEDIA_TYPE', 'POST', f'{path}/{action}', b'{}', headers={'Content-Type': 'text/html'})
         server.refuse('INVALID_JSON', 'POST', f'{path}/{action}', b'reason')
-    server.refuse('UNKNOWN_FIELD', 'POST', path + '/enable', {'reason': 'x'}, field='reason')
+    server.refuse('UNKNOWN_FIELD', 'POST', path + '/enable', {'cascade': False}, field='cascade')
     server.refuse('INVALID_REQUEST', 'DELETE', path, b'{}')
     server.refuse('INVALID_REQUEST', 'GET', path, b'{}')
     equal(server.expect(200, 'GET', path).json, record, 'the record after all these')
