@@ -19,10 +19,10 @@ struct reading {
     size_t item_count;
 };
 
-static bool ask(struct reading *reading, const char *path, const char *query)
+static bool send(struct reading *reading, enum kw_method method, const char *path, const char *query)
 {
     struct kw_error error = {0};
-    struct kw_request request = {.method = KW_GET,
+    struct kw_request request = {.method = method,
                                  .path = path,
                                  .query = kw_bytes_of_text(query),
                                  .project = kw_line_value(reading->line, "project")};
@@ -38,7 +38,7 @@ static bool ask(struct reading *reading, const char *path, const char *query)
     return true;
 }
 
-/* --- show --- */
+/* --- show, delete --- */
 
 static enum kw_status show_member(void *context, struct kw_bytes name, struct kw_bytes raw)
 {
@@ -54,7 +54,8 @@ static enum kw_status show_member(void *context, struct kw_bytes name, struct kw
     return KW_OK;
 }
 
-static bool show(struct reading *reading)
+/* About the one document that the command line names. */
+static bool send_about_one(struct reading *reading, enum kw_method method)
 {
     char path[PATH_SIZE];
     struct kw_error error = {0};
@@ -66,7 +67,12 @@ static bool show(struct reading *reading)
         return false;
     }
     snprintf(path, sizeof path, "%s/%s", reading->words->path, name);
-    if (!ask(reading, path, "")) {
+    return send(reading, method, path, "");
+}
+
+static bool show(struct reading *reading)
+{
+    if (!send_about_one(reading, KW_GET)) {
         return false;
     }
     struct kw_bytes json = kw_buffer_bytes(&reading->answer.body);
@@ -117,7 +123,7 @@ static enum kw_status list_item(void *context, const struct kw_json_token *item,
 static bool list_page(struct reading *reading, char query[QUERY_SIZE])
 {
     struct kw_member members[] = {{"items"}, {"nextCursor"}};
-    if (!ask(reading, reading->words->path, query)) {
+    if (!send(reading, KW_GET, reading->words->path, query)) {
         return false;
     }
     enum kw_status status = kw_members_read(kw_buffer_bytes(&reading->answer.body), &reading->arena, members, 2);
@@ -157,11 +163,27 @@ static bool list(struct reading *reading)
     return true;
 }
 
+static bool delete (struct reading *reading)
+{
+    bool done = send_about_one(reading, KW_DELETE);
+    if (done && !reading->as_json) {
+        kw_buffer_add_format(&reading->cli->out.text, "Deleted the %s %s.\n",
+                             kw_document_kind_name(reading->words->kind), reading->line->operands[1]);
+    }
+    return done;
+}
+
+static const struct {
+    const char *name;
+    size_t operand_count; /* with itself */
+    bool (*run)(struct reading *reading);
+} verbs[] = {{"list", 1, list}, {"show", 2, show}, {"delete", 2, delete}};
+
 static int refuse_operands(struct reading *reading)
 {
     struct kw_error error = {0};
-    (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL, "say list, or show and a name: keyward %s show NAME",
-                  reading->words->plural);
+    (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                  "say list, or show or delete and a name: keyward %s show NAME", reading->words->plural);
     return kw_report(reading->cli, &error, reading->as_json);
 }
 
@@ -174,8 +196,12 @@ int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line)
             reading.words = &kw_document_words[i];
         }
     }
-    bool shows = strcmp(line->operands[0], "show") == 0 && line->operand_count == 2;
-    if (!shows && !(strcmp(line->operands[0], "list") == 0 && line->operand_count == 1)) {
+    size_t verb = 0;
+    while (verb < KW_COUNT_OF(verbs) &&
+           (strcmp(line->operands[0], verbs[verb].name) != 0 || line->operand_count != verbs[verb].operand_count)) {
+        verb++;
+    }
+    if (verb == KW_COUNT_OF(verbs)) {
         return refuse_operands(&reading);
     }
     struct kw_error error = {0};
@@ -184,7 +210,7 @@ int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line)
     }
     kw_answer_init(&reading.answer);
     kw_arena_init(&reading.arena, NULL, 0, KW_ANSWER_ARENA_MAX);
-    bool done = shows ? show(&reading) : list(&reading);
+    bool done = verbs[verb].run(&reading);
     kw_arena_reset(&reading.arena);
     kw_answer_deinit(&reading.answer);
     kw_target_close(reading.target);

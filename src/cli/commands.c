@@ -339,7 +339,7 @@ static const struct kw_key_call erase_call = {
 #define ABOUT_MANY "Several ids, or a filter, are one change: all of it is made or nothing. Keys that are so already are left\n" \
                    "alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given."
 
-#define LIST_OR_SHOW .operands = "list|show NAME", .operands_min = 1, .operands_max = 2
+#define DOCUMENTS .run = kw_cmd_documents, .operands = "list|show NAME|delete NAME", .operands_min = 1, .operands_max = 2
 #define ONE_ID .operands = "ID", .operands_min = 1, .operands_max = 1
 #define ABOUT_ONCE \
     "Exits with 0 when the new key was shown, 2 when there is none, and 3 when the same call was done before under its\n" \
@@ -421,13 +421,18 @@ static const struct kw_cli_command commands[] = {
               "the file was cut short, and 2 when it could not go on.",
      .groups = {&import_group, &where_group, &output_group},
      .example = "keyward import keys.csv --map token=key --map customer=ownerId --dry-run"},
-    {.name = "projects", .summary = "Lists projects, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+    {.name = "projects", .summary = "Lists projects, shows or deletes one.", DOCUMENTS,
+     .about = "Only a project without keys can be deleted: erase them first. Its policies and templates go with it. Projects are\n"
+              "made and changed with 'apply'.",
      .groups = {&where_group, &output_group},
      .example = "keyward projects show default"},
-    {.name = "policies", .summary = "Lists a project's policies, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+    {.name = "policies", .summary = "Lists a project's policies, shows or deletes one.", DOCUMENTS,
+     .about = "Only a policy without keys that are not revoked can be deleted. Policies are made and changed with 'apply'.",
      .groups = {&where_group, &output_group},
      .example = "keyward policies list --project shop"},
-    {.name = "templates", .summary = "Lists a project's templates, or shows one.", .run = kw_cmd_documents, LIST_OR_SHOW,
+    {.name = "templates", .summary = "Lists a project's templates, shows or deletes one.", DOCUMENTS,
+     .about = "Keys stay as they are when the template that they were made from is deleted. Templates are made and changed\n"
+              "with 'apply'.",
      .groups = {&where_group, &output_group},
      .example = "keyward templates show ci"},
     {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,

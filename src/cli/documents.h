@@ -1,6 +1,7 @@
 /*
- * Projects, policies and templates on the command line: listing, showing, and bringing them to what a file says. They
- * are asked for and changed by the same calls as everywhere else; what is compared here is only what is shown.
+ * Projects, policies and templates on the command line: listing, showing, deleting, and bringing them to what a file
+ * says. They are asked for and changed by the same calls as everywhere else; what is compared here is only what is
+ * shown.
  */
 #ifndef KW_CLI_DOCUMENTS_H
 #define KW_CLI_DOCUMENTS_H

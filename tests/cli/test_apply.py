@@ -121,7 +121,7 @@ def test_apply_shows_the_part_of_a_long_value_that_changes(folder):
     def story(world):
         world.run('apply', before, '--yes', code=0)
         shown = world.run('apply', after, '--dry-run', code=0).out
-        start = '…"orders:region-9:read"'
+        start = '…,"orders:region-19:read"'
         check_in(f'    scopes: {start}] -> {start},"users:read"]\n', shown)
         return [shown]
     each_way(folder, story)
@@ -210,6 +210,31 @@ def test_documents_are_listed_and_shown(folder):
     each_way(folder, story)
 
 
+def test_documents_are_deleted(folder):
+    path = write(folder, WISH)
+
+    def story(world):
+        world.run('apply', path, '--yes', code=0)
+        key = json.loads(world.run('create', '--owner', 'user:1', '--policy', 'partners', '--json', code=0).out)['record']['id']
+        told = [world.run('policies', 'delete', 'partners', code=2).err]
+        check_in('POLICY_IN_USE', told[0])
+        world.run('revoke', key, code=0)
+        told.append(world.run('policies', 'delete', 'partners', code=0).out)
+        check_equal(told[-1], 'Deleted the policy partners.\n')
+        told.append(world.run('policies', 'delete', 'partners', code=2).err)
+        check_in('POLICY_NOT_FOUND', told[-1])
+        check_equal(world.run('templates', 'delete', 'ci', '--project', 'shop', '--json', code=0).out, '')
+        check_in('TEMPLATE_NOT_FOUND', world.run('templates', 'show', 'ci', '--project', 'shop', code=2).err)
+        told.append(world.run('projects', 'delete', 'shop', code=0).out)
+        check_equal(world.run('projects', 'list', code=0).out, 'default\nkeyward\n')
+        told.append(world.run('projects', 'delete', 'default', code=2).err)
+        check_in('BUILT_IN', told[-1])
+        for wrong in (('delete',), ('delete', '../keys'), ('delete', 'a', 'b')):
+            world.run('projects', *wrong, code=2)
+        return told
+    each_way(folder, story)
+
+
 def test_the_documentations_file_can_be_applied(folder):
     page = pathlib.Path(__file__).parents[2].joinpath('docs', 'projects.md').read_text(encoding='utf-8')
     wish = json.loads(re.search(r'```json file=keyward.json\n(.*?)```', page, re.DOTALL).group(1))
@@ -226,5 +251,6 @@ def test_the_documentations_file_can_be_applied(folder):
 
 if __name__ == '__main__':
     main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone,
-          test_apply_shows_which_keys_a_policy_narrows, test_what_show_prints_can_be_applied,
-          test_apply_refuses_what_it_does_not_understand, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown])
+          test_apply_shows_which_keys_a_policy_narrows, test_apply_shows_the_part_of_a_long_value_that_changes,
+          test_what_show_prints_can_be_applied, test_apply_refuses_what_it_does_not_understand,
+          test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])

@@ -53,7 +53,7 @@ Several ids, or a filter, are one change: all of it is made or nothing. Keys tha
 alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given.
 
 Options
-  --reason TEXT               why; it is kept with the key
+  --reason TEXT               why; kept in the audit log
   --if-version N              only if the key is still of this version
   --no-cascade                only if no other key stops with it, as a child of it
 
