@@ -181,33 +181,35 @@ static enum kw_status send_fields(const struct kw_planned_change *change, const 
     return status;
 }
 
-/* Whether the project that a policy or template belongs to is made by the same file. */
-static bool is_in_new_project(const struct kw_plan *plan, const struct kw_planned_change *change)
+/*
+ * What the same file does to the project that a policy or template belongs to; NULL: nothing. Where none is named, it
+ * is that of the management key, which may be any.
+ */
+static const struct kw_planned_change *change_of_project(const struct kw_plan *plan,
+                                                         const struct kw_planned_change *change)
 {
-    for (size_t i = 0; i < plan->change_count && change->project != NULL; i++) {
+    for (size_t i = 0; i < plan->change_count && change->words->kind != KW_DOCUMENT_PROJECT; i++) {
         const struct kw_planned_change *other = &plan->changes[i];
-        if (other->words->kind == KW_DOCUMENT_PROJECT && other->version == 0 &&
-            strcmp(other->name, change->project) == 0) {
-            return true;
+        if (other->words->kind == KW_DOCUMENT_PROJECT &&
+            (change->project == NULL || strcmp(other->name, change->project) == 0)) {
+            return other;
         }
     }
-    return false;
+    return NULL;
 }
 
 /*
  * Has the other side check the change, so that nothing is made of a file that holds something wrong, and of a policy
  * that changes learns which keys it takes something from. A management key that may only read is not told, and what
- * belongs to a project that is not there yet cannot be asked.
+ * hangs on the same file's change of a project is checked when its turn comes.
  */
 static enum kw_status rehearse(struct planning *planning, struct kw_planned_change *change)
 {
     struct kw_arena *arena = &planning->plan->arena;
     struct kw_member member = {"narrowed"};
-    if (is_in_new_project(planning->plan, change)) {
-        return KW_OK;
-    }
+    const struct kw_planned_change *project = change_of_project(planning->plan, change);
     enum kw_status status = send_fields(change, "dryRun=true", planning->target, planning->answer, planning->error);
-    if (status != KW_OK || planning->answer->status == 403) {
+    if (status != KW_OK || planning->answer->status == 403 || (project != NULL && planning->answer->status != 200)) {
         return status;
     }
     if (planning->answer->status != 200) {

@@ -50,6 +50,13 @@ struct kw_document_change {
 KW_MUST_USE enum kw_status kw_document_make(const struct kw_document_change *change, struct kw_document **document_out,
                                             struct kw_error *error_out);
 
+/*
+ * Whether a policy or template, `before` a change (NULL: a new one) and after it, names environments and presets that
+ * its project has; one that the project has given up since may stay. INVALID_FIELD.
+ */
+KW_MUST_USE enum kw_status kw_document_fits(const struct kw_project *project, const struct kw_document *before,
+                                            const struct kw_document *after, struct kw_error *error_out);
+
 /* What is left of a project: its name and number. */
 KW_MUST_USE enum kw_status kw_document_tombstone(const struct kw_document *project, int64_t now_ms,
                                                  struct kw_document **document_out, struct kw_error *error_out);

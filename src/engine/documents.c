@@ -197,9 +197,17 @@ static struct kw_default_limits quotas_in(const struct kw_document *document)
                : (struct kw_default_limits){.quotas = fields->quotas, .quota_count = fields->quota_count};
 }
 
-/* A policy or template counts what its project has. One that the project has forgotten since may stay. */
-static enum kw_status check_metrics(const struct edit *edit)
+/* A policy or template counts and names what its project has. What the project has forgotten since may stay. */
+static enum kw_status check_against_project(const struct edit *edit)
 {
+    const struct kw_project *project = kw_project_by_number(kw__catalog(edit->engine), edit->op->project);
+    if (project == NULL) {
+        return KW_OK;
+    }
+    enum kw_status status = kw_document_fits(project, edit->before, edit->after, &edit->op->error);
+    if (status != KW_OK) {
+        return status;
+    }
     struct kw_default_limits quotas[] = {quotas_in(edit->before), quotas_in(edit->after)};
     struct kw_list packed[KW_COUNT_OF(quotas)];
     for (size_t i = 0; i < KW_COUNT_OF(quotas); i++) {
@@ -207,12 +215,10 @@ static enum kw_status check_metrics(const struct edit *edit)
             return no_memory(edit);
         }
     }
-    const struct kw_project *project = kw_project_by_number(kw__catalog(edit->engine), edit->op->project);
-    if (project == NULL || kw_bytes_equal(packed[0].packed, packed[1].packed)) {
+    if (kw_bytes_equal(packed[0].packed, packed[1].packed)) {
         return KW_OK;
     }
-    enum kw_status status =
-        kw_project_admits_quotas(project, quotas[1].quotas, quotas[1].quota_count, &edit->op->error);
+    status = kw_project_admits_quotas(project, quotas[1].quotas, quotas[1].quota_count, &edit->op->error);
     if (status != KW_OK && edit->after->kind == KW_DOCUMENT_TEMPLATE) {
         kw_error_nest(&edit->op->error, "fields");
     }
@@ -238,7 +244,7 @@ static enum kw_status make_after(struct edit *edit)
                                         .number = (uint16_t)(number <= UINT16_MAX ? number : 0),
                                         .now_ms = op->now_ms};
     enum kw_status status = kw_document_make(&change, &edit->after, &op->error);
-    status = status != KW_OK ? status : check_metrics(edit);
+    status = status != KW_OK ? status : check_against_project(edit);
     if (status == KW_OK && edit->before == NULL) {
         status = check_new(edit);
     } else if (status == KW_OK && op->document == KW_DOCUMENT_PROJECT) {

@@ -174,6 +174,19 @@ def test_apply_refuses_what_it_does_not_understand(folder):
     each_way(folder, story)
 
 
+def test_one_part_of_a_file_may_need_another(folder):
+    path = write(folder, WISH)
+    live = WISH['projects'][0]['environments'][0]
+    more = write(folder, {
+        'policies': [{'name': 'dev', 'project': 'shop', 'environments': ['dev']}],
+        'projects': [{'name': 'shop', 'environments': [live, {'name': 'dev', 'secretPrefix': 'shopdev_'}]}]}, 'more.json')
+
+    def story(world):
+        world.run('apply', path, '--yes', code=0)
+        return [world.run('apply', more, how, code=0).out for how in ('--dry-run', '--yes')]
+    check_in('2 changes made.', each_way(folder, story)[1])
+
+
 def test_apply_asks_on_a_terminal(folder):
     path = write(folder, WISH)
     with World(folder, 'data') as world:
@@ -253,4 +266,4 @@ if __name__ == '__main__':
     main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone,
           test_apply_shows_which_keys_a_policy_narrows, test_apply_shows_the_part_of_a_long_value_that_changes,
           test_what_show_prints_can_be_applied, test_apply_refuses_what_it_does_not_understand,
-          test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])
+          test_one_part_of_a_file_may_need_another, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])

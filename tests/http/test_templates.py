@@ -98,6 +98,28 @@ def templates_come_and_go(server):
     server.refuse('FORBIDDEN', 'GET', PATH, key=writer)
 
 
+def what_the_project_has_not_is_refused(server):
+    of = {'Keyward-Project': 'small'}
+    environments = [{'name': name, 'secretPrefix': f'small{name}_'} for name in ('live', 'dev')]
+    server.expect(201, 'POST', '/v1/projects', {'name': 'small', 'environments': environments, 'presets': {'mine': ['a']}})
+    for address, right, wrong, field in (
+            (PATH, {'fields': {'env': 'dev'}}, {'fields': {'env': 'test'}}, 'fields.env'),
+            (PATH, {'fields': {'preset': 'mine'}}, {'fields': {'preset': 'yours'}}, 'fields.preset'),
+            ('/v1/policies', {'environments': ['live', 'dev']}, {'environments': ['live', 'test']}, 'environments[1]')):
+        name = field.replace('.', '-').replace('[1]', '')
+        server.refuse('INVALID_FIELD', 'POST', address, {'name': name, **wrong}, field=field, headers=of)
+        server.expect(201, 'POST', address, {'name': name, **right}, headers=of)
+        server.refuse('INVALID_FIELD', 'PATCH', f'{address}/{name}', wrong, field=field, headers=of)
+    # What the project has given up since may stay, and only that.
+    server.expect(200, 'PATCH', '/v1/projects/small', {'environments': environments[:1], 'presets': None})
+    for path, change in (('/templates/fields-env', {'fields': {'env': 'dev', 'name': 'x'}}),
+                         ('/templates/fields-preset', {'fields': {'preset': 'mine', 'name': 'x'}}),
+                         ('/policies/environments', {'environments': ['dev'], 'scopes': ['a']})):
+        server.expect(200, 'PATCH', '/v1' + path, change, headers=of)
+    server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'template': 'fields-env', 'ownerId': '1'}, field='env', headers=of)
+
+
 if __name__ == '__main__':
     sys.exit(main([a_creation_takes_a_template, a_record_names_its_template, an_owner_is_still_needed, presets_and_scopes_go_together, locked_fields_stay,
-                   what_a_template_says_is_checked, templates_come_and_go]))
+                   what_a_template_says_is_checked, templates_come_and_go,
+                   what_the_project_has_not_is_refused]))
