@@ -206,7 +206,9 @@ enum kw_status kw_address_range_parse(struct kw_bytes text, struct kw_address_ra
     bool has_length = kw_bytes_split(text, '/', &address, &length);
     struct kw_address_range range;
     if (!kw_address_parse(address, &range.first)) {
-        return refuse("is no IPv4 or IPv6 address, nor a range like 192.0.2.0/24 or 2001:db8::/32", why_out);
+        return refuse("is no IPv4 or IPv6 address, nor a range like 192.0.2.0/24 or 2001:db8::/32; numbers of IPv4 "
+                      "have no leading zeros",
+                      why_out);
     }
     uint64_t bits = ADDRESS_BITS;
     if (has_length) {

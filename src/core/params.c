@@ -229,9 +229,10 @@ static enum kw_status check_resource(const struct check *check, size_t index)
     char field[KW_ERROR_FIELD_MAX];
     if (!kw_resource_valid(resource->resource)) {
         name_resource(shown_of(resource->resource), field);
-        return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,
-                         "must be named \"type:id\", such as \"website:123\"; the id may be '*'; at most %d bytes",
-                         KW_RESOURCE_MAX);
+        return kw_refuse(
+            check->error, KW_CODE_INVALID_FIELD, field,
+            "must be named \"type:id\", such as \"website:123\" or \"website:*\", or \"*\" for all; at most %d bytes",
+            KW_RESOURCE_MAX);
     }
     name_resource(resource->resource, field);
     if (resource->scope_count == 0) {

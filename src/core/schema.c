@@ -158,7 +158,8 @@ static enum kw_status bind_duration(struct binder *binder, const struct kw_field
 {
     int64_t duration_ms;
     if (token->type != KW_JSON_STRING || !kw_duration_parse(token->text, &duration_ms)) {
-        return refuse(binder, "must be a duration such as \"90d\", \"12h\" or \"30m\", of 100 years at most");
+        return refuse(binder,
+                      "must be a duration such as \"90d\", \"12h\" or \"30m\", above zero and of 100 years at most");
     }
     memcpy(out + field->offset, &duration_ms, sizeof duration_ms);
     return KW_OK;

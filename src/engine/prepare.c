@@ -195,7 +195,8 @@ static enum kw_status give_birth(struct kw_engine *engine, struct kw_work *work,
     bool is_public = work->has_before ? work->before.is_public : asks_public;
     const struct kw_key_format *format = is_public ? &environment->public_keys : &environment->secret_keys;
     if (format->prefix.size == 0) {
-        return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic", "this environment has no public keys");
+        return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "isPublic",
+                         "this environment has no public keys: give it a publicPrefix first");
     }
     uint8_t random[KW_ID_RANDOM_SIZE];
     enum kw_status status = op->chosen_key == NULL ? draw_key(engine, format, &op->secret)

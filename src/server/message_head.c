@@ -74,7 +74,9 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t size)
     }
     uint32_t bit = UINT32_C(1) << message->field;
     if ((message->seen & bit) != 0) {
-        return refuse_here(llhttp, KW_CODE_INVALID_REQUEST, "A header that may stand once stands twice.");
+        return refuse_here(
+            llhttp, KW_CODE_INVALID_REQUEST,
+            "A header that may stand once, such as Authorization or Keyward-Project, stands twice: keep one.");
     }
     while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) {
         size--;

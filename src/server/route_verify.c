@@ -64,8 +64,9 @@ static enum kw_status state_place(const struct kw_verify_body *body, struct stat
     if (body->geo.country.size > 0) {
         stated->place = (struct kw_place){body->geo.country, body->geo.region};
         if (!kw_place_valid(&stated->place)) {
-            return kw_refuse(error, KW_CODE_INVALID_FIELD, "geo",
-                             "must be a country of ISO 3166-1, such as \"US\", and a part of it, such as \"US-CA\"");
+            return kw_refuse(
+                error, KW_CODE_INVALID_FIELD, "geo",
+                "must be a country of ISO 3166-1, such as \"US\", and a part of it, such as \"US-CA\", in capitals");
         }
         question->place = &stated->place;
     }

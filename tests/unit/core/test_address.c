@@ -304,6 +304,7 @@ static const struct {
     {"10.0.0.0/4294967304", NULL, "more than 32"},
     {"::/129", NULL, "more than 128"},
     {"::ffff:10.0.0.0/129", NULL, "more than 128"},
+    {"10.0.0.01", NULL, "leading zeros"},
     {"10.0.0.1/8", NULL, "host bits"},
     {"10.0.0.1/31", NULL, "host bits"},
     {"128.0.0.0/0", NULL, "host bits"},
