@@ -75,6 +75,7 @@ enum kw_option_place {
     KW_PLACE_RESOURCES,   /* TYPE:ID=SCOPE,… as {"type:id": [...]} */
     KW_PLACE_RESOURCE,    /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
     KW_PLACE_GEO,         /* "US" or "US-CA" as {"country": …, "region": …} */
+    KW_PLACE_AMOUNTS,     /* METRIC=N as a member of the body itself: "METRIC": N */
     KW_PLACE_CLEAR,       /* names another option whose field is to be null */
 };
 
@@ -172,6 +173,7 @@ int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_batch(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_report(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_credit(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_version(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_help(struct kw_cli *cli, const struct kw_command_line *line);

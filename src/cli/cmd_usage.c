@@ -20,6 +20,7 @@ struct counts_view {
     struct kw_bytes group; /* "code" */
     bool by_day;
     double most; /* the longest bar's */
+    size_t named_count;
     struct kw_table table;
     struct kw_bytes at; /* of the part that is shown; CSV */
 };
@@ -347,6 +348,38 @@ static enum kw_status show_credit(struct kw_cli *cli, const struct kw_command_li
 int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line)
 {
     return kw_key_ask(cli, line, check_line, show_answer);
+}
+
+static enum kw_status add_counted(struct counts_view *view, struct kw_bytes name, struct kw_bytes amount)
+{
+    kw_buffer_add_text(&view->out->text, view->named_count++ > 0 ? ", " : " ");
+    kw_text_clean(&view->out->text, name);
+    kw_buffer_add_byte(&view->out->text, ' ');
+    kw_text_clean(&view->out->text, amount);
+    return KW_OK;
+}
+
+/* "Counted of key_01…: tokens 1500, cost 0.002" */
+static enum kw_status show_report(struct kw_cli *cli, const struct kw_command_line *line,
+                                  const struct kw_answer *answer)
+{
+    struct counts_view view = {.out = &cli->out};
+    struct kw_member counted = {"counted"};
+    if (kw_line_has(line, "json")) {
+        return show_answer(cli, line, answer);
+    }
+    kw_arena_init(&view.arena, NULL, 0, KW_ANSWER_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &view.arena, &counted, 1);
+    kw_buffer_add_format(&cli->out.text, "Counted of %s:", line->operands[0]);
+    status = status == KW_OK ? counts_each(&view, counted.text, add_counted) : status;
+    kw_buffer_add_byte(&cli->out.text, '\n');
+    kw_arena_reset(&view.arena);
+    return status;
+}
+
+int kw_cmd_report(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    return kw_key_ask(cli, line, NULL, show_report);
 }
 
 int kw_cmd_credit(struct kw_cli *cli, const struct kw_command_line *line)

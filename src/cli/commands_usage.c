@@ -32,6 +32,23 @@ static const struct kw_option usage_options[] = {
     {.name = "csv", .help = "a line for each amount: at, what, amount"},
 };
 
+static const struct kw_option report_options[] = {
+    {.name = "used",
+     .argument = "METRIC=N",
+     .help = "how much of what: tokens=1500, cost=0.002",
+     .place = KW_PLACE_AMOUNTS,
+     .field = "used",
+     .repeats = true},
+    {.name = "endpoint",
+     .argument = "TEXT",
+     .help = "what it was used for: 'POST /v1/chat'",
+     .place = KW_PLACE_TEXT,
+     .field = "endpoint"},
+    {.name = "idempotency-key",
+     .argument = "TEXT",
+     .help = "a name for this call, to try again with when its answer got lost"},
+};
+
 static const struct kw_option credit_options[] = {
     {.name = "quota",
      .argument = "NAME",
@@ -48,6 +65,8 @@ static const struct kw_option credit_options[] = {
 };
 
 const struct kw_option_group kw__usage_group = {"Of what, and when", usage_options, KW_COUNT_OF(usage_options)};
+const struct kw_option_group kw__report_group = {"Options", report_options, KW_COUNT_OF(report_options)};
 const struct kw_option_group kw__credit_group = {"Options", credit_options, KW_COUNT_OF(credit_options)};
 const struct kw_key_call kw__usage_call = {.method = KW_GET, .path = "/v1/keys/{id}/usage", .bare_path = "/v1/usage"};
+const struct kw_key_call kw__report_call = {.method = KW_POST, .path = "/v1/keys/{id}/usage", .has_body = true};
 const struct kw_key_call kw__credit_call = {.method = KW_POST, .path = "/v1/keys/{id}/credit", .has_body = true};

@@ -333,6 +333,25 @@ static enum kw_status write_geo(struct body *body, const struct kw_option *optio
     return KW_OK;
 }
 
+/* A member of its own for each; that it is a number, and of a metric, is the other side's to say. */
+static enum kw_status write_amounts(struct body *body, const struct kw_option *option)
+{
+    size_t at = 0;
+    for (const char *value; (value = next_value(body, option, &at)) != NULL;) {
+        struct kw_bytes metric, amount;
+        if (!kw_bytes_split(kw_bytes_of_text(value), '=', &metric, &amount) || metric.size == 0) {
+            return bad_form(option, body->error);
+        }
+        enum kw_status status = check_json(amount, option, body->error);
+        if (status != KW_OK) {
+            return bad_form(option, body->error);
+        }
+        kw_json_name_bytes(&body->writer, metric);
+        kw_json_raw(&body->writer, amount);
+    }
+    return KW_OK;
+}
+
 static enum kw_status (*const place_writers[])(struct body *, const struct kw_option *) = {
     [KW_PLACE_TEXT] = write_text,
     [KW_PLACE_LIST] = write_list,
@@ -344,6 +363,7 @@ static enum kw_status (*const place_writers[])(struct body *, const struct kw_op
     [KW_PLACE_QUOTAS] = write_quotas,
     [KW_PLACE_RESOURCE] = write_resource,
     [KW_PLACE_GEO] = write_geo,
+    [KW_PLACE_AMOUNTS] = write_amounts,
     [KW_PLACE_CLEAR] = NULL,
 };
 
@@ -394,7 +414,9 @@ static enum kw_status write_given(struct body *body, size_t index)
     if (place_writers[given->option->place] == NULL || first < index) {
         return KW_OK;
     }
-    kw_json_name(&body->writer, given->option->field);
+    if (given->option->place != KW_PLACE_AMOUNTS) {
+        kw_json_name(&body->writer, given->option->field);
+    }
     return place_writers[given->option->place](body, given->option);
 }
 

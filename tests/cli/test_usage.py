@@ -92,6 +92,31 @@ def test_rate_limits_are_shown(folder):
     check_equal(each_way(folder, story), ['\ndefault  1 of 5/30m used, 4 left, all of it at TIME\nall  1 of 9/2h used, 8 left, all of it at TIME\n'])
 
 
+def test_what_was_used_is_reported_once(folder):
+    def story(world):
+        key_id = json.loads(world.run('create', '--owner', 'user:1', '--json', code=0).out)['record']['id']
+        report = ['report', key_id, '--used', 'tokens=1500', '--endpoint', 'POST /v1/chat', '--used', 'cost=0.002']
+        told = [world.run(*report, '--idempotency-key', 'first', code=0).out,
+                world.run(*report, '--idempotency-key', 'first', code=0).out,
+                world.run('report', key_id, '--used', 'tokens=1', '--idempotency-key', 'first', code=2).err]
+        counted = json.loads(world.run('report', key_id, '--used', 'tokens=0.5', '--json', code=0).out)
+        check_equal(counted, {'keyId': key_id, 'counted': {'tokens': 0.5}})
+        totals = json.loads(world.run('usage', key_id, '--group', 'metric', '--json', code=0).out)['totals']
+        check_equal(totals['counts'], {'cost': 0.002, 'tokens': 1500.5})
+        for wrong, part in (([], 'MISSING_FIELD'), (['--used', 'tokens'], '--used must read METRIC=N'),
+                            (['--used', '=1'], '--used must read METRIC=N'), (['--used', 'tokens='], '--used must read METRIC=N'),
+                            (['--used', 'tokens=1,"cost":1'], '--used must read METRIC=N'), (['--used', 'tokens="x"'], 'must be a number'),
+                            (['--used', 'apples=1'], 'apples'), (['--used', 'tokens=1', '--used', 'tokens=1'], 'DUPLICATE_FIELD')):
+            refused = world.run('report', key_id, *wrong, code=2).err
+            check_in(part, refused)
+            told.append(refused)
+        return [text.replace(key_id, 'ID') for text in told]
+
+    told = each_way(folder, story)
+    check_equal(told[:2], ['Counted of ID: tokens 1500, cost 0.002\n'] * 2)
+    check_in('IDEMPOTENCY_KEY_REUSED', told[2])
+
+
 def test_what_cannot_be_asked_is_refused(folder):
     def story(world):
         used_id, _ = used(world)
@@ -107,4 +132,4 @@ def test_what_cannot_be_asked_is_refused(folder):
 
 if __name__ == '__main__':
     main([test_counts_are_shown, test_the_latest_use_is_shown_and_found, test_quotas_are_shown_and_credited, test_rate_limits_are_shown,
-          test_what_cannot_be_asked_is_refused])
+          test_what_was_used_is_reported_once, test_what_cannot_be_asked_is_refused])
