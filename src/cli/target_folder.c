@@ -119,6 +119,15 @@ static void folder_close(struct kw_target *target)
 
 static const struct kw_target_ops folder_ops = {KW_TARGET_VERSION, "folder", folder_send, folder_close};
 
+/* Whoever holds the folder may be a server, and then there is another way. */
+static void say_other_way(struct kw_error *error)
+{
+    if (error->code != NULL && kw_code_of_name(error->code) == KW_CODE_DATA_IN_USE) {
+        size_t size = strlen(error->message);
+        (void)snprintf(error->message + size, sizeof error->message - size, ", or use --url");
+    }
+}
+
 enum kw_status kw_target_folder_open(const struct kw_data_options *options, struct kw_target **target_out,
                                      struct kw_error *error_out)
 {
@@ -129,6 +138,7 @@ enum kw_status kw_target_folder_open(const struct kw_data_options *options, stru
     self->target.ops = &folder_ops;
     enum kw_status status = kw_data_folder_open(options, &self->folder, error_out);
     if (status != KW_OK) {
+        say_other_way(error_out);
         kw_free(self);
         return status;
     }

@@ -66,10 +66,9 @@ static enum kw_status held(const struct kw_data_folder *folder, struct kw_error 
     uint64_t number;
     (void)kw_bytes_split(pid, '\n', &pid, &rest);
     if (!kw_bytes_to_u64(pid, &number)) {
-        return kw_refuse(error_out, KW_CODE_DATA_IN_USE, NULL, "another process holds %s: stop it or use --url",
-                         folder->path);
+        return kw_refuse(error_out, KW_CODE_DATA_IN_USE, NULL, "another process holds %s: stop it first", folder->path);
     }
-    return kw_refuse(error_out, KW_CODE_DATA_IN_USE, NULL, "another process (pid %llu) holds %s: stop it or use --url",
+    return kw_refuse(error_out, KW_CODE_DATA_IN_USE, NULL, "another process (pid %llu) holds %s: stop it first",
                      (unsigned long long)number, folder->path);
 }
 

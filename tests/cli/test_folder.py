@@ -62,9 +62,9 @@ def test_a_folder_is_made_with_its_pepper(folder):
 def test_a_held_folder(folder):
     data = os.path.join(folder, 'data')
     with Server(data) as server:
-        for complaint in refusals(data):
-            check_in(f'another process (pid {server.process.pid}) holds {data}: stop it or use --url', complaint)
-            check_in('DATA_IN_USE', complaint)
+        held = f'another process (pid {server.process.pid}) holds {data}: stop it first'
+        for complaint, other_way in zip(refusals(data), ('', ', or use --url', ', or use --url')):
+            check_in(f'{held}{other_way} (DATA_IN_USE)\n', complaint)
         check_in('DATA_IN_USE', run('list', '--data', data + '/', code=2).err)
         os.symlink(data, folder + '/link')
         check_in('DATA_IN_USE', run('list', '--data', folder + '/link', code=2).err)

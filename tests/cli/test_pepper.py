@@ -73,7 +73,7 @@ def test_a_rotation_under_a_server(folder):
     client = {'KEYWARD_KEY': root}
     with Server(data, env=environment) as server:
         made = json.loads(run('create', '--owner', 'user:1', '--url', server.url, '--json', env=client, code=0).out)
-        check_in('DATA_IN_USE', run('pepper', 'rotate', '--data', data, code=2).err)
+        check_in(': stop it first (DATA_IN_USE)\n', run('pepper', 'rotate', '--data', data, code=2).err)
     run('pepper', 'rotate', '--data', data, code=0)
     with Server(data, env=environment) as server:
         def verdict():
