@@ -232,6 +232,9 @@ struct kw_op {
     bool ends_grace;      /* rotate: the grace period ends with the new key's first use */
     uint64_t if_version;
     const struct kw_list_query *query;
+    /* list, count: whether nobody waits any more, asked by a worker now and then; the search ends as one that has more
+     * behind it. NULL: somebody does. */
+    bool (*is_left)(const struct kw_op *op);
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
     const struct kw_quota_credit *credit;

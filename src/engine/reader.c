@@ -159,6 +159,8 @@ static enum kw_status run_find(struct kw_engine *engine, struct kw_op *op)
     return KW_OK;
 }
 
+#define ROWS_UNASKED 256 /* that a search looks at before it asks, and asks again, whether anybody waits for it */
+
 struct listing {
     struct kw_op *op;
     struct kw_position last; /* looked at */
@@ -183,11 +185,18 @@ static bool wanted(const struct kw_list_query *query, struct kw_bytes encoding, 
            kw_bytes_contains_ignoring_case(record.description, query->text);
 }
 
+static bool is_left(const struct listing *listing)
+{
+    const struct kw_op *op = listing->op;
+    bool asks = listing->looked_at > 0 && listing->looked_at % ROWS_UNASKED == 0;
+    return asks && op->is_left != NULL && op->is_left(op);
+}
+
 static enum kw_status list_sink(void *context, const struct kw_store_row *row)
 {
     struct listing *listing = context;
     struct kw_op *op = listing->op;
-    if (listing->kept == op->query->limit) {
+    if (listing->kept == op->query->limit || is_left(listing)) {
         op->has_more = true;
         return KW_E_LIMIT; /* enough: one more than asked for tells that there is more */
     }
@@ -300,6 +309,10 @@ static enum kw_status run_list(struct kw_engine *engine, struct kw_op *op)
 static enum kw_status count_sink(void *context, const struct kw_store_row *row)
 {
     struct listing *listing = context;
+    if (is_left(listing)) {
+        listing->op->has_more = true;
+        return KW_E_LIMIT;
+    }
     listing->looked_at++;
     listing->kept += wanted(listing->op->query, row->record, listing->now_ms);
     return KW_OK;

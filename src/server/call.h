@@ -73,6 +73,11 @@ struct kw_call {
     enum kw_stream stream;
     void (*go_on)(struct kw_call *call); /* where the body comes in pieces */
     bool is_left;                        /* the transport's: nobody waits for the rest */
+    /*
+     * The transport's, from any thread until `done`; NULL where nobody can say. The client has closed its side, so that
+     * a search may end early. What is answered must be right all the same: some close it and read on.
+     */
+    bool (*is_gone)(const struct kw_call *call);
     struct kw_answer_header answer_headers[KW_CALL_ANSWER_HEADERS_MAX];
     size_t answer_header_count;
     enum kw_code code; /* for the log and metrics: the verdict or error; KW_CODE_NONE where all is well */

@@ -5,6 +5,7 @@
 #include "core/key.h"
 
 #include <assert.h>
+#include <poll.h>
 
 struct kw__exchange *kw__exchange_take(struct kw__connection *connection)
 {
@@ -113,6 +114,17 @@ static void draw_request_id(struct kw__loop *loop, char *out)
 }
 
 /* On the loop's own thread inside kw_api_handle: at once. From elsewhere: through the queue. */
+/*
+ * While a call is handed on nothing is read, so the loop does not learn of it. The socket may be closed by now, and its
+ * number another's: then the client is gone whatever this says.
+ */
+static bool is_gone(const struct kw_call *call)
+{
+    const struct kw__exchange *exchange = call->context;
+    struct pollfd socket = {.fd = exchange->fd, .events = POLLRDHUP};
+    return exchange->fd >= 0 && poll(&socket, 1, 0) == 1;
+}
+
 static void on_done(struct kw_call *call)
 {
     struct kw__exchange *exchange = call->context;
@@ -168,6 +180,7 @@ static void prepare_call(struct kw__exchange *exchange)
     call->stream = KW_STREAM_NONE;
     call->go_on = NULL;
     call->is_left = false;
+    call->is_gone = is_gone;
     call->done = on_done;
     exchange->answered = false;
     exchange->started_ns = is_logged(exchange->loop->server->log) ? kw_monotonic_ns() : 0;
@@ -176,7 +189,9 @@ static void prepare_call(struct kw__exchange *exchange)
 bool kw__exchange_handle(struct kw__exchange *exchange)
 {
     struct kw__loop *loop = exchange->loop;
+    uv_os_fd_t fd;
     prepare_call(exchange);
+    exchange->fd = uv_fileno((uv_handle_t *)&exchange->connection->tcp, &fd) == 0 ? fd : -1;
     loop->handling = exchange;
     kw_api_handle(loop->server->api, &exchange->call);
     loop->handling = NULL;

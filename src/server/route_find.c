@@ -249,12 +249,19 @@ static void answer_count(struct kw_op *op)
 
 /* --- requests --- */
 
+static bool is_left(const struct kw_op *op)
+{
+    const struct kw_call *call = kw__op_request(op)->call;
+    return call->is_gone != NULL && call->is_gone(call);
+}
+
 static void submit_query(struct kw_request *request, enum kw_op_kind kind, void (*done)(struct kw_op *op))
 {
     const struct kw_list_query *query = kw__list_query(request);
     struct kw_op *op = query == NULL ? NULL : kw__op_begin(request, kind, done);
     if (op != NULL) {
         op->query = query;
+        op->is_left = is_left;
         kw_engine_submit(request->api->options.engine, op);
     }
 }

@@ -69,6 +69,7 @@ struct kw__exchange {
     uint64_t started_ns;               /* 0 when nobody logs it */
     bool keeps_alive;                  /* said in the head of an answer that comes in pieces */
     bool answered;                     /* within kw_api_handle */
+    int fd;                            /* of the socket, to look at; -1: none */
     struct kw_address peer_address;
     char peer[KW__PEER_MAX];
     uint8_t arena_memory[KW__EXCHANGE_ARENA_SIZE];

@@ -172,6 +172,17 @@ def a_stop_lets_it_end():
 
 
 @case
+def a_call_that_is_under_way_is_told_that_its_client_went():
+    need_echo()
+    with Server() as server:
+        with server.connect() as client:
+            client.send(request('/async/gone'))
+            wait_until(lambda: b'keyward_http_calls_in_engine 1' in server.ask(request('/metrics')).body, 'it is under way')
+            check_equal(streams(server)['gone'], 0)
+        wait_until(lambda: streams(server)['gone'] == 1, 'it knows')
+
+
+@case
 def a_stop_does_not_wait_for_ever():
     need_echo()
     with Server('--drain-timeout', '300ms') as server, narrow(server) as client:

@@ -372,6 +372,53 @@ static void many_verify_as_one_by_one(struct test *t)
     test_engine_close(&fixture);
 }
 
+/* How often a search asks whether anybody waits, and when nobody does any more. */
+static struct asked {
+    int times, leaves_at;
+} asked;
+
+static bool is_left(const struct kw_op *op)
+{
+    (void)op;
+    return ++asked.times == asked.leaves_at;
+}
+
+/* For disabled keys, of which there are none. */
+static void search(struct test *t, struct test_engine *fixture, enum kw_op_kind kind, int leaves_at, struct kw_op *op)
+{
+    const struct kw_list_query query = {.has_status = true, .status = KW_KEY_DISABLED, .limit = 5};
+    asked = (struct asked){.leaves_at = leaves_at};
+    kw_op_init(op, kind, KW_PROJECT_DEFAULT);
+    op->query = &query;
+    op->is_left = is_left;
+    CHECK_STATUS(t, kw_engine_run(fixture->engine, op), KW_OK);
+    op->query = NULL;
+    kw_op_deinit(op);
+}
+
+static void a_search_that_nobody_waits_for_ends(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_secret key KW_WIPED = {0};
+    struct kw_id ids[600];
+    struct kw_op op;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < KW_COUNT_OF(ids); i++) {
+        REQUIRE(t, test_engine_create(t, &fixture, NULL, &ids[i], &key));
+    }
+    search(t, &fixture, KW_OP_LIST, 0, &op);
+    CHECK(t, !op.has_more && asked.times > 1);
+    search(t, &fixture, KW_OP_LIST, 1, &op);
+    CHECK_I64(t, asked.times, 1);
+    CHECK(t, op.has_more && kw_id_compare(&op.cursor.id, &ids[0]) > 0 && kw_id_compare(&op.cursor.id, &ids[599]) < 0);
+    search(t, &fixture, KW_OP_COUNT, 0, &op);
+    CHECK(t, op.is_exact && asked.times > 1);
+    search(t, &fixture, KW_OP_COUNT, 1, &op);
+    CHECK_I64(t, asked.times, 1);
+    CHECK(t, !op.is_exact);
+    test_engine_close(&fixture);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -388,6 +435,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_management_key_makes_none_that_outlives_it),
         TEST_CASE(ids_ascend_in_the_order_of_creation),
         TEST_CASE(many_verify_as_one_by_one),
+        TEST_CASE(a_search_that_nobody_waits_for_ends),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

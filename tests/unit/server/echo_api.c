@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 #define WORKERS 2
@@ -24,7 +25,7 @@ struct kw_api {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct work *first, *last;
-    uint64_t streamed_bytes, streams_begun, streams_ended, streams_left; /* under the lock */
+    uint64_t streamed_bytes, streams_begun, streams_ended, streams_left, calls_gone; /* under the lock */
     bool must_end;
     pthread_t workers[WORKERS];
 };
@@ -106,6 +107,8 @@ static void answer_streams(struct kw_api *api, struct kw_call *call)
     kw_json_i64(&json, (int64_t)api->streams_begun);
     kw_json_name(&json, "left");
     kw_json_i64(&json, (int64_t)api->streams_left);
+    kw_json_name(&json, "gone");
+    kw_json_i64(&json, (int64_t)api->calls_gone);
     kw_json_name(&json, "ended");
     kw_json_i64(&json, (int64_t)api->streams_ended);
     kw_json_end_object(&json);
@@ -183,6 +186,17 @@ static void answer_piece(struct kw_api *api, struct work *work)
     pthread_mutex_unlock(&api->lock);
 }
 
+/* Is never answered but to a client that went. */
+static void wait_for_the_end(struct kw_api *api, struct kw_call *call)
+{
+    while (!call->is_gone(call)) {
+        (void)sched_yield();
+    }
+    pthread_mutex_lock(&api->lock);
+    api->calls_gone++;
+    pthread_mutex_unlock(&api->lock);
+}
+
 static void do_work(struct kw_api *api, struct work *work)
 {
     struct kw_call *call = work->call;
@@ -190,6 +204,9 @@ static void do_work(struct kw_api *api, struct work *work)
         uint64_t ms = number_of(call);
         struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
         nanosleep(&pause, NULL);
+    }
+    if (is_at(call, "/async/gone")) {
+        wait_for_the_end(api, call);
     }
     if (is_stream(call)) {
         answer_piece(api, work);
