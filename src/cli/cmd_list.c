@@ -121,13 +121,15 @@ static void say_rest(const struct listing *listing)
     if (listing->as_json) {
         return;
     }
-    if (listing->item_count == 0) {
-        kw_buffer_add_text(&err->text, "No keys.\n");
-    }
+    bool is_empty = listing->item_count == 0;
     if (listing->cursor[0] != '\0') {
-        kw_buffer_add_text(&err->text, "There are more: --all shows them all, --cursor ");
+        kw_buffer_add_text(&err->text,
+                           is_empty ? "No keys so far, and not all were looked at: --all looks at them, --cursor "
+                                    : "There are more: --all shows them all, --cursor ");
         kw_text_clean(&err->text, kw_bytes_of_text(listing->cursor));
-        kw_buffer_add_text(&err->text, " the next ones.\n");
+        kw_buffer_add_text(&err->text, is_empty ? " at the next ones.\n" : " the next ones.\n");
+    } else if (is_empty) {
+        kw_buffer_add_text(&err->text, "No keys.\n");
     }
     kw_output_say(err);
 }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 
-from support import check, check_equal, check_in, main, run
+from support import World, check, check_equal, check_in, main, run
 from test_commands import each_way
 
 SALT = 'pepper'
@@ -80,6 +80,18 @@ def test_bad_lines_are_told_by_their_place(folder):
     check_equal(each_way(folder, story), ['Created 1498 keys, overwrote 0, skipped 0, refused 2.\n'])
 
 
+def test_a_search_says_that_it_has_not_seen_all(folder):
+    path = write(folder, 'many.ndjson', ''.join(json.dumps(item) + '\n' for item in listed(range(20100))))
+    with World(folder, 'data') as world:
+        world.run('import', path, code=0)
+        first = world.run('list', '--search', 'nobody', code=0)
+        check_equal(first.out, '')
+        check_in('No keys so far, and not all were looked at: --all looks at them, --cursor ', first.err)
+        cursor = first.err.split('--cursor ')[1].split()[0]
+        check_equal(world.run('list', '--search', 'nobody', '--cursor', cursor, code=0).err, 'No keys.\n')
+        check_equal(world.run('list', '--search', 'nobody', '--all', code=0).err, 'No keys.\n')
+
+
 def test_an_export_that_was_cut(folder):
     head = '{"keyward":"export","version":1,"project":"default"}\n'
     path = write(folder, 'cut', head + json.dumps(listed([1])[0]) + '\n')
@@ -145,5 +157,6 @@ def test_no_key_is_said(folder):
 
 
 if __name__ == '__main__':
-    main([test_every_form_comes_in, test_bad_lines_are_told_by_their_place, test_an_export_that_was_cut,
+    main([test_every_form_comes_in, test_bad_lines_are_told_by_their_place, test_a_search_says_that_it_has_not_seen_all,
+          test_an_export_that_was_cut,
           test_what_is_wrong_with_the_call, test_lines_without_an_id_come_in_once, test_no_key_is_said])
