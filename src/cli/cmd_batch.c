@@ -246,6 +246,12 @@ static enum kw_status resume(struct batch *batch, struct kw_error *error_out)
     return output->found_count > 0 ? write_state(batch, true, error_out) : KW_OK;
 }
 
+/* Of the input; what was read ahead is not done. */
+static uint64_t size_taken(const struct batch *batch)
+{
+    return batch->input.size_read - batch->input.rest.size;
+}
+
 /* Nothing is sent, and nothing written, before all of this went well. */
 static enum kw_status prepare(struct batch *batch, struct kw_error *error_out)
 {
@@ -271,7 +277,7 @@ static enum kw_status prepare(struct batch *batch, struct kw_error *error_out)
     batch->is_clean = !batch->resumes || !batch->state.may_be_under_way;
     status = batch->resumes ? resume(batch, error_out) : begin(batch, error_out);
     batch->is_ready = status == KW_OK && !batch->input.is_stopped;
-    kw_progress_start_at(&batch->progress, batch->state.item_count, batch->input.size_read);
+    kw_progress_start_at(&batch->progress, batch->state.item_count, size_taken(batch));
     batch->sender = (struct kw_batch_sender){.action = batch->action,
                                              .target = batch->target,
                                              .project = kw_line_value(batch->line, "project"),
@@ -341,7 +347,7 @@ static enum kw_status work_off(struct batch *batch, struct kw_error *error_out)
         return status;
     }
     count(batch);
-    kw_progress_show(&batch->progress, batch->state.item_count, batch->input.size_read - batch->input.rest.size);
+    kw_progress_show(&batch->progress, batch->state.item_count, size_taken(batch));
     return write_state(batch, true, error_out);
 }
 

@@ -89,8 +89,8 @@ static void add_rate(const struct kw_progress *progress, uint64_t elapsed_ns, st
     kw_buffer_add_text(text, ", ");
     add_count(text, (uint64_t)(rate + 0.5));
     kw_buffer_add_text(text, "/s");
-    uint64_t done = progress->size_done - progress->size_first;
-    if (progress->size > progress->size_done && done > 0) {
+    if (progress->size > progress->size_done && progress->size_done > progress->size_first) {
+        uint64_t done = progress->size_done - progress->size_first;
         double left = seconds * (double)(progress->size - progress->size_done) / (double)done;
         kw_buffer_add_text(text, ", ");
         add_duration(text, (uint64_t)(left + 0.5));

@@ -43,6 +43,8 @@ static void what_was_done_before_is_no_rate(struct test *t)
     progress.item_count = 910;
     progress.size_done = 910;
     check_line(t, &progress, 1000, 80, " 91%  910 keys, 10/s, 9s left");
+    progress.size_done = 899; /* a part of it has to be done again */
+    check_line(t, &progress, 1000, 80, " 89%  910 keys, 10/s");
 }
 
 int main(int argc, char **argv)
