@@ -12,6 +12,7 @@
 #define RATE_AFTER_NS (NS_A_SECOND / 2)
 #define BAR_COLUMNS 24
 #define COLUMNS_OTHERWISE 80
+#define BAR_FROM_COLUMNS (COLUMNS_OTHERWISE - 1) /* the last column stays free */
 #define COLUMNS_MAX 200
 
 enum kw_status kw_progress_init(struct kw_progress *progress, struct kw_cli *cli, const struct kw_command_line *line,
@@ -102,7 +103,7 @@ void kw_progress_line(const struct kw_progress *progress, uint64_t elapsed_ns, s
 {
     size_t before = text->size;
     if (progress->size > 0) {
-        if (progress->way == KW_PROGRESS_BAR && columns >= COLUMNS_OTHERWISE) {
+        if (progress->way == KW_PROGRESS_BAR && columns >= BAR_FROM_COLUMNS) {
             add_bar(progress, text);
         }
         kw_buffer_add_format(text, "%3d%%  ", (int)(share_done(progress) * 100.0));
