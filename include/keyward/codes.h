@@ -64,7 +64,7 @@ extern "C" {
       "Correct the one that was refused, and send all of them again.") \
     X(TOO_MANY_KEYS, 409, "More keys match than one action may change.", \
       "Narrow it by owner, org or tag, or name ids.") \
-    X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Leave it out; for another value, create a new one.") \
+    X(CANNOT_CHANGE_FIELD, 400, "This field cannot be changed.", "Leave it out, or do as the detail says.") \
     X(IDEMPOTENCY_KEY_REUSED, 422, "The Idempotency-Key was used for another request.", \
       "Send a new one with a new request, and the same request with the same one.") \
     X(FIELD_LOCKED, 400, "The template does not let this field be given.", "Leave it out, or use another template.") \

@@ -27,9 +27,9 @@ static const struct kw_option_group where_group = GROUP("Where the keys are", wh
 static const struct kw_option_group output_group = GROUP("Output", output_options);
 
 /* What creations, updates and rotations say about a key. Rows are macros, since tables hold them by value. */
+#define OPTION_ORG {.name = "org", .argument = "ID", .help = "the organization that it belongs to", \
+                    .place = KW_PLACE_TEXT, .field = "orgId"}
 #define OPTIONS_DESCRIBING \
-    {.name = "org", .argument = "ID", .help = "the organization that it belongs to", .place = KW_PLACE_TEXT, \
-     .field = "orgId"}, \
     {.name = "name", .argument = "TEXT", .help = "what people call it", .place = KW_PLACE_TEXT, .field = "name"}, \
     {.name = "description", .argument = "TEXT", .help = "what it is for", .place = KW_PLACE_TEXT, \
      .field = "description"}, \
@@ -96,11 +96,13 @@ static const struct kw_option create_options[] = {
     {.name = "preset", .argument = "NAME", .help = "scopes under a name: readOnly, fullAccess, or the project's own",
      .place = KW_PLACE_TEXT, .field = "preset"},
     OPTION_POLICY,
+    OPTION_ORG,
     OPTIONS_DESCRIBING,
     OPTION_ONCE,
 };
 
-static const struct kw_option update_options[] = {OPTION_POLICY, OPTIONS_DESCRIBING, OPTION_CLEAR, OPTION_IF_VERSION};
+static const struct kw_option update_options[] = {OPTION_POLICY, OPTION_ORG, OPTIONS_DESCRIBING, OPTION_CLEAR,
+                                                 OPTION_IF_VERSION};
 
 static const struct kw_option rotate_options[] = {
     {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",

@@ -33,7 +33,7 @@ static enum kw_status check_envelope(const struct making *making)
             return kw_refuse(making->error, KW_CODE_CANNOT_CHANGE_FIELD, name, "is set by Keyward: leave it out");
         }
         if (making->change->before != NULL && !kw_bytes_equal(making->given[0], making->before[0])) {
-            return kw_refuse(making->error, KW_CODE_CANNOT_CHANGE_FIELD, name, "cannot be changed");
+            return kw_refuse(making->error, KW_CODE_CANNOT_CHANGE_FIELD, name, "cannot be changed: create another one");
         }
     }
     return KW_OK;

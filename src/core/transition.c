@@ -73,8 +73,10 @@ static enum kw_status refuse_fixed(const struct step *step, uint32_t fixed)
 {
     for (size_t i = 0; i < KW_COUNT_OF(fixed_fields); i++) {
         if ((step->params->given & fixed & fixed_fields[i].given) != 0) {
+            bool updates = (fixed_fields[i].given & FIXED_IN_UPDATE) == 0;
             return kw_refuse(step->error, KW_CODE_CANNOT_CHANGE_FIELD, fixed_fields[i].field,
-                             "cannot be changed: create a new key for another value");
+                             updates ? "cannot be changed by a rotation: update the key before or after it"
+                                     : "cannot be changed: create a new key for another value");
         }
     }
     return KW_OK;

@@ -334,6 +334,7 @@ def test_rotate(folder):
         check_equal(sorted(json.loads(at_once.out)), ['key', 'previous', 'record'])
         world.run('verify', stdin=new_key, code=1)
         again = world.run('rotate', new_id, code=2)
+        check_in('no option --org', world.run('rotate', new_id, '--org', 'acme', code=2).err)
         third = world.run('rotate', json.loads(at_once.out)['record']['id'], code=0)
         check_in('The old key is revoked.', third.out)
         return [with_grace.out, at_once.out, again.err, third.out]

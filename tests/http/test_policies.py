@@ -114,7 +114,8 @@ def changes_keep_within_the_policy(server):
     path = f'/v1/keys/{record["id"]}'
     server.refuse('POLICY_VIOLATION', 'PATCH', path, {'scopes': ['admin']}, field='scopes')
     equal(server.expect(200, 'PATCH', path, {'scopes': ['users:read']}).json['scopes'], ['users:read'], 'within it')
-    server.refuse('CANNOT_CHANGE_FIELD', 'POST', path + '/rotate', {'policy': 'kept'}, field='policy')
+    said = server.refuse('CANNOT_CHANGE_FIELD', 'POST', path + '/rotate', {'policy': 'kept'}, field='policy')['detail']
+    check('update the key' in said, said)
     server.expect(200, 'PATCH', PATH + '/kept', {'scopes': ['orders:*']})
     server.refuse('POLICY_VIOLATION', 'PATCH', path, {'name': 'x'}, field='scopes')
     server.refuse('POLICY_VIOLATION', 'POST', path + '/rotate', {}, field='scopes')
