@@ -96,8 +96,10 @@ static void weigh_quota(const struct kw_charge *charge, const struct kw_quota *q
 {
     int64_t amount = kw__ledger_amount(quota, charge->cost);
     *answer = kw_quota_look(&slot->state, quota, charge->now_ms, amount);
-    if (charge->is_trial && answer->outcome == KW_QUOTA_UNFUNDED && slot->state.is_known) {
-        answer->outcome = KW_QUOTA_ADMITTED; /* it would be, after a moment */
+    bool is_known = slot->state.is_known && charge->now_ms < slot->state.period.end_ms;
+    if (charge->is_trial && answer->outcome == KW_QUOTA_UNFUNDED && is_known) {
+        bool is_over = slot->state.elsewhere + slot->state.spent + amount > quota->limit;
+        answer->outcome = is_over ? KW_QUOTA_OVER : KW_QUOTA_ADMITTED; /* it would be, after a moment */
     }
     if (answer->outcome == KW_QUOTA_REFUSED && charged->outcome != KW_CHARGE_RATE_LIMITED) {
         charged->outcome = KW_CHARGE_QUOTA_EXCEEDED;

@@ -93,11 +93,47 @@ static void what_is_no_quota_is_refused(struct test *t)
     library_end(&library);
 }
 
+static enum kw_code explain(struct test *t, struct library *library, const char *key, uint32_t cost)
+{
+    struct kw_rule_outcome outcomes[KW_RULES_MAX];
+    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
+    struct kw_verify_request request = {.key = kw_text(key), .cost = cost};
+    size_t count;
+    CHECK_STATUS(t, kw_explain(library->keyward, &request, &verdict, outcomes, &count), KW_OK);
+    return verdict.code;
+}
+
+/* Also where nothing is reserved for it: in a new period, and beyond what throttles. */
+static void a_dry_run_says_what_a_request_would_meet(struct test *t)
+{
+    struct library library;
+    struct kw_new_key blocked, slowed;
+    struct kw_quota_rule quota = {.limit = 5 * KW_AMOUNT_ONE, .period = KW_PERIOD_HOUR};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_with(t, &library, &quota, 1, &blocked));
+    quota.on_exceeded = KW_QUOTA_THROTTLE;
+    quota.throttle = (struct kw_rate_limit){.requests = 2, .window_ms = 1000};
+    REQUIRE(t, create_with(t, &library, &quota, 1, &slowed));
+    for (int period = 0; period < 2; period++) {
+        CHECK_CODE(t, explain(t, &library, blocked.key, 6), KW_CODE_QUOTA_EXCEEDED);
+        CHECK_CODE(t, library_spend(t, &library, blocked.key, 1).code, KW_CODE_NONE);
+        CHECK_CODE(t, explain(t, &library, blocked.key, 4), KW_CODE_NONE);
+        CHECK_CODE(t, library_spend(t, &library, slowed.key, 1).code, KW_CODE_NONE);
+        CHECK_CODE(t, explain(t, &library, slowed.key, 4), KW_CODE_NONE);
+        CHECK_CODE(t, explain(t, &library, slowed.key, 5), KW_CODE_RATE_LIMITED);
+        library_set_clock(&library, library.now_ms + 3600000);
+    }
+    kw_new_key_clear(&blocked);
+    kw_new_key_clear(&slowed);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(quotas_are_kept_rotated_and_lifted),
         TEST_CASE(what_is_no_quota_is_refused),
+        TEST_CASE(a_dry_run_says_what_a_request_would_meet),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
