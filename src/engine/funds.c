@@ -107,7 +107,7 @@ static enum kw_status see_note(void *context, const struct kw_store_reservation 
         (!is_own && (search->is_own || window_ms <= search->window_ms))) {
         return KW_OK;
     }
-    search->is_own = is_own;
+    search->is_own = search->want->is_own = is_own;
     search->window_ms = window_ms;
     search->want->dead_by_ms = dead_by(search->engine, life_ms);
     search->want->note_size = note.size;
@@ -138,6 +138,10 @@ static enum kw_status read_notes(struct kw_engine *engine, struct funding *fundi
         any = true;
         status = kw__fund_find_note(engine, &engine->writer_state->arena, &funding->charge.accounts[claim->per].id,
                                     claim->id, want);
+    }
+    for (size_t i = 0; any && i < funding->charge.claim_count; i++) { /* the store has not been asked for these */
+        struct kw_want *want = &funding->wants[i];
+        want->kind = want->kind == KW_WANT_NOTE ? KW_WANT_NOTE : KW_WANT_NOTHING;
     }
     if (any && status == KW_OK) {
         kw_ledger_fund(engine->ledger, &funding->charge, funding->wants, true);

@@ -111,6 +111,7 @@ struct kw_want {
     uint32_t reserve;      /* RESERVE: what it adds */
     uint8_t epoch;         /* RESERVE: when it was asked for */
     int64_t dead_by_ms;    /* NOTE, in: when its reserve was spent at the latest */
+    bool is_own;           /* NOTE, in: it was written of this claim, and not of another of the account */
     size_t note_size;      /* out: RESERVE, what is to be written; in: NOTE, what was read; 0: there is none */
     struct kw_span period; /* QUOTA, as the following */
     int64_t amount;

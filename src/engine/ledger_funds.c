@@ -108,15 +108,30 @@ enum kw_status kw_ledger_want(struct kw_ledger *ledger, const struct kw_charge *
     return is_held ? KW_OK : KW_E_MEMORY;
 }
 
-/* A note that nobody can read may have said that all was spent. */
-static void take_note(const struct kw_ledger *ledger, const struct kw_rate_limit *limit, const struct kw_want *want,
-                      struct kw_limit_slot *slot)
+/* Whether the first says that more is spent. */
+static bool says_more(const struct kw_limit_state *state, const struct kw_limit_state *other,
+                      const struct kw_rate_limit *limit, int64_t now_ms)
 {
+    return kw_limit_look(state, limit, now_ms, 1).remaining < kw_limit_look(other, limit, now_ms, 1).remaining;
+}
+
+/*
+ * A note that nobody can read may have said that all was spent. One of another claim counts where this life knows of
+ * less.
+ */
+static void take_note(const struct kw_ledger *ledger, const struct kw_rate_limit *limit, const struct kw_want *want,
+                      int64_t now_ms, struct kw_limit_slot *slot)
+{
+    struct kw_limit_state state;
     slot->is_unknown = 0;
     slot->window_ms = (uint32_t)limit->window_ms;
-    if (want->note_size > 0 &&
-        kw_limit_read(kw_bytes_of(want->note, want->note_size), want->dead_by_ms, &slot->state) != KW_OK) {
+    if (want->note_size == 0) {
+        return;
+    }
+    if (kw_limit_read(kw_bytes_of(want->note, want->note_size), want->dead_by_ms, &state) != KW_OK) {
         kw__ledger_wait_out(slot, limit, ledger->life_ms);
+    } else if (want->is_own || says_more(&state, &slot->state, limit, now_ms)) {
+        slot->state = state;
     }
 }
 
@@ -128,12 +143,12 @@ static void take_reserve(const struct kw_want *want, struct kw_limit_slot *slot)
 }
 
 static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, const struct kw_want *want,
-                 const struct kw_found_claim *found)
+                 int64_t now_ms, const struct kw_found_claim *found)
 {
     switch (want->kind) {
     case KW_WANT_NOTE:
         if (found->limit->is_unknown) {
-            take_note(ledger, &claim->limit, want, found->limit);
+            take_note(ledger, &claim->limit, want, now_ms, found->limit);
         }
         break;
     case KW_WANT_RESERVE:
@@ -157,7 +172,7 @@ void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, co
     struct kw_found_claim found[KW_CLAIMS_MAX];
     bool is_held = hold(ledger, charge, runs, found);
     for (size_t i = 0; is_held && is_done && i < charge->claim_count; i++) {
-        take(ledger, &charge->claims[i], &wants[i], &found[i]);
+        take(ledger, &charge->claims[i], &wants[i], charge->now_ms, &found[i]);
     }
     for (size_t per = 0; per < KW_PER_COUNT; per++) {
         if (runs[per] != NULL) {

@@ -17,12 +17,12 @@ static const struct kw_limit_slot *longest_of(const struct kw_slot *run)
     return longest;
 }
 
-void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t life_ms)
+void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t at_ms)
 {
     struct kw_limit_use use = {.limit = limit, .state = &slot->state};
     slot->window_ms = (uint32_t)limit->window_ms;
     slot->state = (struct kw_limit_state){0};
-    (void)!kw_limits_take(&use, 1, life_ms, (uint32_t)limit->requests);
+    (void)!kw_limits_take(&use, 1, at_ms, (uint32_t)limit->requests);
 }
 
 static void begin_limit(const struct kw_ledger *ledger, const struct kw_slot *before, const struct kw_charge *charge,
@@ -33,15 +33,16 @@ static void begin_limit(const struct kw_ledger *ledger, const struct kw_slot *be
     if (known != NULL) {
         slot->state = known->state;
         slot->is_unknown = known->is_unknown;
-        return;
     }
     if (!ledger->is_durable) {
         return;
     }
     bool is_long = claim->limit.window_ms > KW_DURABLE_WINDOW_MS;
-    slot->is_unknown = is_long || charge->now_ms < ledger->notes_until_ms;
+    /* An earlier life may have spent from it under its own name, whatever this one knows of others. */
+    slot->is_unknown = slot->is_unknown || is_long || charge->now_ms < ledger->notes_until_ms;
     if (!is_long && charge->now_ms < ledger->waits_until_ms) {
-        kw__ledger_wait_out(slot, &claim->limit, ledger->life_ms);
+        kw__ledger_wait_out(slot, &claim->limit, known == NULL ? ledger->life_ms : charge->now_ms);
+        slot->is_unknown = 0; /* no note says more, and one of before the crash less */
     }
 }
 

@@ -39,8 +39,8 @@ KW_MUST_USE bool kw__ledger_match(struct kw_slot *const runs[KW_PER_COUNT], cons
 KW_MUST_USE bool kw__ledger_open_runs(struct kw_ledger *ledger, const struct kw_charge *charge, unsigned kinds,
                                       struct kw_slot *runs[KW_PER_COUNT]);
 
-/* All that a limit admits counts as spent at `life_ms`: an earlier life may have done so just before. */
-void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t life_ms);
+/* All that a limit admits counts as spent at `at_ms`: an earlier life may have done so just before. */
+void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t at_ms);
 /* Gives up reserves of long ago: their notes may be gone. The run is locked. */
 void kw__ledger_expire_reserves(struct kw_slot *run, int64_t now_ms);
 

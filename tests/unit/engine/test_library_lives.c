@@ -159,6 +159,78 @@ static void another_name_after_a_stop_forgives_nothing(struct test *t)
     library_end(&library);
 }
 
+/* The note of the limit and what is taken of the quota are both asked for with the first request of a life. */
+static void what_was_reported_counts_in_the_next_life(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_error error;
+    const struct kw_rate_limit limit = library_limit("steady", 100, HOUR_MS);
+    const struct kw_quota_rule quota = {
+        .metric = KW_BYTES("tokens"), .limit = 3 * KW_AMOUNT_ONE, .period = KW_PERIOD_DAY};
+    const struct kw_usage_amount tokens = {.metric = KW_BYTES("tokens"), .amount = 4 * KW_AMOUNT_ONE};
+    const struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS | KW_GIVEN_QUOTAS,
+                                         .owner = KW_BYTES("user:1"),
+                                         .rate_limits = &limit,
+                                         .rate_limit_count = 1,
+                                         .quotas = &quota,
+                                         .quota_count = 1};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &params, &made));
+    const struct kw_report_request report = {.id = made.held.record.id, .amounts = &tokens, .amount_count = 1};
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_NONE);
+    REQUIRE_OK(t, kw_report_usage(library.keyward, &report, &error));
+    REQUIRE(t, library_reopen(t, &library, 0));
+    struct kw_verdict refused = library_spend(t, &library, made.key, 1);
+    CHECK_CODE(t, refused.code, KW_CODE_QUOTA_EXCEEDED);
+    CHECK_I64(t, refused.quota.used, 4 * KW_AMOUNT_ONE);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+/* Each finds its own note, whichever was asked for first. */
+static void limits_of_an_owner_go_on_each_by_itself(struct test *t)
+{
+    struct library library;
+    struct kw_new_key first, second;
+    struct kw_rate_limit limit = library_limit("first", 50, HOUR_MS);
+    limit.per = KW_PER_OWNER;
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &first));
+    limit.name = KW_BYTES("second");
+    limit.requests = 100;
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &second));
+    CHECK_CODE(t, library_spend(t, &library, first.key, 5).code, KW_CODE_NONE);
+    CHECK_I64(t, library_spend(t, &library, second.key, 60).rate_limit.remaining, 35);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_I64(t, library_spend(t, &library, first.key, 1).rate_limit.remaining, 44);
+    CHECK_I64(t, library_spend(t, &library, second.key, 1).rate_limit.remaining, 34);
+    kw_new_key_clear(&first);
+    kw_new_key_clear(&second);
+    library_end(&library);
+}
+
+/* What the clean stop wrote down is not all that was spent. */
+static void a_crash_counts_though_a_clean_stop_came_just_before(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = library_limit("burst", 5, 30000);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_NONE);
+    kw_close(library.keyward);
+    library.keyward = NULL;
+    CHECK_I64(t, spend_and_crash(t, &library, made.key, 9), 4);
+    library_set_clock(&library, LIBRARY_NOW_MS + 1000);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    library_set_clock(&library, LIBRARY_NOW_MS + 31000);
+    CHECK_I64(t, spend_single(t, &library, made.key, 10), 5);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -167,6 +239,9 @@ int main(int argc, char **argv)
         TEST_CASE(a_crash_waits_short_windows_out),
         TEST_CASE(a_life_that_spends_nothing_changes_nothing),
         TEST_CASE(another_name_after_a_stop_forgives_nothing),
+        TEST_CASE(what_was_reported_counts_in_the_next_life),
+        TEST_CASE(limits_of_an_owner_go_on_each_by_itself),
+        TEST_CASE(a_crash_counts_though_a_clean_stop_came_just_before),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
