@@ -211,7 +211,7 @@ struct kw_limit_answer kw_ledger_look_at_note(const struct kw_ledger *ledger, co
                                               const struct kw_want *want, int64_t now_ms)
 {
     struct kw_limit_slot slot = {0};
-    take_note(ledger, limit, want, &slot);
+    take_note(ledger, limit, want, now_ms, &slot);
     return look_at_limit(&slot, limit, now_ms);
 }
 
