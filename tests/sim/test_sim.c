@@ -68,6 +68,62 @@ static struct model_rights draw_rights(struct sim *sim, const struct model_key *
     return rights;
 }
 
+static enum kw_limit_per draw_per(struct sim *sim)
+{
+    return chance(sim, 70) ? KW_PER_KEY : chance(sim, 50) ? KW_PER_OWNER : KW_PER_ORG;
+}
+
+static struct model_limit draw_limit(struct sim *sim, const char *name)
+{
+    static const int64_t windows[] = {2000, MINUTE, MINUTE + 1, 10 * MINUTE, 60 * MINUTE};
+    static const int64_t requests[] = {2, 5, 12, 59, 130};
+    return (struct model_limit){name, requests[below(sim, 5)], windows[below(sim, 5)], draw_per(sim)};
+}
+
+static struct model_quota draw_quota(struct sim *sim, const char *name)
+{
+    static const int64_t limits[] = {0, 3, 8, 40, 100};
+    struct model_quota quota = {.name = name,
+                                .metric = chance(sim, 75) ? "requests" : "tokens",
+                                .limit = limits[below(sim, 5)],
+                                .period = chance(sim, 60) ? KW_PERIOD_HOUR : KW_PERIOD_DAY,
+                                .on_exceeded = chance(sim, 60)   ? KW_QUOTA_BLOCK
+                                               : chance(sim, 40) ? KW_QUOTA_WARN
+                                                                 : KW_QUOTA_THROTTLE,
+                                .per = draw_per(sim)};
+    quota.anchor = quota.per == KW_PER_KEY && chance(sim, 25) ? KW_ANCHOR_CREATED : KW_ANCHOR_UTC;
+    if (quota.on_exceeded == KW_QUOTA_THROTTLE) {
+        quota.throttle = draw_limit(sim, "");
+        quota.throttle.per = KW_PER_KEY;
+    }
+    return quota;
+}
+
+/* Some of three names each; or what the model key has, for the most part with less. */
+static struct model_limits draw_limits(struct sim *sim, const struct model_key *like)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    static const char *const quota_names[] = {"x", "y", "z"};
+    struct model_limits limits = {.limit_count = 0};
+    if (like != NULL && chance(sim, 60)) {
+        limits = like->limits;
+        for (int i = 0; i < limits.limit_count; i++) {
+            int64_t *requests = &limits.limits[i].requests;
+            *requests = *requests > 1 && chance(sim, 60) ? *requests / 2 : *requests;
+        }
+        return limits;
+    }
+    for (int i = 0; i < MODEL_LIMITS_MAX; i++) {
+        if (chance(sim, 40)) {
+            limits.limits[limits.limit_count++] = draw_limit(sim, names[i]);
+        }
+        if (chance(sim, 25)) {
+            limits.quotas[limits.quota_count++] = draw_quota(sim, quota_names[i]);
+        }
+    }
+    return limits;
+}
+
 static struct model_params draw_params(struct sim *sim, const struct model_key *like)
 {
     static const uint32_t fields[] = {KW_GIVEN_NAME,
@@ -89,6 +145,7 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
                                   .tags = draw_set(sim, TAGS),
                                   .is_public = chance(sim, 50),
                                   .rights = draw_rights(sim, like),
+                                  .limits = draw_limits(sim, like),
                                   .expires_in = times[below(sim, 4)],
                                   .expires_at = chance(sim, 30) ? 0 : sim->model.now + times[below(sim, 4)] - 1,
                                   .parent = -1,
@@ -97,6 +154,8 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
         bool is_expiry = (fields[i] & (KW_GIVEN_EXPIRES_IN | KW_GIVEN_EXPIRES_AT)) != 0;
         params.given |= chance(sim, is_expiry ? 12 : 35) ? fields[i] : 0;
     }
+    params.given |= chance(sim, 35) ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0;
+    params.given |= chance(sim, 25) ? (uint32_t)KW_GIVEN_QUOTAS : 0;
     return params;
 }
 
@@ -151,13 +210,19 @@ static struct model_command draw_command(struct sim *sim, enum kw_change_kind ki
     return command;
 }
 
+static int draw_cost(struct sim *sim)
+{
+    return chance(sim, 75) ? below(sim, 2) : 1 + below(sim, chance(sim, 70) ? 6 : MODEL_COST_MAX);
+}
+
 /* For the most part what the key holds. */
 static struct model_question draw_question(struct sim *sim, const struct model_key *key)
 {
     struct model_question question = {.env = chance(sim, 80) ? "" : envs[below(sim, 2)],
                                       .resource = chance(sim, 60) ? -1 : below(sim, RESOURCES),
                                       .address = chance(sim, 15) ? -1 : below(sim, ADDRESSES),
-                                      .place = chance(sim, 15) ? -1 : below(sim, PLACES)};
+                                      .place = chance(sim, 15) ? -1 : below(sim, PLACES),
+                                      .cost = draw_cost(sim)};
     question.scopes = chance(sim, 60) ? 0 : draw_set(sim, SCOPES);
     question.scopes &= chance(sim, 50) ? key->rights.scopes : ~0U;
     if (question.resource >= 0 && chance(sim, 60)) {
@@ -189,7 +254,8 @@ static void rotate(struct sim *sim)
     for (int i = 0; i < QUESTIONS && made < sim->model.count && sim->t->failures == 0; i++) {
         enum kw_code after = sim_verify(sim, made, &questions[i]);
         bool may = before[i] == KW_CODE_NONE || (before[i] == KW_CODE_EXPIRED && extends) ||
-                   (before[i] == KW_CODE_POLICY_VIOLATION && names_ips);
+                   (before[i] == KW_CODE_POLICY_VIOLATION && names_ips) || before[i] == KW_CODE_RATE_LIMITED ||
+                   before[i] == KW_CODE_QUOTA_EXCEEDED;
         CHECK(sim->t, before[i] == KW_CODE_INTERNAL || after != KW_CODE_NONE || may);
     }
 }
@@ -208,6 +274,9 @@ static struct model_policy draw_policy(struct sim *sim)
         for (int i = below(sim, 4); i > 0; i--) {
             policy.rights.resources[below(sim, RESOURCES)] = draw_wide_set(sim, SCOPES);
         }
+    }
+    if (chance(sim, 40)) {
+        policy.limits = draw_limits(sim, NULL);
     }
     return policy;
 }
@@ -268,10 +337,47 @@ static void move_clock(struct sim *sim)
         now = moment - 1 + below(sim, 3);
     } else if (chance(sim, 15)) {
         now = sim->model.now + below(sim, 100) * MINUTE;
-    } else if (chance(sim, 25)) {
+    } else if (!sim->keeps_time && chance(sim, 25)) {
         now = sim->model.now - below(sim, 120) * MINUTE;
     }
     sim_set_clock(sim, now);
+}
+
+/* A key that has limits, of a few that are drawn; -1: none had. */
+static int draw_limited(struct sim *sim)
+{
+    for (int tries = 0; tries < 12; tries++) {
+        int at = below(sim, sim->model.count);
+        const struct model_key *key = &sim->model.keys[at];
+        bool has_any = key->limits.limit_count + key->limits.quota_count > 0 || key->parent >= 0 || key->policy >= 0;
+        if (has_any && !key->erased && key->text[0] != '\0' && key->rights.allowed_ips == 0 &&
+            key->rights.allowed_regions == 0 && model_status(key, sim->model.now) == KW_KEY_ACTIVE) {
+            return at;
+        }
+    }
+    return -1;
+}
+
+/* Many requests of one key, and some just when there is something to be had again. */
+static void spend(struct sim *sim)
+{
+    static const int64_t jumps[] = {0, 0, 1, 500, 2000, MINUTE - 1, MINUTE, 10 * MINUTE};
+    int key = draw_limited(sim);
+    struct model_question question = {.env = "", .resource = -1, .address = -1, .place = -1};
+    for (int i = 2 + below(sim, 8); i > 0 && key >= 0 && sim->t->failures == 0; i--) {
+        question.cost = draw_cost(sim);
+        enum kw_code code = sim_spend(sim, key, &question);
+        if (code == KW_CODE_RATE_LIMITED && sim->retry_after > 0 && sim->fault == NULL && chance(sim, 30)) {
+            sim_set_clock(sim, sim->model.now + sim->retry_after);
+            CHECK(sim->t, sim_spend(sim, key, &question) != KW_CODE_RATE_LIMITED); /* nobody else has spent */
+        }
+        if (chance(sim, 20)) {
+            sim_set_clock(sim, sim->model.now + jumps[below(sim, 8)]);
+        }
+        if (chance(sim, 10)) {
+            sim_report(sim, key, below(sim, 6));
+        }
+    }
 }
 
 static void verify(struct sim *sim)
@@ -323,7 +429,10 @@ static const char *step(struct sim *sim)
         return change_policy(sim), "policy";
     }
     if (what < 82 && sim->kind.is_sqlite) {
-        return sim_reopen(sim), "restart";
+        return sim_reopen(sim, chance(sim, 40)), "restart";
+    }
+    if (what < 90) {
+        return spend(sim), "spend";
     }
     return verify(sim), "verify";
 }
@@ -336,6 +445,7 @@ static void run(struct test *t, struct sim_kind kind, int rounds)
         if (!sim_open(&sim, t, kind)) {
             return;
         }
+        sim.keeps_time = chance(&sim, 60);
         for (int i = 0; i < STEPS && t->failures == 0 && sim.keyward != NULL; i++) {
             const char *what = step(&sim);
             if (t->failures != 0) {
