@@ -159,6 +159,7 @@ void kw_op_ask_missing(struct kw_op *op, const struct kw_verification *v)
     op->project = v->question.project;
     op->key = v->key;
     op->cost = v->cost == 0 ? 1 : v->cost;
+    op->is_trial = v->checks != NULL;
     op->entry_digest = v->digest;
 }
 

@@ -242,6 +242,7 @@ struct kw_op {
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */
     uint32_t cost;                      /* fund */
+    bool is_trial;                      /* fund: for a dry run, which reserves nothing */
     struct kw_bytes key;                /* load: the key that a verification did not find; find: that key */
     struct kw_bytes digest;             /* find: instead of a key; move: the new one */
     uint8_t method_number;              /* move: how that is made; taking a method: out */

@@ -310,6 +310,7 @@ void kw__funds_write(struct kw_engine *engine, struct kw_op *chain)
         if (fundings != NULL) {
             fundings[count] = (struct funding){.op = op};
             bool is_kept = keep_charge(engine, &fundings[count], &op->entry_digest, op->cost);
+            fundings[count].charge.is_trial = op->is_trial;
             op->status = is_kept ? KW_OK : KW_E_MEMORY;
             count += is_kept;
         }

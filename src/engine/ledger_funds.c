@@ -45,7 +45,8 @@ static void want_limit(const struct kw_limit_slot *slot, const struct kw_rate_li
         return;
     }
     bool is_short = slot->reserve < charge->cost || slot->reserve <= share / 2;
-    if (limit->window_ms <= KW_DURABLE_WINDOW_MS || !is_short || charge->cost > limit->requests) {
+    bool is_kept = limit->window_ms > KW_DURABLE_WINDOW_MS && charge->cost <= limit->requests;
+    if (!is_kept || !is_short || charge->is_trial) {
         return;
     }
     uint32_t most = (uint32_t)limit->requests;
@@ -64,10 +65,13 @@ static void want_quota(const struct kw_quota_slot *slot, const struct kw_claim *
     bool is_first = claim->second == 0; /* which reserves for all that share its state */
     int64_t amount = kw__ledger_amount(quota, charge->cost);
     struct kw_quota_answer answer = kw_quota_look(&slot->state, quota, charge->now_ms, amount);
-    want->amount = amount == 0 || !is_first ? 0 : kw_quota_wanted(&slot->state, quota, charge->now_ms, amount);
+    bool is_reserved = amount > 0 && is_first && !charge->is_trial;
+    want->amount = is_reserved ? kw_quota_wanted(&slot->state, quota, charge->now_ms, amount) : 0;
     want->period = kw_quota_period(&slot->state, quota, charge->now_ms);
-    want->marks = kw_quota_look(&slot->state, quota, charge->now_ms, 0).marks;
-    bool is_any = want->amount > 0 || want->marks != 0 || (is_first && answer.outcome == KW_QUOTA_UNFUNDED);
+    struct kw_quota_answer before = kw_quota_look(&slot->state, quota, charge->now_ms, 0);
+    want->marks = charge->is_trial ? 0 : before.marks;
+    bool is_asked = (charge->is_trial ? before.outcome : answer.outcome) == KW_QUOTA_UNFUNDED;
+    bool is_any = want->amount > 0 || want->marks != 0 || (is_first && is_asked);
     want->kind = is_any ? KW_WANT_QUOTA : KW_WANT_NOTHING;
     want->used = answer.used;
 }
