@@ -128,7 +128,6 @@ static void take_note(const struct kw_ledger *ledger, const struct kw_rate_limit
 {
     struct kw_limit_state state;
     slot->is_unknown = 0;
-    slot->window_ms = (uint32_t)limit->window_ms;
     if (want->note_size == 0) {
         return;
     }
@@ -136,6 +135,7 @@ static void take_note(const struct kw_ledger *ledger, const struct kw_rate_limit
         kw__ledger_wait_out(slot, limit, ledger->life_ms);
     } else if (want->is_own || says_more(&state, &slot->state, limit, now_ms)) {
         slot->state = state;
+        slot->window_ms = want->is_own ? (uint32_t)limit->window_ms : 0; /* else it was never spent from */
     }
 }
 

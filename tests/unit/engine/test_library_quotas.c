@@ -128,12 +128,44 @@ static void a_dry_run_says_what_a_request_would_meet(struct test *t)
     library_end(&library);
 }
 
+/* What throttles was not spent from: it says nothing of what was, though its window is the longest. */
+static void another_name_beside_a_throttle_forgives_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_error error;
+    struct kw_held_record held = {.memory = NULL};
+    struct kw_rate_limit limit = library_limit("calls", 5, 60000);
+    const struct kw_quota_rule quota = {.limit = 100 * KW_AMOUNT_ONE,
+                                        .period = KW_PERIOD_HOUR,
+                                        .on_exceeded = KW_QUOTA_THROTTLE,
+                                        .throttle = {.requests = 5, .window_ms = 3600000}};
+    struct kw_key_params params = {.given = KW_GIVEN_OWNER | KW_GIVEN_RATE_LIMITS | KW_GIVEN_QUOTAS,
+                                   .owner = KW_BYTES("user:1"),
+                                   .rate_limits = &limit,
+                                   .rate_limit_count = 1,
+                                   .quotas = &quota,
+                                   .quota_count = 1};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_as(t, &library, &params, &made));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 5).code, KW_CODE_NONE);
+    limit.name = KW_BYTES("other");
+    params.given = KW_GIVEN_RATE_LIMITS;
+    const struct kw_change_request change = {.id = made.held.record.id, .params = &params};
+    REQUIRE_OK(t, kw_update(library.keyward, &change, &held, &error));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_RATE_LIMITED);
+    kw_held_record_clear(&held);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(quotas_are_kept_rotated_and_lifted),
         TEST_CASE(what_is_no_quota_is_refused),
         TEST_CASE(a_dry_run_says_what_a_request_would_meet),
+        TEST_CASE(another_name_beside_a_throttle_forgives_nothing),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
