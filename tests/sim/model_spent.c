@@ -119,6 +119,7 @@ static void take_over(struct model_spent *spent, struct model_slot *slot, int64_
         if (other == slot || other->is_quota || strcmp(other->account, slot->account) != 0) {
             continue;
         }
+        slot->coarsest = other->coarsest > slot->coarsest ? other->coarsest : slot->coarsest;
         for (int n = 0; n < other->count; n++) {
             struct model_entry entry = other->entries[n];
             if (find_entry(slot, entry.number) == NULL && spent->now - entry.high < 2 * HOUR) {
@@ -144,6 +145,7 @@ static struct model_slot *open(struct model_spent *spent, const struct model_cla
     }
     int64_t most = claim->is_quota ? claim->quota.limit : claim->limit.requests;
     slot->most = most > slot->most ? most : slot->most;
+    slot->coarsest = most > slot->coarsest ? most : slot->coarsest;
     if (slot->may_be_gone) {
         take_over(spent, slot, claim->limit.window, is_new);
         /* A short one that begins after a crash waits for its end. */
@@ -227,7 +229,7 @@ static void weigh_claim(struct model_spent *spent, struct model_weighed *weighed
     bool must_be_asked = (quota == NULL || quota->must_be_over) && !claim->is_ambiguous;
     bool waits = spent->crashed_at > 0 && claim->limit.window <= MINUTE &&
                  spent->now - spent->crashed_at < claim->limit.window + STEPS;
-    bool may = waits || most + weighed->cost + claim->slot->most / 60 > claim->limit.requests;
+    bool may = waits || most + weighed->cost + claim->slot->coarsest / 60 > claim->limit.requests;
     weighed->may_limit = weighed->may_limit || (may_be_asked && may);
     bool must = must_be_asked && least + weighed->cost > claim->limit.requests;
     weighed->must_limit = weighed->must_limit || (must && quota == NULL);

@@ -28,6 +28,7 @@ struct model_slot {
     bool is_quota;
     int64_t window;   /* of a limit when it was last spent from; 0: it never was */
     int64_t most;     /* that the limit or quota ever was */
+    int64_t coarsest; /* limit whose sixtieth it may count too much */
     bool may_be_gone; /* of a limit: it is idle, so that it begins again from what others of the account know */
     int count;
     struct model_entry entries[MODEL_ENTRIES_MAX];

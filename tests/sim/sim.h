@@ -8,6 +8,7 @@
 struct sim_kind {
     bool is_sqlite; /* and is closed and opened again now and then */
     bool has_faults;
+    bool spends; /* for the most part */
 };
 
 struct sim {
@@ -47,6 +48,8 @@ bool sim_is_fault(const struct sim *sim, enum kw_code code);
 /* Asks the key, then its parent the same, and so on. */
 enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *question);
 
+/* Some of three names each; or what the model key has (NULL: nobody), for the most part with less. */
+struct model_limits sim_draw_limits(struct sim *sim, const struct model_key *like);
 /* Asks the key alone; where calls fail, twice. */
 enum kw_code sim_spend(struct sim *sim, int key, const struct model_question *question);
 /* Reports so many tokens of it. */

@@ -43,7 +43,7 @@ static void check_shown(struct sim *sim, const struct model_weighed *weighed, co
         int64_t shown = verdict->rate_limit.requests - verdict->rate_limit.remaining - weighed->cost;
         CHECK_I64(t, verdict->rate_limit.requests, claim->limit.requests);
         CHECK_I64(t, verdict->rate_limit.window_ms, claim->limit.window);
-        check_between(sim, claim, shown, claim->slot->most / 60);
+        check_between(sim, claim, shown, claim->slot->coarsest / 60);
     }
     claim = verdict->has_quota ? find_claim(weighed, true, verdict->quota.name) : NULL;
     if (claim != NULL && verdict->code != KW_CODE_RATE_LIMITED) {

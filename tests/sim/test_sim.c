@@ -68,62 +68,6 @@ static struct model_rights draw_rights(struct sim *sim, const struct model_key *
     return rights;
 }
 
-static enum kw_limit_per draw_per(struct sim *sim)
-{
-    return chance(sim, 70) ? KW_PER_KEY : chance(sim, 50) ? KW_PER_OWNER : KW_PER_ORG;
-}
-
-static struct model_limit draw_limit(struct sim *sim, const char *name)
-{
-    static const int64_t windows[] = {2000, MINUTE, MINUTE + 1, 10 * MINUTE, 60 * MINUTE};
-    static const int64_t requests[] = {2, 5, 12, 59, 130};
-    return (struct model_limit){name, requests[below(sim, 5)], windows[below(sim, 5)], draw_per(sim)};
-}
-
-static struct model_quota draw_quota(struct sim *sim, const char *name)
-{
-    static const int64_t limits[] = {0, 3, 8, 40, 100};
-    struct model_quota quota = {.name = name,
-                                .metric = chance(sim, 75) ? "requests" : "tokens",
-                                .limit = limits[below(sim, 5)],
-                                .period = chance(sim, 60) ? KW_PERIOD_HOUR : KW_PERIOD_DAY,
-                                .on_exceeded = chance(sim, 60)   ? KW_QUOTA_BLOCK
-                                               : chance(sim, 40) ? KW_QUOTA_WARN
-                                                                 : KW_QUOTA_THROTTLE,
-                                .per = draw_per(sim)};
-    quota.anchor = quota.per == KW_PER_KEY && chance(sim, 25) ? KW_ANCHOR_CREATED : KW_ANCHOR_UTC;
-    if (quota.on_exceeded == KW_QUOTA_THROTTLE) {
-        quota.throttle = draw_limit(sim, "");
-        quota.throttle.per = KW_PER_KEY;
-    }
-    return quota;
-}
-
-/* Some of three names each; or what the model key has, for the most part with less. */
-static struct model_limits draw_limits(struct sim *sim, const struct model_key *like)
-{
-    static const char *const names[] = {"a", "b", "c"};
-    static const char *const quota_names[] = {"x", "y", "z"};
-    struct model_limits limits = {.limit_count = 0};
-    if (like != NULL && chance(sim, 60)) {
-        limits = like->limits;
-        for (int i = 0; i < limits.limit_count; i++) {
-            int64_t *requests = &limits.limits[i].requests;
-            *requests = *requests > 1 && chance(sim, 60) ? *requests / 2 : *requests;
-        }
-        return limits;
-    }
-    for (int i = 0; i < MODEL_LIMITS_MAX; i++) {
-        if (chance(sim, 40)) {
-            limits.limits[limits.limit_count++] = draw_limit(sim, names[i]);
-        }
-        if (chance(sim, 25)) {
-            limits.quotas[limits.quota_count++] = draw_quota(sim, quota_names[i]);
-        }
-    }
-    return limits;
-}
-
 static struct model_params draw_params(struct sim *sim, const struct model_key *like)
 {
     static const uint32_t fields[] = {KW_GIVEN_NAME,
@@ -145,7 +89,7 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
                                   .tags = draw_set(sim, TAGS),
                                   .is_public = chance(sim, 50),
                                   .rights = draw_rights(sim, like),
-                                  .limits = draw_limits(sim, like),
+                                  .limits = sim_draw_limits(sim, like),
                                   .expires_in = times[below(sim, 4)],
                                   .expires_at = chance(sim, 30) ? 0 : sim->model.now + times[below(sim, 4)] - 1,
                                   .parent = -1,
@@ -276,7 +220,7 @@ static struct model_policy draw_policy(struct sim *sim)
         }
     }
     if (chance(sim, 40)) {
-        policy.limits = draw_limits(sim, NULL);
+        policy.limits = sim_draw_limits(sim, NULL);
     }
     return policy;
 }
@@ -358,24 +302,53 @@ static int draw_limited(struct sim *sim)
     return -1;
 }
 
+/* Other limits for a key that is in use; or a key that shares them. Returns the key to go on with. */
+static int change_limits(struct sim *sim, int key)
+{
+    const struct model_key *spent = &sim->model.keys[key];
+    bool has_room = sim->model.count + ROOM < MODEL_KEYS_MAX;
+    struct model_command command = draw_command(sim, KW_CHANGE_UPDATE);
+    int made = sim->model.count;
+    command.key = key;
+    command.if_version = 0;
+    command.params.given = chance(sim, 80) ? KW_GIVEN_RATE_LIMITS : KW_GIVEN_QUOTAS;
+    command.params.limits = sim_draw_limits(sim, chance(sim, 30) ? spent : NULL);
+    if (has_room && spent->rotated_to < 0 && chance(sim, 40)) {
+        command.kind = KW_CHANGE_ROTATE;
+        command.params.given = chance(sim, 50) ? command.params.given : 0;
+        command.params.limits = sim_draw_limits(sim, spent);
+        command.grace = 60 * MINUTE;
+    }
+    sim_command(sim, &command);
+    bool goes_on_with_new = sim->model.count > made && sim->model.keys[made].text[0] != '\0' && chance(sim, 70);
+    return goes_on_with_new ? made : key;
+}
+
 /* Many requests of one key, and some just when there is something to be had again. */
 static void spend(struct sim *sim)
 {
     static const int64_t jumps[] = {0, 0, 1, 500, 2000, MINUTE - 1, MINUTE, 10 * MINUTE};
     int key = draw_limited(sim);
     struct model_question question = {.env = "", .resource = -1, .address = -1, .place = -1};
-    for (int i = 2 + below(sim, 8); i > 0 && key >= 0 && sim->t->failures == 0; i--) {
-        question.cost = draw_cost(sim);
+    for (int i = 2 + below(sim, 12); i > 0 && key >= 0 && sim->keyward != NULL && sim->t->failures == 0; i--) {
+        question.cost =
+            chance(sim, 20) ? 1 + below(sim, MODEL_COST_MAX) : draw_cost(sim); /* which one limit may admit */
         enum kw_code code = sim_spend(sim, key, &question);
-        if (code == KW_CODE_RATE_LIMITED && sim->retry_after > 0 && sim->fault == NULL && chance(sim, 30)) {
+        if (code == KW_CODE_RATE_LIMITED && sim->retry_after > 0 && sim->fault == NULL && chance(sim, 20)) {
             sim_set_clock(sim, sim->model.now + sim->retry_after);
             CHECK(sim->t, sim_spend(sim, key, &question) != KW_CODE_RATE_LIMITED); /* nobody else has spent */
         }
-        if (chance(sim, 20)) {
+        if (chance(sim, 15)) {
             sim_set_clock(sim, sim->model.now + jumps[below(sim, 8)]);
         }
-        if (chance(sim, 10)) {
+        if (chance(sim, 8)) {
             sim_report(sim, key, below(sim, 6));
+        }
+        if (chance(sim, 10)) {
+            key = change_limits(sim, key);
+        }
+        if (sim->kind.is_sqlite && chance(sim, sim->kind.spends ? 12 : 3)) {
+            sim_reopen(sim, chance(sim, 40));
         }
     }
 }
@@ -397,6 +370,9 @@ static const char *step(struct sim *sim)
 {
     bool has_room = sim->model.count + ROOM < MODEL_KEYS_MAX;
     int what = sim->model.count < 5 ? 0 : below(sim, 100);
+    if (sim->kind.spends && sim->model.count >= 10 && what >= 30) {
+        return spend(sim), "spend";
+    }
     if (what < 18) {
         return has_room ? (change(sim, KW_CHANGE_CREATE), "create") : (verify(sim), "verify");
     }
@@ -441,12 +417,13 @@ static void run(struct test *t, struct sim_kind kind, int rounds)
 {
     static struct sim sim;
     static const struct sim_filter all = {.where = {.tag = -1}, .parent = -1, .policy = -1, .status = -1};
+    int steps = kind.spends ? STEPS / 3 : STEPS;
     for (int round = 0; round < rounds && t->failures == 0; round++) {
         if (!sim_open(&sim, t, kind)) {
             return;
         }
         sim.keeps_time = chance(&sim, 60);
-        for (int i = 0; i < STEPS && t->failures == 0 && sim.keyward != NULL; i++) {
+        for (int i = 0; i < steps && t->failures == 0 && sim.keyward != NULL; i++) {
             const char *what = step(&sim);
             if (t->failures != 0) {
                 printf("# round %d, step %d: %s\n", round, i, what);
@@ -463,6 +440,16 @@ static void memory_agrees_with_the_model(struct test *t)
 {
     printf("# seed %llu\n", (unsigned long long)t->seed);
     run(t, (struct sim_kind){.is_sqlite = false}, 6);
+}
+
+static void memory_agrees_on_what_was_spent(struct test *t)
+{
+    run(t, (struct sim_kind){.spends = true}, 6);
+}
+
+static void sqlite_agrees_on_what_was_spent(struct test *t)
+{
+    run(t, (struct sim_kind){.is_sqlite = true, .spends = true}, 4);
 }
 
 static void memory_agrees_where_calls_fail(struct test *t)
@@ -483,10 +470,9 @@ static void sqlite_agrees_where_calls_fail(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(memory_agrees_with_the_model),
-        TEST_CASE(memory_agrees_where_calls_fail),
-        TEST_CASE(sqlite_agrees_over_restarts),
-        TEST_CASE(sqlite_agrees_where_calls_fail),
+        TEST_CASE(memory_agrees_with_the_model),    TEST_CASE(memory_agrees_where_calls_fail),
+        TEST_CASE(sqlite_agrees_over_restarts),     TEST_CASE(sqlite_agrees_where_calls_fail),
+        TEST_CASE(memory_agrees_on_what_was_spent), TEST_CASE(sqlite_agrees_on_what_was_spent),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
