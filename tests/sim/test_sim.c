@@ -439,12 +439,12 @@ static void run(struct test *t, struct sim_kind kind, int rounds)
 static void memory_agrees_with_the_model(struct test *t)
 {
     printf("# seed %llu\n", (unsigned long long)t->seed);
-    run(t, (struct sim_kind){.is_sqlite = false}, 6);
+    run(t, (struct sim_kind){.is_sqlite = false}, 4);
 }
 
 static void memory_agrees_on_what_was_spent(struct test *t)
 {
-    run(t, (struct sim_kind){.spends = true}, 6);
+    run(t, (struct sim_kind){.spends = true}, 5);
 }
 
 static void sqlite_agrees_on_what_was_spent(struct test *t)
