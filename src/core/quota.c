@@ -43,14 +43,18 @@ static unsigned told(const struct kw_quota_state *state, const struct kw_quota *
     return state->told >> KW_QUOTA_MARK_COUNT_MAX * quota->told_at | (is_met ? 0 : reached(quota, state->elsewhere));
 }
 
+static bool is_exceeded_by(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t amount)
+{
+    int64_t used = used_of(state);
+    return state->is_known && (amount == 0 ? used >= quota->limit : used + amount > quota->limit);
+}
+
 static enum kw_quota_outcome outcome_of(const struct kw_quota_state *state, const struct kw_quota *quota,
-                                        int64_t amount)
+                                        int64_t amount, bool is_exceeded)
 {
     if (!state->is_known) {
         return KW_QUOTA_UNFUNDED;
     }
-    int64_t used = used_of(state);
-    bool is_exceeded = amount == 0 ? used >= quota->limit : used + amount > quota->limit;
     if (is_exceeded && quota->on_exceeded == KW_QUOTA_BLOCK) {
         return KW_QUOTA_REFUSED;
     }
@@ -65,12 +69,14 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
 {
     assert(amount >= 0 && amount <= KW_AMOUNT_MAX && quota->limit >= 0 && quota->limit <= KW_AMOUNT_MAX);
     struct kw_quota_state current = state_at(state, quota, now_ms);
-    enum kw_quota_outcome outcome = outcome_of(&current, quota, amount);
+    bool is_exceeded = is_exceeded_by(&current, quota, amount);
+    enum kw_quota_outcome outcome = outcome_of(&current, quota, amount, is_exceeded);
     int64_t before = used_of(&current);
     int64_t used = outcome == KW_QUOTA_ADMITTED || outcome == KW_QUOTA_OVER ? before + amount : before;
     unsigned marks = current.is_known ? reached(quota, used) : 0;
     return (struct kw_quota_answer){
         .outcome = outcome,
+        .is_exceeded = is_exceeded,
         .used = used > 0 ? used : 0, /* a credit may have made it less than nothing */
         .remaining = used < quota->limit ? quota->limit - used : 0,
         .resets_at_ms = current.period.end_ms,

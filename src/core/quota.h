@@ -54,6 +54,7 @@ enum kw_quota_outcome {
 
 struct kw_quota_answer {
     enum kw_quota_outcome outcome;
+    bool is_exceeded;        /* by this amount, whatever the outcome; never where nothing is known */
     int64_t used, remaining; /* with this amount where it is admitted; of what others reserved all counts as used */
     int64_t resets_at_ms;
     unsigned marks; /* a bit for each of the quota's that is reached with this amount, and nobody was told of */

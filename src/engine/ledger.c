@@ -111,7 +111,7 @@ static void weigh_quota(const struct kw_charge *charge, const struct kw_quota *q
 /* Whether the claim is asked at all. */
 static bool is_asked(const struct kw_claim *claim, const struct kw_charged *charged)
 {
-    return claim->throttles == 0 || charged->answers[claim->throttles - 1].quota.outcome == KW_QUOTA_OVER;
+    return claim->throttles == 0 || charged->answers[claim->throttles - 1].quota.is_exceeded;
 }
 
 static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_claim *claim,
@@ -165,6 +165,20 @@ static bool is_unknown(const struct kw_claim *claim, const struct kw_found_claim
     return claim->is_quota ? !found->quota->state.is_known : found->limit->is_unknown != 0;
 }
 
+/* A quota that would have admitted a request which another claim refuses: nothing of it was used. */
+static void show_unspent(const struct kw_charge *charge, const struct kw_found_claim *found, struct kw_charged *charged)
+{
+    for (size_t i = 0; i < charge->claim_count; i++) {
+        struct kw_quota_answer *answer = &charged->answers[i].quota;
+        if (charge->claims[i].is_quota) {
+            struct kw_quota_answer now =
+                kw_quota_look(&found[i].quota->state, &charge->claims[i].quota, charge->now_ms, 0);
+            answer->used = now.used;
+            answer->remaining = now.remaining;
+        }
+    }
+}
+
 /* The runs are locked. False when a claim has no slot yet: then nothing is said. */
 static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const runs[KW_PER_COUNT],
                         const struct kw_charge *charge, struct kw_charged *charged)
@@ -187,6 +201,8 @@ static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const ru
     }
     if (!is_known) {
         charged->outcome = KW_CHARGE_UNFUNDED;
+    } else if (charged->outcome != KW_CHARGE_ADMITTED) {
+        show_unspent(charge, found, charged);
     }
     for (size_t i = 0; i < charge->claim_count && charged->outcome == KW_CHARGE_ADMITTED && !charge->is_trial; i++) {
         const struct kw_claim *claim = &charge->claims[i];
