@@ -17,7 +17,6 @@ void sim_set_clock(struct sim *sim, int64_t now)
 {
     __atomic_store_n(&sim->now, now, __ATOMIC_RELAXED);
     sim->model.now = now;
-    model_spent_clock(&sim->spent, now);
 }
 
 static bool open_library(struct sim *sim)
@@ -34,7 +33,6 @@ static bool open_library(struct sim *sim)
         status = kw_store_fault_open(store, test_random(t), &sim->fault);
         store = sim->fault;
     }
-    sim->store = store;
     struct kw_options options = {.store_take = store, .pepper = pepper, .now_ms = now_of, .now_context = sim};
     status = status == KW_OK ? kw_open(&options, &sim->keyward, &error) : status;
     CHECK_STATUS(t, status, KW_OK);
@@ -71,36 +69,9 @@ void sim_end(struct sim *sim)
     (void)nftw(sim->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static enum kw_status take_nothing(struct kw_store *store, struct kw_store_batch *batches, size_t count)
+void sim_reopen(struct sim *sim)
 {
-    (void)store;
-    for (size_t i = 0; i < count; i++) {
-        batches[i].outcome = KW_E_UNAVAILABLE;
-    }
-    return KW_E_UNAVAILABLE;
-}
-
-/* To the next life a process that could write down nothing at its end is one that was killed. */
-static void kill_library(struct sim *sim)
-{
-    struct kw_store_ops ops = *sim->store->ops;
-    ops.commit = take_nothing;
-    __atomic_store_n(&sim->store->ops, &ops, __ATOMIC_RELEASE);
     kw_close(sim->keyward);
-    model_spent_crash(&sim->spent);
-}
-
-void sim_reopen(struct sim *sim, bool crashes)
-{
-    if (crashes) {
-        kill_library(sim);
-    } else {
-        kw_close(sim->keyward);
-        model_spent_stop(&sim->spent);
-    }
-    if (sim->kind.has_faults && !crashes) { /* that it spends at all may not have been written down, or not for sure */
-        model_spent_crash(&sim->spent);
-    }
     sim->keyward = NULL;
     for (int i = 0; i < sim->model.count; i++) {
         sim->model.keys[i].first_use_told = false;
@@ -122,7 +93,7 @@ void sim_arm(struct sim *sim)
  * What a verification left for the writer is written after the next change, before the one behind it: so two changes
  * that come to nothing wait for it.
  */
-void sim_settle(struct sim *sim)
+static void settle(struct sim *sim)
 {
     struct kw_change_request nobody = {.id = {{1}}};
     for (int i = 0; i < 2; i++) {
@@ -134,7 +105,7 @@ void sim_disarm(struct sim *sim)
 {
     if (sim->fault != NULL) {
         kw_store_fault_arm(sim->fault, KW_FAULT_UNAVAILABLE, 0);
-        sim_settle(sim);
+        settle(sim);
     }
 }
 
@@ -169,7 +140,7 @@ static void take_notes(struct sim *sim)
             CHECK(sim->t, kw_update(sim->keyward, &request, NULL, NULL) != KW_OK);
         }
     }
-    sim_settle(sim);
+    settle(sim);
     model_write_noted(&sim->model);
 }
 
@@ -179,7 +150,7 @@ static void take_key(struct sim *sim, int made, const struct kw_new_key *key)
     memcpy(sim->model.keys[made].text, key->key, sizeof key->key);
 }
 
-void sim_check_code(struct sim *sim, enum kw_code actual, enum kw_code expected)
+static void check_code(struct sim *sim, enum kw_code actual, enum kw_code expected)
 {
     CHECK_TEXT(sim->t, kw_code_info(actual)->name, kw_code_info(expected)->name);
 }
@@ -278,7 +249,7 @@ void sim_command(struct sim *sim, const struct model_command *command)
             sim->model = before;
         }
     } else {
-        sim_check_code(sim, code, expected);
+        check_code(sim, code, expected);
     }
     if (code == KW_CODE_NONE && expected == KW_CODE_NONE) {
         if (made >= 0) {
@@ -313,7 +284,7 @@ void sim_many(struct sim *sim, const struct model_command *commands, int count, 
     model_apply_many(&sim->model, commands, count, atomic, expected, made);
     for (int i = 0; i < count; i++) {
         enum kw_code code = code_of(outcomes[i].status, &outcomes[i].error);
-        sim_check_code(sim, code, expected[i]);
+        check_code(sim, code, expected[i]);
         if (code == KW_CODE_NONE && expected[i] == KW_CODE_NONE && made[i] >= 0) {
             take_key(sim, made[i], &outcomes[i].made);
         }
@@ -348,17 +319,14 @@ void sim_where(struct sim *sim, const struct model_where *where)
     if (sim_is_fault(sim, code_of(status, &error))) {
         struct model_command first = {.kind = where->kind, .key = -1};
         for (int i = 0; i < sim->model.count; i++) {
-            const struct model_key *key = &sim->model.keys[i];
-            bool was_seen =
-                strcmp(key->revoked_by, "system") == 0; /* which may be written down though all else failed */
-            first.key = key->touched && !was_seen ? i : first.key;
+            first.key = sim->model.keys[i].touched ? i : first.key;
         }
         if (status != KW_E_UNCERTAIN || first.key < 0 || !has_happened(sim, &first, -1)) {
             model_keep_notes(&sim->model, &before); /* keys that were left alone may have been seen for what they are */
             sim->model = before;
         }
     } else {
-        sim_check_code(sim, code_of(status, &error), code);
+        check_code(sim, code_of(status, &error), code);
         CHECK_I64(sim->t, result.matched, matched);
         CHECK_I64(sim->t, result.changed, changed);
     }
@@ -369,6 +337,58 @@ void sim_where(struct sim *sim, const struct model_where *where)
     }
     take_notes(sim);
     check_touched(sim);
+}
+
+static enum kw_code ask(struct sim *sim, int index, const struct model_question *question, struct model_refusal refusal)
+{
+    static const struct kw_id none;
+    const struct model_key *key = &sim->model.keys[index];
+    struct wire wire;
+    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
+    struct kw_verify_request request = wire_question(key->text, question, &wire);
+    struct kw_rule_outcome outcomes[KW_RULES_MAX];
+    size_t count;
+    if (test_random_below(sim->t, 4) == 0) { /* which must not be a use */
+        CHECK_STATUS(sim->t, kw_explain(sim->keyward, &request, &verdict, outcomes, &count), KW_OK);
+    }
+    enum kw_code explained = verdict.code;
+    CHECK_STATUS(sim->t, kw_verify(sim->keyward, &request, &verdict), KW_OK);
+    CHECK(sim->t, explained == KW_CODE_INTERNAL || explained == verdict.code);
+    if (verdict.code == KW_CODE_NONE || refusal.ancestor >= 0) {
+        CHECK(sim->t, memcmp(&verdict.refused_by, refusal.ancestor >= 0 ? &sim->model.keys[refusal.ancestor].id : &none,
+                             sizeof none) == 0);
+    }
+    int policy = sim->model.keys[refusal.ancestor >= 0 ? refusal.ancestor : index].policy;
+    CHECK_TEXT(sim->t, verdict.policy, refusal.by_policy ? model_policies[policy] : "");
+    CHECK(sim->t, verdict.code != KW_CODE_NONE || !(key->acknowledged_dead || key->erased));
+    return verdict.code;
+}
+
+enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *question)
+{
+    enum kw_code answered = KW_CODE_INTERNAL;
+    while (key >= 0 && sim->model.keys[key].text[0] != '\0') {
+        struct model_refusal refusal;
+        enum kw_code expected = model_verify(&sim->model, key, question, &refusal);
+        if (sim->fault != NULL) { /* what it sets off may fail, and is then set off again */
+            sim_arm(sim);
+            check_code(sim, ask(sim, key, question, refusal), expected);
+            settle(sim);
+            sim_disarm(sim);
+        }
+        enum kw_code code = ask(sim, key, question, refusal);
+        check_code(sim, code, expected);
+        settle(sim);
+        CHECK(sim->t, !(answered != KW_CODE_INTERNAL && code != KW_CODE_NONE && answered == KW_CODE_NONE));
+        answered = answered == KW_CODE_INTERNAL ? code : answered;
+        if (sim->t->failures != 0) {
+            break;
+        }
+        int parent = sim->model.keys[key].parent;
+        key = parent < 0 ? -1 : model_newest(&sim->model, parent);
+        CHECK(sim->t, parent < 0 || key >= 0 || answered != KW_CODE_NONE);
+    }
+    return answered;
 }
 
 /* --- lists --- */
