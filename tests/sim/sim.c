@@ -319,7 +319,10 @@ void sim_where(struct sim *sim, const struct model_where *where)
     if (sim_is_fault(sim, code_of(status, &error))) {
         struct model_command first = {.kind = where->kind, .key = -1};
         for (int i = 0; i < sim->model.count; i++) {
-            first.key = sim->model.keys[i].touched ? i : first.key;
+            const struct model_key *key = &sim->model.keys[i];
+            /* That may be written down though all else failed. */
+            bool was_seen = strcmp(key->revoked_by, "system") == 0;
+            first.key = key->touched && !was_seen ? i : first.key;
         }
         if (status != KW_E_UNCERTAIN || first.key < 0 || !has_happened(sim, &first, -1)) {
             model_keep_notes(&sim->model, &before); /* keys that were left alone may have been seen for what they are */
