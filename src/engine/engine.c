@@ -96,6 +96,21 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
     return engine;
 }
 
+/* What is in memory, once the settings are read. KW_E_MEMORY. */
+static enum kw_status make_parts(struct kw_engine *engine)
+{
+    enum kw_status status = kw_index_new(&engine->index);
+    if (status == KW_OK) {
+        kw_index_set_catalog(engine->index, engine->catalog);
+    }
+    status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
+    status = status != KW_OK ? status : kw_usage_new(engine->index, &engine->usage);
+    if (status == KW_OK) {
+        kw__usage_keep(engine);
+    }
+    return status;
+}
+
 enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw_store *store_take,
                               struct kw_engine **engine_out, struct kw_error *error_out)
 {
@@ -110,15 +125,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
     status = status != KW_OK ? status : kw__methods_load(engine, error_out);
     if (status == KW_OK) {
-        status = kw_index_new(&engine->index);
-        if (status == KW_OK) {
-            kw_index_set_catalog(engine->index, engine->catalog);
-        }
-        status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
-        status = status != KW_OK ? status : kw_usage_new(engine->index, &engine->usage);
-        if (status == KW_OK) {
-            kw__usage_keep(engine);
-        }
+        status = make_parts(engine);
         status = status != KW_OK ? status : kw__writer_new(engine);
         if (status == KW_OK && kw__funds_begin(engine, error_out) != KW_OK) {
             kw_engine_close(engine);

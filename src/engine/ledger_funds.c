@@ -181,7 +181,11 @@ void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, co
     for (size_t per = 0; per < KW_PER_COUNT; per++) {
         if (runs[per] != NULL) {
             runs[per]->is_noted = false;
-            (is_done ? kw__ledger_was_used : kw__ledger_owe)(runs[per]);
+            if (is_done) {
+                kw__ledger_was_used(runs[per]);
+            } else {
+                kw__ledger_owe(runs[per]);
+            }
         }
     }
     let_go(ledger, runs);
