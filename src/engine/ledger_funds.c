@@ -211,8 +211,8 @@ static struct kw_limit_answer look_at_limit(const struct kw_limit_slot *slot, co
                                             int64_t now_ms)
 {
     struct kw_rate_limit most = {.requests = KW_RATE_LIMIT_REQUESTS_MAX, .window_ms = limit->window_ms};
-    return slot->is_unknown ? (struct kw_limit_answer){.is_asked = false}
-                            : kw_limit_look(&slot->state, &most, now_ms, 1);
+    const struct kw_limit_answer nothing = {.is_asked = false};
+    return slot->is_unknown ? nothing : kw_limit_look(&slot->state, &most, now_ms, 1);
 }
 
 struct kw_limit_answer kw_ledger_look_at_note(const struct kw_ledger *ledger, const struct kw_rate_limit *limit,
