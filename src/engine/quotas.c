@@ -365,7 +365,7 @@ static enum kw_status find_record(struct kw_engine *engine, struct kw_op *op, st
 /* All that was used, where the credit says no amount. */
 static enum kw_status used_of(struct kw_engine *engine, const struct kw_quota_change *change, int64_t *used_out)
 {
-    union kw_claim_answer answers[1];
+    union kw_claim_answer answers[1] = {{.quota = {.used = 0}}};
     enum kw_status status = kw_ledger_look(engine->ledger, &change->charge, answers);
     if (status == KW_OK && answers[0].quota.outcome == KW_QUOTA_UNFUNDED) {
         status = look_in_store(engine, &engine->writer_state->arena, change, 0, &answers[0].quota);
@@ -405,7 +405,7 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
         kw_ledger_fund(engine->ledger, &change.charge, change.wants, true);
         struct kw_json_writer json;
         kw_json_writer_init(&json, &op->result);
-        union kw_claim_answer answers[1];
+        union kw_claim_answer answers[1] = {{.quota = {.used = 0}}};
         struct kw_quota_status standing;
         status = kw_ledger_look(engine->ledger, &change.charge, answers);
         kw__quota_status(&change.claims[0].quota, &answers[0].quota, &standing);

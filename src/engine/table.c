@@ -36,15 +36,6 @@ void kw_table_mark_all(const struct kw_table *table)
     }
 }
 
-size_t kw_table_next_marked(const struct kw_table *table, size_t from)
-{
-    size_t count = kw_table_parts(table);
-    while (from < count && __atomic_load_n(&table->marks[from], __ATOMIC_RELAXED) == 0) {
-        from++;
-    }
-    return from;
-}
-
 struct kw_table *kw_table_bigger(const struct kw_table *old)
 {
     struct kw_table *bigger = kw_table_new((old->mask + 1) * 2);

@@ -69,8 +69,6 @@ static inline void kw_table_mark(const struct kw_table *table, const struct kw_e
 }
 
 void kw_table_mark_all(const struct kw_table *table);
-/* The first part that is marked, from that one on; the number of parts when there is none. */
-size_t kw_table_next_marked(const struct kw_table *table, size_t from);
 
 /* Constant time: every byte is looked at, whatever the first ones say. */
 static inline bool kw__digest_equal(const uint8_t *a, const uint8_t *b)

@@ -291,7 +291,7 @@ static void follow_table(struct kw_usage *usage, const struct kw_table *table)
     }
 }
 
-uint64_t kw__usage_sweep(struct kw_usage *usage, size_t most)
+void kw__usage_sweep(struct kw_usage *usage, size_t most)
 {
     struct sweep sweep;
     sweep.usage = usage;
@@ -309,7 +309,6 @@ uint64_t kw__usage_sweep(struct kw_usage *usage, size_t most)
                   usage->parts_passed < began + usage->part_count;
         kw__usage_let_go(usage);
     }
-    return usage->parts_passed;
 }
 
 /*

@@ -180,10 +180,10 @@ size_t kw__shard_empty(struct kw_usage *usage, struct kw__shard *shard, size_t m
 size_t kw__usage_empty_all(struct kw_usage *usage);
 
 /*
- * What entries have counted is taken out in turn, of some `most` keys, or of one turn through the index. Returns how
- * many of its parts were passed ever: `part_count` more are a turn. One thread at a time, as the two below.
+ * What entries have counted is taken out in turn, of some `most` keys, or of one turn through the index: `parts_passed`
+ * grows by `part_count` in a turn. One thread at a time, as the two below.
  */
-uint64_t kw__usage_sweep(struct kw_usage *usage, size_t most);
+void kw__usage_sweep(struct kw_usage *usage, size_t most);
 /* Entries count in the hour of now, as soon as that can be. Outside of any read section. */
 void kw__usage_turn_hour(struct kw_usage *usage, int64_t now_ms);
 /* Room for the origins of more keys. KW_E_MEMORY: what comes from others is not counted in entries. */

@@ -161,7 +161,7 @@ static enum kw_status collect(struct kw_engine *engine, const struct kw__use_tab
 static void swap(struct kw_usage *usage, size_t most)
 {
     (void)kw__usage_empty_all(usage);
-    (void)kw__usage_sweep(usage, most);
+    kw__usage_sweep(usage, most);
     kw__usage_hold(usage);
     kw__use_table_clear(&usage->tables[1 - usage->active]);
     usage->active = 1 - usage->active;

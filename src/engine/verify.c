@@ -153,7 +153,8 @@ static void fetch_spending(const struct kw_engine *engine, const struct kw_entry
     /* They stand near the end of a record, which is not fetched with its beginning. */
     __builtin_prefetch(entry->record + extra->limits_at);
     __builtin_prefetch(entry->record + extra->quotas_at);
-    __builtin_prefetch(entry->record + entry->record_size + sizeof *extra - 1);
+    struct kw_bytes record = kw_entry_record(entry);
+    __builtin_prefetch(record.data + record.size - 1);
 }
 
 void kw_engine_count(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
