@@ -27,6 +27,32 @@ struct kw_list kw_entry_limits(const struct kw_entry *entry)
     return limits;
 }
 
+/* Each has its size in one byte before it. */
+static struct kw_bytes packed_at(const uint8_t *packed, size_t at)
+{
+    for (; at > 0; at--) {
+        packed += 1U + packed[0];
+    }
+    return kw_bytes_of(packed, 1U + packed[0]);
+}
+
+struct kw_rate_limit kw_entry_limit(const struct kw_entry *entry, size_t at)
+{
+    struct kw_bytes packed = packed_at(entry->record + kw_entry_extra(entry)->limits_at, at);
+    struct kw_rate_limit limit;
+    uint32_t number;
+    (void)kw__rate_limits_next_packed(&packed, &limit, &number);
+    return limit;
+}
+
+struct kw_quota kw_entry_quota(const struct kw_entry *entry, size_t at)
+{
+    struct kw_bytes packed = packed_at(entry->record + kw_entry_extra(entry)->quotas_at, at);
+    struct kw_quota quota;
+    (void)kw_quotas_next(&packed, 0, &quota);
+    return quota;
+}
+
 /* --- sources --- */
 
 static size_t add_source(struct source *sources, size_t count, const struct kw_list *limits,

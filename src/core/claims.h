@@ -31,6 +31,10 @@ struct kw_claim {
 /* The packed limits of the entry's own record. */
 struct kw_list kw_entry_limits(const struct kw_entry *entry);
 
+/* One of the packed limits or quotas of the entry's own record, which has as many and more; of a quota no anchor. */
+struct kw_rate_limit kw_entry_limit(const struct kw_entry *entry, size_t at);
+struct kw_quota kw_entry_quota(const struct kw_entry *entry, size_t at);
+
 /*
  * Of an entry that was decided to be valid; `has_above` as that decision says: else the bounds are not looked at.
  * Returns how many.

@@ -81,6 +81,29 @@ KW_MUST_USE enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms,
 /* The window of the limit that a note is of; 0 where it is none. */
 uint32_t kw_limit_note_window(struct kw_bytes note);
 
+/*
+ * The usual case of both steps, for where every nanosecond counts: a request that the limit admits, at whose time no
+ * bucket has left the window, and whose cost fits the newest one. Then kw_limit_add spends it. False says nothing. The
+ * state must have been spent from under this limit last.
+ */
+static inline bool kw_limit_is_usual(const struct kw_limit_state *state, uint32_t requests, uint32_t window_ms,
+                                     int64_t now_ms, uint32_t cost, uint32_t *remaining_out)
+{
+    int64_t since_ms = now_ms > state->newest_ms ? now_ms - state->newest_ms : 0;
+    uint32_t oldest_age_ms = state->count > 1 ? (uint32_t)state->newest_ms - state->oldest_end : 0;
+    uint64_t newest_cost = (uint64_t)state->newest_cost + cost;
+    uint64_t spent = (uint64_t)(state->count - 1U) * state->bucket_cost + newest_cost;
+    *remaining_out = (uint32_t)(requests - spent);
+    return (state->count > 0) & (newest_cost <= state->bucket_cost) & (spent <= requests) &
+           (since_ms + oldest_age_ms < window_ms);
+}
+
+static inline void kw_limit_add(struct kw_limit_state *state, int64_t now_ms, uint32_t cost)
+{
+    state->newest_cost = (state->newest_cost + cost) & 0xffffffU;
+    state->newest_ms = now_ms > state->newest_ms ? now_ms : state->newest_ms;
+}
+
 /* True when the state says nothing more than one that is all zero: it can be given up. */
 bool kw_limit_is_idle(const struct kw_limit_state *state, const struct kw_rate_limit *limit, int64_t now_ms);
 

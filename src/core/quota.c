@@ -24,14 +24,20 @@ static int64_t used_of(const struct kw_quota_state *state)
     return state->elsewhere + state->spent;
 }
 
+/* What is used when the mark is reached. */
+static int64_t mark_at(const struct kw_quota *quota, unsigned mark)
+{
+    int64_t part = quota->limit / 100 * quota->marks[mark];
+    int64_t rest = quota->limit % 100 * quota->marks[mark];
+    return part + (rest + 99) / 100;
+}
+
 /* The quota's marks that are reached, a bit each. A limit of 0 has none. */
 static unsigned reached(const struct kw_quota *quota, int64_t used)
 {
     unsigned marks = 0;
     for (unsigned i = 0; i < quota->mark_count && quota->limit > 0; i++) {
-        int64_t part = quota->limit / 100 * quota->marks[i];
-        int64_t rest = quota->limit % 100 * quota->marks[i];
-        marks |= used >= part + (rest + 99) / 100 ? 1U << i : 0;
+        marks |= used >= mark_at(quota, i) ? 1U << i : 0;
     }
     return marks;
 }
@@ -96,14 +102,40 @@ void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, u
     state->told |= marks << KW_QUOTA_MARK_COUNT_MAX * quota->told_at;
 }
 
+static int64_t share_of(const struct kw_quota *quota)
+{
+    int64_t share = quota->limit / KW_QUOTA_SHARES;
+    return share > KW_AMOUNT_ONE ? share : KW_AMOUNT_ONE;
+}
+
+/* What nobody has taken of the period yet. */
+static int64_t untaken_of(const struct kw_quota_state *state, const struct kw_quota *quota)
+{
+    return kw_quota_ceiling(quota) - state->elsewhere - state->reserved;
+}
+
+int64_t kw_quota_calm_until(const struct kw_quota_state *state, const struct kw_quota *quota, bool spends)
+{
+    int64_t calm_until = quota->limit - state->elsewhere - (spends ? 0 : 1);
+    if (spends) {
+        int64_t kept = untaken_of(state, quota) > 0 ? share_of(quota) / 2 + 1 : 0;
+        calm_until = calm_until < state->reserved - kept ? calm_until : state->reserved - kept;
+    }
+    unsigned untold = ~told(state, quota);
+    for (unsigned i = 0; i < quota->mark_count && quota->limit > 0; i++) {
+        int64_t before = mark_at(quota, i) - state->elsewhere - 1;
+        calm_until = (untold >> i & 1) != 0 && before < calm_until ? before : calm_until;
+    }
+    return calm_until;
+}
+
 int64_t kw_quota_wanted(const struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms,
                         int64_t amount)
 {
     struct kw_quota_state current = state_at(state, quota, now_ms);
-    int64_t share = quota->limit / KW_QUOTA_SHARES;
-    share = share > KW_AMOUNT_ONE ? share : KW_AMOUNT_ONE;
+    int64_t share = share_of(quota);
     int64_t unspent = kw_quota_unspent(&current);
-    int64_t untaken = kw_quota_ceiling(quota) - current.elsewhere - current.reserved;
+    int64_t untaken = untaken_of(&current, quota);
     if (amount > unspent + untaken) {
         amount = 0; /* it will be refused, and is not to tie down what is left */
     }

@@ -70,6 +70,13 @@ struct kw_quota_answer kw_quota_look(const struct kw_quota_state *state, const s
 /* Spends, after a look at the same state, time and amount that said ADMITTED or OVER. */
 void kw_quota_spend(struct kw_quota_state *state, const struct kw_quota *quota, int64_t now_ms, int64_t amount);
 
+/*
+ * How much may be spent in all of what is reserved, so that each request is admitted, reaches no mark that somebody is
+ * to be told of, and leaves kw_quota_wanted at 0. `spends`: requests spend of it; else they ask whether anything is
+ * left. Until the state changes otherwise, and the period ends.
+ */
+int64_t kw_quota_calm_until(const struct kw_quota_state *state, const struct kw_quota *quota, bool spends);
+
 /* From now on these marks of an answer were told of. */
 void kw_quota_tell(struct kw_quota_state *state, const struct kw_quota *quota, unsigned marks);
 

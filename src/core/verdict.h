@@ -116,6 +116,7 @@ struct kw_entry_extra {
     /* Set in place, by the engine: where it last found what the key, its owner and its organisation have spent; 0:
      * nowhere. */
     uint64_t spending[KW_PER_ORG + 1];
+    uint32_t stamp;      /* set in place, by the engine: under which what the key may spend stands there; 0: none */
     uint16_t limits_at;  /* from record[] on, as are the next: the packed rate limits, behind their number */
     uint16_t quotas_at;  /* the same of quotas. Where there are none of a kind it leads behind `zero` */
     uint16_t lineage_at; /* 0: the key is the first of its line */

@@ -58,15 +58,16 @@ static void put_text(struct kw_bytes text, size_t size_max, char *out)
     out[size] = '\0';
 }
 
-static void show_limit(struct kw_verification *v, const struct kw_claim *claim, const struct kw_limit_answer *answer)
+static void show_limit(struct kw_verification *v, const struct kw_rate_limit *limit,
+                       const struct kw_limit_answer *answer)
 {
     v->has_rate_limit = true;
-    v->rate_limit.requests = claim->limit.requests;
-    v->rate_limit.window_ms = claim->limit.window_ms;
+    v->rate_limit.requests = limit->requests;
+    v->rate_limit.window_ms = limit->window_ms;
     v->rate_limit.remaining = answer->remaining;
     v->rate_limit.resets_at_ms = answer->resets_at_ms;
     v->rate_limit.retry_after_ms = answer->is_never ? -1 : answer->retry_after_ms;
-    put_text(claim->limit.name, KW_RATE_LIMIT_NAME_MAX, v->rate_limit.name);
+    put_text(limit->name, KW_RATE_LIMIT_NAME_MAX, v->rate_limit.name);
 }
 
 void kw__quota_status(const struct kw_quota *quota, const struct kw_quota_answer *answer,
@@ -111,7 +112,7 @@ static void show(struct kw_verification *v, const struct kw_charge *charge, cons
     size_t limit = worst_of(charge, charged, false);
     size_t quota = worst_of(charge, charged, true);
     if (limit < charge->claim_count) {
-        show_limit(v, &charge->claims[limit], &charged->answers[limit].limit);
+        show_limit(v, &charge->claims[limit].limit, &charged->answers[limit].limit);
     }
     if (quota < charge->claim_count) {
         v->has_quota = true;
@@ -126,6 +127,7 @@ void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_
     charge_out->now_ms = now_ms;
     charge_out->cost = cost == 0 ? 1 : cost;
     charge_out->is_trial = false;
+    charge_out->stamp = NULL;
     charge_out->claim_count = kw_entry_claims(entry, has_above, claims);
     if (charge_out->claim_count == 0) {
         return;
@@ -137,6 +139,7 @@ void kw__charge_of(struct kw_entry *entry, bool has_above, uint32_t cost, int64_
         charge_out->accounts[per].id = (struct kw_id){{0}};
     }
     charge_out->accounts[KW_PER_KEY].id = kw_entry_lineage(entry);
+    charge_out->stamp = has_extra && !has_above ? &kw_entry_extra(entry)->stamp : NULL;
 }
 
 void kw__charge_name(const struct kw_engine *engine, const struct kw_entry *entry, struct kw_charge *charge)
@@ -178,9 +181,35 @@ static void explain(struct kw_verification *v, const struct kw_charge *charge, c
 static enum kw_code refuse_for_want_of_memory(struct kw_verification *v, int64_t now_ms)
 {
     const struct kw_limit_answer later = {.resets_at_ms = now_ms + 1000, .retry_after_ms = 1000};
-    const struct kw_claim shown = {.limit = {.name = KW_BYTES("memory"), .requests = 1, .window_ms = 1000}};
+    const struct kw_rate_limit shown = {.name = KW_BYTES("memory"), .requests = 1, .window_ms = 1000};
     show_limit(v, &shown, &later);
     return KW_CODE_RATE_LIMITED;
+}
+
+/* The usual case. False: nothing was spent. */
+static bool spend(const struct kw_engine *engine, struct kw_verification *v, const struct kw_entry *entry,
+                  int64_t now_ms)
+{
+    struct kw_spent spent;
+    const struct kw_entry_extra *extra = kw_entry_extra(entry);
+    uint64_t place = __atomic_load_n(&extra->spending[KW_PER_KEY], __ATOMIC_RELAXED);
+    uint32_t stamp = __atomic_load_n(&extra->stamp, __ATOMIC_RELAXED);
+    if (!kw_ledger_spend(engine->ledger, place, stamp, v->cost == 0 ? 1 : v->cost, now_ms, &spent)) {
+        return false;
+    }
+    if (spent.has_limit) {
+        struct kw_rate_limit limit = kw_entry_limit(entry, spent.limit_at);
+        spent.limit.is_never = false;
+        spent.limit.retry_after_ms = 0;
+        show_limit(v, &limit, &spent.limit);
+    }
+    if (spent.has_quota) {
+        struct kw_quota quota = kw_entry_quota(entry, spent.quota_at);
+        v->has_quota = true;
+        kw__quota_status(&quota, &spent.quota, &v->quota);
+    }
+    v->has_paid = true;
+    return true;
 }
 
 enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, struct kw_entry *entry, bool has_above,
@@ -196,11 +225,15 @@ enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, str
     if (v->has_paid) {
         return KW_CODE_NONE;
     }
+    if (!has_above && v->checks == NULL && spend(engine, v, entry, now_ms)) {
+        return KW_CODE_NONE;
+    }
     kw__charge_of(entry, has_above, v->cost, now_ms, claims, &charge);
     if (charge.claim_count == 0) {
         return KW_CODE_NONE;
     }
     charge.is_trial = v->checks != NULL;
+    uint64_t place = *charge.accounts[KW_PER_KEY].place;
     enum kw_status status = kw_ledger_charge(engine->ledger, &charge, &charged);
     if (status == KW_E_NOT_FOUND) {
         kw__charge_name(engine, entry, &charge);
@@ -208,6 +241,9 @@ enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, str
     }
     if (status != KW_OK) {
         return refuse_for_want_of_memory(v, now_ms);
+    }
+    if (*charge.accounts[KW_PER_KEY].place != place) {
+        kw_index_hint_run(engine->index, entry, kw_ledger_run(engine->ledger, *charge.accounts[KW_PER_KEY].place));
     }
     if (charged.outcome == KW_CHARGE_UNFUNDED) {
         v->needs_store = v->needs_funds = true;

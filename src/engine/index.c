@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "core/id.h"
+#include "engine/ledger_room.h"
 #include "engine/rcu.h"
 
 #include <string.h>
@@ -49,11 +50,26 @@ const struct kw_table *kw_index_table(const struct kw_index *index)
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest)
 {
     const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
-    __builtin_prefetch(&table->buckets[kw_table_hash(digest->bytes) & table->mask]);
+    const uint32_t *hints = __atomic_load_n(&table->hints, __ATOMIC_RELAXED);
+    size_t at = kw_table_hash(digest->bytes) & table->mask;
+    __builtin_prefetch(&table->buckets[at]);
+    if (hints != NULL) {
+        __builtin_prefetch(&hints[at * KW_TABLE_SLOTS]);
+    }
 }
 
-/* What may be the entry of that digest: a hint, not compared. NULL: nothing is. */
-static inline struct kw_entry *likely_entry(const struct kw_index *index, const struct kw_digest *digest)
+static inline void prefetch_next(const struct kw_table *table, const uint64_t *slot, const struct kw_entry *entry)
+{
+    const uint32_t *hints = __atomic_load_n(&table->hints, __ATOMIC_ACQUIRE);
+    uint32_t hint = hints == NULL ? 0 : __atomic_load_n(&hints[slot - table->buckets[0].slots], __ATOMIC_RELAXED);
+    if ((hint & KW_TABLE_HINT_RUN) != 0) {
+        kw_run_prefetch(kw_table_hinted(entry, hint));
+    } else if (hint != 0) {
+        __builtin_prefetch(kw_table_hinted(entry, hint));
+    }
+}
+
+struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest)
 {
     const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
     uint64_t hash = kw_table_hash(digest->bytes);
@@ -61,17 +77,23 @@ static inline struct kw_entry *likely_entry(const struct kw_index *index, const 
     for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
         uint64_t slot = __atomic_load_n(&slots[i], __ATOMIC_ACQUIRE);
         if (slot != 0 && (slot ^ hash) >> 48 == 0) {
-            return kw_table_entry(slot);
+            struct kw_entry *entry = kw_table_entry(slot);
+            kw_table_prefetch(entry);
+            prefetch_next(table, &slots[i], entry);
+            return entry;
         }
     }
     return NULL;
 }
 
-struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest)
+void kw_index_hint_run(struct kw_index *index, const struct kw_entry *entry, const struct kw_slot *run)
 {
-    struct kw_entry *entry = likely_entry(index, digest);
-    kw_table_prefetch(entry);
-    return entry;
+    struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
+    uint64_t slot;
+    uint64_t *place = kw_table_find(table, entry->digest, &slot);
+    if (slot != 0) {
+        kw_table_set_hint(table, place, kw_table_hint(run, KW_TABLE_HINT_RUN));
+    }
 }
 
 struct kw_entry *kw_index_find_expected(const struct kw_index *index, const struct kw_digest *digest,

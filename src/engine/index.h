@@ -13,6 +13,7 @@
 #include "core/verdict.h"
 
 struct kw_index;
+struct kw_slot;
 struct kw_table;
 
 KW_MUST_USE enum kw_status kw_index_new(struct kw_index **index_out);
@@ -26,8 +27,11 @@ void kw_index_read_end(void);
 struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_digest *digest);
 /* Asks the processor to fetch what a find will read first. */
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
-/* And what it will read then: what is likely the entry, not compared yet, or NULL. Valid as what a find gives. */
+/* And what it will read then, and what a decision reads beside it: what is likely the entry, not compared yet, or NULL.
+ * Valid as what a find gives. */
 struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest);
+/* Says where in the ledger a decision by that entry will read, so that it is fetched with the entry. Any thread. */
+void kw_index_hint_run(struct kw_index *index, const struct kw_entry *entry, const struct kw_slot *run);
 /* The find that follows, as of the moment of either call. */
 struct kw_entry *kw_index_find_expected(const struct kw_index *index, const struct kw_digest *digest,
                                         struct kw_entry *expected);

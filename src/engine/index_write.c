@@ -91,6 +91,13 @@ static void replace(struct kw_index *index, uint64_t *place, struct kw_entry *ol
     count_out(index, old);
 }
 
+static void hint_parent(struct kw_index *index, const uint64_t *place, const struct kw_entry *entry)
+{
+    if (entry->parent != NULL) {
+        kw_table_set_hint(index->table, place, kw_table_hint(entry->parent, 0));
+    }
+}
+
 /* KW_E_CONFLICT: what is there is as new. Methods count an entry before it is seen, and until it is seen no more. */
 static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
 {
@@ -102,6 +109,7 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
     if (slot != 0) {
         count_in(index, entry);
         replace(index, place, kw_table_entry(slot), entry);
+        hint_parent(index, place, entry);
         return KW_OK;
     }
     if (is_full(index)) {
@@ -113,6 +121,7 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
     }
     count_in(index, entry);
     __atomic_store_n(place, kw_table_slot(entry), __ATOMIC_SEQ_CST);
+    hint_parent(index, place, entry);
     __atomic_store_n(&index->count, index->count + 1, __ATOMIC_RELAXED);
     return KW_OK;
 }

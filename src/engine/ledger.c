@@ -131,7 +131,8 @@ static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *
 }
 
 static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *charge, const struct kw_claim *claim,
-                        struct kw_limit_slot *slot, struct kw_charged *charged, struct kw_limit_answer *answer)
+                        struct kw_slot *run, struct kw_limit_slot *slot, struct kw_charged *charged,
+                        struct kw_limit_answer *answer)
 {
     struct kw_limit_use use = {&claim->limit, &slot->state, *answer};
     if (!is_asked(claim, charged)) {
@@ -139,7 +140,10 @@ static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *
     }
     kw_limits_spend(&use, 1, charge->now_ms, charge->cost);
     *answer = use.answer;
-    slot->window_ms = (uint32_t)claim->limit.window_ms;
+    if (slot->window_ms != claim->limit.window_ms) {
+        run->stamp = 0;
+        slot->window_ms = (uint32_t)claim->limit.window_ms;
+    }
     if (is_durable(ledger, &claim->limit)) {
         slot->reserve -= charge->cost;
         charged->wants_funds = charged->wants_funds || slot->reserve <= kw__ledger_share(&claim->limit) / 2;
@@ -180,7 +184,7 @@ static void show_unspent(const struct kw_charge *charge, const struct kw_found_c
 }
 
 /* The runs are locked. False when a claim has no slot yet: then nothing is said. */
-static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const runs[KW_PER_COUNT],
+static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_PER_COUNT],
                         const struct kw_charge *charge, struct kw_charged *charged)
 {
     struct kw_found_claim found[KW_CLAIMS_MAX];
@@ -209,8 +213,11 @@ static bool charge_runs(const struct kw_ledger *ledger, struct kw_slot *const ru
         if (claim->is_quota) {
             spend_quota(charge, claim, found[i].quota, charged, charged->answers[i].quota.marks);
         } else {
-            spend_limit(ledger, charge, claim, found[i].limit, charged, &charged->answers[i].limit);
+            spend_limit(ledger, charge, claim, runs[claim->per], found[i].limit, charged, &charged->answers[i].limit);
         }
+    }
+    if (charged->outcome == KW_CHARGE_ADMITTED && !charge->is_trial && runs[KW_PER_KEY] != NULL) {
+        kw__ledger_stamp(ledger, runs[KW_PER_KEY], charge, found);
     }
     return true;
 }
@@ -302,19 +309,9 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
     return is_done ? KW_OK : KW_E_MEMORY;
 }
 
-void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place)
+const struct kw_slot *kw_ledger_run(const struct kw_ledger *ledger, uint64_t place)
 {
-    const uint8_t *run = (const uint8_t *)kw_room_at(ledger->room, place);
-    if (run == NULL) {
-        return;
-    }
-    /* What is read of three slots. Those behind a run of fewer are of others, and cost little. */
-    const size_t slot = sizeof(struct kw_slot);
-    __builtin_prefetch(run, 1);
-    __builtin_prefetch(run + offsetof(struct kw_slot, account), 1);
-    __builtin_prefetch(run + slot, 1);
-    __builtin_prefetch(run + 2 * slot, 1);
-    __builtin_prefetch(run + 2 * slot + sizeof(struct kw_quota_slot) - 1, 1);
+    return kw_room_at(ledger->room, place);
 }
 
 /* --- sweeping --- */

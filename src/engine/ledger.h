@@ -43,6 +43,9 @@ struct kw_charge {
     int64_t now_ms;
     uint32_t cost;
     bool is_trial; /* looks and spends nothing */
+    /* Kept by the caller beside the place of the key's account, 0 at first, where all claims are of the key's own
+     * record (kw_ledger_spend); else NULL. */
+    uint32_t *stamp;
     /* The caller's: places of accounts that nobody keeps, so that they are looked for each time. */
     uint64_t nowhere[KW_PER_COUNT];
 };
@@ -73,8 +76,25 @@ struct kw_charged {
 KW_MUST_USE enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge *charge,
                                             struct kw_charged *charged_out);
 
-/* Asks the processor to fetch what a charge will read. `place` as the entry has it; inside of a read section. */
-void kw_ledger_prefetch(const struct kw_ledger *ledger, uint64_t place);
+/* Which of a key's own limits and quotas stand closest to refusing, by their order in the record, and how. */
+struct kw_spent {
+    bool has_limit, has_quota;
+    uint8_t limit_at, quota_at;
+    struct kw_limit_answer limit;
+    struct kw_quota_answer quota;
+};
+
+/*
+ * The usual charge, without claims: of a key that was charged before, whose limits and quotas stand in its account as
+ * they did then, all admit the request, and nothing else is to be done. Says and spends what kw_ledger_charge would.
+ * False: nothing was spent, and that is to be asked. `place` and `stamp` as they were kept; inside of a read section.
+ */
+KW_MUST_USE bool kw_ledger_spend(const struct kw_ledger *ledger, uint64_t place, uint32_t stamp, uint32_t cost,
+                                 int64_t now_ms, struct kw_spent *spent_out);
+
+/* Where a charge will read. `place` as it was kept, inside of a read section; NULL: nowhere. */
+struct kw_slot;
+const struct kw_slot *kw_ledger_run(const struct kw_ledger *ledger, uint64_t place);
 
 /*
  * Frees what says nothing more: some of it with each call, all of it with a few. Outside of any read section. What it

@@ -181,6 +181,7 @@ void kw_ledger_fund(struct kw_ledger *ledger, const struct kw_charge *charge, co
     for (size_t per = 0; per < KW_PER_COUNT; per++) {
         if (runs[per] != NULL) {
             runs[per]->is_noted = false;
+            runs[per]->stamp = 0;
             if (is_done) {
                 kw__ledger_was_used(runs[per]);
             } else {
@@ -200,6 +201,7 @@ void kw_ledger_report(struct kw_ledger *ledger, const struct kw_charge *charge, 
         const struct kw_want *want = &wants[i];
         struct kw_quota_state *state = &found[i].quota->state;
         found[i].quota->unused_s = 0;
+        runs[charge->claims[i].per]->stamp = 0;
         if (kw_quota_grant(state, &charge->claims[i].quota, want->period.start_ms, want->granted, want->taken)) {
             kw_quota_spend(state, &charge->claims[i].quota, want->period.start_ms, want->granted);
         }

@@ -88,6 +88,7 @@ bool kw__ledger_goes_unused(struct kw_ledger *ledger, struct kw_slot *run, int64
         }
         slot->state = (struct kw_quota_state){.period = slot->state.period};
     }
+    run->stamp = 0;
     return unspent == 0;
 }
 
@@ -111,6 +112,7 @@ static void put_back(struct kw_ledger *ledger, const struct kw_aside *aside)
         if (slot->claim == aside->claim && !slot->state.is_known) {
             slot->state = aside->state;
             slot->unused_s = 0; /* it is tried again after the same time */
+            run->stamp = 0;
         }
     }
     kw_slot_unlock(run);

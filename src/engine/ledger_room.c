@@ -12,7 +12,7 @@
 #define SPINS_MAX 100 /* before others get the processor: the lock's holder may be waiting for it */
 #define WORDS ((KW_CHUNK_SLOTS + 63) / 64)
 
-static_assert(sizeof(struct kw_slot) <= 288, "a limit in use costs at most 300 bytes, with its part of the table");
+static_assert(sizeof(struct kw_slot) <= 296, "a limit in use costs at most 300 bytes, with its part of the table");
 
 struct chunk {
     struct kw_slot slots[KW_CHUNK_SLOTS];
@@ -297,7 +297,7 @@ void kw_room_give(struct kw_room *room, uint32_t number)
         clear(&run[i]);
     }
     run->account = (struct kw_id){{0}};
-    run->generation = 0;
+    run->generation = run->stamp = 0;
     run->is_noted = run->limit_count = run->quota_count = 0;
     kw_slot_unlock(run);
     mark(chunk, (number - 1) % KW_CHUNK_SLOTS, size);

@@ -18,6 +18,7 @@ struct kw_ledger {
     int64_t
         waits_until_ms; /* after a crash: what an earlier life has spent from short windows is not known until then */
     int64_t notes_until_ms; /* after a clean stop: it stands in notes */
+    uint32_t stamps;        /* atomic; that were given */
     struct kw_aside *aside; /* the sweeper's, KW_ASIDE_MAX; NULL: not durable */
     size_t aside_count;
 };
@@ -38,6 +39,10 @@ KW_MUST_USE bool kw__ledger_match(struct kw_slot *const runs[KW_PER_COUNT], cons
  */
 KW_MUST_USE bool kw__ledger_open_runs(struct kw_ledger *ledger, const struct kw_charge *charge, unsigned kinds,
                                       struct kw_slot *runs[KW_PER_COUNT]);
+
+/* After a charge that was admitted: so that the next one of this entry is a usual one (ledger_usual.c). */
+void kw__ledger_stamp(struct kw_ledger *ledger, struct kw_slot *run, const struct kw_charge *charge,
+                      const struct kw_found_claim *found);
 
 /* All that a limit admits counts as spent at `at_ms`: an earlier life may have done so just before. */
 void kw__ledger_wait_out(struct kw_limit_slot *slot, const struct kw_rate_limit *limit, int64_t at_ms);

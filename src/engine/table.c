@@ -26,7 +26,37 @@ void kw_table_free(struct kw_table *table)
     }
     kw_pages_unmap(table->buckets, (table->mask + 1) * sizeof *table->buckets);
     kw_free(table->marks);
+    kw_free(table->hints);
     kw_free(table);
+}
+
+static size_t slot_count(const struct kw_table *table)
+{
+    return (table->mask + 1) * KW_TABLE_SLOTS;
+}
+
+/* Those of the table, made when they are asked for. */
+static uint32_t *hints_of(struct kw_table *table)
+{
+    uint32_t *hints = __atomic_load_n(&table->hints, __ATOMIC_ACQUIRE);
+    if (hints != NULL) {
+        return hints;
+    }
+    uint32_t *made = kw_alloc(slot_count(table), sizeof *made);
+    if (made == NULL ||
+        __atomic_compare_exchange_n(&table->hints, &hints, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        return made;
+    }
+    kw_free(made);
+    return hints;
+}
+
+void kw_table_set_hint(struct kw_table *table, const uint64_t *slot, uint32_t hint)
+{
+    uint32_t *hints = hints_of(table);
+    if (hints != NULL) {
+        __atomic_store_n(&hints[slot - table->buckets[0].slots], hint, __ATOMIC_RELAXED);
+    }
 }
 
 void kw_table_mark_all(const struct kw_table *table)
@@ -42,6 +72,7 @@ struct kw_table *kw_table_bigger(const struct kw_table *old)
     if (bigger == NULL) {
         return NULL;
     }
+    const uint32_t *hints = __atomic_load_n(&old->hints, __ATOMIC_ACQUIRE);
     for (size_t at = 0; at <= old->mask; at++) {
         const uint64_t *slots = old->buckets[at].slots;
         const uint64_t *ahead = old->buckets[(at + 4) & old->mask].slots;
@@ -50,7 +81,11 @@ struct kw_table *kw_table_bigger(const struct kw_table *old)
         }
         for (size_t i = 0; i < KW_TABLE_SLOTS && slots[i] != 0; i++) {
             uint64_t empty;
-            *kw_table_find(bigger, kw_table_entry(slots[i])->digest, &empty) = slots[i];
+            uint64_t *place = kw_table_find(bigger, kw_table_entry(slots[i])->digest, &empty);
+            *place = slots[i];
+            if (hints != NULL) {
+                kw_table_set_hint(bigger, place, __atomic_load_n(&hints[at * KW_TABLE_SLOTS + i], __ATOMIC_RELAXED));
+            }
         }
     }
     return bigger;

@@ -22,9 +22,34 @@ struct kw_bucket {
 
 struct kw_table {
     struct kw_bucket *buckets;
-    size_t mask;    /* buckets - 1; a power of two less one */
-    uint8_t *marks; /* atomic; of each part: something was counted in an entry whose place is there */
+    size_t mask;     /* buckets - 1; a power of two less one */
+    uint8_t *marks;  /* atomic; of each part: something was counted in an entry whose place is there */
+    uint32_t *hints; /* atomic, as is each: of every slot, what is read next to its entry; NULL: of none yet */
 };
+
+/*
+ * What a decision reads beside an entry, and could ask for only when the entry has come: its parent's bound, or what
+ * its key has spent. A hint says where that is, so that both are fetched at once: some bits of an address, of which the
+ * others are an entry's. A wrong one costs a fetch, and nothing else.
+ */
+#define KW_TABLE_HINT_SHIFT 4
+#define KW_TABLE_HINT_RUN UINT32_C(0x80000000) /* of the ledger; else a bound */
+#define KW_TABLE_HINT_BITS UINT64_C(0x7fffffff)
+
+static inline uint32_t kw_table_hint(const void *next, uint32_t kind)
+{
+    return kind | (uint32_t)((uintptr_t)next >> KW_TABLE_HINT_SHIFT & KW_TABLE_HINT_BITS);
+}
+
+static inline const uint8_t *kw_table_hinted(const struct kw_entry *entry, uint32_t hint)
+{
+    uint64_t others = (uint64_t)(uintptr_t)entry & ~(KW_TABLE_HINT_BITS << KW_TABLE_HINT_SHIFT);
+    uint64_t address = others | (hint & KW_TABLE_HINT_BITS) << KW_TABLE_HINT_SHIFT;
+    return (const uint8_t *)(uintptr_t)address; // NOLINT(performance-no-int-to-ptr): never read, only fetched
+}
+
+/* By any thread, inside of a read section. Without memory nothing is said. */
+void kw_table_set_hint(struct kw_table *table, const uint64_t *slot, uint32_t hint);
 
 /* NULL when there is no memory. */
 KW_MUST_USE struct kw_table *kw_table_new(size_t bucket_count);

@@ -146,11 +146,10 @@ static inline bool is_at_home(const struct kw_entry *entry, const struct look_up
            !is_imported(entry);
 }
 
-static void fetch_spending(const struct kw_engine *engine, const struct kw_entry *entry)
+/* They stand near the end of a record, which is not fetched with its beginning. */
+static void fetch_limits(const struct kw_entry *entry)
 {
     const struct kw_entry_extra *extra = kw_entry_extra(entry);
-    kw_ledger_prefetch(engine->ledger, __atomic_load_n(&extra->spending[KW_PER_KEY], __ATOMIC_RELAXED));
-    /* They stand near the end of a record, which is not fetched with its beginning. */
     __builtin_prefetch(entry->record + extra->limits_at);
     __builtin_prefetch(entry->record + extra->quotas_at);
     struct kw_bytes record = kw_entry_record(entry);
@@ -207,7 +206,7 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
         return;
     }
     if (entry != NULL && kw_entry_is_limited(entry)) {
-        fetch_spending(engine, entry); /* it comes while the rules are looked at */
+        fetch_limits(entry); /* they come while the rules are looked at */
     }
     if (entry != NULL && v->question.address != NULL) {
         kw__usage_prefetch(engine->usage, entry);
@@ -264,7 +263,7 @@ void kw_engine_verify_start(struct kw_engine *engine, struct kw_verification *v)
 void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
     if (v->own != NULL) {
-        decide(engine, v->methods, v->own, v, NULL, now_ms);
+        decide(engine, v->methods, v->own, v, kw_index_expect(engine->index, &v->digest), now_ms);
     } else {
         kw_engine_count(engine, v, now_ms);
     }
@@ -314,7 +313,7 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
             __builtin_prefetch(later->parent);
         }
         if (later != NULL && kw_entry_is_limited(later)) {
-            fetch_spending(engine, later);
+            fetch_limits(later);
         }
         if (later != NULL && picked[i + AHEAD]->question.address != NULL) {
             kw__usage_prefetch(engine->usage, later);

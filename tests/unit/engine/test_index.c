@@ -2,6 +2,7 @@
 #include "core/id.h"
 #include "core/record.h"
 #include "engine/index.h"
+#include "engine/table.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -251,9 +252,51 @@ static void a_moved_key_is_found_by_every_digest_it_had(struct test *t)
     kw_index_free(index);
 }
 
+static uint32_t hint_of(const struct kw_table *table, const struct kw_entry *entry)
+{
+    uint64_t slot;
+    const uint64_t *place = kw_table_find(table, entry->digest, &slot);
+    return table->hints == NULL ? 0 : table->hints[place - table->buckets[0].slots];
+}
+
+/* A hint leads to what it was made of, to the sixteen bytes, and is still that of its entry in a bigger table. */
+static void hints_stay_with_their_entries(struct test *t)
+{
+    enum { ENTRIES = 200 };
+    static _Alignas(16) uint8_t memory[ENTRIES][(sizeof(struct kw_entry) + 15) / 16 * 16];
+    struct kw_entry *entries[ENTRIES];
+    static _Alignas(16) uint8_t others[ENTRIES][48];
+    struct kw_table *table = kw_table_new(64);
+    REQUIRE(t, table != NULL);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        struct kw_digest digest;
+        uint64_t slot;
+        digest_of(i, &digest);
+        entries[i] = (struct kw_entry *)(void *)memory[i];
+        memcpy(entries[i]->digest, digest.bytes, sizeof entries[i]->digest);
+        uint64_t *place = kw_table_find(table, entries[i]->digest, &slot);
+        *place = kw_table_slot(entries[i]);
+        CHECK_I64(t, hint_of(table, entries[i]), 0);
+        if (i % 2 == 0) {
+            kw_table_set_hint(table, place, kw_table_hint(others[i], i % 4 == 0 ? KW_TABLE_HINT_RUN : 0));
+        }
+    }
+    struct kw_table *bigger = kw_table_bigger(table);
+    REQUIRE(t, bigger != NULL);
+    for (size_t i = 0; i < ENTRIES; i++) {
+        uint32_t hint = hint_of(bigger, entries[i]);
+        CHECK_I64(t, hint, hint_of(table, entries[i]));
+        CHECK(t, i % 2 == 0 ? kw_table_hinted(entries[i], hint) == others[i] : hint == 0);
+        CHECK_I64(t, (hint & KW_TABLE_HINT_RUN) != 0, i % 4 == 0);
+    }
+    kw_table_free(table);
+    kw_table_free(bigger);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
+        TEST_CASE(hints_stay_with_their_entries),
         TEST_CASE(what_was_put_is_found_and_nothing_else),
         TEST_CASE(a_newer_version_takes_the_place_an_older_one_never),
         TEST_CASE(digests_of_one_bucket_are_kept_apart),
