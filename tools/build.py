@@ -26,7 +26,7 @@ class Flavour:
 
 # Warnings are errors in the release flavour only: instrumentation makes compilers warn of what is not there.
 FLAVOURS = {
-    'release': Flavour('build', ('-Dbuildtype=debugoptimized', '-Db_ndebug=true')),
+    'release': Flavour('build', ('-Dbuildtype=debugoptimized', '-Doptimization=3', '-Db_ndebug=true')),
     'asan': Flavour('build-asan', ('-Dbuildtype=debugoptimized', '-Db_ndebug=false', '-Dwerror=false',
                                    '-Db_sanitize=address,undefined', '-Db_lundef=false')),
     'tsan': Flavour('build-tsan', ('-Dbuildtype=debugoptimized', '-Db_ndebug=false', '-Dwerror=false',
