@@ -43,7 +43,8 @@ extern "C" {
     X(FORBIDDEN, 403, "The management key may not do this.", "Use one that holds the scope that is named.") \
     X(KEY_NOT_FOUND, 404, "There is no such key in this project.", "Check the id and the project.") \
     X(PROJECT_NOT_FOUND, 404, "There is no such project.", "Check its name; GET /v1/projects lists what there is.") \
-    X(PROFILE_NOT_FOUND, 404, "There is no such authorization profile.", "Check the profile's name.") \
+    X(PROFILE_NOT_FOUND, 404, "There is no such authorization profile.", \
+      "Name a project, or PROJECT.PROFILE as its authorize has it.") \
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
     X(POLICY_NOT_FOUND, 404, "There is no such policy in this project.", "Check the name and the project.") \
     X(TEMPLATE_NOT_FOUND, 404, "There is no such template in this project.", "Check the name and the project.") \

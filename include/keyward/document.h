@@ -20,6 +20,7 @@ extern "C" {
 #define KW_KEY_HEADER_MAX 64      /* bytes of such a header's name, or of a query parameter's */
 #define KW_CREATOR_COUNT_MAX 64   /* management keys that a policy names */
 #define KW_METRIC_COUNT_MAX 16    /* metrics of a project's own */
+#define KW_PROFILE_COUNT_MAX 64   /* what a project's gateways may ask under a name */
 
 enum kw_document_kind { KW_DOCUMENT_PROJECT, KW_DOCUMENT_POLICY, KW_DOCUMENT_TEMPLATE };
 

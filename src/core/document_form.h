@@ -57,6 +57,9 @@ const struct kw__form *kw__form_of(enum kw_document_kind kind);
 
 /* Reads document->json, checks all of it, and fills what the kind is. */
 KW_MUST_USE enum kw_status kw__document_parse(struct kw_document *document, struct kw_error *error_out);
+/* Reads a project's profiles from the JSON of `authorize` (profile.c). Its environments must be there. */
+KW_MUST_USE enum kw_status kw__profiles_take(struct kw_document *document, struct kw_bytes json,
+                                             struct kw_error *error_out);
 /* One without content, held once. NULL: no memory. */
 KW_MUST_USE struct kw_document *kw__document_new(enum kw_document_kind kind);
 

@@ -62,6 +62,16 @@ const struct kw_environment *kw_project_environment(const struct kw_project *pro
     return NULL;
 }
 
+const struct kw_profile *kw_project_profile(const struct kw_project *project, struct kw_bytes name)
+{
+    for (size_t i = 0; i < project->profile_count; i++) {
+        if (kw_bytes_equal(project->profiles[i].name, name)) {
+            return &project->profiles[i];
+        }
+    }
+    return NULL;
+}
+
 bool kw_project_has_prefix_of(const struct kw_project *project, struct kw_bytes key)
 {
     for (size_t i = 0; i < project->environment_count; i++) {

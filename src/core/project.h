@@ -39,6 +39,20 @@ struct kw_key_place {
     struct kw_bytes header; /* as the project writes it; case does not matter */
 };
 
+/* What /v1/authorize asks of a key (profile.h), as a verification asks it. */
+struct kw_profile {
+    struct kw_bytes name;
+    struct kw_bytes env; /* empty: any */
+    const struct kw_bytes *scopes;
+    size_t scope_count;
+    struct kw_bytes require;
+    struct kw_bytes resource; /* "website:123" */
+    const struct kw_bytes *resource_scopes;
+    size_t resource_scope_count;
+};
+
+#define KW_PROFILE_DEFAULT "default" /* the profile that the project's name alone stands for */
+
 struct kw_project {
     uint16_t number;
     struct kw_bytes name;
@@ -56,6 +70,8 @@ struct kw_project {
     struct kw_bytes key_parameter;  /* of a query; empty: never there */
     const struct kw_bytes *metrics; /* that it declares, beside those of every project */
     size_t metric_count;
+    const struct kw_profile *profiles;
+    size_t profile_count;
 };
 
 /* `default` or `keyward` as they are from the start: for keys that are made before there is any store. */
@@ -74,6 +90,9 @@ KW_MUST_USE enum kw_status kw_project_admits_record(const struct kw_project *pro
 
 /* NULL when there is none. */
 const struct kw_environment *kw_project_environment(const struct kw_project *project, struct kw_bytes name);
+
+/* NULL when there is none. */
+const struct kw_profile *kw_project_profile(const struct kw_project *project, struct kw_bytes name);
 
 /* True when the key begins with a prefix of the project. */
 bool kw_project_has_prefix_of(const struct kw_project *project, struct kw_bytes key);

@@ -37,6 +37,7 @@ struct project_body {
     const struct kw_bytes *metrics;
     size_t metric_count;
     int64_t usage_retention_ms;
+    struct kw_bytes authorize;
 };
 
 struct parameter_body {
@@ -145,6 +146,10 @@ static const struct kw_field project_fields[] = {
      .size_max = KW_METRIC_MAX,
      .count_max = KW_METRIC_COUNT_MAX},
     {.name = KW__NAME("usageRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, usage_retention_ms)},
+    {.name = KW__NAME("authorize"),
+     .kind = KW_FIELD_VALUE,
+     KW__AT(project_body, authorize),
+     .size_max = KW_DOCUMENT_MAX},
 };
 
 static const char environments_otherwise[] =
@@ -472,7 +477,8 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
     status = status != KW_OK ? status : check_limits(project, &project->default_limits, error_out);
     status = status != KW_OK ? status : take_environments(document, body, error_out);
     status = status != KW_OK ? status : take_places(document, body, error_out);
-    return status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);
+    status = status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);
+    return status != KW_OK ? status : kw__profiles_take(document, body->authorize, error_out);
 }
 
 const struct kw__form kw__project_form = {"project", &project_schema, project_otherwise, take_project};

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "core/id.h"
+#include "core/profile.h"
 #include "core/record.h"
+#include "core/scope.h"
 #include "core/transition.h"
 #include "server/key_place.h"
 
@@ -114,10 +116,32 @@ static void show_quota(struct kw_request *request, const struct kw_verification 
     }
 }
 
+/* Names what the profile asks for and the key does not hold, as a verification's body does. */
+static const struct kw_error *show_missing(struct kw_call *call, const struct kw_verification *verification,
+                                           struct kw_error *error)
+{
+    struct kw_bytes scope = verification->missing;
+    struct kw_bytes on = verification->missing_on;
+    kw_error_clear(error);
+    if (kw_scope_valid(scope)) {
+        kw__answer_header_format(call, "WWW-Authenticate",
+                                 "Bearer realm=\"keyward\", error=\"insufficient_scope\", scope=\"%.*s\"",
+                                 (int)scope.size, (const char *)scope.data);
+    } else {
+        kw__answer_header(call, "WWW-Authenticate", KW_BYTES("Bearer realm=\"keyward\", error=\"insufficient_scope\""));
+    }
+    (void)kw_refuse(error, KW_CODE_INSUFFICIENT_SCOPE, NULL, "The key lacks what is asked of it here: %.*s%s%.*s",
+                    (int)scope.size, (const char *)scope.data, on.size > 0 ? " on " : "", (int)on.size,
+                    (const char *)on.data);
+    return error;
+}
+
 static void answer_refusal(struct kw_request *request, const struct kw_verification *verification)
 {
     struct kw_call *call = request->call;
     enum kw_code code = verification->code;
+    struct kw_error error;
+    const struct kw_error *detail = NULL;
     unsigned wait_s = 0;
     if (kw_code_info(code)->http_status == 401) {
         /* Where the client is not known, it counts with whoever did not say. */
@@ -133,8 +157,11 @@ static void answer_refusal(struct kw_request *request, const struct kw_verificat
                           verification->key.size == 0 ? KW_BYTES("Bearer realm=\"keyward\"")
                                                       : KW_BYTES("Bearer realm=\"keyward\", error=\"invalid_token\""));
     }
+    if (code == KW_CODE_INSUFFICIENT_SCOPE) {
+        detail = show_missing(call, verification, &error);
+    }
     show_code(request, code);
-    kw_api_problem(call, code, NULL);
+    kw_api_problem(call, code, detail);
 }
 
 static void decided(struct kw_inquiry *inquiry)
@@ -159,25 +186,26 @@ static void decided(struct kw_inquiry *inquiry)
     show_identity(call, &record);
 }
 
-/*
- * A profile has the name of its project, and asks for nothing but a valid key of it. What it says is the server's, so
- * that nothing a client sends can weaken what is asked.
- */
+/* What is asked is the profile's, so that nothing a client sends can weaken it. */
 static enum kw_status ask(const struct kw_request *request, struct kw_verification *verification,
                           struct kw_error *error)
 {
     const struct kw_catalog *catalog = kw_engine_catalog(request->api->options.engine);
-    const struct kw_project *project = kw_project_by_name(catalog, request->parameter);
-    if (project == NULL || project->number == KW_PROJECT_KEYWARD) {
-        return kw_refuse(error, KW_CODE_PROFILE_NOT_FOUND, NULL, "%s",
-                         kw_code_info(KW_CODE_PROFILE_NOT_FOUND)->meaning);
+    const struct kw_project *project;
+    const struct kw_profile *profile;
+    if (!kw_profile_find(catalog, request->parameter, &project, &profile)) {
+        return kw_refuse(error, KW_CODE_PROFILE_NOT_FOUND, NULL,
+                         "There is no such authorization profile: name a project, or PROJECT.PROFILE as its authorize "
+                         "has it.");
     }
     if (!kw__key_of_call(request->call, project, &verification->key)) {
         return kw_refuse(error, KW_CODE_INVALID_REQUEST, NULL,
                          "The places where a key may stand hold different keys: send one of them, or the same key in "
                          "all of them.");
     }
-    verification->question = (struct kw_question){.project = project->number};
+    if (kw_profile_question(project, profile, &request->call->arena, &verification->question) != KW_OK) {
+        return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
+    }
     return KW_OK;
 }
 

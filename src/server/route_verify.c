@@ -3,46 +3,11 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "core/id.h"
+#include "core/profile.h"
 #include "core/record.h"
-#include "core/requirement.h"
-#include "core/scope.h"
 #include "core/transition.h"
 
 #include <stdio.h>
-
-static enum kw_status refuse_resource(const struct kw_resource_body *body, struct kw_error *error)
-{
-    if (body->type.size + 1 + body->id.size > KW_RESOURCE_MAX) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id", "is too long: at most %d bytes with its type",
-                         KW_RESOURCE_MAX);
-    }
-    for (size_t i = 0; i < body->type.size; i++) {
-        uint8_t c = body->type.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-')) {
-            return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.type", "must be of a-z, 0-9, '_' and '-'");
-        }
-    }
-    return kw_refuse(error, KW_CODE_INVALID_FIELD, "resource.id",
-                     "must be letters, digits or any of . _ / @ + : -, or '*' alone");
-}
-
-/* "type:id" of the body, held to the grammar of resources. */
-static enum kw_status join_resource(struct kw_arena *arena, const struct kw_resource_body *body,
-                                    struct kw_bytes *resource_out, struct kw_error *error)
-{
-    size_t size = body->type.size + 1 + body->id.size;
-    uint8_t *text = kw_arena_take(arena, size);
-    if (text == NULL) {
-        return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");
-    }
-    memcpy(text, body->type.data, body->type.size);
-    text[body->type.size] = ':';
-    memcpy(text + body->type.size + 1, body->id.data, body->id.size);
-    *resource_out = kw_bytes_of(text, size);
-    /* A colon inside the type would make another type and id of the same text. */
-    bool has_colon = memchr(body->type.data, ':', body->type.size) != NULL;
-    return has_colon || !kw_resource_valid(*resource_out) ? refuse_resource(body, error) : KW_OK;
-}
 
 /* Memory for what a question states beside its texts. */
 struct stated {
@@ -75,13 +40,8 @@ static enum kw_status state_place(const struct kw_verify_body *body, struct stat
 
 static enum kw_status require(const struct kw_verify_body *body, struct kw_question *question, struct kw_error *error)
 {
-    size_t at;
-    const char *why;
-    if (body->require.size > 0 && kw_requirement_check(body->require, &at, &why) != KW_OK) {
-        return kw_refuse(error, KW_CODE_INVALID_FIELD, "require", "cannot be read at byte %zu: %s", at, why);
-    }
     question->require = body->require;
-    return KW_OK;
+    return kw_question_require(body->require, error);
 }
 
 /* What only some questions have; the others pay for none of it. */
@@ -123,7 +83,8 @@ static enum kw_status make_question(const struct kw_request *request, const stru
     enum kw_status status = add_rest(request, body, verification, error);
     return status != KW_OK || body->resource.type.size == 0
                ? status
-               : join_resource(&request->call->arena, &body->resource, &verification->question.resource, error);
+               : kw_question_resource(body->resource.type, body->resource.id, &request->call->arena,
+                                      &verification->question.resource, error);
 }
 
 /* A key that was refused for what it is shows its record; one that is not known has none to show. */

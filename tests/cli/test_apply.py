@@ -258,6 +258,10 @@ def test_the_documentations_file_can_be_applied(folder):
         check_in('3 changes made.', told)
         made = json.loads(world.run('create', '--project', 'shop', '--template', 'ci', '--json', code=0).out)
         check(made['key'].startswith('shop_test_'), 'environment of the template')
+        shown = json.loads(world.run('projects', 'show', 'shop', '--json', code=0).out)
+        check_equal(shown['authorize'], {'orders': {'env': 'live', 'scopes': ['orders:read']}})
+        again = write(folder, {'projects': [shown]}, 'again.json')
+        check_equal(world.run('apply', again, '--dry-run', code=0).out, 'Everything is as the file says.\n')
         return [told]
     each_way(folder, story)
 

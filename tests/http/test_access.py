@@ -178,6 +178,52 @@ def a_gateway_learns_who_it_is(server):
     equal(authorize(server, key, Keyward_Project='nowhere').status, 200, 'no header chooses the project')
 
 
+def a_profile_asks_for_what_it_says(server):
+    server.expect(201, 'POST', '/v1/projects', {'name': 'gated', 'authorize': {
+        'live': {'env': 'live'},
+        'orders': {'scopes': ['orders:read'], 'require': 'eu OR us'},
+        'site': {'resource': {'type': 'website', 'id': '7', 'scopes': ['write']}}}})
+    of = {'Keyward-Project': 'gated'}
+    live = server.create({'ownerId': '1', 'scopes': ['orders:*', 'eu']}, headers=of)[0]
+    test = server.create({'ownerId': '1', 'env': 'test', 'scopes': ['orders:read'],
+                          'resources': {'website:7': ['write'], 'website:8': ['read']}}, headers=of)[0]
+    for profile, key, status, code, part in [
+            ('gated', live, 200, 'VALID', ''), ('gated', test, 200, 'VALID', ''), ('gated.default', test, 200, 'VALID', ''),
+            ('gated.live', live, 200, 'VALID', ''), ('gated.live', test, 403, 'ENVIRONMENT_MISMATCH', ''),
+            ('gated.orders', live, 200, 'VALID', ''), ('gated.orders', test, 403, 'INSUFFICIENT_SCOPE', ': eu OR us'),
+            ('gated.site', test, 200, 'VALID', ''), ('gated.site', live, 403, 'INSUFFICIENT_SCOPE', ': write on website:7'),
+            ('gated.orders', None, 401, 'MISSING_KEY', ''), ('gated.none', live, 404, 'PROFILE_NOT_FOUND', 'PROJECT.PROFILE'),
+            ('orders', live, 404, 'PROFILE_NOT_FOUND', ''), ('gated.', live, 404, 'PROFILE_NOT_FOUND', '')]:
+        for rest in ('', '/orders/1?env=test&scopes=x'):
+            answer = authorize(server, key, path=f'/v1/authorize/{profile}{rest}', Keyward_Project='default')
+            shown = identity(answer)
+            equal((answer.status, shown['Keyward-Code']), (status, code), f'{profile}{rest}')
+            equal(shown['Keyward-Valid'], 'true' if status == 200 else 'false', f'{profile}{rest}')
+            check(status == 200 or part in answer.json['detail'], f'{profile}: {answer.body!r}')
+    answer = authorize(server, live, 'POST', '/v1/authorize/gated.site', b'{"resource": null, "scopes": []}')
+    equal(answer.status, 403, 'whatever the body says')
+    equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope", scope="write"', 'challenge')
+    answer = authorize(server, test, path='/v1/authorize/gated.orders')
+    equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope"', 'of an expression')
+
+
+def a_change_of_a_profile_is_in_force_at_once(server):
+    server.expect(201, 'POST', '/v1/projects', {'name': 'regated'})
+    key = server.create({'ownerId': '1', 'env': 'test'}, headers={'Keyward-Project': 'regated'})[0]
+    def asked(profile):
+        return authorize(server, key, path=f'/v1/authorize/{profile}').status
+    equal((asked('regated'), asked('regated.x')), (200, 404), 'before')
+    server.expect(200, 'PATCH', '/v1/projects/regated', {'authorize': {'default': {'env': 'live'}, 'x': {}}})
+    equal((asked('regated'), asked('regated.default'), asked('regated.x')), (403, 403, 200), 'narrowed')
+    server.refuse('INVALID_FIELD', 'PATCH', '/v1/projects/regated', {'authorize': {'x': {'env': 'dev'}}}, field='authorize.x.env')
+    equal(asked('regated.x'), 200, 'after a change that was refused')
+    server.stop()
+    server.start()
+    equal((asked('regated'), asked('regated.x')), (403, 200), 'after a restart')
+    server.expect(200, 'PATCH', '/v1/projects/regated', {'authorize': None})
+    equal((asked('regated'), asked('regated.x')), (200, 404), 'taken back')
+
+
 def a_gateway_may_send_the_key_either_way(server):
     key, other = server.create()[0], server.create()[0]
     equal(authorize(server, None, X_API_Key=key).status, 200, 'X-API-Key')
@@ -242,5 +288,6 @@ if __name__ == '__main__':
     sys.exit(main([
         nothing_guarded_works_without_a_key, bad_management_keys_are_answered_alike, a_management_key_ends_like_any_other,
         each_scope_opens_its_own_routes, a_management_key_stays_in_its_project, nobody_makes_more_of_themselves,
-        who_did_it_is_kept, a_gateway_learns_who_it_is, a_gateway_may_send_the_key_either_way,
+        who_did_it_is_kept, a_gateway_learns_who_it_is, a_profile_asks_for_what_it_says,
+        a_change_of_a_profile_is_in_force_at_once, a_gateway_may_send_the_key_either_way,
         refusals_carry_an_empty_identity, scopes_beyond_a_header_are_left_out, failures_are_limited_by_address]))

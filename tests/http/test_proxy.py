@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import json
 import pathlib
 import re
 import socket
@@ -14,7 +15,8 @@ import time
 from api_support import START_SECONDS_MAX, Failed, check, equal, main
 
 NGINX = '/usr/sbin/nginx'
-PAGE = pathlib.Path(__file__).resolve().parents[2] / 'docs' / 'proxy.md'
+DOCS = pathlib.Path(__file__).resolve().parents[2] / 'docs'
+PAGE = DOCS / 'proxy.md'
 HERE, ELSEWHERE = '127.0.0.2', '127.0.0.3'
 
 
@@ -38,6 +40,12 @@ def documented():
     found = re.search(r'^server \{\n.*?^\}\n', text, re.MULTILINE | re.DOTALL)
     check(found, 'docs/proxy.md shows no server')
     return found.group(0)
+
+
+def documented_project():
+    """The project whose profile the page names, as docs/projects.md has it."""
+    text = (DOCS / 'projects.md').read_text(encoding='utf-8')
+    return json.loads(re.search(r'```json file=keyward.json\n(.*?)```', text, re.DOTALL).group(1))['projects'][0]
 
 
 def replace_once(text, old, new):
@@ -100,9 +108,12 @@ class Gateway:
 
 
 def the_gateway_of_the_page_works(server):
-    here = server.create({'owner': 'team:billing', 'scopes': ['orders:read'], 'allowedIPs': [HERE]})[0]
-    plain = server.create()[0]
-    limited = server.create({'rateLimit': {'requests': 1, 'window': '1h'}})[0]
+    server.expect(201, 'POST', '/v1/projects', documented_project())
+    def create(**fields):
+        return server.create({'owner': 'team:billing', 'scopes': ['orders:read'], **fields}, headers={'Keyward-Project': 'shop'})[0]
+    here = create(allowedIPs=[HERE])
+    plain = create()
+    limited = create(rateLimit={'requests': 1, 'window': '1h'})
     with Gateway(server.port) as gateway:
         status, body = gateway.get(here, Keyward_Owner='user:root', X_Forwarded_For=ELSEWHERE)
         equal(status, 200, 'from where it may be used')
@@ -111,7 +122,10 @@ def the_gateway_of_the_page_works(server):
         equal((gateway.get(here, ELSEWHERE)[0], gateway.retry_after), (403, None), 'from elsewhere')
         equal(gateway.get(here, ELSEWHERE, X_Forwarded_For=HERE)[0], 403, 'an address that is made up')
         equal(gateway.get(plain, ELSEWHERE)[0], 200, 'a key without rules')
+        equal(gateway.get(create(env='test'))[0], 403, 'a key of another environment')
+        equal(gateway.get(create(scopes=['orders:write']))[0], 403, 'a key that lacks the scope')
         equal(gateway.get('x')[0], 401, 'no key of ours')
+        equal(gateway.get(server.create()[0])[0], 401, 'a key of another project')
         equal([gateway.get(limited)[0] for _ in range(2)], [200, 429], 'a key beyond its limit')
         check(0 < int(gateway.retry_after) <= 3600, f'seconds to wait: {gateway.retry_after}')
         answers = {(gateway.get('x', '127.0.0.9')[0], gateway.retry_after is not None) for _ in range(122)}

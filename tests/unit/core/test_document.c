@@ -145,6 +145,8 @@ struct refusal {
 
 #define ENV(rest) "{\"name\":\"p\",\"environments\":[{\"name\":\"live\",\"secretPrefix\":\"a_\"" rest "]}"
 
+#define AUTHORIZE(rest) "{\"name\":\"p\",\"authorize\":{\"orders\":{" rest "}}}"
+
 static const struct refusal refusals[] = {
     {KW_DOCUMENT_PROJECT, "[]", "INVALID_REQUEST", ""},
     {KW_DOCUMENT_PROJECT, "{\"name\":\"p\"}x", "INVALID_JSON", ""},
@@ -168,6 +170,19 @@ static const struct refusal refusals[] = {
     {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"maxExpiresIn\":\"1h\",\"defaultExpiresIn\":\"61m\"}", "INVALID_FIELD",
      "defaultExpiresIn"},
     {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"presets\":{\"*\":[\"read\"]}}", "INVALID_FIELD", "presets"},
+    {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"authorize\":[]}", "INVALID_FIELD", "authorize"},
+    {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"authorize\":{\"a.b\":{}}}", "INVALID_FIELD", "authorize"},
+    {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"authorize\":{\"a\":{},\"\\u0061\":{}}}", "INVALID_JSON", ""},
+    {KW_DOCUMENT_PROJECT, "{\"name\":\"p\",\"authorize\":{\"a\":true}}", "INVALID_FIELD", "authorize.a"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"env\":\"prod\""), "INVALID_FIELD", "authorize.orders.env"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"scope\":\"read\""), "UNKNOWN_FIELD", "authorize.orders.scope"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"scopes\":\"read\""), "INVALID_FIELD", "authorize.orders.scopes"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"scopes\":[\"read\",\"a b\"]"), "INVALID_FIELD", "authorize.orders.scopes[1]"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"require\":\"read AND\""), "INVALID_FIELD", "authorize.orders.require"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"resource\":{\"type\":\"website\"}"), "MISSING_FIELD",
+     "authorize.orders.resource.id"},
+    {KW_DOCUMENT_PROJECT, AUTHORIZE("\"resource\":{\"type\":\"Web\",\"id\":\"1\"}"), "INVALID_FIELD",
+     "authorize.orders.resource.type"},
     {KW_DOCUMENT_POLICY, "{\"name\":\"p\",\"creators\":[\"key_1\"]}", "INVALID_FIELD", "creators[0]"},
     {KW_DOCUMENT_POLICY, "{\"name\":\"p\",\"resources\":{\"a:1\":[\"read\"],\"b\":[\"read\"]}}", "INVALID_FIELD",
      "resources.b"},
