@@ -4,7 +4,7 @@
 #include "base/secret.h"
 #include "server/request.h"
 
-/* The first key that was found; `is_clear` until another one contradicts it. */
+/* The key of one place; `is_clear` until another one in the same place contradicts it. */
 struct finding {
     struct kw_bytes key;
     bool is_clear;
@@ -65,7 +65,7 @@ static void find_in_query(const struct kw_call *call, struct kw_bytes parameter,
 bool kw__key_of_call(const struct kw_call *call, const struct kw_project *project, struct kw_bytes *key_out)
 {
     struct finding finding = {.is_clear = true};
-    for (size_t i = 0; i < project->key_place_count; i++) {
+    for (size_t i = 0; i < project->key_place_count && finding.key.size == 0; i++) {
         const struct kw_key_place *place = &project->key_places[i];
         struct kw_bytes token;
         if (place->kind == KW_KEY_IN_X_API_KEY) {
@@ -76,7 +76,7 @@ bool kw__key_of_call(const struct kw_call *call, const struct kw_project *projec
             find(&finding, token); /* another scheme is meant for somebody else */
         }
     }
-    if (project->key_parameter.size > 0) {
+    if (project->key_parameter.size > 0 && finding.key.size == 0) {
         find_in_query(call, project->key_parameter, &finding);
     }
     *key_out = finding.key;

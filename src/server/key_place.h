@@ -8,7 +8,10 @@
 #include "core/project.h"
 #include "server/call.h"
 
-/* The key lies in the call; no bytes when there is none. False when the places hold different keys. */
+/*
+ * The key of the first place that holds one: what stands in later ones is not looked at. It lies in the call; no bytes
+ * when there is none. False when that place, a header or parameter that stands twice, holds different keys.
+ */
 KW_MUST_USE bool kw__key_of_call(const struct kw_call *call, const struct kw_project *project,
                                  struct kw_bytes *key_out);
 

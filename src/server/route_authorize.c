@@ -200,8 +200,8 @@ static enum kw_status ask(const struct kw_request *request, struct kw_verificati
     }
     if (!kw__key_of_call(request->call, project, &verification->key)) {
         return kw_refuse(error, KW_CODE_INVALID_REQUEST, NULL,
-                         "The places where a key may stand hold different keys: send one of them, or the same key in "
-                         "all of them.");
+                         "The header or parameter that holds the key stands twice, with different keys: send one of "
+                         "them.");
     }
     if (kw_profile_question(project, profile, &request->call->arena, &verification->question) != KW_OK) {
         return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");

@@ -229,9 +229,14 @@ def a_gateway_may_send_the_key_either_way(server):
     equal(authorize(server, None, X_API_Key=key).status, 200, 'X-API-Key')
     equal(authorize(server, key, X_API_Key=key).status, 200, 'both, alike')
     equal(authorize(server, None, X_API_Key=key, Authorization='Basic dTpw').status, 200, 'Basic is for somebody else')
-    answer = authorize(server, key, X_API_Key=other)
-    equal((answer.status, answer.json['code'], identity(answer)['Keyward-Valid']), (400, 'INVALID_REQUEST', 'false'),
-          'two keys')
+    def owner(sent, **headers):
+        answer = authorize(server, sent, **headers)
+        return answer.status, identity(answer)['Keyward-Key-Id']
+    ids = {sent: owner(sent)[1] for sent in (key, other)}
+    equal(owner(key, X_API_Key=other), (200, ids[key]), 'two keys: the first place decides')
+    equal(owner(other, X_API_Key=key), (200, ids[other]), 'the other way round')
+    equal(owner('nonsense', X_API_Key=key), (401, ''), 'nor is there a way round a bad one')
+    equal(owner(server.root, X_API_Key=key), (401, ''), 'a management key is none of this project')
     equal(authorize(server, key, X_API_Key='').status, 200, 'an empty one beside it')
 
 

@@ -1,5 +1,6 @@
 """Projects as documents: what they may say, what takes effect, what is refused, and where their keys stand in requests."""
 
+import http.client
 import sys
 
 from api_support import check, equal, main
@@ -219,15 +220,38 @@ def authorize(server, name, headers=None, query=''):
     return server.raw('GET', f'/v1/authorize/{name}{query}', None, headers or {})
 
 
+def twice(server, name, header, *values):
+    """The status of a request in which a header stands as often as there are values."""
+    connection = http.client.HTTPConnection('127.0.0.1', server.port, timeout=20)
+    try:
+        connection.putrequest('GET', f'/v1/authorize/{name}')
+        for value in values:
+            connection.putheader(header, value)
+        connection.endheaders()
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def keys_stand_where_the_project_says(server):
     project(server, 'places', keyHeaders=['X-Shop-Key', 'authorization'])
-    key, _ = server.create(headers=of('places'))
-    other, _ = server.create(headers=of('places'))
+    key, record = server.create(headers=of('places'))
+    other, another = server.create(headers=of('places'))
     equal(authorize(server, 'places', {'x-shop-KEY': key}).status, 200, 'a header of its own, in another case')
     equal(authorize(server, 'places', {'Authorization': f'bearer {key}'}).status, 200, 'Authorization')
     equal(authorize(server, 'places', {'X-API-Key': key}).status, 401, 'a header that it does not name')
     equal(authorize(server, 'places', {'X-Shop-Key': key, 'Authorization': f'Bearer {key}'}).status, 200, 'both')
-    equal(authorize(server, 'places', {'X-Shop-Key': key, 'Authorization': f'Bearer {other}'}).status, 400, 'two')
+    def taken(sent, query=''):
+        answer = authorize(server, 'places', sent, query)
+        return answer.status, answer.header('Keyward-Key-Id')
+    equal(taken({'X-Shop-Key': key, 'Authorization': f'Bearer {other}'}), (200, record['id']), "two: the project's order decides")
+    equal(taken({'Authorization': f'Bearer {key}', 'X-Shop-Key': other}), (200, another['id']), "not the request's order")
+    elsewhere = server.create()[0]
+    equal(taken({'X-Shop-Key': elsewhere, 'Authorization': f'Bearer {key}'}), (401, ''), "another project's key in the first")
+    equal(taken({'X-Shop-Key': key, 'Authorization': f'Bearer {server.root}'}), (200, record['id']), 'a management key behind it')
+    equal(twice(server, 'places', 'X-Shop-Key', key, other), 400, 'one header twice')
+    equal(twice(server, 'places', 'X-Shop-Key', key, key), 200, 'the same twice')
+    equal(twice(server, 'places', 'Authorization', f'Bearer {key}', f'Bearer {other}'), 400, 'Authorization twice')
     equal(authorize(server, 'places', {'X-Shop-Key': key, 'Authorization': 'Basic YTpi'}).status, 200, 'beside another scheme')
     equal(authorize(server, 'places', {}, f'?key={key}').status, 401, 'the query, which nobody allowed')
     equal(authorize(server, 'default', {'X-API-Key': key}).status, 401, 'another project')
@@ -237,7 +261,11 @@ def keys_stand_where_the_project_says(server):
     equal(authorize(server, 'places', {'X-Shop-Key': key}).status, 401, 'a header that it named before')
     equal(authorize(server, 'places', {'X-API-Key': key}).status, 200, 'the usual header')
     equal(authorize(server, 'places', {}, f'?a=b&api_key={key}').status, 200, 'the query')
-    equal(authorize(server, 'places', {'X-API-Key': other}, f'?api_key={key}').status, 400, 'query and header apart')
+    equal(taken({'X-API-Key': other}, f'?api_key={key}'), (200, another['id']), 'a header goes before the query')
+    equal(taken({}, f'?api_key={key}&api_key={other}')[0], 400, 'a parameter twice')
+    server.expect(200, 'PATCH', PATH + '/places', {'keyHeaders': ['Authorization', 'X-Shop-Key']})
+    equal(taken({'X-Shop-Key': key, 'Authorization': f'Bearer {other}'}), (200, another['id']), 'another order')
+    equal(taken({'X-Shop-Key': key, 'Authorization': 'Bearer '}), (200, record['id']), 'nothing in the first')
     equal(authorize(server, 'places', {}, f'?API_KEY={key}').status, 401, 'a parameter in another case')
 
 
