@@ -268,9 +268,8 @@ KW_API void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count);
  * Up to KW_TOGETHER_MAX changes with one wait for the disk, in their order: a later one finds what an earlier one left.
  * Each for itself; or, with `atomic`, all of them or none: then those that could have been done say NOT_DONE beside the
  * refusals of the others. `outcomes_out` has `count` places, and all of them are filled, also on failure. Returns the
- * first status that is not KW_OK, else KW_OK. One that cannot be asked at all (PROJECT_NOT_FOUND, an actor or reason
- * that is no text, wrong params beside an idempotency key) leaves the others undone too. Where nothing was looked at
- * all say the same: TOO_BUSY, or INVALID_FIELD for more than KW_TOGETHER_MAX.
+ * first status that is not KW_OK, else KW_OK. Where nothing was looked at all say the same: TOO_BUSY, or INVALID_FIELD
+ * for more than KW_TOGETHER_MAX.
  */
 KW_API KW_MUST_USE enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_item *items,
                                                  size_t count, bool atomic, struct kw_outcome *outcomes_out);

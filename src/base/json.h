@@ -59,6 +59,11 @@ KW_MUST_USE enum kw_status kw_json_next(struct kw_json_reader *reader, struct kw
 KW_MUST_USE enum kw_status kw_json_skip(struct kw_json_reader *reader, const struct kw_json_token *first,
                                         struct kw_bytes *raw_out, struct kw_error *error_out);
 
+/* Reads past the rest of a value whose first token is `first`, whatever names stand twice in it. Fails as kw_json_next.
+ */
+KW_MUST_USE enum kw_status kw_json_pass(struct kw_json_reader *reader, const struct kw_json_token *first,
+                                        struct kw_error *error_out);
+
 /* A number token as a whole number: false when it has a fraction or exponent or does not fit. -0 is 0. */
 KW_MUST_USE bool kw_json_to_i64(struct kw_bytes number, int64_t *value_out);
 

@@ -126,3 +126,15 @@ enum kw_status kw_json_skip(struct kw_json_reader *reader, const struct kw_json_
     *reader = inside;
     return KW_OK;
 }
+
+enum kw_status kw_json_pass(struct kw_json_reader *reader, const struct kw_json_token *first,
+                            struct kw_error *error_out)
+{
+    uint32_t depth_outside = reader->depth - begins(first->type);
+    enum kw_status status = KW_OK;
+    while (status == KW_OK && reader->depth > depth_outside) {
+        struct kw_json_token token;
+        status = kw_json_next(reader, &token, error_out);
+    }
+    return status;
+}

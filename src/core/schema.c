@@ -165,30 +165,6 @@ static enum kw_status bind_duration(struct binder *binder, const struct kw_field
     return KW_OK;
 }
 
-static bool is_space(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
-
-size_t kw__schema_compact(struct kw_bytes json, uint8_t *out)
-{
-    size_t size = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < json.size; i++) {
-        uint8_t byte = json.data[i];
-        if (!in_string && is_space(byte)) {
-            continue;
-        }
-        out[size++] = byte;
-        if (in_string && byte == '\\') {
-            out[size++] = json.data[++i];
-        } else if (byte == '"') {
-            in_string = !in_string;
-        }
-    }
-    return size;
-}
-
 static enum kw_status bind_json(struct binder *binder, const struct kw_field *field, const struct kw_json_token *token,
                                 uint8_t *out)
 {
@@ -297,6 +273,40 @@ static enum kw_status bind_object(struct binder *binder, const struct kw_field *
     return bind_members(binder, field->items, out + field->offset);
 }
 
+/* For want of room none of the items can be answered. */
+static bool lacks_room(enum kw_status status, const struct kw_error *error)
+{
+    enum kw_code code = kw_code_of_name(error->code);
+    return status == KW_E_MEMORY || code == KW_CODE_BODY_TOO_LARGE || code == KW_CODE_TOO_BUSY;
+}
+
+/* What is wrong becomes the item's own fault, as long as the item is JSON at all. */
+static enum kw_status set_aside(struct binder *binder, const struct kw_schema *schema,
+                                const struct kw_json_token *token, void *item)
+{
+    struct kw_error *fault = kw_arena_take(binder->arena, sizeof *fault);
+    if (fault == NULL) {
+        return kw__schema_no_room(binder->arena, sizeof *fault, binder->error);
+    }
+    *fault = *binder->error;
+    memset(item, 0, schema->size);
+    memcpy((uint8_t *)item + schema->fault_offset, &(const struct kw_error *){fault}, sizeof fault);
+    return kw_json_pass(&binder->reader, token, binder->error);
+}
+
+static enum kw_status bind_item(struct binder *binder, const struct kw_schema *schema,
+                                const struct kw_json_token *token, void *item)
+{
+    struct kw_json_reader before = binder->reader;
+    enum kw_status status =
+        token->type == KW_JSON_OBJECT_BEGIN ? bind_members(binder, schema, item) : refuse(binder, "must be an object");
+    if (status == KW_OK || schema->fault_offset == 0 || lacks_room(status, binder->error)) {
+        return status;
+    }
+    binder->reader = before;
+    return set_aside(binder, schema, token, item);
+}
+
 static enum kw_status bind_objects(struct binder *binder, const struct kw_field *field,
                                    const struct kw_json_token *first, uint8_t *out)
 {
@@ -315,8 +325,7 @@ static enum kw_status bind_objects(struct binder *binder, const struct kw_field 
         if (status != KW_OK) {
             return status;
         }
-        status = token.type == KW_JSON_OBJECT_BEGIN ? bind_members(binder, field->items, item)
-                                                    : refuse(binder, "must be an object");
+        status = bind_item(binder, field->items, &token, item);
         if (status != KW_OK) {
             return under_index(binder, status, items.count - 1);
         }
@@ -459,7 +468,8 @@ static enum kw_status bind_members(struct binder *binder, const struct kw_schema
 enum kw_status kw_schema_bind_json(const struct kw_schema *schema, struct kw_bytes body, struct kw_arena *arena,
                                    void *out, struct kw_error *error_out)
 {
-    struct binder binder = {.arena = arena, .error = error_out};
+    struct kw_error unread;
+    struct binder binder = {.arena = arena, .error = error_out == NULL ? &unread : error_out};
     if (schema->takes_all) {
         memcpy(out, &body, sizeof body);
         return KW_OK;
@@ -468,7 +478,7 @@ enum kw_status kw_schema_bind_json(const struct kw_schema *schema, struct kw_byt
     struct kw_json_token token;
     enum kw_status status = next(&binder, &token);
     if (status == KW_OK && token.type != KW_JSON_OBJECT_BEGIN) {
-        return kw_refuse(error_out, KW_CODE_INVALID_REQUEST, NULL, "The body must be a JSON object.");
+        return kw_refuse(binder.error, KW_CODE_INVALID_REQUEST, NULL, "The body must be a JSON object.");
     }
     status = status == KW_OK ? bind_members(&binder, schema, out) : status;
     return status == KW_OK ? next(&binder, &token) : status; /* the end, or what must not follow */

@@ -66,7 +66,12 @@ struct kw_schema {
     const char *name;
     size_t size;         /* of the struct */
     size_t given_offset; /* of its uint32_t `given`; SIZE_MAX: none */
-    uint32_t required;   /* bit per index */
+    /*
+     * Of its `const struct kw_error *`, in objects that stand in an array and are answered one by one: what is wrong
+     * with one of them is put there, and the rest of it is zero. 0: there is none, and one fault is that of all.
+     */
+    size_t fault_offset;
+    uint32_t required; /* bit per index */
     const struct kw_field *fields;
     size_t field_count;
     const struct kw_field_group *groups;
@@ -77,7 +82,7 @@ struct kw_schema {
 /*
  * Binds a body that must be one JSON object. `out` (schema->size bytes, zeroed) borrows from body and arena. Fails with
  * INVALID_JSON, UNKNOWN_FIELD, DUPLICATE_FIELD, MISSING_FIELD, INVALID_FIELD, BODY_TOO_LARGE, naming the field by its
- * path ("tags[2]").
+ * path ("tags[2]"); of an item that has a place for its own fault, by its path in the item.
  */
 KW_MUST_USE enum kw_status kw_schema_bind_json(const struct kw_schema *schema, struct kw_bytes body,
                                                struct kw_arena *arena, void *out, struct kw_error *error_out);

@@ -66,6 +66,30 @@ void kw__schema_index(size_t index, char text_out[32])
     kw_buffer_add(&text, KW_BYTES("]\0"));
 }
 
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+size_t kw__schema_compact(struct kw_bytes json, uint8_t *out)
+{
+    size_t size = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < json.size; i++) {
+        uint8_t byte = json.data[i];
+        if (!in_string && is_space(byte)) {
+            continue;
+        }
+        out[size++] = byte;
+        if (in_string && byte == '\\') {
+            out[size++] = json.data[++i];
+        } else if (byte == '"') {
+            in_string = !in_string;
+        }
+    }
+    return size;
+}
+
 void kw__schema_prefill(const struct kw_schema *schema, void *out)
 {
     for (size_t i = 0; i < schema->field_count; i++) {

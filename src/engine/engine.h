@@ -262,6 +262,7 @@ struct kw_op {
     struct kw_op *parts;
     size_t part_count;
     bool atomic;
+    bool is_refused; /* in, of a part: somebody refused it already, as `error` says; that is its outcome */
     /*
      * where: what to do (enable, disable or revoke) with all keys that are meant, in one atomic change. Keys that are
      * so already, and revoked ones, are left alone. TOO_MANY_KEYS where more than KW_BULK_MAX would change.

@@ -15,25 +15,26 @@ void kw_outcomes_clear(struct kw_outcome *outcomes, size_t count)
     }
 }
 
-/* Fails where one of them cannot be asked at all. */
-static enum kw_status prepare(const struct keyward *keyward, const struct kw_change_item *items, size_t count,
-                              struct kw_op *parts, struct kw_once *names, struct kw_outcome *outcomes)
+/* What cannot be asked at all is refused before it comes to the engine. */
+static void prepare(const struct keyward *keyward, const struct kw_change_item *items, size_t count,
+                    struct kw_op *parts, struct kw_once *names)
 {
-    enum kw_status first = KW_OK;
     for (size_t i = 0; i < count; i++) {
-        struct kw_error *error = &outcomes[i].error;
+        struct kw_error *error = &parts[i].error;
         bool is_known = (size_t)items[i].kind < KW_COUNT_OF(op_kinds);
         enum kw_op_kind kind = is_known ? op_kinds[items[i].kind] : KW_OP_CREATE;
-        outcomes[i].status = kw__op_of_request(keyward, &items[i].request, kind, &parts[i], error);
+        enum kw_status status = kw__op_of_request(keyward, &items[i].request, kind, &parts[i], error);
         if (!is_known) {
-            outcomes[i].status = kw_refuse(error, KW_CODE_INVALID_FIELD, "kind", "is no kind of change");
+            status = kw_refuse(error, KW_CODE_INVALID_FIELD, "kind", "is no kind of change");
         }
-        if (outcomes[i].status == KW_OK) {
-            outcomes[i].status = kw__op_name_once(&items[i].request, &parts[i], &names[i], error);
+        if (status == KW_OK) {
+            status = kw__op_name_once(&items[i].request, &parts[i], &names[i], error);
         }
-        first = first == KW_OK ? outcomes[i].status : first;
+        if (status != KW_OK) {
+            parts[i].is_refused = true;
+            parts[i].once = NULL;
+        }
     }
-    return first;
 }
 
 static void give_back(struct kw_op *parts, size_t count)
@@ -71,17 +72,6 @@ static enum kw_status conclude(const struct kw_op *parts, struct kw_outcome *out
     return first;
 }
 
-static enum kw_status leave_alone(struct kw_outcome *outcomes, size_t count, enum kw_status first)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (outcomes[i].status == KW_OK) {
-            outcomes[i].status = kw_refuse(&outcomes[i].error, KW_CODE_NOT_DONE, NULL,
-                                           "this was left alone, because another of the same batch could not be done");
-        }
-    }
-    return first;
-}
-
 static enum kw_status run_together(struct keyward *keyward, struct kw_op *parts, size_t count, bool atomic,
                                    struct kw_outcome *outcomes)
 {
@@ -113,9 +103,8 @@ enum kw_status kw_change_many(struct keyward *keyward, const struct kw_change_it
         (void)kw_refuse(&error, KW_CODE_TOO_BUSY, NULL, "there is no memory left for this: try again later");
         return fail_all(outcomes_out, count, &error);
     }
-    enum kw_status first = prepare(keyward, items, count, parts, names, outcomes_out);
-    first = first == KW_OK ? run_together(keyward, parts, count, atomic, outcomes_out)
-                           : leave_alone(outcomes_out, count, first);
+    prepare(keyward, items, count, parts, names);
+    enum kw_status first = run_together(keyward, parts, count, atomic, outcomes_out);
     give_back(parts, count);
     kw_free(names);
     return first;

@@ -73,6 +73,12 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     enum kw_status status = KW_OK;
     bool is_whole = true;
     for (size_t i = 0; i < unit->count && (status == KW_OK || is_refusal(status)); i++) {
+        const struct kw_op *op = kw__unit_works(engine, unit)[i].op;
+        if (op->is_refused) {
+            kw__work_finish(&kw__unit_works(engine, unit)[i], op->error.status);
+            is_whole = false;
+            continue;
+        }
         status = kw__prepare(engine, unit->first + i);
         if (status != KW_OK) {
             struct kw_work *work = &kw__unit_works(engine, unit)[i];

@@ -26,8 +26,9 @@ struct kw_key_body {
     struct kw_bytes id;
     int64_t if_version; /* 0: any */
     struct kw_bytes reason;
-    struct kw_bytes once; /* its idempotency key; empty: none */
-    uint32_t given;       /* of revocations: whether there is a cascade */
+    struct kw_bytes once;         /* its idempotency key; empty: none */
+    const struct kw_error *fault; /* what is wrong with it; NULL: nothing that can be seen without the store */
+    uint32_t given;               /* of revocations: whether there is a cascade */
     bool cascade;
 };
 
@@ -90,6 +91,7 @@ struct kw_verify_body {
     int64_t cost;
     struct kw_bytes endpoint;
     bool dry_run;
+    const struct kw_error *fault; /* of an item: as above */
 };
 
 struct kw_verify_many_body {

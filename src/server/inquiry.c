@@ -29,7 +29,9 @@ static void verify(struct kw_inquiry *inquiry)
 static void answer(struct kw_inquiry *inquiry)
 {
     for (size_t i = 0; i < inquiry->count; i++) {
-        kw_counters_verified(inquiry->request->api->counters, inquiry->verifications[i].code);
+        if (inquiry->faults == NULL || inquiry->faults[i] == NULL) {
+            kw_counters_verified(inquiry->request->api->counters, inquiry->verifications[i].code);
+        }
     }
     inquiry->decided(inquiry);
     kw_engine_read_end();

@@ -11,6 +11,7 @@ struct kw_inquiry {
     struct kw_request *request;
     struct kw_verification *verifications; /* keys and questions are the caller's */
     size_t count;
+    const struct kw_error *const *faults; /* by verification: not NULL where nothing is asked; NULL: all are asked */
     /* Writes the answer, inside read_begin and read_end, perhaps on another thread. The call is finished after it. */
     void (*decided)(struct kw_inquiry *inquiry);
     int64_t now_ms; /* of the decision */

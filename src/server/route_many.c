@@ -100,10 +100,21 @@ static void answer_many(struct kw_op *op)
     kw__finish_change(request, status);
 }
 
+/* What is wrong with one item is that item's answer. */
+static void refuse_part(struct kw_op *part, const struct kw_error *fault)
+{
+    part->is_refused = true;
+    part->error = *fault;
+}
+
 static void fill_part(struct kw_request *request, const struct kw_key_body *item, enum kw_op_kind kind,
                       struct kw_op *part)
 {
     kw_op_init(part, kind, request->project->number);
+    if (item->fault != NULL) {
+        refuse_part(part, item->fault);
+        return;
+    }
     part->actor = request->actor;
     part->authority = request->authority;
     part->params = kind == KW_OP_REVOKE ? NULL : &item->params;
@@ -149,45 +160,73 @@ static bool has_once(const struct kw_key_many_body *body)
 }
 
 /* The name of an item, by caller, project and route, and what is asked for: the item as it is written. */
-static enum kw_status name_item(const struct kw_request *request, size_t index, struct kw_bytes raw, struct kw_op *part,
-                                struct kw_error *error)
+static enum kw_status name_item(const struct kw_request *request, const struct kw_key_body *item, struct kw_bytes raw,
+                                struct kw_op *part)
 {
-    const struct kw_key_body *item = &((const struct kw_key_many_body *)request->body)->items[index];
     const struct kw_once_place place = {
         .caller = request->actor, .project = request->project->name, .route = kw_bytes_of_text(request->route->name)};
-    char field[48];
-    snprintf(field, sizeof field, "items[%zu].idempotencyKey", index);
+    struct kw_error fault;
     if (item->once.size == 0) {
         return KW_OK;
     }
     struct kw_once *once = kw_arena_take(&request->call->arena, sizeof *once);
-    enum kw_status status = kw_once_key_check(item->once, field, error);
-    if (once == NULL || status != KW_OK) {
-        return once == NULL ? KW_E_MEMORY : status;
+    if (once == NULL) {
+        return KW_E_MEMORY;
+    }
+    if (kw_once_key_check(item->once, "idempotencyKey", &fault) != KW_OK) {
+        refuse_part(part, &fault);
+        return KW_OK;
     }
     kw_once_make(&place, item->once, &raw, 1, once);
     part->once = once;
     return KW_OK;
 }
 
-/* Names all items that have a key of their own. */
-static enum kw_status name_items(struct kw_request *request, struct kw_op *parts, struct kw_error *error)
+/* Reads past an item, and names it. One with a fault may hold names twice, and is not looked at again. */
+static enum kw_status read_item(const struct kw_request *request, const struct kw_key_body *item,
+                                struct kw_json_reader *reader, struct kw_op *part)
+{
+    struct kw_json_token token;
+    struct kw_bytes raw;
+    enum kw_status status = kw_json_next(reader, &token, NULL);
+    if (status == KW_OK && item->fault != NULL) {
+        return kw_json_pass(reader, &token, NULL);
+    }
+    status = status == KW_OK ? kw_json_skip(reader, &token, &raw, NULL) : status;
+    return status == KW_OK ? name_item(request, item, raw, part) : status;
+}
+
+/* Names all items that have a key of their own. Fails only where there is no memory: all of it was read before. */
+static enum kw_status name_items(struct kw_request *request, struct kw_op *parts)
 {
     const struct kw_key_many_body *body = request->body;
     if (!has_once(body)) {
         return KW_OK;
     }
     struct kw_json_reader reader;
-    struct kw_json_token token;
     kw_json_reader_init(&reader, request->call->body, &request->call->arena);
     enum kw_status status = find_items(&reader);
     for (size_t i = 0; i < body->item_count && status == KW_OK; i++) {
-        struct kw_bytes raw;
-        status = kw_json_next(&reader, &token, NULL);
-        status = status == KW_OK ? kw_json_skip(&reader, &token, &raw, NULL) : status;
-        status = status == KW_OK ? name_item(request, i, raw, &parts[i], error) : KW_E_MEMORY;
+        status = read_item(request, &body->items[i], &reader, &parts[i]);
     }
     return status;
+}
+
+/* Of a batch that is all or none: what can be seen to be wrong with one item is said of the whole body. */
+static bool refuse_whole(struct kw_request *request, const struct kw_op *parts)
+{
+    const struct kw_key_many_body *body = request->body;
+    for (size_t i = 0; i < body->item_count && body->atomic; i++) {
+        if (parts[i].is_refused) {
+            char item[32];
+            struct kw_error error = parts[i].error;
+            snprintf(item, sizeof item, "items[%zu]", i);
+            kw_error_nest(&error, item);
+            kw__finish_error(request, &error);
+            return true;
+        }
+    }
+    return false;
 }
 
 static void submit_many(struct kw_request *request, enum kw_op_kind kind)
@@ -198,17 +237,14 @@ static void submit_many(struct kw_request *request, enum kw_op_kind kind)
         kw__finish_no_memory(request);
         return;
     }
-    struct kw_error error;
     for (size_t i = 0; i < body->item_count; i++) {
         fill_part(request, &body->items[i], kind, &parts[i]);
     }
-    enum kw_status status = name_items(request, parts, &error);
-    if (status == KW_E_MEMORY) {
+    if (name_items(request, parts) != KW_OK) {
         kw__finish_no_memory(request);
         return;
     }
-    if (status != KW_OK) {
-        kw__finish_error(request, &error);
+    if (refuse_whole(request, parts)) {
         return;
     }
     struct kw_op *op = kw__op_begin(request, KW_OP_TOGETHER, answer_many);

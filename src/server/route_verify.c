@@ -231,6 +231,16 @@ static void answer_one(struct kw_inquiry *inquiry)
     write_verdict(&writer, &inquiry->verifications[0], inquiry->now_ms);
 }
 
+/* An item that nothing could be asked by. It is not valid, for whoever looks at nothing else. */
+static void write_fault(struct kw_json_writer *writer, const struct kw_error *fault)
+{
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "valid");
+    kw_json_bool(writer, false);
+    kw__write_refusal(writer, kw__code_of(fault), fault);
+    kw_json_end_object(writer);
+}
+
 static void answer_many(struct kw_inquiry *inquiry)
 {
     struct kw_json_writer writer = kw__answer_begin(inquiry->request->call, 200);
@@ -238,7 +248,11 @@ static void answer_many(struct kw_inquiry *inquiry)
     kw_json_name(&writer, "items");
     kw_json_begin_array(&writer);
     for (size_t i = 0; i < inquiry->count; i++) {
-        write_verdict(&writer, &inquiry->verifications[i], inquiry->now_ms);
+        if (inquiry->faults[i] != NULL) {
+            write_fault(&writer, inquiry->faults[i]);
+        } else {
+            write_verdict(&writer, &inquiry->verifications[i], inquiry->now_ms);
+        }
     }
     kw_json_end_array(&writer);
     kw_json_end_object(&writer);
@@ -275,6 +289,24 @@ void kw__keys_verify(struct kw_request *request)
     kw__inquire(inquiry);
 }
 
+/* Why an item asks nothing; NULL where it does. False when there is no memory. */
+static bool find_fault(const struct kw_request *request, const struct kw_verify_body *item,
+                       struct kw_verification *verification, const struct kw_error **fault_out)
+{
+    struct kw_error error;
+    *fault_out = item->fault;
+    if (item->fault != NULL || make_question(request, item, verification, &error) == KW_OK) {
+        return true;
+    }
+    struct kw_error *fault = kw_arena_take(&request->call->arena, sizeof *fault);
+    if (fault == NULL || kw__code_of(&error) == KW_CODE_TOO_BUSY) {
+        return false;
+    }
+    *fault = error;
+    *fault_out = fault;
+    return true;
+}
+
 void kw__keys_verify_many(struct kw_request *request)
 {
     const struct kw_verify_many_body *body = request->body;
@@ -282,15 +314,19 @@ void kw__keys_verify_many(struct kw_request *request)
     if (inquiry == NULL) {
         return;
     }
-    for (size_t i = 0; i < body->item_count; i++) {
-        struct kw_error error;
-        if (make_question(request, &body->items[i], &inquiry->verifications[i], &error) != KW_OK) {
-            char item[32];
-            snprintf(item, sizeof item, "items[%zu]", i);
-            kw_error_nest(&error, item);
-            kw__finish_error(request, &error);
-            return;
+    const struct kw_error **faults = kw_arena_take_array(&request->call->arena, body->item_count, sizeof *faults);
+    bool has_memory = faults != NULL;
+    for (size_t i = 0; i < body->item_count && has_memory; i++) {
+        struct kw_verification *verification = &inquiry->verifications[i];
+        has_memory = find_fault(request, &body->items[i], verification, &faults[i]);
+        if (has_memory && faults[i] != NULL) {
+            *verification = (struct kw_verification){.question.project = request->project->number, .is_counted = true};
         }
     }
+    if (!has_memory) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    inquiry->faults = faults;
     kw__inquire(inquiry);
 }

@@ -39,6 +39,20 @@ static void touch_struct(const struct kw_schema *schema, const uint8_t *out)
     }
 }
 
+/* An item with a fault is zero but for that. */
+static void touch_fault(const struct kw_schema *schema, const uint8_t *out)
+{
+    const struct kw_error *fault = NULL;
+    if (schema->fault_offset != 0) {
+        memcpy(&fault, out + schema->fault_offset, sizeof fault);
+    }
+    for (size_t i = 0; i < schema->size && fault != NULL; i++) {
+        bool is_fault = i >= schema->fault_offset && i < schema->fault_offset + sizeof fault;
+        require(is_fault || out[i] == 0);
+    }
+    require(fault == NULL || (kw_code_of_name(fault->code) != KW_CODE_NONE && fault->message[0] != '\0'));
+}
+
 static void touch_rows(const struct kw_field *field, const uint8_t *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -46,6 +60,7 @@ static void touch_rows(const struct kw_field *field, const uint8_t *rows, size_t
             touch(((const struct kw_bytes *)(const void *)rows)[i]);
         } else if (field->kind == KW_FIELD_OBJECTS || field->kind == KW_FIELD_ONE) {
             touch_struct(field->items, rows + i * field->items->size);
+            touch_fault(field->items, rows + i * field->items->size);
         } else {
             const struct kw_resource_scopes *resource = (const struct kw_resource_scopes *)(const void *)rows + i;
             touch(resource->resource);

@@ -95,6 +95,63 @@ def each_item_has_its_own_answer(server):
     equal((code_of(server, made[0]['key']), code_of(server, made[3]['key'])), ('REVOKED', 'VALID'), 'verdicts')
 
 
+FAULTS = [
+    (b'{"ownerId": "f", "scopes": ["a b"]}', 'INVALID_FIELD', 'scopes[0]'), (b'{"ownerId": "f", "expiresIn": "1"}', 'INVALID_FIELD', 'expiresIn'),
+    (b'{"ownerId": "f", "colour": 1}', 'UNKNOWN_FIELD', 'colour'), (b'{"ownerId": "f", "ownerId": "g"}', 'DUPLICATE_FIELD', 'ownerId'),
+    (b'{"ownerId": "f", "metadata": {"a": 1, "a": [{"b": 2}]}, "name": "x"}', 'INVALID_JSON', ''),
+    (b'{"ownerId": "f", "owner": "user:f"}', 'INVALID_FIELD', 'owner'), (b'{"ownerId": "f", "resources": {"a:1": ["x", 2, {"c": []}]}}', 'INVALID_FIELD', 'resources.a:1[1]'),
+    (b'{"ownerId": "f", "rateLimits": [{"requests": 1}], "idempotencyKey": "k"}', 'MISSING_FIELD', 'rateLimits[0].window'),
+    (b'{"ownerId": "f", "idempotencyKey": "a b"}', 'INVALID_FIELD', 'idempotencyKey'), (b'{"ownerId": "f", "tags": ["a b"]}', 'INVALID_FIELD', 'tags[0]'),
+    (b'7', 'INVALID_FIELD', ''), (b'[{"ownerId": "f"}, [1]]', 'INVALID_FIELD', ''), (b'null', 'INVALID_FIELD', ''), (b'{}', 'MISSING_FIELD', 'ownerId')]
+
+
+def a_fault_of_one_item_is_its_own(server):
+    """Whatever is wrong with an item, as long as all of the body is JSON: that one is refused as it would be alone."""
+    before = len(server.everything())
+    good = b'{"ownerId": "f", "idempotencyKey": "fault%d"}'
+    texts = [text for at, (fault, _, _) in enumerate(FAULTS) for text in (good % at, fault)]
+    items = server.expect(200, 'POST', CREATE, b'{"items": [' + b', '.join(texts) + b']}').json['items']
+    equal({item['status'] for item in items[::2]}, {201}, 'the others')
+    for item, (fault, code, field) in zip(items[1::2], FAULTS):
+        equal((item['status'], item['code'], item.get('field', '')), (400, code, field), fault)
+        if fault.startswith(b'{') and b'idempotencyKey' not in fault:
+            alone = server.refuse(code, 'POST', '/v1/keys', fault, field=field)
+            check(code == 'INVALID_JSON' or item['detail'] == alone['detail'], f'{fault}: {item["detail"]} and {alone["detail"]}')
+    equal(len(server.everything()), before + len(FAULTS), 'keys')
+    again = server.expect(200, 'POST', CREATE, b'{"items": [' + b', '.join(texts) + b']}').json['items']
+    equal([item['record'] for item in again[::2]], [item['record'] for item in items[::2]], 'again')
+    equal(again[1::2], items[1::2], 'what was refused is refused again')
+    equal(len(server.everything()), before + len(FAULTS), 'keys')
+
+    record = items[0]['record']
+    changed = send(server, UPDATE, [{'id': record['id'], 'name': 'x' * 129}, {'name': 'x'}, {'id': record['id'], 'ifVersion': -1},
+                                    {'id': record['id'] + '0'}, {'id': record['id'], 'name': 'new'}])
+    equal([(item.get('code', 200), item.get('field')) for item in changed],
+          [('INVALID_FIELD', 'name'), ('MISSING_FIELD', 'id'), ('INVALID_FIELD', 'ifVersion'), ('INVALID_FIELD', 'id'), (200, None)], 'updates')
+    gone = send(server, REVOKE, [{'id': record['id'], 'reason': 'x' * 257}, {'id': ''}, record['id'], {'id': record['id'], 'reason': 'r'}])
+    equal([(item.get('code', 200), item.get('field')) for item in gone],
+          [('INVALID_FIELD', 'reason'), ('INVALID_FIELD', 'id'), ('INVALID_FIELD', None), (200, None)], 'revocations')
+    equal(outcomes(send(server, CREATE, [1, 2])), ['INVALID_FIELD'] * 2, 'nothing but faults')
+
+
+def a_verification_that_cannot_be_asked_is_its_own(server):
+    key = server.create({'ownerId': '1', 'scopes': ['read']})[0]
+    wrong = [({'key': key, 'scopes': ['a b']}, 'INVALID_FIELD', 'scopes[0]'), ({}, 'MISSING_FIELD', 'key'),
+             ({'key': key, 'env': 'none'}, 'INVALID_FIELD', 'env'), ({'key': key, 'ip': '1.2.3'}, 'INVALID_FIELD', 'ip'),
+             ({'key': key, 'require': 'a AND'}, 'INVALID_FIELD', 'require'), ({'key': key, 'x': 1}, 'UNKNOWN_FIELD', 'x'),
+             ({'key': key, 'resource': {'type': 'A', 'id': '1'}}, 'INVALID_FIELD', 'resource.type'), (5, 'INVALID_FIELD', ''),
+             ({'key': key, 'cost': 0}, 'INVALID_FIELD', 'cost')]
+    asked = [item for question, _, _ in wrong for item in (question, {'key': key, 'scopes': ['read']})]
+    items = server.expect(200, 'POST', '/v1/keys/batch/verify', {'items': [*asked, {'key': 'x'}, {'key': ''}]}).json['items']
+    equal({item['valid'] for item in items[1:18:2]}, {True}, 'the others')
+    equal([item['code'] for item in items[18:]], ['INVALID_FORMAT', 'MISSING_KEY'], 'verdicts')
+    for item, (question, code, field) in zip(items[:18:2], wrong):
+        equal((item['valid'], item['status'], item['code'], item.get('field', '')), (False, 400, code, field), str(question))
+        check('record' not in item, 'a record')
+        if isinstance(question, dict):
+            equal(item['detail'], server.refuse(code, 'POST', '/v1/keys/verify', question, field=field)['detail'], 'detail')
+
+
 def all_or_none(server):
     key, record = server.create({'ownerId': 'atomic'})
     other, second = server.create({'ownerId': 'atomic'})
@@ -122,6 +179,11 @@ def bad_batches_do_nothing(server):
             (CREATE, {}, 'MISSING_FIELD', 'items'), (CREATE, {'items': {}}, 'INVALID_FIELD', 'items'),
             (CREATE, {'items': [good], 'atomic': 1}, 'INVALID_FIELD', 'atomic'),
             (CREATE, {'items': [good], 'all': True}, 'UNKNOWN_FIELD', 'all'),
+            (CREATE, {'items': [good, {**good, 'x': 1}], 'all': True}, 'UNKNOWN_FIELD', 'all'),
+            (CREATE, b'{"items": [{"ownerId": "bad"}, {"ownerId": "bad", "x": nul}]}', 'INVALID_JSON', ''),
+            (CREATE, b'{"items": [{"ownerId": "bad"}, {"x": 1, "ownerId": "bad"}, {"ownerId": "\\ud800"}]}', 'INVALID_JSON', '')]:
+        server.refuse(code, 'POST', path, body, field=field, status=400)
+    for path, body, code, field in [
             (CREATE, {'items': [good, 1]}, 'INVALID_FIELD', 'items[1]'),
             (CREATE, {'items': [good, {**good, 'id': record['id']}]}, 'UNKNOWN_FIELD', 'items[1].id'),
             (CREATE, {'items': [good, {**good, 'name': 'x' * 129}]}, 'INVALID_FIELD', 'items[1].name'),
@@ -132,8 +194,9 @@ def bad_batches_do_nothing(server):
             (REVOKE, {'items': [{'id': record['id']}, {'id': ''}]}, 'INVALID_FIELD', 'items[1].id'),
             (REVOKE, {'items': [{'id': record['id'], 'reason': 'x' * 257}]}, 'INVALID_FIELD', 'items[0].reason'),
             (REVOKE, {'items': [record['id']]}, 'INVALID_FIELD', 'items[0]'),
+            (CREATE, {'items': [good, {**good, 'idempotencyKey': 'a b', 'name': 'x'}]}, 'INVALID_FIELD', 'items[1].idempotencyKey'),
             (REVOKE, {'items': [{'id': record['id'], 'name': 'x'}]}, 'UNKNOWN_FIELD', 'items[0].name')]:
-        server.refuse(code, 'POST', path, body, field=field, status=400)
+        server.refuse(code, 'POST', path, {**body, 'atomic': True}, field=field, status=400)
     equal(server.everything(), before, 'the keys after all these')
 
 
@@ -272,7 +335,7 @@ def what_was_done_outlives_a_restart(server):
 if __name__ == '__main__':
     sys.exit(main([
         a_batch_creates_in_its_order, a_full_batch_fits, large_records_are_left_out_of_an_answer_before_it_is_too_large,
-        each_item_has_its_own_answer, all_or_none, bad_batches_do_nothing, a_filter_means_what_all_of_it_holds_for,
+        each_item_has_its_own_answer, a_fault_of_one_item_is_its_own, a_verification_that_cannot_be_asked_is_its_own, all_or_none, bad_batches_do_nothing, a_filter_means_what_all_of_it_holds_for,
         bad_filters_change_nothing, a_careful_action_leaves_no_orphan,
         one_action_changes_at_most_ten_thousand, a_management_key_reaches_no_further_in_many,
         what_was_done_outlives_a_restart]))

@@ -254,10 +254,10 @@ def a_batch_is_answered_in_its_order(server):
     full = server.expect(200, 'POST', path, {'items': [{'key': keys[i % 40][0]} for i in range(1000)]}).json['items']
     equal([verdict['record']['id'] for verdict in full], [keys[i % 40][1]['id'] for i in range(1000)], 'a full batch')
     server.refuse('INVALID_FIELD', 'POST', path, {'items': [{'key': 'x'}] * 1001}, field='items', status=400)
-    server.refuse('INVALID_FIELD', 'POST', path, {'items': [{'key': 'x'}, {'key': 'x', 'env': 'no'}]}, field='items[1].env')
-    resource = {'type': 'A', 'id': '1'}
-    server.refuse('INVALID_FIELD', 'POST', path, {'items': [{'key': 'x', 'resource': resource}]},
-                  field='items[0].resource.type')
+    items = [{'key': 'x'}, {'key': 'x', 'env': 'no'}, {'key': 'x', 'resource': {'type': 'A', 'id': '1'}}]
+    answer = server.expect(200, 'POST', path, {'items': items}).json['items']
+    equal([(item['code'], item.get('field')) for item in answer],
+          [('INVALID_FORMAT', None), ('INVALID_FIELD', 'env'), ('INVALID_FIELD', 'resource.type')], 'questions that are none')
 
 
 def pages(server, query, limit, between=lambda: None):

@@ -9,7 +9,7 @@ ANNOTATIONS = {"description", "examples", "default", "summary"}
 SCHEMA_WORDS = ANNOTATIONS | {
     "$ref", "type", "format", "enum", "const", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems",
     "maxItems", "maxProperties", "items", "properties", "required", "additionalProperties", "propertyNames", "anyOf",
-    "x-struct", "x-given-at", "x-bind", "x-bind-count", "x-given", "x-cap", "x-max-bytes", "x-check", "x-before",
+    "x-struct", "x-given-at", "x-fault-at", "x-bind", "x-bind-count", "x-given", "x-cap", "x-max-bytes", "x-check", "x-before",
     "x-unlimited", "x-choice", "x-enum", "x-document", "x-exactly-one", "x-at-most-one"}
 OPERATION_WORDS = {
     "operationId", "tags", "summary", "description", "parameters", "requestBody", "responses", "x-scope", "x-handler",

@@ -231,8 +231,12 @@ class Tables:
         given = "SIZE_MAX"
         if "x-given-at" in node:
             given = self.member(struct, f"{struct}.{node['x-given-at']}", "uint32_t", where)
+        fault = "0"
+        if "x-fault-at" in node:
+            fault = self.member(struct, f"{struct}.{node['x-fault-at']}", "const struct kw_error *", where)
+            self.asserts.append(f'_Static_assert({fault} != 0, "api/keyward.yaml: {where}: 0 says that there is none");')
         required = sum(1 << names.index(name) for name in node.get("required", []))
-        parts = [f'.name = "{label}"', f".size = sizeof(struct {struct})", f".given_offset = {given}",
+        parts = [f'.name = "{label}"', f".size = sizeof(struct {struct})", f".given_offset = {given}", f".fault_offset = {fault}",
                  f".required = {required:#x}", f".field_count = {len(rows)}", f".group_count = {group_count}"]
         parts += [f".fields = fields_{label}"] if rows else []
         parts += [f".groups = groups_{label}"] if group_count else []

@@ -1,6 +1,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "support/test.h"
+#include <stdio.h>
 
 static enum kw_status skip_first(struct kw_bytes input, struct kw_arena *arena, struct kw_bytes *raw_out,
                                  struct kw_error *error_out)
@@ -172,6 +173,32 @@ static void a_refused_skip_leaves_the_reader_where_it_was(struct test *t)
     kw_arena_reset(&arena);
 }
 
+static void passing_looks_at_no_names(struct test *t)
+{
+    static const char *const values[] = {"7",          "\"a\"", "null", "[]", "{}", "{\"a\":1,\"a\":[2,{\"a\":{}}]}",
+                                         "[[[]],[{}]]"};
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    for (size_t i = 0; i < KW_COUNT_OF(values); i++) {
+        char text[64];
+        struct kw_json_reader reader;
+        struct kw_json_token token;
+        snprintf(text, sizeof text, "[%s,5]", values[i]);
+        kw_json_reader_init(&reader, kw_bytes_of_text(text), &arena);
+        REQUIRE_OK(t, kw_json_next(&reader, &token, NULL));
+        REQUIRE_OK(t, kw_json_next(&reader, &token, NULL));
+        REQUIRE_OK(t, kw_json_pass(&reader, &token, NULL));
+        REQUIRE_OK(t, kw_json_next(&reader, &token, NULL));
+        CHECK_BYTES(t, token.text, KW_BYTES("5"));
+    }
+    struct kw_json_reader broken;
+    struct kw_json_token first;
+    kw_json_reader_init(&broken, KW_BYTES("[{\"a\":1]]"), &arena);
+    REQUIRE_OK(t, kw_json_next(&broken, &first, NULL));
+    CHECK_STATUS(t, kw_json_pass(&broken, &first, NULL), KW_E_INVALID);
+    kw_arena_reset(&arena);
+}
+
 static void skipping_keeps_to_the_depth(struct test *t)
 {
     struct kw_buffer document;
@@ -205,6 +232,7 @@ int main(int argc, char **argv)
         TEST_CASE(one_duplicate_among_many_is_found),
         TEST_CASE(many_names_take_bounded_work),
         TEST_CASE(a_refused_skip_leaves_the_reader_where_it_was),
+        TEST_CASE(passing_looks_at_no_names),
         TEST_CASE(skipping_keeps_to_the_depth),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);

@@ -198,13 +198,44 @@ static void an_item_that_is_refused(struct test *t)
     CHECK_CODE(t, library_verify(t, &library, one.key), KW_CODE_DISABLED);
     kw_outcomes_clear(outcomes, 3);
     kw_outcomes_clear(NULL, 3);
-    items[1].request.project = KW_BYTES("nowhere");
-    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_NOT_FOUND);
-    check_outcome(t, &outcomes[0], "NOT_DONE");
-    check_outcome(t, &outcomes[1], "PROJECT_NOT_FOUND");
-    items[1] = (struct kw_change_item){.kind = (enum kw_change_kind)99};
-    CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), KW_E_INVALID);
     CHECK_STATUS(t, kw_change_many(library.keyward, items, 0, true, outcomes), KW_OK);
+    kw_new_key_clear(&one);
+    library_end(&library);
+}
+
+/* What cannot even be asked is the fault of that item too. */
+static void an_item_that_cannot_be_asked(struct test *t)
+{
+    static const struct {
+        struct kw_change_item item;
+        const char *code;
+    } faults[] = {
+        {{.kind = KW_CHANGE_CREATE, .request.project = {(const uint8_t *)"nowhere", 7}}, "PROJECT_NOT_FOUND"},
+        {{.kind = KW_CHANGE_CREATE, .request.actor = {(const uint8_t *)"a\nb", 3}}, "INVALID_FIELD"},
+        {{.kind = KW_CHANGE_REVOKE, .request.idempotency_key = {(const uint8_t *)"a b", 3}}, "INVALID_FIELD"},
+        {{.kind = (enum kw_change_kind)99}, "INVALID_FIELD"},
+    };
+    struct library library;
+    struct kw_new_key one;
+    struct kw_outcome outcomes[3];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create(t, &library, &one));
+    for (size_t i = 0; i < KW_COUNT_OF(faults); i++) {
+        struct kw_change_item items[] = {creation(), faults[i].item,
+                                         change_of(i % 2 == 0 ? KW_CHANGE_DISABLE : KW_CHANGE_ENABLE, &one)};
+        enum kw_code before = library_verify(t, &library, one.key);
+        CHECK(t, kw_change_many(library.keyward, items, 3, true, outcomes) != KW_OK);
+        check_outcome(t, &outcomes[0], "NOT_DONE");
+        check_outcome(t, &outcomes[1], faults[i].code);
+        check_outcome(t, &outcomes[2], "NOT_DONE");
+        CHECK_CODE(t, library_verify(t, &library, one.key), before);
+        CHECK_STATUS(t, kw_change_many(library.keyward, items, 3, false, outcomes), outcomes[1].status);
+        check_outcome(t, &outcomes[0], "");
+        check_outcome(t, &outcomes[1], faults[i].code);
+        check_outcome(t, &outcomes[2], "");
+        CHECK_CODE(t, library_verify(t, &library, one.key), i % 2 == 0 ? KW_CODE_DISABLED : KW_CODE_NONE);
+        kw_outcomes_clear(outcomes, 3);
+    }
     kw_new_key_clear(&one);
     library_end(&library);
 }
@@ -338,6 +369,7 @@ int main(int argc, char **argv)
         TEST_CASE(an_update_that_names_nothing),
         TEST_CASE(an_action_writes_down_what_has_passed),
         TEST_CASE(an_item_that_is_refused),
+        TEST_CASE(an_item_that_cannot_be_asked),
         TEST_CASE(a_batch_erases_above_what_it_makes),
         TEST_CASE(a_child_that_the_call_itself_makes_or_ends),
         TEST_CASE(too_many_items),

@@ -198,14 +198,79 @@ static void bad_verifications_name_their_field(struct test *t)
     }
     static const struct refusal many[] = {
         {"{\"items\":{}}", "INVALID_FIELD", "items"},
-        {"{\"items\":[{\"key\":\"a\"},7]}", "INVALID_FIELD", "items[1]"},
-        {"{\"items\":[{\"key\":\"a\"},{}]}", "MISSING_FIELD", "items[1].key"},
-        {"{\"items\":[{\"key\":\"a\",\"scopes\":[1]}]}", "INVALID_FIELD", "items[0].scopes[0]"},
+        {"{\"items\":[{\"key\":\"a\"},7],\"x\":1}", "UNKNOWN_FIELD", "x"},
+        {"{\"items\":[{\"key\":1,\"x\":nul}]}", "INVALID_JSON", ""},
+        {"{\"items\":[{\"key\":1},{\"x\":1]]}", "INVALID_JSON", ""},
     };
     for (size_t i = 0; i < KW_COUNT_OF(many); i++) {
         struct binding binding = bind(KW_POST, "/v1/keys/batch/verify", many[i].input);
         check_refusal(t, &many[i], &binding);
     }
+}
+
+/* As long as all of the body is JSON; the rest of such an item is zero, and what stands behind it is read. */
+static void a_fault_of_an_item_is_put_there(struct test *t)
+{
+    static const struct refusal cases[] = {
+        {"7", "INVALID_FIELD", ""},
+        {"[{\"key\":\"a\"}]", "INVALID_FIELD", ""},
+        {"{}", "MISSING_FIELD", "key"},
+        {"{\"key\":\"a\",\"key\":\"a\"}", "DUPLICATE_FIELD", "key"},
+        {"{\"key\":\"a\",\"x\":[{\"b\":1,\"b\":[2]}]}", "UNKNOWN_FIELD", "x"},
+        {"{\"scopes\":[\"a\",1,\"\\u0041\"],\"key\":\"a\"}", "INVALID_FIELD", "scopes[1]"},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        char body[256];
+        snprintf(body, sizeof body, "{\"items\":[%s,{\"key\":\"b\"},%s]}", cases[i].input, cases[i].input);
+        struct binding binding = bind(KW_POST, "/v1/keys/batch/verify", body);
+        const struct kw_verify_many_body *many = binding.out;
+        CHECK_STATUS(t, binding.status, KW_OK);
+        REQUIRE(t, many->item_count == 3);
+        CHECK(t, many->items[1].fault == NULL);
+        CHECK_BYTES(t, many->items[1].key, KW_BYTES("b"));
+        for (size_t at = 0; at < 3; at += 2) {
+            REQUIRE(t, many->items[at].fault != NULL);
+            CHECK_TEXT(t, many->items[at].fault->code, cases[i].code);
+            CHECK_TEXT(t, many->items[at].fault->field, cases[i].field);
+            CHECK_I64(t, many->items[at].key.size + many->items[at].scope_count, 0);
+        }
+        end(&binding);
+    }
+}
+
+/* No item can be told of its fault for want of memory: then it is the whole body that is refused. */
+static void without_room_there_is_no_fault_of_an_item(struct test *t)
+{
+    static const char body[] =
+        "{\"items\":[{\"key\":\"a\",\"x\":\"\\u0041\"},{\"key\":\"\\u0041\",\"scopes\":[\"read\"]}]}";
+    enum kw_status status = KW_E_MEMORY;
+    for (int64_t n = 1; status != KW_OK && n < 100; n++) {
+        struct kw_verify_many_body out = {0};
+        struct kw_error error;
+        struct kw_arena arena;
+        kw_arena_init(&arena, NULL, 0, ARENA_MAX);
+        kw_alloc_fail_after(n);
+        status = kw_schema_bind_json(route_of(KW_POST, "/v1/keys/batch/verify")->body, kw_bytes_of_text(body), &arena,
+                                     &out, &error);
+        kw_alloc_fail_after(-1);
+        CHECK(t, status == KW_OK || status == KW_E_BUSY || status == KW_E_MEMORY);
+        CHECK(t, status != KW_OK || (out.items[0].fault != NULL && out.items[1].fault == NULL));
+        kw_arena_reset(&arena);
+    }
+    CHECK_STATUS(t, status, KW_OK);
+    /* And where the arena has room for the items, but not for what is wrong with one. */
+    for (size_t size = 64; size < 8192; size += 64) {
+        struct kw_verify_many_body out = {0};
+        struct kw_error error;
+        struct kw_arena arena;
+        kw_arena_init(&arena, NULL, 0, size);
+        status = kw_schema_bind_json(route_of(KW_POST, "/v1/keys/batch/verify")->body, kw_bytes_of_text(body), &arena,
+                                     &out, &error);
+        CHECK(t, status == KW_OK ? kw_code_of_name(out.items[0].fault->code) == KW_CODE_UNKNOWN_FIELD
+                                 : kw_code_of_name(error.code) == KW_CODE_BODY_TOO_LARGE);
+        kw_arena_reset(&arena);
+    }
+    CHECK_STATUS(t, status, KW_OK);
 }
 
 /* Builds {"ownerId":"1","<field>":<before><count times each, '#' its number><after>}. */
@@ -376,6 +441,8 @@ int main(int argc, char **argv)
         TEST_CASE(the_first_moment_of_1970_is_no_clearing),
         TEST_CASE(bad_creations_name_their_field),
         TEST_CASE(bad_verifications_name_their_field),
+        TEST_CASE(a_fault_of_an_item_is_put_there),
+        TEST_CASE(without_room_there_is_no_fault_of_an_item),
         TEST_CASE(caps_hold_exactly),
         TEST_CASE(metadata_is_measured_without_white_space),
         TEST_CASE(what_might_be_a_key_is_not_repeated),
