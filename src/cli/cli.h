@@ -200,6 +200,8 @@ KW_MUST_USE bool kw_sync_folder_of(const char *path);
 
 /* Writes an error to standard error; as one JSON object with `as_json`. Returns KW_EXIT_FAILED. */
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);
+/* The same with further members of the JSON, as text; empty: none. */
+int kw_report_with(struct kw_cli *cli, const struct kw_error *error, bool as_json, struct kw_bytes members);
 /* Adds what room a data folder's disk has left, where the code is one that a full disk or quota leads to. */
 void kw_report_room(struct kw_cli *cli, const char *code);
 /* Ends a command that went well: what was gathered goes out, and `code` is the exit code unless that failed. */

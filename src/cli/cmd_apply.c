@@ -9,6 +9,7 @@
 #define FILE_SIZE_MAX ((size_t)16 * 1024 * 1024)
 #define ANSWER_SIZE 16
 #define SENTENCE_SIZE 96
+#define MEMBERS_SIZE_MAX 4096
 
 struct apply {
     struct kw_cli *cli;
@@ -35,7 +36,35 @@ static enum kw_status read_file(struct apply *apply, struct kw_buffer *json, str
     return status == KW_OK ? KW_OK : kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s is too large", path);
 }
 
-/* A problem names fields, and not the document that they are of. */
+/*
+ * A problem names fields, and not the document that they are of (`change`; without `words`: none). Without a code the
+ * error is the other side's answer.
+ */
+static void report(struct apply *apply, const struct kw_error *error, const struct kw_planned_change *change,
+                   size_t made_count)
+{
+    struct kw_buffer members;
+    kw_buffer_init(&members, MEMBERS_SIZE_MAX);
+    if (change->words != NULL) {
+        struct kw_json_writer writer;
+        kw_json_writer_init(&writer, &members);
+        kw_json_name(&writer, "document");
+        kw_plan_name_json(change, &writer);
+        kw_json_name(&writer, "changesMade");
+        kw_json_i64(&writer, (int64_t)made_count);
+    }
+    if (kw_buffer_status(&members) != KW_OK) {
+        kw_buffer_reset(&members);
+    }
+    if (error->code == NULL && apply->answer.status >= 400) {
+        (void)kw_report_problem_with(apply->cli, &apply->answer, apply->as_json, kw_buffer_bytes(&members));
+    } else {
+        (void)kw_report_with(apply->cli, error, apply->as_json, kw_buffer_bytes(&members));
+    }
+    kw_buffer_deinit(&members);
+}
+
+/* The same for people. */
 static void say_which(struct apply *apply, const struct kw_planned_change *change, const char *and_then)
 {
     if (!apply->as_json) {
@@ -65,11 +94,9 @@ static bool make_plan(struct apply *apply)
     if (status == KW_OK) {
         return true;
     }
-    if (error.code == NULL && apply->answer.status >= 400) {
-        (void)kw_report_problem(apply->cli, &apply->answer, apply->as_json);
+    report(apply, &error, &apply->plan.refused, 0);
+    if (error.code == NULL && apply->plan.refused.words != NULL) {
         say_which(apply, &apply->plan.refused, "nothing was changed");
-    } else {
-        (void)kw_report(apply->cli, &error, apply->as_json);
     }
     return false;
 }
@@ -95,11 +122,7 @@ static int make_changes(struct apply *apply)
         if (status == KW_OK && apply->answer.status < 400) {
             continue;
         }
-        if (status == KW_OK) {
-            (void)kw_report_problem(apply->cli, &apply->answer, apply->as_json);
-        } else {
-            (void)kw_report(apply->cli, &error, apply->as_json);
-        }
+        report(apply, &error, &apply->plan.changes[i], i);
         char made[SENTENCE_SIZE];
         snprintf(made, sizeof made, "%zu of %zu changes were made before that", i, apply->plan.change_count);
         say_which(apply, &apply->plan.changes[i], made);

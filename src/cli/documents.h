@@ -26,6 +26,7 @@ struct kw_planned_field {
 /* What is to become of one document. */
 struct kw_planned_change {
     const struct kw_document_words *words;
+    size_t number, line; /* in its list, from 0; in the file, from 1 */
     const char *project; /* that it belongs to; NULL: the one that the management key is for */
     const char *name;
     uint64_t version; /* that was seen; 0: it is new */
@@ -39,7 +40,7 @@ struct kw_plan {
     struct kw_arena arena;
     struct kw_planned_change *changes;
     size_t change_count, room;
-    struct kw_planned_change refused; /* where the other side refused a question: what it was about */
+    struct kw_planned_change refused; /* what a failure is about, as far as it is known; no `words`: no document */
 };
 
 void kw_plan_init(struct kw_plan *plan);
@@ -53,6 +54,8 @@ KW_MUST_USE enum kw_status kw_plan_make(struct kw_bytes json, const char *projec
                                         struct kw_plan *plan, struct kw_answer *answer, struct kw_error *error_out);
 /* "project shop", "policy shop/partners" */
 void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text);
+/* {"kind":"policy","project":"shop","name":"partners","place":"policies[0]","line":7} */
+void kw_plan_name_json(const struct kw_planned_change *change, struct kw_json_writer *writer);
 /* For people, or as {"changes":[…]}. */
 void kw_plan_show(const struct kw_plan *plan, struct kw_output *out);
 void kw_plan_write_json(const struct kw_plan *plan, bool is_applied, struct kw_buffer *text);

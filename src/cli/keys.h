@@ -98,6 +98,8 @@ KW_MUST_USE enum kw_status kw_items_each(struct kw_bytes array, struct kw_arena 
 
 /* The problem (RFC 9457) as an error for people or programs. */
 int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool as_json);
+/* The same with further members of the JSON, as text; empty: none. */
+int kw_report_problem_with(struct kw_cli *cli, const struct kw_answer *answer, bool as_json, struct kw_bytes members);
 int kw_report_nonsense(struct kw_cli *cli, bool as_json);
 
 #endif

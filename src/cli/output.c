@@ -81,7 +81,7 @@ void kw_output_say(struct kw_output *output)
     (void)status;
 }
 
-static void report_json(struct kw_output *err, const struct kw_error *error)
+static void report_json(struct kw_output *err, const struct kw_error *error, struct kw_bytes members)
 {
     struct kw_json_writer writer;
     kw_json_writer_init(&writer, &err->text);
@@ -94,6 +94,8 @@ static void report_json(struct kw_output *err, const struct kw_error *error)
         kw_json_name(&writer, "field");
         kw_json_text(&writer, error->field);
     }
+    kw_buffer_add_text(&err->text, members.size > 0 ? "," : "");
+    kw_buffer_add(&err->text, members);
     kw_json_end_object(&writer);
     kw_buffer_add_byte(&err->text, '\n');
 }
@@ -140,8 +142,13 @@ static void report_text(struct kw_cli *cli, const struct kw_error *error)
 
 int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json)
 {
+    return kw_report_with(cli, error, as_json, (struct kw_bytes){NULL, 0});
+}
+
+int kw_report_with(struct kw_cli *cli, const struct kw_error *error, bool as_json, struct kw_bytes members)
+{
     if (as_json) {
-        report_json(&cli->err, error);
+        report_json(&cli->err, error, members);
     } else {
         report_text(cli, error);
     }

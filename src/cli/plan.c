@@ -6,12 +6,16 @@
 #define ITEM_COUNT_MAX 10000
 #define PATH_SIZE 128
 #define FIELDS_MAX 64
+#define PLACE_SIZE 64
 
 /* A file on its way into a plan. */
 struct planning {
     struct kw_plan *plan;
     struct kw_target *target;
     const char *project; /* of items that name none; may be NULL */
+    struct kw_bytes file;
+    size_t line; /* in it, up to the next; 0: none was counted yet */
+    const uint8_t *counted_to;
     const struct kw_document_words *words;
     size_t item_count; /* of this kind */
     struct kw_answer *answer;
@@ -298,22 +302,34 @@ static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
     if (wanted->project.size > 0 && !kw_document_name_valid(KW_DOCUMENT_PROJECT, wanted->project)) {
         return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, "project", "must be the name of a project");
     }
-    struct kw_planned_change change = {.words = planning->words,
-                                       .name = text_copy(planning, wanted->name),
-                                       .project = planning->words->kind == KW_DOCUMENT_PROJECT ? NULL
-                                                  : wanted->project.size == 0                  ? planning->project
-                                                                              : text_copy(planning, wanted->project)};
+    struct kw_planned_change change = planning->plan->refused;
+    change.name = text_copy(planning, wanted->name);
+    if (planning->words->kind != KW_DOCUMENT_PROJECT) {
+        change.project = wanted->project.size == 0 ? planning->project : text_copy(planning, wanted->project);
+    }
     if (change.name == NULL || (wanted->project.size > 0 && change.project == NULL)) {
         return no_memory(planning);
     }
+    planning->plan->refused = change;
     if (is_planned(planning->plan, &change)) {
         return kw_refuse(planning->error, KW_CODE_DUPLICATE_FIELD, "name",
                          "stands twice in this file: keep one of them");
     }
     status = look_up(planning, &change, there);
-    status = status != KW_OK ? status : compare(planning, &change, wanted, there);
-    planning->plan->refused = change;
-    return status;
+    return status != KW_OK ? status : compare(planning, &change, wanted, there);
+}
+
+/* The line of the file that a place is in. Places come in order, but that lists may stand in any. */
+static size_t line_of(struct planning *planning, const uint8_t *place)
+{
+    if (planning->line == 0 || place < planning->counted_to) {
+        planning->line = 1;
+        planning->counted_to = planning->file.data;
+    }
+    for (; planning->counted_to < place; planning->counted_to++) {
+        planning->line += *planning->counted_to == '\n';
+    }
+    return planning->line;
 }
 
 static enum kw_status take_item(void *context, const struct kw_json_token *item, struct kw_bytes raw)
@@ -324,9 +340,13 @@ static enum kw_status take_item(void *context, const struct kw_json_token *item,
         return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, planning->words->plural, "are too many: at most %d",
                          ITEM_COUNT_MAX);
     }
+    planning->plan->refused = (struct kw_planned_change){
+        .words = planning->words, .number = planning->item_count, .line = line_of(planning, raw.data)};
     enum kw_status status = plan_item(planning, raw);
-    if (status != KW_OK && planning->error->code != NULL) {
-        char place[64];
+    if (status == KW_OK) {
+        planning->plan->refused.words = NULL;
+    } else if (planning->error->code != NULL) {
+        char place[PLACE_SIZE];
         snprintf(place, sizeof place, "%s[%zu]", planning->words->plural, planning->item_count);
         kw_error_nest(planning->error, place);
     }
@@ -365,7 +385,7 @@ enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw
 {
     struct file file = {.error = error_out};
     struct planning planning = {
-        .plan = plan, .target = target, .project = project, .answer = answer, .error = error_out};
+        .plan = plan, .target = target, .project = project, .file = json, .answer = answer, .error = error_out};
     enum kw_status status = kw_members_each(json, &plan->arena, take_list, &file, error_out);
     for (size_t i = 0; i < KW_COUNT_OF(file.lists) && status == KW_OK; i++) {
         planning.words = &kw_document_words[i];

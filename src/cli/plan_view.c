@@ -1,9 +1,12 @@
 #include "cli/documents.h"
 #include "cli/text.h"
 
+#include <stdio.h>
+
 #define VALUE_WIDTH_MAX 100
 #define SHOWN_BEFORE_CHANGE 24 /* bytes of what stays */
 #define NAME_WIDTH_MAX 40
+#define PLACE_SIZE 64
 
 /* Where what is shown of two values begins: shortly before they part, if they do so beyond what would be shown. */
 static size_t place_of_change(struct kw_bytes from, struct kw_bytes to)
@@ -99,6 +102,28 @@ void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text
         kw_buffer_add_format(text, "%s/", change->project);
     }
     kw_buffer_add_text(text, change->name);
+}
+
+void kw_plan_name_json(const struct kw_planned_change *change, struct kw_json_writer *writer)
+{
+    char place[PLACE_SIZE];
+    snprintf(place, sizeof place, "%s[%zu]", change->words->plural, change->number);
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "kind");
+    kw_json_text(writer, kw_document_kind_name(change->words->kind));
+    if (change->project != NULL) {
+        kw_json_name(writer, "project");
+        kw_json_text(writer, change->project);
+    }
+    if (change->name != NULL) {
+        kw_json_name(writer, "name");
+        kw_json_text(writer, change->name);
+    }
+    kw_json_name(writer, "place");
+    kw_json_text(writer, place);
+    kw_json_name(writer, "line");
+    kw_json_i64(writer, (int64_t)change->line);
+    kw_json_end_object(writer);
 }
 
 static void show_change(const struct kw_planned_change *change, struct kw_output *out)

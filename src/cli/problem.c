@@ -37,15 +37,42 @@ static void write_for_people(struct kw_cli *cli, const struct kw_member *members
     kw_report_room(cli, code);
 }
 
-int kw_report_nonsense(struct kw_cli *cli, bool as_json)
+static int report_nonsense(struct kw_cli *cli, bool as_json, struct kw_bytes members)
 {
     struct kw_error error = {0};
     (void)kw_fail(&error, KW_E_INVALID, KW_CLI_FAILED, NULL,
                   "the answer is not what Keyward answers: is the server of another version?");
-    return kw_report(cli, &error, as_json);
+    return kw_report_with(cli, &error, as_json, members);
+}
+
+int kw_report_nonsense(struct kw_cli *cli, bool as_json)
+{
+    return report_nonsense(cli, as_json, (struct kw_bytes){NULL, 0});
+}
+
+/* The problem as it came, which is an object, with these members at its end. */
+static void write_for_programs(struct kw_buffer *text, struct kw_bytes problem, struct kw_bytes members)
+{
+    while (members.size > 0 && problem.data[problem.size - 1] != '}') {
+        problem.size--;
+    }
+    problem.size -= members.size > 0;
+    kw_buffer_add(text, problem);
+    if (members.size > 0) {
+        kw_buffer_add_byte(text, ',');
+        kw_buffer_add(text, members);
+        kw_buffer_add_byte(text, '}');
+    }
+    kw_buffer_add_byte(text, '\n');
 }
 
 int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool as_json)
+{
+    return kw_report_problem_with(cli, answer, as_json, (struct kw_bytes){NULL, 0});
+}
+
+int kw_report_problem_with(struct kw_cli *cli, const struct kw_answer *answer, bool as_json,
+                           struct kw_bytes members_too)
 {
     struct kw_member members[MEMBER_COUNT] = {
         [CODE] = {"code"},     [DETAIL] = {"detail"},        [TITLE] = {"title"},
@@ -56,11 +83,10 @@ int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool a
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, members, MEMBER_COUNT);
     if (status != KW_OK || members[CODE].type != KW_JSON_STRING) {
         kw_arena_reset(&arena);
-        return kw_report_nonsense(cli, as_json);
+        return report_nonsense(cli, as_json, members_too);
     }
     if (as_json) {
-        kw_buffer_add(&cli->err.text, kw_buffer_bytes(&answer->body));
-        kw_buffer_add_byte(&cli->err.text, '\n');
+        write_for_programs(&cli->err.text, kw_buffer_bytes(&answer->body), members_too);
     } else {
         write_for_people(cli, members, answer->status);
     }

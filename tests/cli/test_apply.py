@@ -174,6 +174,43 @@ def test_apply_refuses_what_it_does_not_understand(folder):
     each_way(folder, story)
 
 
+def test_a_problem_for_programs_names_its_document(folder):
+    """On standard error, in one object: the problem, the document, where it stands, and how far the run came."""
+    path = os.path.join(folder, 'lines.json')
+
+    def story(world):
+        told = []
+        for text, how, field, document, made in [
+                ('{"projects": [\n  {"name": "good"},\n  {"name": "bad",\n   "keyHeaders": ["Host"]}]}', '--dry-run', 'keyHeaders[0]',
+                 {'kind': 'project', 'name': 'bad', 'place': 'projects[1]', 'line': 3}, 0),
+                ('{"templates": [\n\n{"name": "t", "project": "default", "locked": ["x"]}],\n"projects": []}', '--yes', 'locked[0]',
+                 {'kind': 'template', 'project': 'default', 'name': 't', 'place': 'templates[0]', 'line': 3}, 0),
+                ('{"policies": [{"name": "lost",\n"project": "nowhere"}]}', '--dry-run', None,
+                 {'kind': 'policy', 'project': 'nowhere', 'name': 'lost', 'place': 'policies[0]', 'line': 1}, 0),
+                # What the file itself gets wrong, before the other side is asked.
+                ('{"policies": [],\n"projects": [{"name": "good"},\n{"name": 7}]}', '--yes', 'projects[1].name',
+                 {'kind': 'project', 'place': 'projects[1]', 'line': 3}, 0),
+                ('{"policies": [{"name": "a"}, {"name": "a"}]}', '--dry-run', 'policies[1].name',
+                 {'kind': 'policy', 'name': 'a', 'place': 'policies[1]', 'line': 1}, 0),
+                # And what is found only when its turn comes.
+                ('{"templates": [{"name": "late", "project": "new", "locked": ["x"]}],\n"projects": [{"name": "new"}]}', '--yes', 'locked[0]',
+                 {'kind': 'template', 'project': 'new', 'name': 'late', 'place': 'templates[0]', 'line': 1}, 1)]:
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write(text)
+            refused = world.run('apply', path, how, '--json', code=2)
+            check_equal(refused.out, '')
+            problem = json.loads(refused.err)
+            check(problem['code'] and problem['detail'], refused.err)
+            check_equal((problem.get('field'), problem['document'], problem['changesMade']), (field, document, made), text)
+            told.append(json.dumps([problem['code'], problem['document']]))
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write('{"projects": [{"name": "x"}], "keys": []}')
+        problem = json.loads(world.run('apply', path, '--yes', '--json', code=2).err)
+        check('document' not in problem, 'what is wrong with the whole file is said of no document')
+        return told
+    each_way(folder, story)
+
+
 def test_one_part_of_a_file_may_need_another(folder):
     path = write(folder, WISH)
     live = WISH['projects'][0]['environments'][0]
@@ -270,4 +307,5 @@ if __name__ == '__main__':
     main([test_the_documentations_file_can_be_applied, test_apply_shows_and_makes_changes, test_apply_changes_what_differs_alone,
           test_apply_shows_which_keys_a_policy_narrows, test_apply_shows_the_part_of_a_long_value_that_changes,
           test_what_show_prints_can_be_applied, test_apply_refuses_what_it_does_not_understand,
+          test_a_problem_for_programs_names_its_document,
           test_one_part_of_a_file_may_need_another, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])
