@@ -54,6 +54,26 @@ struct kw_report_request {
 KW_API KW_MUST_USE enum kw_status kw_report_usage(struct keyward *keyward, const struct kw_report_request *request,
                                                   struct kw_error *error_out);
 
+/* What a quota of a key is to get back of what was used of it in this period. All borrowed for the call. */
+struct kw_credit_request {
+    struct kw_bytes project; /* "default" when empty */
+    struct kw_id id;
+    struct kw_bytes quota; /* its name: "requests-month" */
+    int64_t amount;        /* in millionths, above 0 */
+    bool refill;           /* all that was used, instead of an amount */
+    struct kw_bytes actor; /* as in struct kw_change_request, and so is the next */
+    struct kw_bytes reason;
+};
+
+/*
+ * Takes an amount off what was used of a quota; there may be more to use than the limit then, until the period ends.
+ * Durable and in force when it returns, and told as "quota.credited". `held_out`, which may be NULL, is how the quota
+ * stands then, as JSON; clear it with kw_held_document_clear. KEY_NOT_FOUND, MISSING_FIELD, INVALID_FIELD for a quota
+ * that the key does not have.
+ */
+KW_API KW_MUST_USE enum kw_status kw_credit(struct keyward *keyward, const struct kw_credit_request *request,
+                                            struct kw_held_document *held_out, struct kw_error *error_out);
+
 /* What insight is asked of: one key, or a project's keys as far as all that is given holds. */
 struct kw_insights_request {
     struct kw_bytes project; /* "default" when empty */

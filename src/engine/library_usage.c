@@ -122,3 +122,48 @@ enum kw_status kw_report_usage(struct keyward *keyward, const struct kw_report_r
     kw_op_deinit(&op);
     return status;
 }
+
+/* --- credits --- */
+
+static enum kw_status check_credit(const struct kw_credit_request *request, struct kw_error *error_out)
+{
+    if (request->quota.size == 0) {
+        return kw_refuse(error_out, KW_CODE_MISSING_FIELD, "quota", "give the quota's name");
+    }
+    if (request->refill == (request->amount != 0)) {
+        return kw_refuse(error_out, KW_CODE_MISSING_FIELD, "amount",
+                         "give an amount above 0, or refill for all that was used");
+    }
+    if (request->amount < 0 || request->amount > KW_AMOUNT_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "amount", "must be at most 1000000000000, in millionths");
+    }
+    return kw__check_texts(request->actor, request->reason, error_out);
+}
+
+enum kw_status kw_credit(struct keyward *keyward, const struct kw_credit_request *request,
+                         struct kw_held_document *held_out, struct kw_error *error_out)
+{
+    uint16_t project = kw__project_of(keyward, request->project);
+    enum kw_status status =
+        project == KW_PROJECT_NONE ? kw__no_such_project(error_out) : check_credit(request, error_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    const struct kw_quota_credit credit = {.quota = request->quota, .amount = request->amount};
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_CREDIT, project);
+    op.id = request->id;
+    op.actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
+    op.reason = request->reason;
+    op.credit = &credit;
+    status = kw_engine_run(keyward->engine, &op);
+    if (status != KW_OK && error_out != NULL) {
+        *error_out = op.error;
+    }
+    if (status == KW_OK && held_out != NULL &&
+        kw__hold_document(kw_buffer_bytes(&op.result), (struct kw_bytes){NULL, 0}, held_out) != KW_OK) {
+        status = kw__result_lost(error_out);
+    }
+    kw_op_deinit(&op);
+    return status;
+}

@@ -159,13 +159,93 @@ static void another_name_beside_a_throttle_forgives_nothing(struct test *t)
     library_end(&library);
 }
 
+static bool says(const struct kw_held_document *held, const char *part)
+{
+    return memmem(held->json.data, held->json.size, part, strlen(part)) != NULL;
+}
+
+static void a_credit_gives_back_what_was_used(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_error error;
+    struct kw_held_document held;
+    const struct kw_quota_rule quota = {.limit = 5 * KW_AMOUNT_ONE, .period = KW_PERIOD_MONTH};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_with(t, &library, &quota, 1, &made));
+    struct kw_credit_request request = {.id = made.held.record.id,
+                                        .quota = KW_BYTES("requests-month"),
+                                        .amount = 2 * KW_AMOUNT_ONE,
+                                        .actor = KW_BYTES("billing"),
+                                        .reason = KW_BYTES("an outage")};
+    CHECK_CODE(t, library_spend(t, &library, made.key, 5).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_QUOTA_EXCEEDED);
+    REQUIRE_OK(t, kw_credit(library.keyward, &request, &held, &error));
+    CHECK(t, says(&held, "\"name\":\"requests-month\"") && says(&held, "\"used\":3,\"remaining\":2"));
+    kw_held_document_clear(&held);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 2).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_QUOTA_EXCEEDED);
+    request.amount = 0;
+    request.refill = true;
+    REQUIRE_OK(t, kw_credit(library.keyward, &request, NULL, NULL));
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 5).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 1).code, KW_CODE_QUOTA_EXCEEDED);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+static void what_is_no_credit_is_refused(struct test *t)
+{
+    static const struct {
+        struct kw_credit_request request;
+        enum kw_status status;
+        const char *code, *field;
+    } cases[] = {
+        {{.amount = 1}, KW_E_INVALID, "MISSING_FIELD", "quota"},
+        {{.quota = {(const uint8_t *)"requests-month", 14}}, KW_E_INVALID, "MISSING_FIELD", "amount"},
+        {{.quota = {(const uint8_t *)"requests-month", 14}, .amount = 1, .refill = true},
+         KW_E_INVALID,
+         "MISSING_FIELD",
+         "amount"},
+        {{.quota = {(const uint8_t *)"requests-month", 14}, .amount = -1}, KW_E_INVALID, "INVALID_FIELD", "amount"},
+        {{.quota = {(const uint8_t *)"requests-month", 14}, .amount = KW_AMOUNT_MAX + 1},
+         KW_E_INVALID,
+         "INVALID_FIELD",
+         "amount"},
+        {{.quota = {(const uint8_t *)"requests-day", 12}, .amount = 1}, KW_E_INVALID, "INVALID_FIELD", "quota"},
+        {{.quota = {(const uint8_t *)"requests-month", 14}, .amount = 1, .reason = {(const uint8_t *)"a\nb", 3}},
+         KW_E_INVALID,
+         "INVALID_FIELD",
+         "reason"},
+        {{.project = {(const uint8_t *)"nowhere", 7}, .amount = 1}, KW_E_NOT_FOUND, "PROJECT_NOT_FOUND", "project"},
+    };
+    struct library library;
+    struct kw_new_key made;
+    struct kw_error error;
+    const struct kw_quota_rule quota = {.limit = 5 * KW_AMOUNT_ONE, .period = KW_PERIOD_MONTH};
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_with(t, &library, &quota, 1, &made));
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        struct kw_held_document held = {.memory = NULL};
+        struct kw_credit_request request = cases[i].request;
+        request.id = made.held.record.id;
+        CHECK_REFUSED(t, kw_credit(library.keyward, &request, &held, &error), error, cases[i].status, cases[i].code,
+                      cases[i].field);
+        CHECK(t, held.memory == NULL);
+    }
+    struct kw_credit_request nobody = {.quota = KW_BYTES("requests-month"), .refill = true, .id = {{1}}};
+    CHECK_REFUSED(t, kw_credit(library.keyward, &nobody, NULL, &error), error, KW_E_NOT_FOUND, "KEY_NOT_FOUND", "");
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(quotas_are_kept_rotated_and_lifted),
-        TEST_CASE(what_is_no_quota_is_refused),
-        TEST_CASE(a_dry_run_says_what_a_request_would_meet),
-        TEST_CASE(another_name_beside_a_throttle_forgives_nothing),
+        TEST_CASE(quotas_are_kept_rotated_and_lifted),       TEST_CASE(what_is_no_quota_is_refused),
+        TEST_CASE(a_dry_run_says_what_a_request_would_meet), TEST_CASE(another_name_beside_a_throttle_forgives_nothing),
+        TEST_CASE(a_credit_gives_back_what_was_used),        TEST_CASE(what_is_no_credit_is_refused),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
