@@ -88,11 +88,12 @@ def items_of_a_batch_have_limits(server):
     made = server.expect(200, 'POST', '/v1/keys/batch/create', {'items': items}).json['items']
     equal([item['record']['rateLimits'] for item in made], [[DAY, HOUR], [{'name': 'default', 'requests': 2, 'window': '1h'}]],
           'what each has')
-    server.refuse('INVALID_FIELD', 'POST', '/v1/keys/batch/create', {'items': [{'rateLimits': [{**DAY, 'requests': 0}]}]},
-                  field='items[0].rateLimits[0].requests')
-    for path, item in (('create', {'ownerId': '1'}), ('update', {'id': made[0]['record']['id']})):
-        server.refuse('INVALID_FIELD', 'POST', f'/v1/keys/batch/{path}', status=400,
-                      body={'items': [{**item, 'rateLimit': HOUR, 'rateLimits': [DAY]}]}, field='items[0].rateLimit')
+    for path, item, field in (('create', {'rateLimits': [{**DAY, 'requests': 0}]}, 'rateLimits[0].requests'),
+                              ('create', {'ownerId': '1', 'rateLimit': HOUR, 'rateLimits': [DAY]}, 'rateLimit'),
+                              ('update', {'id': made[0]['record']['id'], 'rateLimit': HOUR, 'rateLimits': [DAY]}, 'rateLimit')):
+        refused = server.expect(200, 'POST', f'/v1/keys/batch/{path}', {'items': [item]}).json['items'][0]
+        equal((refused['status'], refused['code'], refused['field']), (400, 'INVALID_FIELD', field), str(item))
+        server.refuse('INVALID_FIELD', 'POST', f'/v1/keys/batch/{path}', {'items': [item], 'atomic': True}, field=f'items[0].{field}')
     ids = [item['record']['id'] for item in made]
     told = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [
         {'id': ids[0], 'rateLimits': None}, {'id': ids[1], 'rateLimit': DAY, 'ifVersion': 1}]}).json['items']

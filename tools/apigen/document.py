@@ -4,10 +4,6 @@ from apigen.model import groups_of, refuse
 
 ANY_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-WORKING = ["INVALID_REQUEST", "BODY_TOO_LARGE", "TOO_BUSY", "INTERNAL"]
-SCOPED = ["UNAUTHORIZED", "FORBIDDEN", "IP_NOT_ALLOWED", "REGION_NOT_ALLOWED", "PROJECT_NOT_FOUND"]
-CHECKED = ["INVALID_FIELD", "UNKNOWN_FIELD", "DUPLICATE_FIELD"]
-IN_BODIES = ["INVALID_JSON", "UNSUPPORTED_MEDIA_TYPE"]
 
 
 def bare(node):
@@ -43,11 +39,12 @@ class Document:
         """All codes that the operation can be refused with, beside those that everything can."""
         names = list(operation.get("x-problems", []))
         has_query = any(parameter["in"] == "query" for parameter in operation["parameters"])
-        names += WORKING if "x-scope" in operation or "x-any" in operation else []
-        names += SCOPED if "x-scope" in operation else []
-        names += CHECKED if has_query or "requestBody" in operation or "x-scope" in operation else []
+        names += self.root["x-problems-working"] if "x-scope" in operation or "x-any" in operation else []
+        names += self.root["x-problems-scoped"] if "x-scope" in operation else []
+        if has_query or "requestBody" in operation or "x-scope" in operation:
+            names += self.root["x-problems-checked"]
         if "requestBody" in operation:
-            names += IN_BODIES + (["MISSING_FIELD"] if self.needs_fields(operation) else [])
+            names += self.root["x-problems-bodies"] + (["MISSING_FIELD"] if self.needs_fields(operation) else [])
         return self.known(dict.fromkeys(names), operation["operationId"])
 
     def item_problems(self, operation):
@@ -146,8 +143,8 @@ class Document:
         """Every code of codes.h has its place in the description."""
         for word in ("x-problems-everywhere", "x-problems-elsewhere"):
             self.known(self.root[word], word)
-        for name, code in self.codes.items():
-            if code.group != "VERDICT" and name not in self.answered:
+        for name in self.codes:
+            if name not in self.answered:
                 refuse("codes.h", f"has the code {name}, which the description does not mention")
 
     def make(self):

@@ -16,7 +16,8 @@ OPERATION_WORDS = {
     "x-any", "x-raw", "x-struct", "x-problems", "x-item-problems", "x-at-most-one", "x-security"}
 PARAMETER_WORDS = {"name", "in", "required", "description", "schema", "x-bind", "x-before", "x-rest", "$ref"}
 ROOT_WORDS = {"openapi", "info", "servers", "tags", "paths", "components", "x-problems-everywhere",
-              "x-problems-elsewhere"}
+              "x-problems-elsewhere", "x-problems-working", "x-problems-scoped", "x-problems-checked",
+              "x-problems-bodies"}
 HEADERS = {"Keyward-Project", "If-Match", "Idempotency-Key"}
 
 
