@@ -117,6 +117,64 @@ static enum kw_status load_family(struct kw_engine *engine, const struct kw_work
     return kw__load_family(engine, lineage, generation_out);
 }
 
+static bool has_ended(const struct kw_record *record, int64_t now_ms)
+{
+    enum kw_key_status status = kw_record_status(record, now_ms);
+    return status == KW_KEY_REVOKED || status == KW_KEY_EXPIRED;
+}
+
+/* The key that bounds a line's children, as the group has left it so far. Its line must be in the index. */
+static enum kw_status load_bound(struct kw_engine *engine, const struct kw_id *lineage, struct kw_record *record_out,
+                                 struct kw_digest *digest_out)
+{
+    struct kw_bytes encoding;
+    enum kw_status status = kw_index_copy_newest(engine->index, lineage, &engine->writer_state->arena, &encoding);
+    status = status == KW_OK ? kw_record_decode(encoding, record_out) : status;
+    struct kw_id id = status == KW_OK ? record_out->id : *lineage;
+    /* The group may have rotated it. */
+    for (size_t step = 0; status == KW_OK && !kw_id_is_none(&id) && step < KW_LINE_LENGTH_MAX; step++) {
+        status = kw__load_key(engine, &id, record_out, digest_out);
+        id = record_out->rotated_to;
+    }
+    if (status == KW_OK) {
+        kw__apply_seen(engine, digest_out, record_out);
+    }
+    return status;
+}
+
+static enum kw_status refuse_ended_above(struct kw_work *work)
+{
+    char text[KW_ID_TEXT_SIZE];
+    kw_id_format(&work->parent.id, text);
+    return kw_refuse(&work->op->error, KW_CODE_INVALID_FIELD, "parentId",
+                     "names a key below %.*s, which has ended: its children would be dead from the start",
+                     KW_ID_TEXT_SIZE, text);
+}
+
+/*
+ * Above a parent that has not ended itself: whoever has is the one that is noted as met, and so takes the parent's
+ * place in the work, which is refused.
+ */
+static enum kw_status admit_above(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_id line = work->parent.parent_id;
+    for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX && !kw_id_is_none(&line); generation++) {
+        struct kw_record above;
+        struct kw_digest digest;
+        enum kw_status status = load_bound(engine, &line, &above, &digest);
+        if (status != KW_OK) {
+            return kw__store_failed(&work->op->error, status);
+        }
+        if (has_ended(&above, work->op->now_ms)) {
+            work->parent = above;
+            work->parent_digest = digest;
+            return refuse_ended_above(work);
+        }
+        line = above.parent_id;
+    }
+    return KW_OK;
+}
+
 static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work *work)
 {
     size_t generation = 0;
@@ -135,7 +193,7 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
     if (generation + 2 > KW_FAMILY_DEPTH_MAX) {
         return refuse_parent(work->op, "is too deep in its family: at most 8 generations stand below the first key");
     }
-    return KW_OK;
+    return has_ended(&work->parent, work->op->now_ms) ? KW_OK : admit_above(engine, work);
 }
 
 /* The newest key of the line that is the parent: from the key that a creation names along its rotations. */

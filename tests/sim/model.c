@@ -162,10 +162,9 @@ static enum kw_code create(struct model *model, const struct model_command *comm
     } else if ((params->given & KW_GIVEN_OWNER) == 0) {
         return KW_CODE_MISSING_FIELD;
     }
-    bool parent_ended = parent != NULL && (model_status(parent, model->now) == KW_KEY_REVOKED ||
-                                           model_status(parent, model->now) == KW_KEY_EXPIRED);
+    bool has_dead_above = parent != NULL && model_first_ended(model, (int)(parent - model->keys)) >= 0;
     model_take_from_policy(model, parent, &taken);
-    if (params_are_bad(model, params) || parent_ended) {
+    if (params_are_bad(model, params) || has_dead_above) {
         return KW_CODE_INVALID_FIELD;
     }
     set_params(model, params, &key);

@@ -145,6 +145,9 @@ int model_newest(const struct model *model, int line);
 
 /* --- what the files of the model share --- */
 
+/* Of a key and those above it the first that is revoked or expired; -1: none, or one of them is gone. Nobody may be
+ * made below it. */
+int model_first_ended(const struct model *model, int key);
 bool model_has_expired(const struct model *model, const struct model_key *key);
 /* Writes down that a grace period (REVOKED) or an expiry has passed. */
 void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status);

@@ -22,6 +22,26 @@ bool model_leaves_orphan(const struct model *model, const struct model_key *key,
     return false;
 }
 
+/* --- who may have no children any more --- */
+
+int model_first_ended(const struct model *model, int key)
+{
+    int first = -1;
+    int generations = 0;
+    while (key >= 0) {
+        const struct model_key *at = &model->keys[key];
+        enum kw_key_status status = model_status(at, model->now);
+        bool has_ended = status == KW_KEY_REVOKED || status == KW_KEY_EXPIRED;
+        first = first < 0 && has_ended ? key : first;
+        generations++;
+        key = at->parent < 0 ? -1 : model_newest(model, at->parent);
+        if (at->parent >= 0 && key < 0) {
+            return -1;
+        }
+    }
+    return generations > MODEL_DEPTH_MAX ? -1 : first;
+}
+
 /* --- what refusals have met --- */
 
 void model_note(struct model *model, int index)
@@ -53,6 +73,10 @@ void model_note_refusal(struct model *model, const struct model_command *command
     }
     if (seen >= 0) {
         model_note(model, seen);
+    }
+    int ended = seen >= 0 && command->kind == KW_CHANGE_CREATE ? model_first_ended(model, seen) : -1;
+    if (ended >= 0) {
+        model_note(model, ended);
     }
 }
 

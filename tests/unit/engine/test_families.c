@@ -174,6 +174,70 @@ static void a_parent_is_a_key_of_this_project_that_goes_on(struct test *t)
     test_engine_close(&fixture);
 }
 
+/* The refusal names the nearest key above the parent that has ended. */
+static void check_ended_above(struct test *t, struct test_engine *fixture, const struct kin *parent,
+                              const struct kw_id *ended)
+{
+    struct kin child;
+    struct kw_error error = {.message = ""};
+    char id[KW_ID_TEXT_SIZE + 1] = "";
+    kw_id_format(ended, id);
+    CHECK_STATUS(t, kin_try(fixture, parent, NULL, &child, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.code, "INVALID_FIELD");
+    CHECK_TEXT(t, error.field, "parentId");
+    CHECK(t, strstr(error.message, id) != NULL);
+}
+
+static void nobody_is_born_below_a_key_that_has_ended(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin line[4];
+    struct kin child;
+    struct kw_key_params named = {.given = KW_GIVEN_NAME, .name = KW_BYTES("Renamed")};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < 4; i++) {
+        REQUIRE(t, kin_make(t, &fixture, i == 0 ? NULL : &line[i - 1], NULL, &line[i]));
+    }
+    REQUIRE_OK(t, kin_change(&fixture, &line[1], KW_OP_ROTATE, NULL, 0, NULL)); /* which ends the old key alone */
+    REQUIRE(t, kin_make(t, &fixture, &line[3], NULL, &child));
+    CHECK_KIN(t, &fixture, &child, KW_CODE_NONE);
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_DISABLE, NULL, 0, NULL));
+    REQUIRE(t, kin_make(t, &fixture, &line[3], NULL, &child)); /* as below a disabled parent */
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_ENABLE, NULL, 0, NULL));
+    CHECK_KIN(t, &fixture, &child, KW_CODE_NONE);
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_REVOKE, NULL, 0, NULL));
+    check_ended_above(t, &fixture, &line[1], &line[0].id);
+    check_ended_above(t, &fixture, &line[3], &line[0].id);
+    REQUIRE_OK(t, kin_change(&fixture, &line[1], KW_OP_REVOKE, NULL, 0, NULL));
+    check_ended_above(t, &fixture, &line[3], &line[1].id);
+    REQUIRE_OK(t, kin_change(&fixture, &line[3], KW_OP_UPDATE, &named, 0, NULL)); /* who is there goes on */
+    REQUIRE_OK(t, kin_change(&fixture, &line[3], KW_OP_ROTATE, NULL, 0, NULL));
+    CHECK_KIN(t, &fixture, &line[3], KW_CODE_REVOKED);
+    test_engine_close(&fixture);
+}
+
+/* An expiry that the refusal alone has met stays passed though the clock steps back. */
+static void an_expiry_above_that_was_met_stays_passed(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin line[3];
+    struct kin child;
+    struct kw_key_params early = {.given = KW_GIVEN_EXPIRES_AT, .expires_at_ms = TEST_NOW_MS + 5000};
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        REQUIRE(t, kin_make(t, &fixture, i == 0 ? NULL : &line[i - 1], NULL, &line[i]));
+    }
+    REQUIRE_OK(t, kin_change(&fixture, &line[0], KW_OP_UPDATE, &early, 0, NULL));
+    REQUIRE(t, kin_make(t, &fixture, &line[2], NULL, &child));
+    set_clock(&fixture, TEST_NOW_MS + 5000);
+    check_ended_above(t, &fixture, &line[2], &line[0].id);
+    set_clock(&fixture, TEST_NOW_MS);
+    CHECK_KIN(t, &fixture, &line[0], KW_CODE_EXPIRED);
+    CHECK_KIN(t, &fixture, &child, KW_CODE_EXPIRED);
+    check_ended_above(t, &fixture, &line[1], &line[0].id);
+    test_engine_close(&fixture);
+}
+
 static void a_rotated_parent_keeps_its_children(struct test *t)
 {
     struct test_engine fixture;
@@ -326,11 +390,18 @@ static void a_lost_first_child_takes_no_mark_along(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(what_ends_a_parent_ends_its_descendants), TEST_CASE(a_narrowed_parent_narrows_its_descendants),
-        TEST_CASE(a_parents_expiry_stays_passed),           TEST_CASE(a_first_child_does_not_revive_its_parent),
-        TEST_CASE(families_are_eight_generations_deep),     TEST_CASE(a_parent_is_a_key_of_this_project_that_goes_on),
-        TEST_CASE(a_rotated_parent_keeps_its_children),     TEST_CASE(a_child_of_a_narrowed_parent_can_be_changed),
-        TEST_CASE(no_rotation_of_a_parent_is_felt_below),   TEST_CASE(a_lost_first_child_takes_no_mark_along),
+        TEST_CASE(what_ends_a_parent_ends_its_descendants),
+        TEST_CASE(a_narrowed_parent_narrows_its_descendants),
+        TEST_CASE(a_parents_expiry_stays_passed),
+        TEST_CASE(a_first_child_does_not_revive_its_parent),
+        TEST_CASE(families_are_eight_generations_deep),
+        TEST_CASE(a_parent_is_a_key_of_this_project_that_goes_on),
+        TEST_CASE(nobody_is_born_below_a_key_that_has_ended),
+        TEST_CASE(an_expiry_above_that_was_met_stays_passed),
+        TEST_CASE(a_rotated_parent_keeps_its_children),
+        TEST_CASE(a_child_of_a_narrowed_parent_can_be_changed),
+        TEST_CASE(no_rotation_of_a_parent_is_felt_below),
+        TEST_CASE(a_lost_first_child_takes_no_mark_along),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -178,6 +178,30 @@ static void a_batch_erases_above_what_it_makes(struct test *t)
     library_end(&library);
 }
 
+/* What a batch revokes has ended for what comes behind it, two generations below too; and what it rotates lives on. */
+static void a_batch_ends_the_family_of_what_it_makes(struct test *t)
+{
+    struct library library;
+    struct kw_new_key oldest, parent;
+    REQUIRE(t, library_open(t, &library));
+    for (int revokes = 0; revokes < 2; revokes++) {
+        struct kw_outcome outcomes[2];
+        REQUIRE(t, library_create(t, &library, &oldest));
+        REQUIRE(t, create_under(t, &library, &oldest, &parent));
+        char id[KW_ID_TEXT_SIZE];
+        kw_id_format(&parent.held.record.id, id);
+        struct kw_key_params params = {.given = KW_GIVEN_PARENT, .parent = {(const uint8_t *)id, sizeof id}};
+        struct kw_change_item items[] = {change_of(revokes ? KW_CHANGE_REVOKE : KW_CHANGE_ROTATE, &oldest),
+                                         {.kind = KW_CHANGE_CREATE, .request = {.params = &params}}};
+        CHECK_STATUS(t, kw_change_many(library.keyward, items, 2, false, outcomes), revokes ? KW_E_INVALID : KW_OK);
+        check_outcome(t, &outcomes[1], revokes ? "INVALID_FIELD" : "");
+        kw_outcomes_clear(outcomes, 2);
+        kw_new_key_clear(&oldest);
+        kw_new_key_clear(&parent);
+    }
+    library_end(&library);
+}
+
 static void an_item_that_is_refused(struct test *t)
 {
     struct library library;
@@ -368,6 +392,7 @@ int main(int argc, char **argv)
         TEST_CASE(every_kind_in_one_call),
         TEST_CASE(an_update_that_names_nothing),
         TEST_CASE(an_action_writes_down_what_has_passed),
+        TEST_CASE(a_batch_ends_the_family_of_what_it_makes),
         TEST_CASE(an_item_that_is_refused),
         TEST_CASE(an_item_that_cannot_be_asked),
         TEST_CASE(a_batch_erases_above_what_it_makes),
