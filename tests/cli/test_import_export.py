@@ -109,5 +109,26 @@ def test_a_revocation_travels_and_none_is_undone(folder):
     check(all(key not in old + new for key in keys.values()), 'an export holds a key')
 
 
+def test_a_family_that_has_ended_travels_whole(folder):
+    """Nobody is made below a key that has ended any more; who was made before comes along, and stays ended."""
+    here, there, peppers = (os.path.join(folder, name) for name in ('here', 'there', 'peppers'))
+    keys, ids = {}, {}
+    keys['first'], ids['first'] = created(here, '--owner', 'user:1')
+    keys['child'], ids['child'] = created(here, '--parent', ids['first'])
+    keys['grandchild'], ids['grandchild'] = created(here, '--parent', ids['child'])
+    run('revoke', ids['first'], '--data', here, code=0)
+    refused = run('create', '--parent', ids['grandchild'], '--data', here, code=2)
+    check_in('parentId: ', refused.err)
+    check_in(ids['first'], refused.err)
+    exported = run('export', '--data', here, code=0).out
+    created(there, '--owner', 'user:9')
+    run('pepper', 'export', peppers, '--data', here, code=0)
+    run('pepper', 'import', peppers, '--data', there, code=0)
+    check_in('Created 3 keys', run('import', '-', '--data', there, stdin=exported, code=0).out)
+    check_equal(codes(there, keys), {name: 'REVOKED' for name in keys})
+    check_equal(codes(there, keys), codes(here, keys))
+    check_in(ids['first'], run('create', '--parent', ids['child'], '--data', there, code=2).err)
+
+
 if __name__ == '__main__':
-    main([test_there_and_back, test_the_form_as_one_document, test_a_revocation_travels_and_none_is_undone])
+    main([test_there_and_back, test_a_family_that_has_ended_travels_whole, test_the_form_as_one_document, test_a_revocation_travels_and_none_is_undone])
