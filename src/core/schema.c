@@ -290,7 +290,7 @@ static enum kw_status set_aside(struct binder *binder, const struct kw_schema *s
     }
     *fault = *binder->error;
     memset(item, 0, schema->size);
-    memcpy((uint8_t *)item + schema->fault_offset, &(const struct kw_error *){fault}, sizeof fault);
+    *(const struct kw_error **)(void *)((uint8_t *)item + schema->fault_offset) = fault;
     return kw_json_pass(&binder->reader, token, binder->error);
 }
 
@@ -322,7 +322,7 @@ static enum kw_status bind_objects(struct binder *binder, const struct kw_field 
         }
         void *item = NULL;
         status = status != KW_OK ? status : add_item(binder, &items, &item);
-        if (status != KW_OK) {
+        if (status != KW_OK || item == NULL) {
             return status;
         }
         status = bind_item(binder, field->items, &token, item);

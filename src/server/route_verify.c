@@ -314,7 +314,7 @@ void kw__keys_verify_many(struct kw_request *request)
     if (inquiry == NULL) {
         return;
     }
-    const struct kw_error **faults = kw_arena_take_array(&request->call->arena, body->item_count, sizeof *faults);
+    const struct kw_error **faults = kw_arena_take_array(&request->call->arena, body->item_count, sizeof(void *));
     bool has_memory = faults != NULL;
     for (size_t i = 0; i < body->item_count && has_memory; i++) {
         struct kw_verification *verification = &inquiry->verifications[i];
