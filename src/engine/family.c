@@ -218,9 +218,20 @@ static enum kw_status load_parent(struct kw_engine *engine, struct kw_work *work
     return refuse_parent(work->op, "names a key that was rotated too often");
 }
 
+/* What the group has made of the newest key of a line so far: that key changed, or the one that it was rotated to. */
+static struct kw_record as_left(struct kw_writer *writer, const struct kw_record *newest)
+{
+    const struct kw_record *left = newest;
+    struct kw_id id = newest->id;
+    while (kw__touched_before(writer, &id, &left) != NULL && !kw_id_is_none(&left->rotated_to)) {
+        id = left->rotated_to;
+    }
+    return *left;
+}
+
 /*
- * The parent of a child as it stands in the index, which is where the group's changes come from and go to. Without one
- * when the line has ended in an erasure: then nothing that the child is given can be used.
+ * The parent of a child as it stands in the index, and as the group has left it. Without one when the line has ended in
+ * an erasure: then nothing that the child is given can be used.
  */
 static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work)
 {
@@ -233,6 +244,9 @@ static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work
     }
     status = status == KW_OK ? kw_record_decode(encoding, &work->parent) : status;
     work->has_parent = status == KW_OK;
+    if (work->has_parent) {
+        work->parent = as_left(writer, &work->parent);
+    }
     return status == KW_OK || status == KW_E_NOT_FOUND ? KW_OK : kw__store_failed(&work->op->error, status);
 }
 

@@ -202,6 +202,36 @@ static void a_batch_ends_the_family_of_what_it_makes(struct test *t)
     library_end(&library);
 }
 
+/* What a batch takes from a parent, in place or by a rotation, no child can be given behind it. */
+static void a_batch_narrows_above_what_it_changes(struct test *t)
+{
+    static const struct kw_bytes scopes[] = {{(const uint8_t *)"read", 4}, {(const uint8_t *)"write", 5}};
+    const struct kw_key_params both = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_SCOPES, .owner = KW_BYTES("user:1"), .scopes = scopes, .scope_count = 2};
+    const struct kw_key_params reads = {.given = KW_GIVEN_SCOPES, .scopes = scopes, .scope_count = 1};
+    const struct kw_key_params writes = {.given = KW_GIVEN_SCOPES, .scopes = scopes + 1, .scope_count = 1};
+    struct library library;
+    struct kw_new_key parent, child;
+    REQUIRE(t, library_open(t, &library));
+    for (int way = 0; way < 4; way++) {
+        struct kw_outcome outcomes[2];
+        bool is_atomic = way % 2 != 0;
+        REQUIRE(t, library_create_as(t, &library, &both, &parent));
+        REQUIRE(t, create_under(t, &library, &parent, &child));
+        struct kw_change_item items[] = {change_of(way < 2 ? KW_CHANGE_UPDATE : KW_CHANGE_ROTATE, &parent),
+                                         change_of(KW_CHANGE_UPDATE, &child)};
+        items[0].request.params = &reads;
+        items[1].request.params = &writes;
+        CHECK(t, kw_change_many(library.keyward, items, 2, is_atomic, outcomes) != KW_OK);
+        check_outcome(t, &outcomes[0], is_atomic ? "NOT_DONE" : "");
+        check_outcome(t, &outcomes[1], "EXCEEDS_PARENT");
+        kw_outcomes_clear(outcomes, 2);
+        kw_new_key_clear(&parent);
+        kw_new_key_clear(&child);
+    }
+    library_end(&library);
+}
+
 static void an_item_that_is_refused(struct test *t)
 {
     struct library library;
@@ -393,6 +423,7 @@ int main(int argc, char **argv)
         TEST_CASE(an_update_that_names_nothing),
         TEST_CASE(an_action_writes_down_what_has_passed),
         TEST_CASE(a_batch_ends_the_family_of_what_it_makes),
+        TEST_CASE(a_batch_narrows_above_what_it_changes),
         TEST_CASE(an_item_that_is_refused),
         TEST_CASE(an_item_that_cannot_be_asked),
         TEST_CASE(a_batch_erases_above_what_it_makes),
