@@ -142,6 +142,11 @@ static enum kw_status load_bound(struct kw_engine *engine, const struct kw_id *l
     return status;
 }
 
+static enum kw_status refuse_erased_above(struct kw_op *op)
+{
+    return refuse_parent(op, "names a key whose own parent was erased: its children would be dead from the start");
+}
+
 static enum kw_status refuse_ended_above(struct kw_work *work)
 {
     char text[KW_ID_TEXT_SIZE];
@@ -162,6 +167,9 @@ static enum kw_status admit_above(struct kw_engine *engine, struct kw_work *work
         struct kw_record above;
         struct kw_digest digest;
         enum kw_status status = load_bound(engine, &line, &above, &digest);
+        if (status == KW_E_NOT_FOUND) {
+            return refuse_erased_above(work->op); /* by the group, which had rotated it before */
+        }
         if (status != KW_OK) {
             return kw__store_failed(&work->op->error, status);
         }
@@ -183,8 +191,7 @@ static enum kw_status admit_generation(struct kw_engine *engine, struct kw_work 
     }
     enum kw_status status = load_family(engine, work, &work->parent.parent_id, &generation);
     if (status == KW_E_NOT_FOUND) {
-        return refuse_parent(work->op,
-                             "names a key whose own parent was erased: its children would be dead from the start");
+        return refuse_erased_above(work->op);
     }
     if (status != KW_OK) {
         return kw__store_failed(&work->op->error, status);
