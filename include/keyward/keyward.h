@@ -26,6 +26,7 @@
 #include <keyward/codes.h>
 #include <keyward/document.h>
 #include <keyward/import.h>
+#include <keyward/pepper.h>
 #include <keyward/record.h>
 #include <keyward/resources.h>
 #include <keyward/store.h>
@@ -42,9 +43,10 @@ struct kw_options {
     /* A folder for database and pepper, made when it is not there; held by one process at a time. */
     const char *data;
     /* Instead of `data`: a store of your own, which kw_open takes over, and 32 random bytes to digest keys under, kept
-     * apart from it. */
+     * apart from it. Several behind each other after a new one was added (pepper.h), that of new keys first. */
     struct kw_store *store_take;
     const uint8_t *pepper;
+    size_t pepper_count; /* 0: 1; at most KW_PEPPERS_MAX */
     /* How digests of new keys are made, where their project does not say; the store keeps it. 0: as it was said
      * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;

@@ -1,5 +1,6 @@
 #include "cli/commands_usage.h"
 #include "cli/keys.h"
+#include "cli/pepper.h"
 #include "cli/progress.h"
 
 #include <keyward/record.h>
@@ -252,12 +253,6 @@ static const struct kw_option generate_options[] = {
     {.name = "management", .help = "a management key, which KEYWARD_ROOT_KEY accepts"},
 };
 
-static const struct kw_option pepper_options[] = {
-    {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA "), which no server may hold"},
-    {.name = "pepper-file", .argument = "FILE", .help = "the peppers' file, instead of KEYWARD_PEPPER or DIR/pepper"},
-    {.name = "reveal", .help = "export: onto standard output, if no file is named"},
-};
-
 static const struct kw_option serve_options[] = {
     {.name = "data", .argument = "DIR", .help = "the data folder (" KW_CLI_DEFAULT_DATA ", if it is not given)"},
     {.name = "listen", .argument = "ADDRESS:PORT", .help = "where to listen (" KW_CLI_DEFAULT_LISTEN ")"},
@@ -298,7 +293,6 @@ static const struct kw_option_group apply_group = GROUP("Options", apply_options
 static const struct kw_option_group verify_group = GROUP("The question", verify_options);
 static const struct kw_option_group batch_group = GROUP("Options", batch_options);
 static const struct kw_option_group generate_group = GROUP("The key's form", generate_options);
-static const struct kw_option_group pepper_group = GROUP("Options", pepper_options);
 static const struct kw_option_group serve_group = GROUP("Options", serve_options);
 static const struct kw_option_group limit_group = GROUP("Limits", limit_options);
 
@@ -465,14 +459,14 @@ static const struct kw_cli_command commands[] = {
     {.name = "generate", .summary = "Prints a fresh key without keeping it.", .run = kw_cmd_generate,
      .groups = {&generate_group, &output_group},
      .example = "KEYWARD_ROOT_KEY=$(keyward generate --management) keyward serve"},
-    {.name = "pepper", .summary = "Shows, renews and moves the peppers of a data folder.", .run = kw_cmd_pepper,
+    {.name = "pepper", .summary = "Shows, renews and retires peppers.", .run = kw_cmd_pepper,
      .operands = "list|rotate|retire FINGERPRINT|export [FILE]|import FILE", .operands_min = 1, .operands_max = 2,
-     .about = "The pepper's file holds one or several, a line each: the first is that of new keys, the others are kept for\n"
-              "keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used, and\n"
-              "'retire' takes one out that no key needs any more. 'export' and 'import' bring peppers to another\n"
-              "installation, where records that were made with them are to be imported. A server that holds the folder\n"
-              "must be stopped first; it starts in milliseconds.",
-     .groups = {&pepper_group, &output_group},
+     .about = "There is one pepper or several, a line each in their file: the first is that of new keys, the others are kept\n"
+              "for keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used,\n"
+              "and 'retire' takes one out that no key needs any more. A server does both while it runs, for its root key.\n"
+              "Back the file up after each. 'export' and 'import' bring peppers to another installation, where records\n"
+              "that were made with them are to be imported; they work on a data folder that no server holds.",
+     .groups = {&kw__pepper_group, &output_group},
      .example = "keyward pepper rotate --data /var/lib/keyward"},
     {.name = "version", .summary = "Prints the version.", .run = kw_cmd_version, .example = "keyward version"},
     {.name = "help", .summary = "Shows this, or the page of a command.", .run = kw_cmd_help, .operands = "[COMMAND]",

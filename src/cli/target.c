@@ -17,10 +17,10 @@ void kw_answer_deinit(struct kw_answer *answer)
     kw_buffer_deinit(&answer->body);
 }
 
-static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_line *line, bool may_make,
-                                  struct kw_target **target_out, struct kw_error *error_out)
+static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_line *line, const char *path,
+                                  bool may_make, struct kw_target **target_out, struct kw_error *error_out)
 {
-    cli->data_path = kw_line_value(line, "data");
+    cli->data_path = path;
     struct kw_data_options options = {
         .path = cli->data_path,
         .may_make = may_make,
@@ -68,6 +68,11 @@ static enum kw_status open_http(struct kw_cli *cli, const struct kw_command_line
     return kw_target_http_open(&options, target_out, error_out);
 }
 
+static bool has_key(const struct kw_cli *cli, const struct kw_command_line *line)
+{
+    return cli->environment.key.size > 0 || kw_line_has(line, "management-key-file");
+}
+
 enum kw_status kw_target_open(struct kw_cli *cli, const struct kw_command_line *line, bool may_make,
                               struct kw_target **target_out, struct kw_error *error_out)
 {
@@ -76,16 +81,23 @@ enum kw_status kw_target_open(struct kw_cli *cli, const struct kw_command_line *
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--url and --data exclude each other: give one");
     }
     if (kw_line_has(line, "data")) {
-        return open_folder(cli, line, may_make, target_out, error_out);
+        return open_folder(cli, line, kw_line_value(line, "data"), may_make, target_out, error_out);
     }
-    bool has_key = cli->environment.key.size > 0 || kw_line_has(line, "management-key-file");
     url = url != NULL ? url : cli->environment.url;
-    if (url == NULL && !has_key) {
+    if (url == NULL && !has_key(cli, line)) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
                        "say where the keys are: --url URL (or KEYWARD_URL) with a management key in KEYWARD_KEY for a "
                        "server, or --data DIR for a data folder that no server holds");
     }
     return open_http(cli, line, url != NULL ? url : KW_CLI_DEFAULT_URL, target_out, error_out);
+}
+
+enum kw_status kw_target_open_or_default(struct kw_cli *cli, const struct kw_command_line *line,
+                                         struct kw_target **target_out, struct kw_error *error_out)
+{
+    bool is_said = kw_line_has(line, "data") || kw_line_has(line, "url") || cli->environment.url != NULL;
+    return is_said || has_key(cli, line) ? kw_target_open(cli, line, false, target_out, error_out)
+                                         : open_folder(cli, line, KW_CLI_DEFAULT_DATA, false, target_out, error_out);
 }
 
 void kw_target_close(struct kw_target *target)

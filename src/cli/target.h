@@ -22,6 +22,7 @@ struct kw_request {
      */
     enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
     void *take_context;
+    bool counts_keys; /* all keys of a data folder are to be in memory first; a server takes its time */
 };
 
 struct kw_answer {
@@ -55,6 +56,9 @@ void kw_answer_deinit(struct kw_answer *answer);
 /* Finds out from options and environment where to go, and opens that. `may_make`: a data folder is made if missing. */
 KW_MUST_USE enum kw_status kw_target_open(struct kw_cli *cli, const struct kw_command_line *line, bool may_make,
                                           struct kw_target **target_out, struct kw_error *error_out);
+/* The same, but where neither says anything it is the data folder that `keyward serve` has by default. */
+KW_MUST_USE enum kw_status kw_target_open_or_default(struct kw_cli *cli, const struct kw_command_line *line,
+                                                     struct kw_target **target_out, struct kw_error *error_out);
 void kw_target_close(struct kw_target *target);
 
 struct kw_http_options {

@@ -86,6 +86,9 @@ static enum kw_status folder_send(struct kw_target *target, const struct kw_requ
     struct kw_call call = {0};
     kw_arena_init(&call.arena, NULL, 0, KW_CALL_ARENA_MAX);
     kw_buffer_init_secret(&call.answer, KW_CALL_ANSWER_MAX);
+    if (request->counts_keys) {
+        kw_engine_wait_filled(self->folder.engine);
+    }
     fill_call(self, request, &call);
     self->is_answered = false;
     kw_api_handle(self->api, &call);

@@ -7,14 +7,12 @@
 #define KW_CORE_DIGEST_H
 
 #include "base/secret.h"
-#include <keyward/record.h>
+#include <keyward/pepper.h>
 
 #define KW_DIGEST_MAX 64
 #define KW_DIGEST_INDEX_SIZE 32 /* what an index compares: all of SHA-256, half of SHA-512, 256 bits either way */
-#define KW_PEPPER_SIZE 32
 #define KW_SALT_SIZE 16 /* of the salts that are drawn here */
 #define KW_SALT_MAX 64  /* of those that imports bring */
-#define KW_PEPPER_FINGERPRINT_SIZE 16
 
 struct kw_digest {
     uint8_t bytes[KW_DIGEST_MAX]; /* zero beyond size */

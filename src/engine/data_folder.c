@@ -157,6 +157,10 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
     if (status != KW_OK) {
         return status;
     }
+    struct kw_pepper_keeper keeper;
+    if (kw_pepper_place_new(folder, options, &folder->peppers, &keeper) != KW_OK) {
+        return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left to start with");
+    }
     struct kw_store *store = NULL;
     status = open_store(folder, &store, error_out);
     if (status != KW_OK) {
@@ -165,6 +169,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
     struct kw_engine_options engine = {
         .pepper = peppers.items,
         .pepper_count = peppers.count,
+        .pepper_keeper = &keeper,
         .digest_scheme = options->digest_scheme,
         .clock = options->clock,
         .entropy = options->entropy,
@@ -198,6 +203,7 @@ void kw_data_folder_close(struct kw_data_folder *folder)
     if (folder->engine != NULL) {
         kw_engine_close(folder->engine);
     }
+    kw_pepper_place_free(folder->peppers);
     /* The lock goes last, when nothing of the folder is in use any more. */
     if (folder->fd >= 0) {
         (void)close(folder->fd);

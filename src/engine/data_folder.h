@@ -15,6 +15,7 @@ struct kw_data_folder {
     bool was_there;     /* the database was there before */
     uint64_t key_count; /* in it, management keys aside */
     struct kw_engine *engine;
+    struct kw_pepper_place *peppers; /* where they are kept while the engine runs */
 };
 
 struct kw_data_options {
@@ -41,6 +42,15 @@ void kw_data_folder_close(struct kw_data_folder *folder);
 /* The peppers of the folder (pepper.c); where there is no database yet, one is made. */
 KW_MUST_USE enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct kw_data_options *options,
                                           struct kw_peppers *peppers_out, struct kw_error *error_out);
+/*
+ * Makes what the engine keeps peppers with. It outlives `options`; the folder's descriptor must outlive it.
+ * KW_E_MEMORY.
+ */
+KW_MUST_USE enum kw_status kw_pepper_place_new(const struct kw_data_folder *folder,
+                                               const struct kw_data_options *options,
+                                               struct kw_pepper_place **place_out, struct kw_pepper_keeper *keeper_out);
+void kw_pepper_place_free(struct kw_pepper_place *place);
+
 /*
  * Replaces the file that they come from, as a whole or not at all (0600). INVALID_FIELD where they come from the
  * environment, or the file is a link: then it is the operator who can change them.

@@ -83,6 +83,9 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
     engine->store = store;
     engine->clock = options->clock;
     engine->entropy = options->entropy;
+    if (options->pepper_keeper != NULL) {
+        engine->pepper_keeper = *options->pepper_keeper;
+    }
     engine->log = options->log != NULL ? *options->log : (struct kw_log){.fd = -1, .clock = options->clock};
     engine->writable = true;
     kw__queue_init(&engine->writes);

@@ -27,6 +27,7 @@ struct kw_import_job;
 struct kw_import_one;
 struct kw_index;
 struct kw_insights;
+struct kw_pepper_keeper;
 struct kw__method;
 struct kw__methods;
 
@@ -37,8 +38,9 @@ struct kw__methods;
 struct kw_digest_method;
 
 struct kw_engine_options {
-    const struct kw_secret *pepper; /* copied; that of new keys, and behind it those of older ones */
-    size_t pepper_count;            /* 0: 1 */
+    const struct kw_secret *pepper;               /* copied; that of new keys, and behind it those of older ones */
+    size_t pepper_count;                          /* 0: 1 */
+    const struct kw_pepper_keeper *pepper_keeper; /* copied; NULL: whoever adds a pepper keeps it */
     enum kw_digest_scheme
         digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
@@ -143,10 +145,12 @@ enum kw_op_kind {
     KW_OP_DOCUMENT_DELETE,
     KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
     KW_OP_FOREIGN_ADD,
-    KW_OP_CREDIT, /* gives a quota of the key `id` back what was used of it: `credit` */
-    KW_OP_FUND,   /* reserves what a verification is to spend */
-    KW_OP_GET,    /* from here on they only read */
-    KW_OP_FIND,   /* the record of a key or a digest */
+    KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
+    KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs */
+    KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
+    KW_OP_FUND,          /* reserves what a verification is to spend */
+    KW_OP_GET,           /* from here on they only read */
+    KW_OP_FIND,          /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
     KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
@@ -247,6 +251,8 @@ struct kw_op {
     struct kw_bytes digest;             /* find: instead of a key; move: the new one */
     uint8_t method_number;              /* move: how that is made; taking a method: out */
     const struct kw_digest_method *method;
+    const struct kw_secret *pepper; /* pepper add; NULL: one is drawn */
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
     struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
                                    asks and must not be exceeded; empty: the operator, who may do anything */
     const struct kw_once *once; /* create, update, revoke, rotate: a request that is to be done once however

@@ -123,7 +123,7 @@ struct exporting {
 static bool find_method(struct exporting *exporting, const struct kw_store_row *row)
 {
     bool is_known = exporting->method.number == row->digest_scheme ||
-                    kw_engine_method(exporting->engine, row->digest_scheme, &exporting->method);
+                    kw_engine_method_meant(exporting->engine, row->digest_scheme, &exporting->method);
     return is_known && row->digest.size <= KW_DIGEST_MAX;
 }
 

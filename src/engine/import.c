@@ -391,7 +391,8 @@ static enum kw_status complete(struct kw_engine *engine, struct kw_work *work, s
     }
     struct kw_digest_method method;
     if (!kw_engine_method(engine, one->method, &method)) {
-        return kw_refuse(&op->error, KW_CODE_INTERNAL, NULL, "the digest's method is gone");
+        return kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL,
+                         "the pepper that its digest was made with was retired meanwhile: import it again");
     }
     record->env = environment->name;
     record->digest_scheme = method.scheme;

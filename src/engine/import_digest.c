@@ -129,10 +129,15 @@ enum kw_status kw__import_take_form(struct kw_import_forms *forms, struct kw_are
 static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import_one *one, struct kw_error *error_out)
 {
     struct kw_bytes key = one->item->key;
-    one->method = forms->own_method;
-    if (!kw_engine_digest(forms->engine, one->method, key, &one->digests[0])) {
-        return kw_refuse(error_out, KW_CODE_INTERNAL, NULL, "the digest's method is gone");
+    struct kw_digest_method own;
+    while (!kw_engine_digest(forms->engine, forms->own_method, key, &one->digests[0])) {
+        /* Its pepper was retired since the import began: there is another one, then. */
+        if (!kw_engine_own_method(forms->engine, forms->project, &own)) {
+            return kw__project_gone(error_out);
+        }
+        forms->own_method = own.number;
     }
+    one->method = forms->own_method;
     one->digest_count = 1;
     for (unsigned number = 1; number <= UINT8_MAX && one->digest_count < KW_COUNT_OF(one->digests); number++) {
         struct kw_digest_method method;

@@ -73,7 +73,8 @@ struct kw_engine {
     struct kw_usage *usage;
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;
-    bool methods_doubted; /* the writer's, like catalog_doubted */
+    struct kw_pepper_keeper pepper_keeper; /* NULLs: none */
+    bool methods_doubted;                  /* the writer's, like catalog_doubted */
     struct kw_clock clock;
     struct kw_entropy entropy;
     struct kw_log log;
@@ -131,7 +132,7 @@ struct kw_last_use kw__last_use_of(const struct kw_store_row *row);
 bool kw__op_is_document(const struct kw_op *op);
 static inline bool kw__op_is_method(const struct kw_op *op)
 {
-    return op->kind == KW_OP_METHOD_TAKE || op->kind == KW_OP_FOREIGN_ADD;
+    return op->kind >= KW_OP_METHOD_TAKE && op->kind <= KW_OP_PEPPER_RETIRE;
 }
 /* Does an operation on a document, as the writer, and hands it back. */
 void kw__document_write(struct kw_engine *engine, struct kw_op *op);

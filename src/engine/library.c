@@ -31,12 +31,18 @@ static enum kw_status open_folder(const struct kw_options *options, struct keywa
 
 static enum kw_status open_store(const struct kw_options *options, struct keyward *keyward, struct kw_error *error_out)
 {
+    struct kw_peppers peppers KW_PEPPERS_WIPED = {.count = 0};
     struct kw_secret pepper KW_WIPED = {0};
-    enum kw_status status = kw_secret_set(&pepper, kw_bytes_of(options->pepper, KW_PEPPER_SIZE));
-    if (status != KW_OK) {
-        return status;
+    for (size_t i = options->pepper_count == 0 ? 1 : options->pepper_count; i-- > 0;) {
+        enum kw_status status =
+            kw_secret_set(&pepper, kw_bytes_of(options->pepper + i * KW_PEPPER_SIZE, KW_PEPPER_SIZE));
+        status = status != KW_OK ? status : kw_peppers_put_first(&peppers, &pepper, error_out);
+        if (status != KW_OK) {
+            return status;
+        }
     }
-    struct kw_engine_options engine = {.pepper = &pepper,
+    struct kw_engine_options engine = {.pepper = peppers.items,
+                                       .pepper_count = peppers.count,
                                        .digest_scheme = options->digest,
                                        .clock = clock_of(options),
                                        .entropy = kw_entropy_system()};
@@ -62,6 +68,10 @@ enum kw_status kw_open(const struct kw_options *options, struct keyward **keywar
         close_store(options->store_take);
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "options",
                          "give either a data folder, or a store and the pepper that belongs to it");
+    }
+    if (options->pepper_count > KW_PEPPERS_MAX) {
+        close_store(options->store_take);
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "pepper_count", "must be at most %d", KW_PEPPERS_MAX);
     }
     struct keyward *keyward = kw_alloc(1, sizeof *keyward);
     if (keyward == NULL) {

@@ -14,7 +14,7 @@
 struct kw__method {
     struct kw_digest_method is;
     struct kw_digester *digester; /* NULL: its pepper is not here; hmac-sha256: the pepper's, borrowed */
-    bool is_retired;              /* no record needed it when its pepper was first missing */
+    bool is_retired;              /* no record needed it when its pepper was first missing, or was taken out */
     bool is_fresh;                /* taken since the start: it counts as in use, though it has no records yet */
 };
 
@@ -35,13 +35,17 @@ struct kw__methods {
     uint8_t own_of[KW_DIGEST_SHA512_SALTED + 1]; /* by scheme; 0: the store's default */
     struct kw__foreign *foreigns;
     size_t foreign_count;
+    uint8_t fingerprints[KW_PEPPERS_MAX][KW_PEPPER_FINGERPRINT_SIZE]; /* of the peppers that are here, in their order */
+    size_t pepper_count;
+    /* What a number means, or meant before its pepper was retired; NULL: nothing yet. */
+    const struct kw_digest_method *meant[KW_METHODS_MAX];
 };
 
 /* What the engine keeps beside the table. The writer's, once there are threads. */
 struct kw__method_memory {
     struct kw__method methods[KW_METHODS_MAX]; /* by number; one of scheme 0 is none */
     /* What is kept of the peppers: the states that they lead to, which methods borrow. The first is that of new keys.
-     */
+     * One whose method is retired, and which is here all the same, is on its way out: only its file still has it. */
     struct kw_digester *pepper_digesters[KW_PEPPERS_MAX];
     uint8_t fingerprints[KW_PEPPERS_MAX][KW_PEPPER_FINGERPRINT_SIZE];
     size_t pepper_count;
@@ -80,6 +84,8 @@ KW_MUST_USE enum kw_status kw__method_ready(struct kw__method_memory *memory, st
 uint8_t kw__method_find(const struct kw__method_memory *memory, const struct kw_digest_method *wanted);
 /* The lowest number that is free; 0: none is. */
 uint8_t kw__method_free_number(const struct kw__method_memory *memory);
+/* PEPPER_MISMATCH: the method's pepper is not here. */
+enum kw_status kw__pepper_missing(const struct kw_digest_method *method, struct kw_error *error_out);
 /* Lets go of the digester of a method that did not come about. */
 void kw__method_clear(struct kw__method *method);
 void kw__method_memory_deinit(struct kw__method_memory *memory);
@@ -104,8 +110,11 @@ void kw__methods_publish(struct kw_engine *engine, struct kw__methods *next_take
 /* Reads the prefixes from the store and publishes a table: after the catalog was loaded. */
 KW_MUST_USE enum kw_status kw__methods_load(struct kw_engine *engine, struct kw_error *error_out);
 
-/* An operation on methods or foreign prefixes, done by the writer, and handed back. */
+/* An operation on methods, foreign prefixes or peppers, done by the writer, and handed back. */
 void kw__method_write(struct kw_engine *engine, struct kw_op *op);
+/* The two on peppers (pepper_write.c). Fail with op->error set. */
+KW_MUST_USE enum kw_status kw__pepper_add(struct kw_engine *engine, struct kw_op *op);
+KW_MUST_USE enum kw_status kw__pepper_retire(struct kw_engine *engine, struct kw_op *op);
 
 #define KW_METHODS_SETTING "digest.methods"
 #define KW_FOREIGN_PREFIX "foreign."

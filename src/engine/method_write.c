@@ -107,6 +107,9 @@ static enum kw_status take_method(struct kw_engine *engine, struct kw_op *op)
         return status;
     }
     uint8_t number = kw__method_find(memory, &wanted);
+    if (number != 0 && memory->methods[number].is_retired) { /* its pepper is on its way out */
+        return kw__pepper_missing(&wanted, &op->error);
+    }
     bool is_in_use_already = number != 0 && is_in_use(engine, kw__methods(engine), &memory->methods[number]);
     if (!is_in_use_already && !has_room(engine, wanted.project)) {
         return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL,
@@ -227,7 +230,20 @@ static enum kw_status add_foreign(struct kw_engine *engine, struct kw_op *op)
 void kw__method_write(struct kw_engine *engine, struct kw_op *op)
 {
     op->now_ms = kw_engine_now_ms(engine);
-    op->status = op->kind == KW_OP_METHOD_TAKE ? take_method(engine, op) : add_foreign(engine, op);
+    switch (op->kind) {
+    case KW_OP_METHOD_TAKE:
+        op->status = take_method(engine, op);
+        break;
+    case KW_OP_PEPPER_ADD:
+        op->status = kw__pepper_add(engine, op);
+        break;
+    case KW_OP_PEPPER_RETIRE:
+        op->status = kw__pepper_retire(engine, op);
+        break;
+    default:
+        op->status = add_foreign(engine, op);
+        break;
+    }
     op->done(op);
 }
 

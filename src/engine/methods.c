@@ -138,11 +138,15 @@ struct kw__methods *kw__methods_make(const struct kw__method_memory *memory, con
     methods->foreigns = copies;
     methods->foreign_count = foreign_count;
     for (size_t number = 1; number < KW_METHODS_MAX; number++) {
-        if (memory->methods[number].digester != NULL) {
-            methods->by_number[number] = &memory->methods[number];
+        const struct kw__method *method = &memory->methods[number];
+        methods->meant[number] = method->is.scheme == 0 ? NULL : &method->is;
+        if (method->digester != NULL && !method->is_retired) {
+            methods->by_number[number] = method;
             methods->numbers[methods->count++] = (uint8_t)number;
         }
     }
+    memcpy(methods->fingerprints, memory->fingerprints, sizeof methods->fingerprints);
+    methods->pepper_count = memory->pepper_count;
     choose_own(memory, methods);
     return methods;
 }
@@ -220,6 +224,17 @@ bool kw_engine_method(const struct kw_engine *engine, uint8_t number, struct kw_
     return method != NULL;
 }
 
+bool kw_engine_method_meant(const struct kw_engine *engine, uint8_t number, struct kw_digest_method *method_out)
+{
+    kw_index_read_begin();
+    const struct kw_digest_method *method = kw__methods(engine)->meant[number];
+    if (method != NULL) {
+        *method_out = *method;
+    }
+    kw_index_read_end();
+    return method != NULL;
+}
+
 bool kw_engine_own_method(const struct kw_engine *engine, uint16_t project, struct kw_digest_method *method_out)
 {
     kw_index_read_begin();
@@ -245,10 +260,18 @@ bool kw_engine_digest(const struct kw_engine *engine, uint8_t number, struct kw_
 enum kw_status kw_engine_pepper_check(const struct kw_engine *engine, const struct kw_digest_method *method,
                                       struct kw_error *error_out)
 {
-    if (method->scheme != KW_DIGEST_HMAC_SHA256 ||
-        pepper_digester_of(&engine->method_memory, method->fingerprint) != NULL) {
-        return KW_OK;
+    kw_index_read_begin();
+    const struct kw__methods *methods = kw__methods(engine);
+    bool is_here = method->scheme != KW_DIGEST_HMAC_SHA256;
+    for (size_t i = 0; i < methods->pepper_count && !is_here; i++) {
+        is_here = kw_fingerprint_equal(methods->fingerprints[i], method->fingerprint);
     }
+    kw_index_read_end();
+    return is_here ? KW_OK : kw__pepper_missing(method, error_out);
+}
+
+enum kw_status kw__pepper_missing(const struct kw_digest_method *method, struct kw_error *error_out)
+{
     char fingerprint[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
     kw_hex_encode(kw_bytes_of(method->fingerprint, sizeof method->fingerprint), fingerprint);
     return kw_refuse(error_out, KW_CODE_PEPPER_MISMATCH, "digest.pepper",
@@ -259,14 +282,14 @@ enum kw_status kw_engine_pepper_check(const struct kw_engine *engine, const stru
 
 size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *uses_out, size_t count)
 {
-    const struct kw__method_memory *memory = &engine->method_memory; /* peppers do not change after the start */
-    count = count < memory->pepper_count ? count : memory->pepper_count;
+    bool is_counted = kw_index_complete(engine->index); /* asked first: what is counted after it is all there is */
     kw_index_read_begin();
     const struct kw__methods *methods = kw__methods(engine);
+    count = count < methods->pepper_count ? count : methods->pepper_count;
     for (size_t i = 0; i < count; i++) {
         struct kw_pepper_use *use = &uses_out[i];
-        *use = (struct kw_pepper_use){.is_current = i == 0};
-        memcpy(use->fingerprint, memory->fingerprints[i], sizeof use->fingerprint);
+        *use = (struct kw_pepper_use){.is_current = i == 0, .is_counted = is_counted};
+        memcpy(use->fingerprint, methods->fingerprints[i], sizeof use->fingerprint);
         for (size_t j = 0; j < methods->count; j++) {
             const struct kw_digest_method *method = &methods->by_number[methods->numbers[j]]->is;
             if (method->scheme == KW_DIGEST_HMAC_SHA256 &&

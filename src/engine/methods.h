@@ -62,16 +62,11 @@ KW_MUST_USE bool kw_engine_digest(const struct kw_engine *engine, uint8_t number
 KW_MUST_USE enum kw_status kw_engine_foreign_add(struct kw_engine *engine, uint16_t project, struct kw_bytes prefix,
                                                  struct kw_error *error_out);
 
-/* A pepper that the engine was given. */
-struct kw_pepper_use {
-    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
-    bool is_current; /* that of new keys */
-    uint64_t keys;   /* that need it, revoked ones too */
-    uint64_t erased; /* tombstones made with it, as far as they were read: they do not hold it back */
-};
+/* What the number means, or meant before its pepper was retired: for who read it from a store before that. */
+KW_MUST_USE bool kw_engine_method_meant(const struct kw_engine *engine, uint8_t number,
+                                        struct kw_digest_method *method_out);
 
-/* All of them, in their order, `count` at most. Returns how many. What they are used for counts once the index is
- * complete (kw_engine_wait_filled, kw_engine_stats). */
+/* The peppers that the engine has, in their order, `count` at most. Returns how many. Any thread. */
 size_t kw_engine_peppers(const struct kw_engine *engine, struct kw_pepper_use *uses_out, size_t count);
 
 /*

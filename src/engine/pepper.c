@@ -43,8 +43,10 @@ static enum kw_status write_file(int folder_fd, const char *folder, const char *
 static enum kw_status make_pepper(const struct kw_data_folder *folder, const struct kw_entropy *entropy,
                                   struct kw_peppers *peppers_out, struct kw_error *error_out)
 {
+    struct kw_secret drawn KW_WIPED = {0};
     peppers_out->count = 0;
-    enum kw_status status = kw_peppers_renew(peppers_out, entropy, error_out);
+    enum kw_status status = kw_pepper_draw(entropy, &drawn, error_out);
+    status = status != KW_OK ? status : kw_peppers_put_first(peppers_out, &drawn, error_out);
     return status != KW_OK ? status : write_file(folder->fd, folder->path, PEPPER_FILE, peppers_out, error_out);
 }
 
@@ -86,6 +88,21 @@ static bool is_link(int folder_fd, const char *name)
     return fstatat(folder_fd, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(about.st_mode);
 }
 
+/* Whether it is for this process to change them. */
+static enum kw_status check_ours(const struct kw_data_folder *folder, const struct kw_data_options *options,
+                                 struct kw_error *error_out)
+{
+    if (options->pepper_file != NULL) {
+        return is_link(AT_FDCWD, options->pepper_file) ? refuse_link(options->pepper_file, error_out) : KW_OK;
+    }
+    if (options->pepper_hex.size > 0) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "KEYWARD_PEPPER",
+                         "holds the peppers, and only you can change it: give them in a file with --pepper-file, or "
+                         "put a new one before the others yourself, between commas, and start with that");
+    }
+    return is_link(folder->fd, PEPPER_FILE) ? refuse_link(PEPPER_FILE, error_out) : KW_OK;
+}
+
 /* A file that stands somewhere else: its folder, then its name in there. */
 static enum kw_status replace_elsewhere(const char *path, const struct kw_peppers *peppers, struct kw_error *error_out)
 {
@@ -102,8 +119,7 @@ static enum kw_status replace_elsewhere(const char *path, const struct kw_pepper
         return kw_fail(error_out, KW_E_SYSTEM, KW_FILE_UNUSABLE, NULL, "cannot open the folder %s: %s", folder,
                        strerror(errno));
     }
-    enum kw_status status =
-        is_link(fd, name) ? refuse_link(path, error_out) : write_file(fd, folder, name, peppers, error_out);
+    enum kw_status status = write_file(fd, folder, name, peppers, error_out);
     (void)close(fd);
     return status;
 }
@@ -111,16 +127,59 @@ static enum kw_status replace_elsewhere(const char *path, const struct kw_pepper
 enum kw_status kw_pepper_keep(const struct kw_data_folder *folder, const struct kw_data_options *options,
                               const struct kw_peppers *peppers, struct kw_error *error_out)
 {
-    if (options->pepper_file != NULL) {
-        return replace_elsewhere(options->pepper_file, peppers, error_out);
+    enum kw_status status = check_ours(folder, options, error_out);
+    if (status != KW_OK) {
+        return status;
     }
-    if (options->pepper_hex.size > 0) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "KEYWARD_PEPPER",
-                         "holds the peppers, and only you can change it: give them in a file with --pepper-file, or "
-                         "put a new one before the others yourself, between commas");
+    return options->pepper_file != NULL ? replace_elsewhere(options->pepper_file, peppers, error_out)
+                                        : write_file(folder->fd, folder->path, PEPPER_FILE, peppers, error_out);
+}
+
+/* --- while an engine runs --- */
+
+/* What was said when the folder was opened, as far as it is asked for later. */
+struct kw_pepper_place {
+    struct kw_data_folder folder;
+    struct kw_data_options options;
+    char path[PATH_SIZE], file[PATH_SIZE];
+};
+
+static enum kw_status read_kept(void *context, struct kw_peppers *peppers_out, struct kw_error *error_out)
+{
+    const struct kw_pepper_place *place = context;
+    enum kw_status status = check_ours(&place->folder, &place->options, error_out);
+    return status != KW_OK ? status : kw_pepper_find(&place->folder, &place->options, peppers_out, error_out);
+}
+
+static enum kw_status write_kept(void *context, const struct kw_peppers *peppers, struct kw_error *error_out)
+{
+    const struct kw_pepper_place *place = context;
+    return kw_pepper_keep(&place->folder, &place->options, peppers, error_out);
+}
+
+enum kw_status kw_pepper_place_new(const struct kw_data_folder *folder, const struct kw_data_options *options,
+                                   struct kw_pepper_place **place_out, struct kw_pepper_keeper *keeper_out)
+{
+    struct kw_pepper_place *place = kw_alloc(1, sizeof *place);
+    if (place == NULL) {
+        return KW_E_MEMORY;
     }
-    if (is_link(folder->fd, PEPPER_FILE)) {
-        return refuse_link(PEPPER_FILE, error_out);
-    }
-    return write_file(folder->fd, folder->path, PEPPER_FILE, peppers, error_out);
+    /* Both were opened by these, so they fit. */
+    (void)snprintf(place->path, sizeof place->path, "%s", folder->path);
+    (void)snprintf(place->file, sizeof place->file, "%s", options->pepper_file == NULL ? "" : options->pepper_file);
+    place->folder = (struct kw_data_folder){.path = place->path, .fd = folder->fd, .lock_fd = -1, .was_there = true};
+    place->options = (struct kw_data_options){
+        .pepper_file = options->pepper_file == NULL ? NULL : place->file,
+        /* That they came so is all that is kept of it. */
+        .pepper_hex = options->pepper_hex.size == 0 ? (struct kw_bytes){NULL, 0} : KW_BYTES("given"),
+        .entropy = options->entropy,
+    };
+    *place_out = place;
+    *keeper_out = (struct kw_pepper_keeper){place, read_kept, write_kept};
+    return KW_OK;
+}
+
+void kw_pepper_place_free(struct kw_pepper_place *place)
+{
+    kw_free(place);
 }

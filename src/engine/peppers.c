@@ -110,21 +110,31 @@ enum kw_status kw_peppers_write(const struct kw_peppers *peppers, struct kw_buff
     return kw_buffer_status(text);
 }
 
-enum kw_status kw_peppers_renew(struct kw_peppers *peppers, const struct kw_entropy *entropy,
-                                struct kw_error *error_out)
+enum kw_status kw_pepper_draw(const struct kw_entropy *entropy, struct kw_secret *pepper_out,
+                              struct kw_error *error_out)
 {
     uint8_t bytes[KW_PEPPER_SIZE];
-    if (peppers->count == KW_PEPPERS_MAX) {
-        return refuse_many(error_out);
-    }
     if (entropy->draw(entropy->context, bytes, sizeof bytes) != KW_OK) {
         return kw_refuse(error_out, KW_CODE_INTERNAL, NULL, "the operating system gives no random bytes");
     }
-    memmove(peppers->items + 1, peppers->items, peppers->count * sizeof *peppers->items);
-    enum kw_status status = kw_secret_set(&peppers->items[0], kw_bytes_of(bytes, sizeof bytes));
-    peppers->count++;
+    enum kw_status status = kw_secret_set(pepper_out, kw_bytes_of(bytes, sizeof bytes));
     kw_wipe(bytes, sizeof bytes);
     return status;
+}
+
+enum kw_status kw_peppers_put_first(struct kw_peppers *peppers, const struct kw_secret *pepper,
+                                    struct kw_error *error_out)
+{
+    uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
+    kw_pepper_fingerprint(pepper, fingerprint);
+    size_t before = place_of(peppers, fingerprint);
+    if (before == KW_PEPPERS_MAX) {
+        return refuse_many(error_out);
+    }
+    peppers->count += before == peppers->count;
+    memmove(peppers->items + 1, peppers->items, before * sizeof *peppers->items);
+    peppers->items[0] = *pepper;
+    return KW_OK;
 }
 
 enum kw_status kw_peppers_join(struct kw_peppers *peppers, const struct kw_peppers *more, size_t *added_out,
@@ -137,6 +147,11 @@ enum kw_status kw_peppers_join(struct kw_peppers *peppers, const struct kw_peppe
         }
     }
     return KW_OK;
+}
+
+bool kw_peppers_has(const struct kw_peppers *peppers, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE])
+{
+    return place_of(peppers, fingerprint) < peppers->count;
 }
 
 bool kw_peppers_remove(struct kw_peppers *peppers, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE])

@@ -16,7 +16,6 @@ static inline bool kw_fingerprint_equal(const uint8_t *a, const uint8_t *b)
     return kw_constant_time_equal(left, right);
 }
 
-#define KW_PEPPERS_MAX 16
 #define KW_PEPPERS_TEXT_MAX ((size_t)KW_PEPPERS_MAX * (2 * KW_PEPPER_SIZE + 1))
 
 struct kw_peppers {
@@ -33,13 +32,26 @@ KW_MUST_USE enum kw_status kw_peppers_parse(struct kw_bytes text, const char *wh
                                             struct kw_error *error_out);
 /* Appends them to a secret buffer, a line each. Fails as the buffer does. */
 KW_MUST_USE enum kw_status kw_peppers_write(const struct kw_peppers *peppers, struct kw_buffer *text);
-/* Puts a new one first. LIMIT_REACHED when there are KW_PEPPERS_MAX. */
-KW_MUST_USE enum kw_status kw_peppers_renew(struct kw_peppers *peppers, const struct kw_entropy *entropy,
-                                            struct kw_error *error_out);
+/* Draws one. */
+KW_MUST_USE enum kw_status kw_pepper_draw(const struct kw_entropy *entropy, struct kw_secret *pepper_out,
+                                          struct kw_error *error_out);
+/* Puts one first, where it may stand already. LIMIT_REACHED when there are KW_PEPPERS_MAX others. */
+KW_MUST_USE enum kw_status kw_peppers_put_first(struct kw_peppers *peppers, const struct kw_secret *pepper,
+                                                struct kw_error *error_out);
 /* Puts those that are not there yet behind the others; `added_out` is how many. LIMIT_REACHED. */
 KW_MUST_USE enum kw_status kw_peppers_join(struct kw_peppers *peppers, const struct kw_peppers *more, size_t *added_out,
                                            struct kw_error *error_out);
+bool kw_peppers_has(const struct kw_peppers *peppers, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE]);
 /* Takes the one of that fingerprint out. False when it is not there. */
 bool kw_peppers_remove(struct kw_peppers *peppers, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE]);
+
+/* Where peppers are kept, by whoever opened the engine: what is to be there at the next start. Asked by the writer. */
+struct kw_pepper_keeper {
+    void *context;
+    /* What is kept now. Fails where it is not the process's to change. */
+    enum kw_status (*read)(void *context, struct kw_peppers *peppers_out, struct kw_error *error_out);
+    /* Keeps these instead; durable when it returns. Where it fails, either are kept. */
+    enum kw_status (*write)(void *context, const struct kw_peppers *peppers, struct kw_error *error_out);
+};
 
 #endif

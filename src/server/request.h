@@ -31,7 +31,7 @@ struct kw_request {
     struct kw_api *api;
     struct kw_call *call;
     const struct kw_route *route;
-    struct kw_bytes parameter;                /* what stands for {id}, {name} or {profile} */
+    struct kw_bytes parameter;                /* what stands for {id}, {name}, {fingerprint} or {profile} */
     const struct kw_request_project *project; /* that the request is about */
     struct kw_request_project project_memory;
     bool is_root;              /* the root key, or the operator */
@@ -176,6 +176,9 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__peppers_list(struct kw_request *request);
+void kw__peppers_add(struct kw_request *request);
+void kw__peppers_retire(struct kw_request *request);
 void kw__usage_of_key(struct kw_request *request);
 void kw__usage_of_others(struct kw_request *request);
 void kw__usage_report(struct kw_request *request);
