@@ -61,6 +61,7 @@ static enum kw_status fill_sink(void *context, const struct kw_store_row *row)
     }
     if (status != KW_OK) {
         log_damaged(page->engine, &row->id, status);
+        __atomic_store_n(&page->engine->fill_skipped, true, __ATOMIC_RELEASE);
     }
     return KW_OK;
 }

@@ -98,6 +98,7 @@ struct kw_engine {
     pthread_mutex_t filled_lock;
     pthread_cond_t filled;
     bool fill_ended;     /* atomic */
+    bool fill_skipped;   /* atomic: records that cannot be read are in the store and not in the index */
     struct kw_id newest; /* the filler's, until fill_ended */
     bool stopping;
 

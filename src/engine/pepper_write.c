@@ -369,6 +369,11 @@ static enum kw_status check_unneeded(const struct change *change, size_t at)
         return kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL,
                          "not all keys are counted yet, so that some may need it: try again after a moment");
     }
+    if (__atomic_load_n(&change->engine->fill_skipped, __ATOMIC_ACQUIRE)) {
+        return kw_refuse(&op->error, KW_CODE_STORE_CORRUPT, NULL,
+                         "the store holds records that cannot be read, and that may need it: the log of the last start "
+                         "names them");
+    }
     return KW_OK;
 }
 

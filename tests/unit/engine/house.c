@@ -60,7 +60,7 @@ enum kw_status house_open(struct house *house, const char *peppers)
     struct test_engine *fixture = &house->fixture;
     struct kw_secret secrets[16] = {{{0}, 0}};
     *fixture = (struct test_engine){.store = house->shelf, .now_ms = TEST_NOW_MS};
-    for (size_t i = 0; peppers[i] != '\0'; i++) {
+    for (size_t i = 0; peppers != NULL && peppers[i] != '\0'; i++) {
         house_pepper(peppers[i], &secrets[i]);
     }
     if (house->shelf == NULL) {
@@ -71,12 +71,13 @@ enum kw_status house_open(struct house *house, const char *peppers)
             return status;
         }
     }
-    struct kw_engine_options options = {.pepper = secrets,
-                                        .pepper_count = strlen(peppers),
+    struct kw_engine_options options = {.pepper = peppers != NULL ? secrets : house->kept->items,
+                                        .pepper_count = peppers != NULL ? strlen(peppers) : house->kept->count,
+                                        .pepper_keeper = house->keeper,
                                         .clock = {now_of, &fixture->now_ms},
                                         .entropy = kw_entropy_system()};
     enum kw_status status = kw_engine_open(&options, fixture->store, &fixture->engine, &house->error);
-    if (status == KW_OK) {
+    if (status == KW_OK && !house->opens_at_once) {
         kw_engine_wait_filled(fixture->engine);
     }
     return status;

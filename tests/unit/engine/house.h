@@ -7,12 +7,16 @@
 
 #include "engine/index.h"
 #include "engine/methods.h"
+#include "engine/peppers.h"
 #include "support/engine.h"
 
 struct house {
     struct test *t;
     struct test_engine fixture;
-    struct kw_store *shelf; /* NULL: on SQLite */
+    struct kw_store *shelf;                /* NULL: on SQLite */
+    const struct kw_pepper_keeper *keeper; /* of the engine; NULL: none */
+    const struct kw_peppers *kept;         /* what house_open(house, NULL) opens with */
+    bool opens_at_once;                    /* before the index is filled */
     char folder[64];
     struct kw_error error; /* of the last opening */
     uint8_t record_memory[4096];
