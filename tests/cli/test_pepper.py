@@ -73,7 +73,10 @@ def test_a_rotation_under_a_server(folder):
     client = {'KEYWARD_KEY': root}
     with Server(data, env=environment) as server:
         made = json.loads(run('create', '--owner', 'user:1', '--url', server.url, '--json', env=client, code=0).out)
-        check_in(': stop it first (DATA_IN_USE)\n', run('pepper', 'rotate', '--data', data, code=2).err)
+        for arguments in (['list'], ['rotate'], ['retire', 'f' * 32]):
+            complaint = run('pepper', *arguments, '--data', data, code=2).err
+            check_in(': stop it first, or use --url (DATA_IN_USE)\n', complaint)
+        check_in(': stop it first (DATA_IN_USE)\n', run('pepper', 'export', '--reveal', '--data', data, code=2).err)
     run('pepper', 'rotate', '--data', data, code=0)
     with Server(data, env=environment) as server:
         def verdict():
@@ -92,6 +95,75 @@ def test_a_rotation_under_a_server(folder):
         check_in('Disabled', changed.out)
         check_equal(run('verify', '--url', server.url, stdin=made['key'], env=client).code, 1)
     check_equal([item['keys'] for item in peppers(data)], [5, 0], 'all keys, the root key among them, moved')
+
+
+def test_peppers_of_a_server(folder):
+    data = os.path.join(folder, 'data')
+    root = generate_root_key()
+    client = {'KEYWARD_KEY': root}
+    with Server(data, env={'KEYWARD_ROOT_KEY': root}) as server:
+        there = ['--url', server.url]
+        key = json.loads(run('create', '--owner', 'user:1', *there, '--json', env=client, code=0).out)['key']
+        old = lines(data + '/pepper')
+
+        def items():
+            return json.loads(run('pepper', 'list', *there, '--json', env=client, code=0).out)['items']
+
+        before = items()
+        check_equal((len(before), before[0]['current']), (1, True))
+        said = run('pepper', 'rotate', *there, env=client, code=0).out
+        first, second = items()
+        check_in(f'New keys get the pepper {first["fingerprint"]}. ', said)
+        check_in('Back the file up', said)
+        now = lines(data + '/pepper')
+        check_equal((len(now), now[1:]), (2, old))
+        check_equal((first['current'], second['current'], second['fingerprint']), (True, False, before[0]['fingerprint']))
+        refused = run('pepper', 'retire', first['fingerprint'], *there, env=client, code=2).err
+        check_in('that of new keys', refused)
+        check_in('IN_USE', refused)
+        problem = json.loads(run('pepper', 'retire', second['fingerprint'][:8], *there, '--json', env=client, code=2).err)
+        check_equal(problem['code'], 'IN_USE')
+        check_in('still needed by', problem['detail'])
+        for wrong in ('f' * 32, first['fingerprint'][:7], 'x'):
+            check_in('FINGERPRINT', run('pepper', 'retire', wrong, *there, env=client, code=2).err)
+
+        for _ in range(100):  # a verification leaves word where no other is just leaving it
+            check_equal(run('verify', *there, stdin=key, env=client).code, 0)
+            for _ in range(3):
+                run('revoke', 'key_' + '0' * 26, *there, env=client, code=2)
+            if run('pepper', 'retire', second['fingerprint'][:8], *there, '--json', env=client).code == 0:
+                break
+        check_equal([item['fingerprint'] for item in items()], [first['fingerprint']])
+        check_equal(lines(data + '/pepper'), now[:1])
+        table = run('pepper', 'list', *there, env=client, code=0).out
+        check_in(f'{first["fingerprint"]}  yes      2\n', table)
+        made = json.loads(run('pepper', 'rotate', *there, '--json', env=client, code=0).out)
+        check_equal(made, {'fingerprint': items()[0]['fingerprint']})
+
+        for command in (['list'], ['rotate'], ['retire', first['fingerprint']]):
+            check_in('UNAUTHORIZED', run('pepper', *command, *there, code=2).err)
+        project_key = json.loads(run('create', '--owner', 'service:x', '--project', 'keyward', '--resource', 'project:default=*',
+                                     *there, '--json', env=client, code=0).out)['key']
+        check_in('FORBIDDEN', run('pepper', 'rotate', *there, env={'KEYWARD_KEY': project_key}, code=2).err)
+        check_in('--data', run('pepper', 'export', '--reveal', *there, env=client, code=2).err)
+        check_in('--data', run('pepper', 'import', data + '/pepper', *there, env=client, code=2).err)
+        check_in('exclude each other', run('pepper', 'list', *there, '--data', data, env=client, code=2).err)
+    check_equal([item['fingerprint'] for item in peppers(data)], [made['fingerprint'], first['fingerprint']])
+    check_equal(verify(data, key), 0)
+
+
+def test_where_peppers_are_when_nobody_says(folder):
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        create('data')
+        made = json.loads(run('pepper', 'rotate', '--json', code=0).out)['fingerprint']
+        check_equal([item['fingerprint'] for item in peppers('data')][0], made)
+        check_in(made, run('pepper', 'list', code=0).out)
+        check_in('no server answers', run('pepper', 'list', env={'KEYWARD_URL': 'http://127.0.0.1:1', 'KEYWARD_KEY': 'x'},
+                                          code=2).err)
+    finally:
+        os.chdir(here)
 
 
 def test_a_pepper_that_keys_need(folder):
@@ -149,5 +221,5 @@ def test_peppers_for_another_installation(folder):
 
 if __name__ == '__main__':
     main([test_a_new_pepper_and_the_end_of_the_old_one, test_there_are_sixteen_at_most, test_a_rotation_under_a_server,
-          test_a_pepper_that_keys_need,
+          test_peppers_of_a_server, test_where_peppers_are_when_nobody_says, test_a_pepper_that_keys_need,
           test_peppers_for_another_installation])

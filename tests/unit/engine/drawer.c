@@ -5,9 +5,7 @@
 static struct {
     struct kw_store_ops ops;
     const struct kw_store_ops *inner;
-    struct drawer *drawer;
-    unsigned writes; /* atomic */
-    unsigned stops_at;
+    unsigned writes, stops_at; /* atomic, as the next */
     bool happens;
 } machine;
 
@@ -15,8 +13,9 @@ static struct {
 static void write_down(bool *happens_out, bool *lives_out)
 {
     unsigned now = __atomic_add_fetch(&machine.writes, 1, __ATOMIC_RELAXED);
-    *lives_out = machine.stops_at == 0 || now < machine.stops_at;
-    *happens_out = *lives_out || (now == machine.stops_at && machine.happens);
+    unsigned stops_at = __atomic_load_n(&machine.stops_at, __ATOMIC_ACQUIRE);
+    *lives_out = stops_at == 0 || now < stops_at;
+    *happens_out = *lives_out || (now == stops_at && __atomic_load_n(&machine.happens, __ATOMIC_RELAXED));
 }
 
 static enum kw_status machine_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
@@ -49,14 +48,12 @@ static enum kw_status drawer_read(void *context, struct kw_peppers *peppers_out,
 static enum kw_status drawer_write(void *context, const struct kw_peppers *peppers, struct kw_error *error_out)
 {
     struct drawer *drawer = context;
-    bool happens = true;
-    bool lives = true;
+    bool happens;
+    bool lives;
     if (drawer->on_write != NULL) {
         drawer->on_write(drawer->context);
     }
-    if (machine.drawer == drawer) {
-        write_down(&happens, &lives);
-    }
+    write_down(&happens, &lives);
     if (++drawer->writes == drawer->fails_at) {
         happens = happens && drawer->fails_lately;
         lives = false;
@@ -81,8 +78,8 @@ bool drawer_begin(struct test *t, struct house *house, struct drawer *drawer, co
     machine.inner = house->shelf->ops;
     machine.ops = *machine.inner;
     machine.ops.commit = machine_commit;
-    machine.stops_at = 0;
-    machine.drawer = NULL;
+    house->shelf->ops = &machine.ops;
+    drawer_stop_machine(0, false);
     return true;
 }
 
@@ -108,13 +105,11 @@ void drawer_show(const struct drawer *drawer, char letters[KW_PEPPERS_MAX + 1])
     letters[drawer->kept.count] = '\0';
 }
 
-void drawer_stop_machine(struct house *house, struct drawer *drawer, unsigned nth, bool happens)
+void drawer_stop_machine(unsigned nth, bool happens)
 {
     __atomic_store_n(&machine.writes, 0, __ATOMIC_RELAXED);
-    machine.stops_at = nth;
-    machine.happens = happens;
-    machine.drawer = drawer;
-    house->shelf->ops = &machine.ops;
+    __atomic_store_n(&machine.happens, happens, __ATOMIC_RELAXED);
+    __atomic_store_n(&machine.stops_at, nth, __ATOMIC_RELEASE);
 }
 
 unsigned drawer_machine_writes(void)

@@ -26,7 +26,7 @@ void drawer_end(struct house *house, struct drawer *drawer);
 void drawer_show(const struct drawer *drawer, char letters[KW_PEPPERS_MAX + 1]);
 
 /* The machine stops with the n-th write from now on, which happens or not. 0: it goes on. */
-void drawer_stop_machine(struct house *house, struct drawer *drawer, unsigned nth, bool happens);
+void drawer_stop_machine(unsigned nth, bool happens);
 /* How many writes there were since then. */
 unsigned drawer_machine_writes(void);
 
