@@ -14,8 +14,6 @@ extern "C" {
 
 struct keyward; /* keyward.h */
 
-#define KW_PEPPER_SIZE 32
-#define KW_PEPPER_FINGERPRINT_SIZE 16
 #define KW_PEPPERS_MAX 16 /* at once */
 
 struct kw_pepper_use {

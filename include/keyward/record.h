@@ -50,6 +50,8 @@ extern "C" {
 #define KW_AMOUNT_MAX (INT64_C(1000000000000) * KW_AMOUNT_ONE) /* a million millions; sums of a few fit 64 bits */
 #define KW_RECORD_MAX 53248                                    /* an encoded record */
 #define KW_TOGETHER_MAX 1000                                   /* changes of one call */
+#define KW_PEPPER_SIZE 32                                      /* pepper.h */
+#define KW_PEPPER_FINGERPRINT_SIZE 16
 #define KW_BULK_MAX 10000 /* keys that one action on a filter changes, or names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */

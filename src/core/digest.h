@@ -7,12 +7,12 @@
 #define KW_CORE_DIGEST_H
 
 #include "base/secret.h"
-#include <keyward/pepper.h>
+#include <keyward/record.h>
 
 #define KW_DIGEST_MAX 64
 #define KW_DIGEST_INDEX_SIZE 32 /* what an index compares: all of SHA-256, half of SHA-512, 256 bits either way */
-#define KW_SALT_SIZE 16 /* of the salts that are drawn here */
-#define KW_SALT_MAX 64  /* of those that imports bring */
+#define KW_SALT_SIZE 16         /* of the salts that are drawn here */
+#define KW_SALT_MAX 64          /* of those that imports bring */
 
 struct kw_digest {
     uint8_t bytes[KW_DIGEST_MAX]; /* zero beyond size */

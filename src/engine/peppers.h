@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "core/digest.h"
+#include <keyward/pepper.h>
 
 /* Whether two fingerprints, which are no secret, are of one pepper. */
 static inline bool kw_fingerprint_equal(const uint8_t *a, const uint8_t *b)
