@@ -149,12 +149,63 @@ static void a_program_keeps_peppers_beside_a_store_of_its_own(struct test *t)
     lasting.inner->close(lasting.store);
 }
 
+/* --- an import in between --- */
+
+#define ITEMS (3 * KW_IMPORT_TOGETHER_MAX)
+#define ITEM_MAX 72
+
+struct importing {
+    struct test *t;
+    struct library *library;
+    uint64_t fine, late, strange;
+};
+
+/* With the first item the pepper that all were to get goes. */
+static void rotate_at_once(void *context, const struct kw_import_line *line)
+{
+    struct importing *importing = context;
+    struct keyward *keyward = importing->library->keyward;
+    struct kw_pepper_use uses[KW_PEPPERS_MAX];
+    struct kw_error error = {0};
+    if (importing->fine + importing->late + importing->strange == 0) {
+        CHECK_STATUS(importing->t, kw_pepper_add(keyward, NULL, nobody, NULL, &error), KW_OK);
+        CHECK_I64(importing->t, kw_pepper_list(keyward, uses, KW_PEPPERS_MAX), 2);
+        CHECK_STATUS(importing->t, kw_pepper_retire(keyward, uses[1].fingerprint, nobody, &error), KW_OK);
+    }
+    bool is_late = line->error != NULL && strcmp(line->error->code, "TOO_BUSY") == 0;
+    importing->fine += line->outcome == KW_IMPORT_CREATED;
+    importing->late += is_late;
+    importing->strange += line->outcome != KW_IMPORT_CREATED && !is_late;
+}
+
+static void an_import_goes_on_with_the_pepper_that_there_is(struct test *t)
+{
+    static char text[ITEMS * ITEM_MAX];
+    struct library library;
+    struct importing importing = {.t = t, .library = &library};
+    struct kw_import_request request = {.text = {(const uint8_t *)text, 0}, .options.dry_run = true};
+    struct kw_import_counts counts;
+    struct kw_error error = {0};
+    for (unsigned i = 0; i < ITEMS; i++) {
+        request.text.size += (size_t)snprintf(text + request.text.size, ITEM_MAX,
+                                              "{\"key\":\"legacy_%06u_0123456789abcdef\",\"ownerId\":\"1\"}\n", i);
+    }
+    REQUIRE(t, library_open(t, &library));
+    kw_wait_filled(library.keyward);
+    REQUIRE_OK(t, kw_import_many(library.keyward, &request, rotate_at_once, &importing, &counts, &error));
+    CHECK_I64(t, importing.fine + importing.late, ITEMS);
+    CHECK_I64(t, importing.strange, 0);
+    CHECK(t, importing.fine > KW_IMPORT_TOGETHER_MAX); /* those before it, and those that were read after it */
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(a_folder_keeps_its_peppers),
         TEST_CASE(a_folders_path_may_go),
         TEST_CASE(a_program_keeps_peppers_beside_a_store_of_its_own),
+        TEST_CASE(an_import_goes_on_with_the_pepper_that_there_is),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
