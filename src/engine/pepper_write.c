@@ -267,7 +267,9 @@ static enum kw_status put_first(struct kw__method_memory *memory, const struct k
     if (status != KW_OK) {
         return status;
     }
-    memmove(memory->pepper_digesters + 1, memory->pepper_digesters, at * sizeof *memory->pepper_digesters);
+    for (size_t i = at; i > 0; i--) {
+        memory->pepper_digesters[i] = memory->pepper_digesters[i - 1];
+    }
     memmove(memory->fingerprints + 1, memory->fingerprints, at * sizeof *memory->fingerprints);
     memory->pepper_digesters[0] = digester;
     memcpy(memory->fingerprints[0], fingerprint, sizeof memory->fingerprints[0]);
@@ -405,8 +407,9 @@ static void forget(struct kw__method_memory *memory, size_t at)
         }
     }
     kw_digester_free(digester);
-    memmove(memory->pepper_digesters + at, memory->pepper_digesters + at + 1,
-            (memory->pepper_count - at - 1) * sizeof *memory->pepper_digesters);
+    for (size_t i = at; i + 1 < memory->pepper_count; i++) {
+        memory->pepper_digesters[i] = memory->pepper_digesters[i + 1];
+    }
     close_gap(memory->fingerprints, at, memory->pepper_count);
     memory->pepper_digesters[--memory->pepper_count] = NULL;
 }

@@ -95,11 +95,12 @@ void drawer_show(const struct drawer *drawer, char letters[KW_PEPPERS_MAX + 1])
 {
     for (size_t i = 0; i < drawer->kept.count; i++) {
         letters[i] = '?';
-        for (char letter = 'a'; letter <= 'z'; letter++) {
+        for (const char *letter = "abcdefghijklmnopqrstuvwxyz"; *letter != '\0'; letter++) {
             struct kw_secret known KW_WIPED = {0};
-            house_pepper(letter, &known);
-            bool is_it = kw_constant_time_equal(kw_secret_expose(&known), kw_secret_expose(&drawer->kept.items[i]));
-            letters[i] = is_it ? letter : letters[i];
+            house_pepper(*letter, &known);
+            if (kw_constant_time_equal(kw_secret_expose(&known), kw_secret_expose(&drawer->kept.items[i]))) {
+                letters[i] = *letter;
+            }
         }
     }
     letters[drawer->kept.count] = '\0';

@@ -186,8 +186,8 @@ static void there_is_a_bound_to_peppers(struct test *t)
     CHECK_KEPT(t, &drawer, "cponmlkjihgfedba");
     CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_NONE);
     house_settle(&house);
-    for (char letter = 'a'; letter <= 'p'; letter++) {
-        CHECK_STATUS(t, drawer_retire_letter(&house, letter, &error), letter == 'c' ? KW_E_CONFLICT : KW_OK);
+    for (const char *letter = "abcdefghijklmnop"; *letter != '\0'; letter++) {
+        CHECK_STATUS(t, drawer_retire_letter(&house, *letter, &error), *letter == 'c' ? KW_E_CONFLICT : KW_OK);
     }
     CHECK_KEPT(t, &drawer, "c");
     house_close(&house);
