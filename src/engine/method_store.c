@@ -97,7 +97,7 @@ enum kw_status kw__methods_decode(struct kw_bytes setting, struct kw__method_mem
             break;
         }
         struct kw__method *place = &memory->methods[method.is.number];
-        if (place->digester == NULL) {
+        if (place->is.scheme == 0) {
             *place = method;
         }
     }

@@ -159,7 +159,8 @@ static bool has_happened(struct change *change)
            size <= KW_METHODS_SETTING_MAX && kw_bytes_equal(kw_bytes_of(value, size), setting);
 }
 
-static enum kw_status commit(struct change *change)
+/* `trusts_eyes`: a write of unknown outcome that is there to be seen counts as one that will stay. */
+static enum kw_status commit(struct change *change, bool trusts_eyes)
 {
     struct kw_engine *engine = change->engine;
     struct kw_store_setting setting = {KW_BYTES(KW_METHODS_SETTING), kw_buffer_bytes(&change->setting)};
@@ -173,7 +174,7 @@ static enum kw_status commit(struct change *change)
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commit_ops, 1, __ATOMIC_RELAXED);
-    if (batch.outcome == KW_OK || (batch.outcome == KW_E_UNCERTAIN && has_happened(change))) {
+    if (batch.outcome == KW_OK || (batch.outcome == KW_E_UNCERTAIN && trusts_eyes && has_happened(change))) {
         return KW_OK;
     }
     engine->methods_doubted = engine->methods_doubted || batch.outcome == KW_E_UNCERTAIN;
@@ -249,7 +250,12 @@ static void restore(struct kw__method_memory *memory, const struct former *forme
     if (memory->pepper_count > former->count) { /* the first is new */
         kw_digester_free(memory->pepper_digesters[0]);
     }
-    *former->place = former->method;
+    if (former->method.is.scheme == 0) {
+        *former->place = former->method;
+    } else { /* what it means may be read just now, and is the same */
+        former->place->is_retired = former->method.is_retired;
+        former->place->digester = former->method.digester;
+    }
     memory->pepper_count = former->count;
     memcpy(memory->pepper_digesters, former->digesters, sizeof former->digesters);
     memcpy(memory->fingerprints, former->fingerprints, sizeof former->fingerprints);
@@ -292,7 +298,7 @@ static enum kw_status add_first(struct change *change, const struct kw_secret *p
         *is_written_out = true;
         status = write_kept(change, &change->kept);
     }
-    status = status != KW_OK ? status : commit(change);
+    status = status != KW_OK ? status : commit(change, true);
     if (status == KW_OK) {
         publish(change);
     }
@@ -450,7 +456,8 @@ static enum kw_status retire(struct change *change, size_t at)
     if (status == KW_OK && last == NULL) {
         status = kw__store_failed(&op->error, KW_E_MEMORY);
     }
-    status = status != KW_OK ? status : commit(change);
+    /* An earlier write that was given up could come back under the pepper, until one is known to stand in its place. */
+    status = status != KW_OK ? status : commit(change, false);
     if (status != KW_OK) {
         mark(change->memory, op->fingerprint, was_ending);
         kw__methods_free(last);
