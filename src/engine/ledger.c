@@ -163,6 +163,15 @@ static void spend_quota(const struct kw_charge *charge, const struct kw_claim *c
     }
 }
 
+/* A limit that was made longer holds on for its new window, though it may only refuse from now on. */
+static void lengthen(struct kw_slot *run, const struct kw_rate_limit *limit, struct kw_limit_slot *slot)
+{
+    if (slot->window_ms != 0 && limit->window_ms > slot->window_ms) {
+        slot->window_ms = (uint32_t)limit->window_ms;
+        run->stamp = 0;
+    }
+}
+
 /* All that is unknown is unfunded, whatever else refuses. */
 static bool is_unknown(const struct kw_claim *claim, const struct kw_found_claim *found)
 {
@@ -201,6 +210,7 @@ static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_
             weigh_quota(charge, &claim->quota, found[i].quota, charged, &charged->answers[i].quota);
         } else {
             weigh_limit(ledger, charge, claim, found[i].limit, charged, &charged->answers[i].limit);
+            lengthen(runs[claim->per], &claim->limit, found[i].limit);
         }
     }
     if (!is_known) {

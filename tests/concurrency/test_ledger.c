@@ -161,11 +161,40 @@ static void idle_lines_are_given_up(struct test *t)
     kw_ledger_free(shared.ledger);
 }
 
+static enum kw_charge_outcome charge_at(struct kw_ledger *ledger, int64_t window_ms, int64_t now_ms)
+{
+    uint64_t place = 0;
+    struct kw_claim claim = {.id = 11, .limit = {.requests = LIMIT, .window_ms = window_ms}};
+    struct kw_charged charged = {.outcome = KW_CHARGE_UNFUNDED};
+    struct kw_charge charge = {
+        .accounts = {{lineage_of(0), &place}}, .claims = &claim, .claim_count = 1, .now_ms = now_ms, .cost = LIMIT};
+    kw_index_read_begin();
+    (void)!kw_ledger_charge(ledger, &charge, &charged);
+    kw_index_read_end();
+    return charged.outcome;
+}
+
+/* What was spent is forgiven neither by the change nor by the sweep that finds the old window to be over. */
+static void a_limit_made_longer_is_kept_though_it_only_refuses(struct test *t)
+{
+    struct kw_ledger *ledger;
+    REQUIRE_OK(t, kw_ledger_new(false, &ledger));
+    CHECK_I64(t, charge_at(ledger, WINDOW_MS, 1000000), KW_CHARGE_ADMITTED);
+    CHECK_I64(t, charge_at(ledger, 60 * WINDOW_MS, 1000000 + WINDOW_MS / 2), KW_CHARGE_RATE_LIMITED);
+    for (int i = 0; i < 4; i++) {
+        kw_ledger_sweep(ledger, 1000000 + 2 * WINDOW_MS);
+    }
+    CHECK_I64(t, charge_at(ledger, 60 * WINDOW_MS, 1000000 + 60 * WINDOW_MS - 1), KW_CHARGE_RATE_LIMITED);
+    CHECK_I64(t, charge_at(ledger, 60 * WINDOW_MS, 1000000 + 60 * WINDOW_MS), KW_CHARGE_ADMITTED);
+    kw_ledger_free(ledger);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(threads_spend_the_limit_exactly),
         TEST_CASE(idle_lines_are_given_up),
+        TEST_CASE(a_limit_made_longer_is_kept_though_it_only_refuses),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
