@@ -122,7 +122,8 @@ static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *
         return;
     }
     *answer = kw_limit_look(&slot->state, &claim->limit, charge->now_ms, charge->cost);
-    bool is_short = is_durable(ledger, &claim->limit) && slot->reserve < charge->cost && !charge->is_trial;
+    bool is_short = slot->reserve < charge->cost || kw__ledger_outgrew_note(slot, &claim->limit);
+    is_short = is_short && is_durable(ledger, &claim->limit) && !charge->is_trial;
     if (!answer->is_admitted) {
         charged->outcome = KW_CHARGE_RATE_LIMITED;
     } else if (is_short && charged->outcome == KW_CHARGE_ADMITTED) {
@@ -163,13 +164,20 @@ static void spend_quota(const struct kw_charge *charge, const struct kw_claim *c
     }
 }
 
-/* A limit that was made longer holds on for its new window, though it may only refuse from now on. */
-static void lengthen(struct kw_slot *run, const struct kw_rate_limit *limit, struct kw_limit_slot *slot)
+/* A limit that was made longer holds on for its new window, though it may only refuse from now on. What outlives a
+ * crash is written down so first. */
+static void lengthen(const struct kw_ledger *ledger, const struct kw_rate_limit *limit, struct kw_slot *run,
+                     struct kw_limit_slot *slot, struct kw_charged *charged)
 {
-    if (slot->window_ms != 0 && limit->window_ms > slot->window_ms) {
-        slot->window_ms = (uint32_t)limit->window_ms;
-        run->stamp = 0;
+    if (!kw__ledger_outgrew_note(slot, limit)) {
+        return;
     }
+    if (is_durable(ledger, limit)) {
+        charged->wants_funds = true;
+        return;
+    }
+    run->stamp = 0;
+    slot->window_ms = (uint32_t)limit->window_ms;
 }
 
 /* All that is unknown is unfunded, whatever else refuses. */
@@ -210,7 +218,9 @@ static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_
             weigh_quota(charge, &claim->quota, found[i].quota, charged, &charged->answers[i].quota);
         } else {
             weigh_limit(ledger, charge, claim, found[i].limit, charged, &charged->answers[i].limit);
-            lengthen(runs[claim->per], &claim->limit, found[i].limit);
+            if (!charge->is_trial) {
+                lengthen(ledger, &claim->limit, runs[claim->per], found[i].limit, charged);
+            }
         }
     }
     if (!is_known) {
@@ -309,7 +319,7 @@ enum kw_status kw_ledger_charge(struct kw_ledger *ledger, const struct kw_charge
     }
     pthread_mutex_lock(&ledger->lock);
     struct kw_charge late = *charge;
-    late.now_ms = late.now_ms > ledger->floor_ms ? late.now_ms : ledger->floor_ms;
+    late.now_ms = kw__ledger_time_of(ledger, charge);
     bool is_done = kw__ledger_open_runs(ledger, &late, kinds, runs) && charge_runs(ledger, runs, &late, charged_out);
     if (is_done && charged_out->wants_funds) {
         tell_once(runs, charged_out);

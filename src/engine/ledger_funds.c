@@ -44,7 +44,8 @@ static void want_limit(const struct kw_limit_slot *slot, const struct kw_rate_li
         want->kind = KW_WANT_NOTE;
         return;
     }
-    bool is_short = slot->reserve < charge->cost || slot->reserve <= share / 2;
+    bool is_longer = kw__ledger_outgrew_note(slot, limit);
+    bool is_short = slot->reserve < charge->cost || slot->reserve <= share / 2 || is_longer;
     bool is_kept = limit->window_ms > KW_DURABLE_WINDOW_MS && charge->cost <= limit->requests;
     if (!is_kept || !is_short || charge->is_trial) {
         return;
@@ -52,7 +53,7 @@ static void want_limit(const struct kw_limit_slot *slot, const struct kw_rate_li
     uint32_t most = (uint32_t)limit->requests;
     uint32_t add = share > charge->cost ? share : charge->cost;
     add = slot->reserve + add <= most ? add : slot->reserve < most ? most - slot->reserve : 0;
-    want->kind = add > 0 ? KW_WANT_RESERVE : KW_WANT_NOTHING;
+    want->kind = add > 0 || is_longer ? KW_WANT_RESERVE : KW_WANT_NOTHING;
     want->reserve = add;
     want->epoch = epoch_of(charge->now_ms);
     want->note_size = kw_limit_write(&slot->state, limit, slot->reserve + add, want->note);
@@ -97,14 +98,16 @@ enum kw_status kw_ledger_want(struct kw_ledger *ledger, const struct kw_charge *
     struct kw_slot *runs[KW_PER_COUNT] = {NULL};
     struct kw_found_claim found[KW_CLAIMS_MAX];
     bool is_held = hold(ledger, charge, runs, found);
+    struct kw_charge late = *charge; /* as it is looked at where an account is new: of the same period */
+    late.now_ms = kw__ledger_time_of(ledger, charge);
     *any_out = false;
     for (size_t i = 0; is_held && i < charge->claim_count; i++) {
         const struct kw_claim *claim = &charge->claims[i];
         wants_out[i] = (struct kw_want){.kind = KW_WANT_NOTHING};
         if (claim->is_quota) {
-            want_quota(found[i].quota, claim, charge, &wants_out[i]);
+            want_quota(found[i].quota, claim, &late, &wants_out[i]);
         } else {
-            want_limit(found[i].limit, &claim->limit, charge, &wants_out[i]);
+            want_limit(found[i].limit, &claim->limit, &late, &wants_out[i]);
         }
         *any_out = *any_out || wants_out[i].kind != KW_WANT_NOTHING;
     }
@@ -139,11 +142,14 @@ static void take_note(const struct kw_ledger *ledger, const struct kw_rate_limit
     }
 }
 
-static void take_reserve(const struct kw_want *want, struct kw_limit_slot *slot)
+static void take_reserve(const struct kw_want *want, const struct kw_rate_limit *limit, struct kw_limit_slot *slot)
 {
     uint32_t kept = slot->epoch == want->epoch ? slot->reserve : 0;
     slot->reserve = (kept + want->reserve) & 0x3fffffffU; /* no more than the limit: it fits */
     slot->epoch = want->epoch & 1U;
+    if (kw__ledger_outgrew_note(slot, limit)) {
+        slot->window_ms = (uint32_t)limit->window_ms;
+    }
 }
 
 static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, const struct kw_want *want,
@@ -157,7 +163,7 @@ static void take(const struct kw_ledger *ledger, const struct kw_claim *claim, c
         break;
     case KW_WANT_RESERVE:
         if (!found->limit->is_unknown) {
-            take_reserve(want, found->limit);
+            take_reserve(want, &claim->limit, found->limit);
         }
         break;
     case KW_WANT_QUOTA: /* a late one of an earlier period is lost to nobody */

@@ -21,7 +21,7 @@
 /* One rate limit's. */
 struct kw_limit_slot {
     uint32_t claim;
-    uint32_t window_ms;      /* of the limit when it was last spent from */
+    uint32_t window_ms;      /* of the limit when it was last spent from, or a longer one that is written down */
     uint32_t reserve : 30;   /* of a long window: what may be spent before more is written down */
     uint32_t is_unknown : 1; /* an earlier life may have left a note, which is to be read first */
     uint32_t epoch : 1;      /* in which the reserve was written down, of two by turns */

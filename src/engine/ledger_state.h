@@ -23,6 +23,12 @@ struct kw_ledger {
     size_t aside_count;
 };
 
+/* The ledger is locked. The clock, but no time before that of what was given up. */
+static inline int64_t kw__ledger_time_of(const struct kw_ledger *ledger, const struct kw_charge *charge)
+{
+    return charge->now_ms > ledger->floor_ms ? charge->now_ms : ledger->floor_ms;
+}
+
 /* Where a claim's state is. */
 struct kw_found_claim {
     struct kw_limit_slot *limit; /* one of them */
@@ -66,6 +72,15 @@ void kw__ledger_was_used(struct kw_slot *run);
 unsigned kw__ledger_kinds(const struct kw_charge *charge);
 /* Those that are not NULL. */
 void kw__ledger_unlock_all(struct kw_slot *const runs[KW_PER_COUNT]);
+
+/*
+ * A limit whose window became longer, which what is written down of it does not know: a crash would forget what has
+ * left the shorter one since.
+ */
+static inline bool kw__ledger_outgrew_note(const struct kw_limit_slot *slot, const struct kw_rate_limit *limit)
+{
+    return slot->window_ms > 0 && limit->window_ms > slot->window_ms;
+}
 
 /* How much of a limit is reserved at a time. */
 uint32_t kw__ledger_share(const struct kw_rate_limit *limit);

@@ -146,9 +146,12 @@ static const struct kw_environment *environment_of(const struct kw_work *work)
     return &project->environments[0];
 }
 
+#define STEP_SIZE 4 /* bytes of what a further id is beyond the last one */
+
 /*
  * Ids ascend in the order of commits, also within a millisecond and when the clock steps back (after a start: as soon
- * as all keys were read), so that a cursor misses nothing (the ULID specification's monotonicity).
+ * as all keys were read), so that a cursor misses nothing (the ULID specification's monotonicity). By how much is
+ * random: the life before may have gone on from the same key, with the ids of events.
  */
 static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint8_t random[KW_ID_RANDOM_SIZE])
 {
@@ -159,8 +162,12 @@ static struct kw_id next_id(struct kw_engine *engine, int64_t now_ms, const uint
         writer->last_id = engine->newest;
     }
     if (kw_id_compare(&id, &writer->last_id) <= 0) {
-        id = writer->last_id;
-        for (size_t i = sizeof id.bytes; i-- > 0 && ++id.bytes[i] == 0;) {
+        unsigned carry = 1;
+        for (size_t i = sizeof id.bytes; i-- > 0;) {
+            bool is_step = i >= sizeof id.bytes - STEP_SIZE;
+            carry += writer->last_id.bytes[i] + (is_step ? random[i - (sizeof id.bytes - KW_ID_RANDOM_SIZE)] : 0U);
+            id.bytes[i] = (uint8_t)carry;
+            carry >>= 8;
         }
     }
     writer->last_id = id;

@@ -193,6 +193,25 @@ static void what_is_not_used_goes_back(struct test *t)
     kw_ledger_free(house.ledger);
 }
 
+/* Of an account whose place nobody keeps; the ledger has seen the next period begin. */
+static void a_clock_that_is_behind_spends_what_was_reserved_then(struct test *t)
+{
+    static struct house house;
+    REQUIRE(t, house_begin(t, &house));
+    use(t, &house, 0, 5);
+    (void)sweep(t, &house, NOW_MS);
+    (void)sweep(t, &house, NOW_MS + KW_UNUSED_MS);
+    (void)sweep(t, &house, NOW_MS + KW_UNUSED_MS);
+    CHECK_I64(t, accounts(&house), 0);
+    house.now_ms = NOW_MS - 1000; /* a year ago */
+    CHECK_I64(t, spend(&house, 1, 5), KW_CHARGE_UNFUNDED);
+    fund(t, &house, 1, 5, WAY_GOOD, true);
+    house.places[1] = 0;
+    CHECK_I64(t, spend(&house, 1, 5), KW_CHARGE_ADMITTED);
+    CHECK_I64(t, spend(&house, 1, 5), KW_CHARGE_ADMITTED); /* whose place is known */
+    kw_ledger_free(house.ledger);
+}
+
 static void what_is_set_aside_is_nobodys(struct test *t)
 {
     static struct house house;
@@ -375,8 +394,9 @@ static void threads_spend_what_goes_back(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(what_is_not_used_goes_back),  TEST_CASE(what_is_set_aside_is_nobodys), TEST_CASE(what_is_owed_stays),
-        TEST_CASE(batches_and_limits_bound_it), TEST_CASE(threads_spend_what_goes_back),
+        TEST_CASE(what_is_not_used_goes_back),   TEST_CASE(a_clock_that_is_behind_spends_what_was_reserved_then),
+        TEST_CASE(what_is_set_aside_is_nobodys), TEST_CASE(what_is_owed_stays),
+        TEST_CASE(batches_and_limits_bound_it),  TEST_CASE(threads_spend_what_goes_back),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -231,6 +231,73 @@ static void a_crash_counts_though_a_clean_stop_came_just_before(struct test *t)
     library_end(&library);
 }
 
+static bool change_limit(struct library *library, const struct kw_id *id, const struct kw_rate_limit *limit)
+{
+    struct kw_key_params params = {.given = KW_GIVEN_RATE_LIMITS, .rate_limits = limit, .rate_limit_count = 1};
+    struct kw_held_record held = {.memory = NULL};
+    struct kw_error error;
+    enum kw_status status =
+        kw_update(library->keyward, &(struct kw_change_request){.id = *id, .params = &params}, &held, &error);
+    kw_held_record_clear(&held);
+    return status == KW_OK;
+}
+
+/* Its reserve was written down with a window that has passed by now, unlike the new one. */
+static void a_crash_after_a_window_became_longer_forgets_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = library_limit("steady", 64, 2 * MINUTE_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    kw_close(library.keyward);
+    library.keyward = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        struct kw_options options = library_options(&library);
+        struct kw_error error;
+        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
+        is_good = is_good && library_spend(t, &library, made.key, 50).code == KW_CODE_NONE;
+        limit = library_limit("steady", 64, HOUR_MS);
+        is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
+        library_set_clock(&library, LIBRARY_NOW_MS + MINUTE_MS);
+        is_good = is_good && library_spend(t, &library, made.key, 1).code == KW_CODE_NONE;
+        _exit(is_good ? 0 : 255);
+    }
+    int status = 0;
+    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS / 2);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 14).code, KW_CODE_RATE_LIMITED);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
+/* Each life goes on from the newest key's id, and tells of a mark. */
+static void events_of_lives_behind_the_clock_have_ids_of_their_own(struct test *t)
+{
+    struct library library;
+    struct kw_new_key keys[3];
+    const struct kw_quota_rule quota = {.limit = 10 * KW_AMOUNT_ONE, .period = KW_PERIOD_MONTH};
+    const struct kw_key_params params = {
+        .given = KW_GIVEN_OWNER | KW_GIVEN_QUOTAS, .owner = KW_BYTES("user:1"), .quotas = &quota, .quota_count = 1};
+    REQUIRE(t, library_open(t, &library));
+    for (size_t i = 0; i < KW_COUNT_OF(keys); i++) {
+        REQUIRE(t, library_create_as(t, &library, &params, &keys[i]));
+    }
+    library_set_clock(&library, LIBRARY_NOW_MS - HOUR_MS);
+    for (size_t i = 0; i < KW_COUNT_OF(keys); i++) {
+        REQUIRE(t, library_reopen(t, &library, 0));
+        kw_wait_filled(library.keyward);
+        CHECK_CODE(t, library_spend(t, &library, keys[i].key, 8).code, KW_CODE_NONE);
+        CHECK_CODE(t, library_spend(t, &library, keys[i].key, 1).code, KW_CODE_NONE); /* tells of it, as a rule */
+    }
+    for (size_t i = 0; i < KW_COUNT_OF(keys); i++) {
+        kw_new_key_clear(&keys[i]);
+    }
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -242,6 +309,8 @@ int main(int argc, char **argv)
         TEST_CASE(what_was_reported_counts_in_the_next_life),
         TEST_CASE(limits_of_an_owner_go_on_each_by_itself),
         TEST_CASE(a_crash_counts_though_a_clean_stop_came_just_before),
+        TEST_CASE(a_crash_after_a_window_became_longer_forgets_nothing),
+        TEST_CASE(events_of_lives_behind_the_clock_have_ids_of_their_own),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -106,6 +106,38 @@ static void a_later_part_sees_an_earlier_one(struct test *t)
     }
 }
 
+/* The parent is narrowed by an earlier part, as it is or in the rotation that replaces it; then its child is widened.
+ */
+static void a_child_lies_within_what_an_earlier_part_leaves_of_its_parent(struct test *t)
+{
+    for (int i = 0; i < 4; i++) {
+        static struct many many;
+        struct kw_bytes scopes[] = {KW_BYTES("a"), KW_BYTES("b")};
+        struct kw_key_params wide = {.given = KW_GIVEN_SCOPES, .scopes = scopes, .scope_count = 2};
+        struct kw_key_params narrow = {.given = KW_GIVEN_SCOPES, .scopes = scopes, .scope_count = 1};
+        struct kw_key_params born = {.given = KW_GIVEN_OWNER | KW_GIVEN_SCOPES, .owner = KW_BYTES("user:1")};
+        char parent[KW_ID_TEXT_SIZE];
+        struct kw_op parts[2];
+        REQUIRE(t, test_engine_open(t, &many.fixture, NULL));
+        born.scopes = scopes;
+        born.scope_count = 2;
+        REQUIRE(t, test_engine_create(t, &many.fixture, &born, &many.ids[0], &many.keys[0]));
+        kw_id_format(&many.ids[0], parent);
+        born.given = KW_GIVEN_PARENT | KW_GIVEN_SCOPES;
+        born.parent = kw_bytes_of(parent, sizeof parent);
+        born.scope_count = 1;
+        REQUIRE(t, test_engine_create(t, &many.fixture, &born, &many.ids[1], &many.keys[1]));
+        begin_part(&parts[0], i % 2 == 0 ? KW_OP_UPDATE : KW_OP_ROTATE, &many.ids[0]);
+        begin_part(&parts[1], KW_OP_UPDATE, &many.ids[1]);
+        parts[0].params = &narrow;
+        parts[1].params = &wide;
+        (void)!run_parts(&many, parts, KW_COUNT_OF(parts), i < 2);
+        CHECK_TEXT(t, parts[1].error.code, "EXCEEDS_PARENT");
+        end_parts(parts, KW_COUNT_OF(parts));
+        close_many(&many);
+    }
+}
+
 /* Two creations, a revocation, and one part that cannot be done. */
 static void make_mixed(struct many *many, struct kw_op parts[4], const struct kw_key_params *params,
                        const struct kw_key_params *bad)
@@ -348,6 +380,7 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(a_later_part_sees_an_earlier_one),
+        TEST_CASE(a_child_lies_within_what_an_earlier_part_leaves_of_its_parent),
         TEST_CASE(all_or_none),
         TEST_CASE(each_for_itself),
         TEST_CASE(a_filter_means_what_all_that_is_given_holds_for),
