@@ -60,58 +60,6 @@ static void end(struct model *model, struct model_key *key, int64_t at, const ch
 
 /* --- commands --- */
 
-static void set_params(const struct model *model, const struct model_params *params, struct model_key *key)
-{
-    const struct model_rights *rights = &params->rights;
-    uint32_t given = params->given;
-    key->env = (given & KW_GIVEN_ENV) != 0 ? params->env : key->env;
-    key->owner = (given & KW_GIVEN_OWNER) != 0 ? params->owner : key->owner;
-    key->org = (given & KW_GIVEN_ORG) != 0 ? params->org : key->org;
-    key->name = (given & KW_GIVEN_NAME) != 0 ? params->name : key->name;
-    key->tags = (given & KW_GIVEN_TAGS) != 0 ? params->tags : key->tags;
-    key->is_public = (given & KW_GIVEN_PUBLIC) != 0 ? params->is_public : key->is_public;
-    key->expires_at = (given & KW_GIVEN_EXPIRES_AT) != 0 ? params->expires_at : key->expires_at;
-    key->expires_at = (given & KW_GIVEN_EXPIRES_IN) != 0 ? model->now + params->expires_in : key->expires_at;
-    key->policy = (given & KW_GIVEN_POLICY) != 0 ? params->policy : key->policy;
-    key->rights.scopes = (given & KW_GIVEN_SCOPES) != 0 ? rights->scopes : key->rights.scopes;
-    if ((given & KW_GIVEN_RESOURCES) != 0) {
-        memcpy(key->rights.resources, rights->resources, sizeof rights->resources);
-    }
-    key->rights.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? rights->allowed_ips : key->rights.allowed_ips;
-    key->rights.blocked_ips = (given & KW_GIVEN_BLOCKED_IPS) != 0 ? rights->blocked_ips : key->rights.blocked_ips;
-    if ((given & KW_GIVEN_ALLOWED_REGIONS) != 0) {
-        key->rights.allowed_regions = rights->allowed_regions;
-    }
-    if ((given & KW_GIVEN_BLOCKED_REGIONS) != 0) {
-        key->rights.blocked_regions = rights->blocked_regions;
-    }
-}
-
-static bool params_are_bad(const struct model *model, const struct model_params *params)
-{
-    bool at = (params->given & KW_GIVEN_EXPIRES_AT) != 0;
-    bool in = (params->given & KW_GIVEN_EXPIRES_IN) != 0;
-    return (at && params->expires_at != 0 && params->expires_at <= model->now) || (in && params->expires_in <= 0) ||
-           (at && in);
-}
-
-/* Of what is given, whether it goes beyond the parent; nothing else is looked at. */
-static bool exceeds(const struct model_key *child, const struct model_key *parent, uint32_t given)
-{
-    static const struct model_rights nothing;
-    struct model_rights asked = nothing;
-    asked.scopes = (given & KW_GIVEN_SCOPES) != 0 ? child->rights.scopes : 0;
-    if ((given & KW_GIVEN_RESOURCES) != 0) {
-        memcpy(asked.resources, child->rights.resources, sizeof asked.resources);
-    }
-    asked.allowed_ips = (given & KW_GIVEN_ALLOWED_IPS) != 0 ? child->rights.allowed_ips : 0;
-    asked.allowed_regions = (given & KW_GIVEN_ALLOWED_REGIONS) != 0 ? child->rights.allowed_regions : 0;
-    bool lives_longer = (given & GIVEN_EXPIRY) != 0 && parent->expires_at != 0 &&
-                        (child->expires_at == 0 || child->expires_at > parent->expires_at);
-    return strcmp(child->env, parent->env) != 0 || !model_scopes_within(&asked, &parent->rights) || lives_longer ||
-           !model_lists_within(&asked, &parent->rights);
-}
-
 static int add(struct model *model, const struct model_key *key, const char *actor)
 {
     int at = model->count++;
@@ -158,17 +106,21 @@ static enum kw_code create(struct model *model, const struct model_command *comm
         key.owner = parent->owner;
         key.org = parent->org;
         key.expires_at = parent->expires_at;
+        key.limits = parent->limits;
         key.parent = parent->line;
     } else if ((params->given & KW_GIVEN_OWNER) == 0) {
         return KW_CODE_MISSING_FIELD;
     }
     bool has_dead_above = parent != NULL && model_first_ended(model, (int)(parent - model->keys)) >= 0;
     model_take_from_policy(model, parent, &taken);
-    if (params_are_bad(model, params) || has_dead_above) {
+    if (model_params_are_bad(model, params) || has_dead_above) {
         return KW_CODE_INVALID_FIELD;
     }
-    set_params(model, params, &key);
-    if (parent != NULL && exceeds(&key, parent, UINT32_MAX)) {
+    model_set_params(model, params, &key);
+    if (model_lacks_org(&key)) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    if (parent != NULL && model_exceeds(&key, parent, UINT32_MAX)) {
         return KW_CODE_EXCEEDS_PARENT;
     }
     enum kw_code code = model_admits(model, &key, model->now, true);
@@ -207,7 +159,7 @@ static enum kw_code update(struct model *model, const struct model_command *comm
     if ((given & FIXED) != 0) {
         return KW_CODE_CANNOT_CHANGE_FIELD;
     }
-    if (params_are_bad(model, &command->params)) {
+    if (model_params_are_bad(model, &command->params)) {
         return KW_CODE_INVALID_FIELD;
     }
     if ((given & GIVEN_EXPIRY) != 0 && model_has_expired(model, key)) {
@@ -217,8 +169,11 @@ static enum kw_code update(struct model *model, const struct model_command *comm
         return KW_CODE_NONE;
     }
     struct model_key after = *key;
-    set_params(model, &command->params, &after);
-    if (parent != NULL && exceeds(&after, parent, given)) {
+    model_set_params(model, &command->params, &after);
+    if (model_lacks_org(&after)) {
+        return KW_CODE_INVALID_FIELD;
+    }
+    if (parent != NULL && model_exceeds(&after, parent, given)) {
         return KW_CODE_EXCEEDS_PARENT;
     }
     enum kw_code code = model_admits(model, &after, key->created_at, (given & KW_GIVEN_POLICY) != 0);
@@ -241,18 +196,21 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     if ((given & (FIXED | KW_GIVEN_ORG | KW_GIVEN_POLICY)) != 0) {
         return KW_CODE_CANNOT_CHANGE_FIELD;
     }
-    if (params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
+    if (model_params_are_bad(model, &command->params) || (command->ends_grace && command->grace == 0)) {
         return KW_CODE_INVALID_FIELD;
     }
     if ((given & GIVEN_EXPIRY) == 0 && model_has_expired(model, key)) {
         return KW_CODE_ALREADY_EXPIRED;
     }
     struct model_key after = *key;
-    set_params(model, &command->params, &after);
-    if (!model_scopes_within(&after.rights, &key->rights) || !model_places_within(&after.rights, &key->rights)) {
+    model_set_params(model, &command->params, &after);
+    bool is_wider =
+        !model_scopes_within(&after.rights, &key->rights) || !model_places_within(&after.rights, &key->rights) ||
+        !model_rates_within(&after.limits, &key->limits) || !model_quotas_within(&after.limits, &key->limits);
+    if (is_wider || model_lacks_org(&after)) {
         return KW_CODE_INVALID_FIELD;
     }
-    if (parent != NULL && exceeds(&after, parent, given)) {
+    if (parent != NULL && model_exceeds(&after, parent, given)) {
         return KW_CODE_EXCEEDS_PARENT;
     }
     enum kw_code code = model_admits(model, &after, (given & GIVEN_EXPIRY) != 0 ? model->now : key->created_at, false);
@@ -437,8 +395,9 @@ void model_see_passed(struct model *model, struct model_key *key, enum kw_key_st
     }
 }
 
-static void use(struct model *model, struct model_key *key)
+void model_use(struct model *model, int index)
 {
+    struct model_key *key = &model->keys[index];
     if (!key->ends_grace || key->first_use_told) {
         return;
     }
@@ -485,8 +444,6 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
     enum kw_code code = model_ask_rules(model, links, count, question, &link, &refusal_out->by_policy);
     if (code != KW_CODE_NONE) {
         refusal_out->ancestor = link == 0 ? -1 : links[link];
-    } else {
-        use(model, &model->keys[key]);
     }
     return code;
 }

@@ -6,7 +6,7 @@
 #ifndef KW_TESTS_SIM_MODEL_H
 #define KW_TESTS_SIM_MODEL_H
 
-#include <keyward/keyward.h>
+#include "sim/model_limits.h"
 
 #define MODEL_KEYS_MAX 96
 #define MODEL_DEPTH_MAX 8
@@ -35,6 +35,7 @@ extern const char *const model_policies[POLICIES];
 struct model_policy {
     bool is_there, bounds_rights, requires_ip;
     struct model_rights rights;
+    struct model_limits limits;
     const char *env; /* NULL: any */
     int64_t ttl;     /* 0: any */
     int resources;   /* at most; -1: any number */
@@ -50,6 +51,7 @@ struct model_key {
     const char *env, *owner, *org, *name;
     unsigned tags;
     struct model_rights rights;
+    struct model_limits limits;
     const char *created_by, *revoked_by, *reason;
     int64_t created_at, updated_at, expires_at, lapsed_at, revoked_at, grace_until;
     int rotated_from, rotated_to, line, parent; /* the last two: the first key of a line */
@@ -74,6 +76,7 @@ struct model_params {
     bool is_public;
     unsigned tags;
     struct model_rights rights;
+    struct model_limits limits;
     int64_t expires_at, expires_in;
     int parent; /* any key of the line */
     int policy; /* -1: none */
@@ -124,6 +127,7 @@ struct model_question {
     enum model_require require;
     int words[3];       /* scopes in the requirement: a AND b, a OR b, a AND (b OR c) */
     int address, place; /* -1: not stated */
+    int cost;           /* of limits and quotas, which model_spent.h knows; 0: 1 */
 };
 
 /* Who refuses. */
@@ -133,11 +137,12 @@ struct model_refusal {
 };
 
 /*
- * The verdict, and what it sets off: a time that is seen to have passed is written down, the first use of a new key
- * ends a grace period.
+ * The verdict, limits and quotas aside, and what it sets off: a time that is seen to have passed is written down.
  */
 enum kw_code model_verify(struct model *model, int key, const struct model_question *question,
                           struct model_refusal *refusal_out);
+/* It was let through, limits or not: the first use of a new key ends a grace period. */
+void model_use(struct model *model, int index);
 
 enum kw_key_status model_status(const struct model_key *key, int64_t now);
 /* The key that stands for a line: its last; -1 when that was erased. */
@@ -154,6 +159,13 @@ void model_see_passed(struct model *model, struct model_key *key, enum kw_key_st
 /* Whether it would stop a child that it does not mean. `where`: what else is meant; NULL: nothing. */
 bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
                          const struct model_where *where);
+/* Takes over what params give (model_params.c), says whether they are none, and whether what is given of a child goes
+ * beyond its parent. */
+void model_set_params(const struct model *model, const struct model_params *params, struct model_key *key);
+bool model_params_are_bad(const struct model *model, const struct model_params *params);
+bool model_exceeds(const struct model_key *child, const struct model_key *parent, uint32_t given);
+/* A limit of an organisation, and the key has none. */
+bool model_lacks_org(const struct model_key *key);
 /* A refusal sees what a verification would see of the key, or of the parent that a child was to have. */
 void model_note_refusal(struct model *model, const struct model_command *command);
 void model_note(struct model *model, int index);

@@ -24,7 +24,9 @@ unsigned model_excess(const struct model_policy *policy, const struct model_key 
            (unsigned)(policy->requires_ip && key->rights.allowed_ips == 0) << BEYOND_IPS |
            (unsigned)(policy->resources >= 0 && count > policy->resources) << BEYOND_RESOURCE_COUNT |
            (unsigned)(policy->bounds_rights && !model_scopes_within(&scopes, &policy->rights)) << BEYOND_SCOPES |
-           (unsigned)(policy->bounds_rights && !model_scopes_within(&resources, &policy->rights)) << BEYOND_RESOURCES;
+           (unsigned)(policy->bounds_rights && !model_scopes_within(&resources, &policy->rights)) << BEYOND_RESOURCES |
+           (unsigned)!model_rates_within(&key->limits, &policy->limits) << BEYOND_RATE_LIMITS |
+           (unsigned)!model_quotas_within(&key->limits, &policy->limits) << BEYOND_QUOTAS;
 }
 
 enum kw_code model_admits(const struct model *model, const struct model_key *key, int64_t born, bool is_given)
@@ -50,6 +52,10 @@ void model_take_from_policy(const struct model *model, const struct model_key *p
         params->given |= KW_GIVEN_SCOPES;
         params->rights.scopes = policy->rights.scopes;
     }
+    uint32_t spends = (policy->limits.limit_count > 0 ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0) |
+                      (policy->limits.quota_count > 0 ? (uint32_t)KW_GIVEN_QUOTAS : 0);
+    model_limits_take(&params->limits, &policy->limits, spends & ~params->given);
+    params->given |= spends;
     /* A child ends with its parent, where that is sooner. */
     bool ends_sooner = parent != NULL && parent->expires_at != 0 && parent->expires_at < model->now + policy->ttl;
     if ((params->given & expiry) == 0 && policy->ttl != 0 && !ends_sooner) {
@@ -147,6 +153,10 @@ static bool takes(const struct model_policy *before, const struct model_policy *
         return after->requires_ip && !before->requires_ip;
     case BEYOND_RESOURCE_COUNT:
         return after->resources >= 0 && (before->resources < 0 || after->resources < before->resources);
+    case BEYOND_RATE_LIMITS:
+        return !model_rates_within(&before->limits, &after->limits);
+    case BEYOND_QUOTAS:
+        return !model_quotas_within(&before->limits, &after->limits);
     default:
         return after->bounds_rights && !(before->bounds_rights && model_scopes_within(&before->rights, &after->rights));
     }

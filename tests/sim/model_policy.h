@@ -12,6 +12,8 @@ enum model_excess {
     BEYOND_RESOURCE_COUNT,
     BEYOND_SCOPES,
     BEYOND_RESOURCES,
+    BEYOND_RATE_LIMITS,
+    BEYOND_QUOTAS,
     EXCESSES
 };
 unsigned model_excess(const struct model_policy *policy, const struct model_key *key, int64_t born);

@@ -17,6 +17,7 @@ void sim_set_clock(struct sim *sim, int64_t now)
 {
     __atomic_store_n(&sim->now, now, __ATOMIC_RELAXED);
     sim->model.now = now;
+    model_spent_clock(&sim->spent, now);
 }
 
 static bool open_library(struct sim *sim)
@@ -33,6 +34,7 @@ static bool open_library(struct sim *sim)
         status = kw_store_fault_open(store, test_random(t), &sim->fault);
         store = sim->fault;
     }
+    sim->store = store;
     struct kw_options options = {.store_take = store, .pepper = pepper, .now_ms = now_of, .now_context = sim};
     status = status == KW_OK ? kw_open(&options, &sim->keyward, &error) : status;
     CHECK_STATUS(t, status, KW_OK);
@@ -45,7 +47,10 @@ static bool open_library(struct sim *sim)
 bool sim_open(struct sim *sim, struct test *t, struct sim_kind kind)
 {
     const char *place = getenv("TMPDIR");
-    *sim = (struct sim){.t = t, .kind = kind};
+    memset(sim, 0, sizeof *sim); /* it is large */
+    sim->t = t;
+    sim->kind = kind;
+    model_spent_begin(&sim->spent, START_MS);
     sim_set_clock(sim, START_MS);
     snprintf(sim->folder, sizeof sim->folder, "%.40s/keyward-XXXXXX", place == NULL ? "/tmp" : place);
     if (mkdtemp(sim->folder) == NULL) {
@@ -69,9 +74,33 @@ void sim_end(struct sim *sim)
     (void)nftw(sim->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-void sim_reopen(struct sim *sim)
+static enum kw_status take_nothing(struct kw_store *store, struct kw_store_batch *batches, size_t count)
 {
+    (void)store;
+    for (size_t i = 0; i < count; i++) {
+        batches[i].outcome = KW_E_UNAVAILABLE;
+    }
+    return KW_E_UNAVAILABLE;
+}
+
+/* To the next life a process that could write down nothing at its end is one that was killed. */
+static void kill_library(struct sim *sim)
+{
+    struct kw_store_ops ops = *sim->store->ops;
+    ops.commit = take_nothing;
+    __atomic_store_n(&sim->store->ops, &ops, __ATOMIC_RELEASE);
     kw_close(sim->keyward);
+    model_spent_crash(&sim->spent);
+}
+
+void sim_reopen(struct sim *sim, bool crashes)
+{
+    if (crashes) {
+        kill_library(sim);
+    } else {
+        kw_close(sim->keyward);
+        model_spent_stop(&sim->spent);
+    }
     sim->keyward = NULL;
     for (int i = 0; i < sim->model.count; i++) {
         sim->model.keys[i].first_use_told = false;
@@ -85,6 +114,7 @@ void sim_arm(struct sim *sim)
     struct test *t = sim->t;
     if (sim->fault != NULL && test_random_below(t, 3) == 0) {
         enum kw_fault_kind kind = test_random_below(t, 2) == 0 ? KW_FAULT_UNAVAILABLE : KW_FAULT_UNCERTAIN;
+        sim->armed = kind == KW_FAULT_UNAVAILABLE ? SIM_FAILS : SIM_IS_UNCERTAIN;
         kw_store_fault_arm(sim->fault, kind, 1 + test_random_below(t, 5));
     }
 }
@@ -93,7 +123,7 @@ void sim_arm(struct sim *sim)
  * What a verification left for the writer is written after the next change, before the one behind it: so two changes
  * that come to nothing wait for it.
  */
-static void settle(struct sim *sim)
+void sim_settle(struct sim *sim)
 {
     struct kw_change_request nobody = {.id = {{1}}};
     for (int i = 0; i < 2; i++) {
@@ -105,7 +135,8 @@ void sim_disarm(struct sim *sim)
 {
     if (sim->fault != NULL) {
         kw_store_fault_arm(sim->fault, KW_FAULT_UNAVAILABLE, 0);
-        settle(sim);
+        sim->armed = SIM_IS_WELL;
+        sim_settle(sim);
     }
 }
 
@@ -140,7 +171,7 @@ static void take_notes(struct sim *sim)
             CHECK(sim->t, kw_update(sim->keyward, &request, NULL, NULL) != KW_OK);
         }
     }
-    settle(sim);
+    sim_settle(sim);
     model_write_noted(&sim->model);
 }
 
@@ -150,7 +181,7 @@ static void take_key(struct sim *sim, int made, const struct kw_new_key *key)
     memcpy(sim->model.keys[made].text, key->key, sizeof key->key);
 }
 
-static void check_code(struct sim *sim, enum kw_code actual, enum kw_code expected)
+void sim_check_code(struct sim *sim, enum kw_code actual, enum kw_code expected)
 {
     CHECK_TEXT(sim->t, kw_code_info(actual)->name, kw_code_info(expected)->name);
 }
@@ -249,7 +280,7 @@ void sim_command(struct sim *sim, const struct model_command *command)
             sim->model = before;
         }
     } else {
-        check_code(sim, code, expected);
+        sim_check_code(sim, code, expected);
     }
     if (code == KW_CODE_NONE && expected == KW_CODE_NONE) {
         if (made >= 0) {
@@ -284,7 +315,7 @@ void sim_many(struct sim *sim, const struct model_command *commands, int count, 
     model_apply_many(&sim->model, commands, count, atomic, expected, made);
     for (int i = 0; i < count; i++) {
         enum kw_code code = code_of(outcomes[i].status, &outcomes[i].error);
-        check_code(sim, code, expected[i]);
+        sim_check_code(sim, code, expected[i]);
         if (code == KW_CODE_NONE && expected[i] == KW_CODE_NONE && made[i] >= 0) {
             take_key(sim, made[i], &outcomes[i].made);
         }
@@ -329,7 +360,7 @@ void sim_where(struct sim *sim, const struct model_where *where)
             sim->model = before;
         }
     } else {
-        check_code(sim, code_of(status, &error), code);
+        sim_check_code(sim, code_of(status, &error), code);
         CHECK_I64(sim->t, result.matched, matched);
         CHECK_I64(sim->t, result.changed, changed);
     }
@@ -340,58 +371,6 @@ void sim_where(struct sim *sim, const struct model_where *where)
     }
     take_notes(sim);
     check_touched(sim);
-}
-
-static enum kw_code ask(struct sim *sim, int index, const struct model_question *question, struct model_refusal refusal)
-{
-    static const struct kw_id none;
-    const struct model_key *key = &sim->model.keys[index];
-    struct wire wire;
-    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
-    struct kw_verify_request request = wire_question(key->text, question, &wire);
-    struct kw_rule_outcome outcomes[KW_RULES_MAX];
-    size_t count;
-    if (test_random_below(sim->t, 4) == 0) { /* which must not be a use */
-        CHECK_STATUS(sim->t, kw_explain(sim->keyward, &request, &verdict, outcomes, &count), KW_OK);
-    }
-    enum kw_code explained = verdict.code;
-    CHECK_STATUS(sim->t, kw_verify(sim->keyward, &request, &verdict), KW_OK);
-    CHECK(sim->t, explained == KW_CODE_INTERNAL || explained == verdict.code);
-    if (verdict.code == KW_CODE_NONE || refusal.ancestor >= 0) {
-        CHECK(sim->t, memcmp(&verdict.refused_by, refusal.ancestor >= 0 ? &sim->model.keys[refusal.ancestor].id : &none,
-                             sizeof none) == 0);
-    }
-    int policy = sim->model.keys[refusal.ancestor >= 0 ? refusal.ancestor : index].policy;
-    CHECK_TEXT(sim->t, verdict.policy, refusal.by_policy ? model_policies[policy] : "");
-    CHECK(sim->t, verdict.code != KW_CODE_NONE || !(key->acknowledged_dead || key->erased));
-    return verdict.code;
-}
-
-enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *question)
-{
-    enum kw_code answered = KW_CODE_INTERNAL;
-    while (key >= 0 && sim->model.keys[key].text[0] != '\0') {
-        struct model_refusal refusal;
-        enum kw_code expected = model_verify(&sim->model, key, question, &refusal);
-        if (sim->fault != NULL) { /* what it sets off may fail, and is then set off again */
-            sim_arm(sim);
-            check_code(sim, ask(sim, key, question, refusal), expected);
-            settle(sim);
-            sim_disarm(sim);
-        }
-        enum kw_code code = ask(sim, key, question, refusal);
-        check_code(sim, code, expected);
-        settle(sim);
-        CHECK(sim->t, !(answered != KW_CODE_INTERNAL && code != KW_CODE_NONE && answered == KW_CODE_NONE));
-        answered = answered == KW_CODE_INTERNAL ? code : answered;
-        if (sim->t->failures != 0) {
-            break;
-        }
-        int parent = sim->model.keys[key].parent;
-        key = parent < 0 ? -1 : model_newest(&sim->model, parent);
-        CHECK(sim->t, parent < 0 || key >= 0 || answered != KW_CODE_NONE);
-    }
-    return answered;
 }
 
 /* --- lists --- */

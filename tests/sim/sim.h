@@ -2,26 +2,37 @@
 #ifndef KW_TESTS_SIM_SIM_H
 #define KW_TESTS_SIM_SIM_H
 
+#include "sim/model_spent.h"
 #include "sim/wire.h"
 
 struct sim_kind {
     bool is_sqlite; /* and is closed and opened again now and then */
     bool has_faults;
+    bool spends; /* for the most part */
 };
+
+/* What the store does at one of the next calls. */
+enum sim_armed { SIM_IS_WELL, SIM_FAILS, SIM_IS_UNCERTAIN };
 
 struct sim {
     struct test *t;
     struct sim_kind kind;
     struct keyward *keyward;
-    struct kw_store *fault; /* the library's; NULL: no faults */
+    struct kw_store *store; /* the library's */
+    struct kw_store *fault; /* the same; NULL: no faults */
+    enum sim_armed armed;
     char folder[64];
     int64_t now; /* atomic */
     struct model model;
+    struct model_spent spent;
+    bool keeps_time;     /* the clock of this round never steps back */
+    int64_t retry_after; /* that the last refusal named; 0: none */
 };
 
 bool sim_open(struct sim *sim, struct test *t, struct sim_kind kind);
 void sim_end(struct sim *sim);
-void sim_reopen(struct sim *sim);
+/* After a clean stop; or the process was killed. */
+void sim_reopen(struct sim *sim, bool crashes);
 void sim_set_clock(struct sim *sim, int64_t now);
 
 void sim_command(struct sim *sim, const struct model_command *command);
@@ -33,10 +44,20 @@ void sim_policy(struct sim *sim, int policy, const struct model_policy *after, b
 /* A call of the store may fail from now on, and none any more. */
 void sim_arm(struct sim *sim);
 void sim_disarm(struct sim *sim);
+/* What verifications left for the writer is written. */
+void sim_settle(struct sim *sim);
+void sim_check_code(struct sim *sim, enum kw_code actual, enum kw_code expected);
 bool sim_is_fault(const struct sim *sim, enum kw_code code);
 
 /* Asks the key, then its parent the same, and so on. */
 enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *question);
+
+/* Some of three names each; or what the model key has (NULL: nobody), for the most part with less. */
+struct model_limits sim_draw_limits(struct sim *sim, const struct model_key *like);
+/* Asks the key alone; where calls fail, twice. */
+enum kw_code sim_spend(struct sim *sim, int key, const struct model_question *question);
+/* Reports so many tokens of it. */
+void sim_report(struct sim *sim, int key, int64_t amount);
 
 /* All records by list and count, of a filter or not. */
 struct sim_filter {

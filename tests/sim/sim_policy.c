@@ -7,9 +7,14 @@
 #define TEXT_SIZE 16384
 
 static const char *const excess_fields[EXCESSES] = {
-    [BEYOND_ENV] = "env",        [BEYOND_EXPIRY] = "expiresAt",
-    [BEYOND_IPS] = "allowedIPs", [BEYOND_RESOURCE_COUNT] = "resources",
-    [BEYOND_SCOPES] = "scopes",  [BEYOND_RESOURCES] = "resources",
+    [BEYOND_ENV] = "env",
+    [BEYOND_EXPIRY] = "expiresAt",
+    [BEYOND_IPS] = "allowedIPs",
+    [BEYOND_RESOURCE_COUNT] = "resources",
+    [BEYOND_SCOPES] = "scopes",
+    [BEYOND_RESOURCES] = "resources",
+    [BEYOND_RATE_LIMITS] = "rateLimits",
+    [BEYOND_QUOTAS] = "quotas",
 };
 
 /* Text that grows; all of it fits. */
@@ -40,6 +45,42 @@ static void add_words(struct text *text, unsigned set)
         }
     }
     add(text, set == 0 ? "[]" : "]");
+}
+
+static const char *name_of(enum kw_limit_per per)
+{
+    return per == KW_PER_KEY ? "key" : per == KW_PER_OWNER ? "owner" : "org";
+}
+
+static void add_limits(struct text *text, const struct model_limits *limits)
+{
+    static const char *const exceeded[] = {"block", "warn", "throttle"};
+    char member[256];
+    add(text, ",\"rateLimits\":");
+    for (int i = 0; i < limits->limit_count; i++) {
+        const struct model_limit *limit = &limits->limits[i];
+        snprintf(member, sizeof member, "%s{\"name\":\"%s\",\"requests\":%lld,\"window\":\"%lldms\",\"per\":\"%s\"}",
+                 i == 0 ? "[" : ",", limit->name, (long long)limit->requests, (long long)limit->window,
+                 name_of(limit->per));
+        add(text, member);
+    }
+    add(text, limits->limit_count == 0 ? "null" : "]");
+    add(text, ",\"quotas\":");
+    for (int i = 0; i < limits->quota_count; i++) {
+        const struct model_quota *quota = &limits->quotas[i];
+        snprintf(member, sizeof member,
+                 "%s{\"name\":\"%s\",\"metric\":\"%s\",\"limit\":%lld,\"period\":\"%s\",\"anchor\":\"%s\","
+                 "\"onExceeded\":\"%s\",\"per\":\"%s\"",
+                 i == 0 ? "[" : ",", quota->name, quota->metric, (long long)quota->limit,
+                 quota->period == KW_PERIOD_HOUR ? "hour" : "day",
+                 quota->anchor == KW_ANCHOR_CREATED ? "created" : "utc", exceeded[quota->on_exceeded],
+                 name_of(quota->per));
+        add(text, member);
+        snprintf(member, sizeof member, ",\"throttle\":{\"requests\":%lld,\"window\":\"%lldms\"}}",
+                 (long long)quota->throttle.requests, (long long)quota->throttle.window);
+        add(text, quota->on_exceeded == KW_QUOTA_THROTTLE ? member : "}");
+    }
+    add(text, limits->quota_count == 0 ? "null" : "]");
 }
 
 /* Every setting, so that nothing is left of what was before. */
@@ -79,6 +120,7 @@ static void write_policy(const struct model_policy *policy, const char *name, st
     add(text, policy->resources < 0 ? ",\"maxResources\":null" : number);
     snprintf(number, sizeof number, ",\"environments\":[\"%s\"]", policy->env == NULL ? "" : policy->env);
     add(text, policy->env == NULL ? ",\"environments\":null" : number);
+    add_limits(text, &policy->limits);
     add(text, "}");
 }
 

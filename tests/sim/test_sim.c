@@ -89,6 +89,7 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
                                   .tags = draw_set(sim, TAGS),
                                   .is_public = chance(sim, 50),
                                   .rights = draw_rights(sim, like),
+                                  .limits = sim_draw_limits(sim, like),
                                   .expires_in = times[below(sim, 4)],
                                   .expires_at = chance(sim, 30) ? 0 : sim->model.now + times[below(sim, 4)] - 1,
                                   .parent = -1,
@@ -97,6 +98,8 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
         bool is_expiry = (fields[i] & (KW_GIVEN_EXPIRES_IN | KW_GIVEN_EXPIRES_AT)) != 0;
         params.given |= chance(sim, is_expiry ? 12 : 35) ? fields[i] : 0;
     }
+    params.given |= chance(sim, 35) ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0;
+    params.given |= chance(sim, 25) ? (uint32_t)KW_GIVEN_QUOTAS : 0;
     return params;
 }
 
@@ -151,13 +154,19 @@ static struct model_command draw_command(struct sim *sim, enum kw_change_kind ki
     return command;
 }
 
+static int draw_cost(struct sim *sim)
+{
+    return chance(sim, 75) ? below(sim, 2) : 1 + below(sim, chance(sim, 70) ? 6 : MODEL_COST_MAX);
+}
+
 /* For the most part what the key holds. */
 static struct model_question draw_question(struct sim *sim, const struct model_key *key)
 {
     struct model_question question = {.env = chance(sim, 80) ? "" : envs[below(sim, 2)],
                                       .resource = chance(sim, 60) ? -1 : below(sim, RESOURCES),
                                       .address = chance(sim, 15) ? -1 : below(sim, ADDRESSES),
-                                      .place = chance(sim, 15) ? -1 : below(sim, PLACES)};
+                                      .place = chance(sim, 15) ? -1 : below(sim, PLACES),
+                                      .cost = draw_cost(sim)};
     question.scopes = chance(sim, 60) ? 0 : draw_set(sim, SCOPES);
     question.scopes &= chance(sim, 50) ? key->rights.scopes : ~0U;
     if (question.resource >= 0 && chance(sim, 60)) {
@@ -189,7 +198,8 @@ static void rotate(struct sim *sim)
     for (int i = 0; i < QUESTIONS && made < sim->model.count && sim->t->failures == 0; i++) {
         enum kw_code after = sim_verify(sim, made, &questions[i]);
         bool may = before[i] == KW_CODE_NONE || (before[i] == KW_CODE_EXPIRED && extends) ||
-                   (before[i] == KW_CODE_POLICY_VIOLATION && names_ips);
+                   (before[i] == KW_CODE_POLICY_VIOLATION && names_ips) || before[i] == KW_CODE_RATE_LIMITED ||
+                   before[i] == KW_CODE_QUOTA_EXCEEDED;
         CHECK(sim->t, before[i] == KW_CODE_INTERNAL || after != KW_CODE_NONE || may);
     }
 }
@@ -208,6 +218,9 @@ static struct model_policy draw_policy(struct sim *sim)
         for (int i = below(sim, 4); i > 0; i--) {
             policy.rights.resources[below(sim, RESOURCES)] = draw_wide_set(sim, SCOPES);
         }
+    }
+    if (chance(sim, 40)) {
+        policy.limits = sim_draw_limits(sim, NULL);
     }
     return policy;
 }
@@ -230,7 +243,12 @@ static void change_many(struct sim *sim)
             commands[i].key = commands[i - 1].key; /* which finds what the one before it left */
         }
     }
-    sim_many(sim, commands, count, chance(sim, 50));
+    bool atomic = chance(sim, 50);
+    for (int i = 0; i < count && !atomic; i++) { /* one that changes nothing shows what those behind it have left */
+        uint32_t *given = &commands[i].params.given;
+        *given |= commands[i].kind == KW_CHANGE_UPDATE && *given == 0 ? (uint32_t)KW_GIVEN_NAME : 0;
+    }
+    sim_many(sim, commands, count, atomic);
 }
 
 static struct model_where draw_where(struct sim *sim)
@@ -268,10 +286,78 @@ static void move_clock(struct sim *sim)
         now = moment - 1 + below(sim, 3);
     } else if (chance(sim, 15)) {
         now = sim->model.now + below(sim, 100) * MINUTE;
-    } else if (chance(sim, 25)) {
+    } else if (!sim->keeps_time && chance(sim, 25)) {
         now = sim->model.now - below(sim, 120) * MINUTE;
     }
     sim_set_clock(sim, now);
+}
+
+/* A key that has limits, of a few that are drawn; -1: none had. */
+static int draw_limited(struct sim *sim)
+{
+    for (int tries = 0; tries < 12; tries++) {
+        int at = below(sim, sim->model.count);
+        const struct model_key *key = &sim->model.keys[at];
+        bool has_any = key->limits.limit_count + key->limits.quota_count > 0 || key->parent >= 0 || key->policy >= 0;
+        if (has_any && !key->erased && key->text[0] != '\0' && key->rights.allowed_ips == 0 &&
+            key->rights.allowed_regions == 0 && model_status(key, sim->model.now) == KW_KEY_ACTIVE) {
+            return at;
+        }
+    }
+    return -1;
+}
+
+/* Other limits for a key that is in use; or a key that shares them. Returns the key to go on with. */
+static int change_limits(struct sim *sim, int key)
+{
+    const struct model_key *spent = &sim->model.keys[key];
+    bool has_room = sim->model.count + ROOM < MODEL_KEYS_MAX;
+    struct model_command command = draw_command(sim, KW_CHANGE_UPDATE);
+    int made = sim->model.count;
+    command.key = key;
+    command.if_version = 0;
+    command.params.given = chance(sim, 80) ? KW_GIVEN_RATE_LIMITS : KW_GIVEN_QUOTAS;
+    command.params.limits = sim_draw_limits(sim, chance(sim, 30) ? spent : NULL);
+    if (has_room && spent->rotated_to < 0 && chance(sim, 40)) {
+        command.kind = KW_CHANGE_ROTATE;
+        command.params.given = chance(sim, 50) ? command.params.given : 0;
+        command.params.limits = sim_draw_limits(sim, spent);
+        command.grace = 60 * MINUTE;
+    }
+    sim_command(sim, &command);
+    bool goes_on_with_new = sim->model.count > made && sim->model.keys[made].text[0] != '\0' && chance(sim, 70);
+    return goes_on_with_new ? made : key;
+}
+
+/* Many requests of one key, and some just when there is something to be had again. */
+static void spend(struct sim *sim)
+{
+    static const int64_t jumps[] = {0, 0, 1, 500, 2000, MINUTE - 1, MINUTE, 10 * MINUTE};
+    int key = draw_limited(sim);
+    struct model_question question = {.env = "", .resource = -1, .address = -1, .place = -1};
+    for (int i = 2 + below(sim, 12); i > 0 && key >= 0 && sim->keyward != NULL && sim->t->failures == 0; i--) {
+        question.cost =
+            chance(sim, 20) ? 1 + below(sim, MODEL_COST_MAX) : draw_cost(sim); /* which one limit may admit */
+        enum kw_code code = sim_spend(sim, key, &question);
+        /* After a crash a limit that was given up meanwhile may wait anew. */
+        bool is_true = sim->retry_after > 0 && sim->fault == NULL && !sim->spent.may_wait;
+        if (code == KW_CODE_RATE_LIMITED && is_true && chance(sim, 20)) {
+            sim_set_clock(sim, sim->model.now + sim->retry_after);
+            CHECK(sim->t, sim_spend(sim, key, &question) != KW_CODE_RATE_LIMITED); /* nobody else has spent */
+        }
+        if (chance(sim, 15)) {
+            sim_set_clock(sim, sim->model.now + jumps[below(sim, 8)]);
+        }
+        if (chance(sim, 8)) {
+            sim_report(sim, key, below(sim, 6));
+        }
+        if (chance(sim, 10)) {
+            key = change_limits(sim, key);
+        }
+        if (sim->kind.is_sqlite && chance(sim, sim->kind.spends ? 12 : 3)) {
+            sim_reopen(sim, chance(sim, 40));
+        }
+    }
 }
 
 static void verify(struct sim *sim)
@@ -291,6 +377,9 @@ static const char *step(struct sim *sim)
 {
     bool has_room = sim->model.count + ROOM < MODEL_KEYS_MAX;
     int what = sim->model.count < 5 ? 0 : below(sim, 100);
+    if (sim->kind.spends && sim->model.count >= 10 && what >= 30) {
+        return spend(sim), "spend";
+    }
     if (what < 18) {
         return has_room ? (change(sim, KW_CHANGE_CREATE), "create") : (verify(sim), "verify");
     }
@@ -323,7 +412,10 @@ static const char *step(struct sim *sim)
         return change_policy(sim), "policy";
     }
     if (what < 82 && sim->kind.is_sqlite) {
-        return sim_reopen(sim), "restart";
+        return sim_reopen(sim, chance(sim, 40)), "restart";
+    }
+    if (what < 90) {
+        return spend(sim), "spend";
     }
     return verify(sim), "verify";
 }
@@ -332,11 +424,13 @@ static void run(struct test *t, struct sim_kind kind, int rounds)
 {
     static struct sim sim;
     static const struct sim_filter all = {.where = {.tag = -1}, .parent = -1, .policy = -1, .status = -1};
+    int steps = kind.spends ? STEPS / 3 : STEPS;
     for (int round = 0; round < rounds && t->failures == 0; round++) {
         if (!sim_open(&sim, t, kind)) {
             return;
         }
-        for (int i = 0; i < STEPS && t->failures == 0 && sim.keyward != NULL; i++) {
+        sim.keeps_time = chance(&sim, 60);
+        for (int i = 0; i < steps && t->failures == 0 && sim.keyward != NULL; i++) {
             const char *what = step(&sim);
             if (t->failures != 0) {
                 printf("# round %d, step %d: %s\n", round, i, what);
@@ -352,7 +446,17 @@ static void run(struct test *t, struct sim_kind kind, int rounds)
 static void memory_agrees_with_the_model(struct test *t)
 {
     printf("# seed %llu\n", (unsigned long long)t->seed);
-    run(t, (struct sim_kind){.is_sqlite = false}, 6);
+    run(t, (struct sim_kind){.is_sqlite = false}, 4);
+}
+
+static void memory_agrees_on_what_was_spent(struct test *t)
+{
+    run(t, (struct sim_kind){.spends = true}, 5);
+}
+
+static void sqlite_agrees_on_what_was_spent(struct test *t)
+{
+    run(t, (struct sim_kind){.is_sqlite = true, .spends = true}, 4);
 }
 
 static void memory_agrees_where_calls_fail(struct test *t)
@@ -373,10 +477,9 @@ static void sqlite_agrees_where_calls_fail(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(memory_agrees_with_the_model),
-        TEST_CASE(memory_agrees_where_calls_fail),
-        TEST_CASE(sqlite_agrees_over_restarts),
-        TEST_CASE(sqlite_agrees_where_calls_fail),
+        TEST_CASE(memory_agrees_with_the_model),    TEST_CASE(memory_agrees_where_calls_fail),
+        TEST_CASE(sqlite_agrees_over_restarts),     TEST_CASE(sqlite_agrees_where_calls_fail),
+        TEST_CASE(memory_agrees_on_what_was_spent), TEST_CASE(sqlite_agrees_on_what_was_spent),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -38,6 +38,31 @@ static void wire_rights(const struct model_rights *rights, struct wire *wire)
     }
 }
 
+static void wire_limits(const struct model_limits *limits, struct wire *wire)
+{
+    for (int i = 0; i < limits->limit_count; i++) {
+        const struct model_limit *limit = &limits->limits[i];
+        wire->limits[i] = (struct kw_rate_limit){
+            .name = kw_text(limit->name), .requests = limit->requests, .window_ms = limit->window, .per = limit->per};
+    }
+    for (int i = 0; i < limits->quota_count; i++) {
+        const struct model_quota *quota = &limits->quotas[i];
+        wire->quotas[i] = (struct kw_quota_rule){
+            .name = kw_text(quota->name),
+            .metric = kw_text(quota->metric),
+            .limit = quota->limit * KW_AMOUNT_ONE,
+            .period = quota->period,
+            .anchor = quota->anchor,
+            .on_exceeded = quota->on_exceeded,
+            .per = quota->per,
+            .throttle = {.requests = quota->throttle.requests, .window_ms = quota->throttle.window}};
+    }
+    wire->params.rate_limits = wire->limits;
+    wire->params.rate_limit_count = (size_t)limits->limit_count;
+    wire->params.quotas = wire->quotas;
+    wire->params.quota_count = (size_t)limits->quota_count;
+}
+
 struct kw_change_request wire_command(const struct model *model, const struct model_command *command, struct wire *wire)
 {
     const struct model_params *params = &command->params;
@@ -53,6 +78,7 @@ struct kw_change_request wire_command(const struct model *model, const struct mo
                                           .expires_in_ms = params->expires_in,
                                           .policy = kw_text(params->policy < 0 ? "" : model_policies[params->policy])};
     wire_rights(&params->rights, wire);
+    wire_limits(&params->limits, wire);
     if ((params->given & KW_GIVEN_PARENT) != 0) {
         kw_id_to_text(&model->keys[params->parent].id, wire->parent);
         wire->params.parent = kw_text(wire->parent);
@@ -85,6 +111,7 @@ struct kw_verify_request wire_question(const char *key, const struct model_quest
 {
     struct kw_verify_request request = {.key = kw_text(key),
                                         .env = kw_text(question->env),
+                                        .cost = (uint32_t)question->cost,
                                         .scopes = wire->scopes,
                                         .scope_count = spell(question->scopes, model_scopes, wire->scopes)};
     if (question->resource >= 0) {
@@ -188,6 +215,38 @@ static void check_texts(struct test *t, const struct model_key *key, const struc
     }
 }
 
+static void check_limits(struct test *t, const struct model_limits *limits, const struct kw_record *record)
+{
+    struct kw_bytes rest = record->rate_limits.packed;
+    struct kw_rate_limit limit;
+    struct kw_quota_rule quota;
+    int count = 0;
+    for (; kw_rate_limits_next(&rest, &limit) && count < limits->limit_count; count++) {
+        const struct model_limit *expected = &limits->limits[count];
+        CHECK_BYTES(t, limit.name, kw_text(expected->name));
+        CHECK_I64(t, limit.requests, expected->requests);
+        CHECK_I64(t, limit.window_ms, expected->window);
+        CHECK_I64(t, limit.per, expected->per);
+    }
+    CHECK_I64(t, record->rate_limits.count, limits->limit_count);
+    CHECK_I64(t, count, limits->limit_count);
+    rest = record->quotas.packed;
+    for (count = 0; kw_quota_rules_next(&rest, &quota) && count < limits->quota_count; count++) {
+        const struct model_quota *expected = &limits->quotas[count];
+        CHECK_BYTES(t, quota.name, kw_text(expected->name));
+        CHECK_BYTES(t, quota.metric, kw_text(expected->metric));
+        CHECK_I64(t, quota.limit, expected->limit * KW_AMOUNT_ONE);
+        CHECK_I64(t, quota.period, expected->period);
+        CHECK_I64(t, quota.anchor, expected->anchor);
+        CHECK_I64(t, quota.on_exceeded, expected->on_exceeded);
+        CHECK_I64(t, quota.per, expected->per);
+        CHECK_I64(t, quota.throttle.requests, expected->throttle.requests);
+        CHECK_I64(t, quota.throttle.window_ms, expected->throttle.window);
+    }
+    CHECK_I64(t, record->quotas.count, limits->quota_count);
+    CHECK_I64(t, count, limits->quota_count);
+}
+
 void check_record(struct test *t, const struct model *model, int index, const struct kw_record *record)
 {
     const struct model_key *key = &model->keys[index];
@@ -210,4 +269,5 @@ void check_record(struct test *t, const struct model *model, int index, const st
     CHECK_I64(t, read_words(record->tags, model_tags, TAGS), key->tags);
     check_texts(t, key, record);
     check_rights(t, &key->rights, record);
+    check_limits(t, &key->limits, record);
 }

@@ -12,6 +12,8 @@ struct wire {
     struct kw_bytes allowed_ips[RANGES], blocked_ips[RANGES], allowed_regions[REGIONS], blocked_regions[REGIONS];
     struct kw_resource_scopes resources[RESOURCES];
     struct kw_bytes resource_scopes[RESOURCES][SCOPES];
+    struct kw_rate_limit limits[MODEL_LIMITS_MAX];
+    struct kw_quota_rule quotas[MODEL_QUOTAS_MAX];
     char parent[KW_ID_TEXT_SIZE + 1];
     char require[KW_REQUIRE_MAX];
 };

@@ -1,0 +1,378 @@
+/*
+ * What becomes of a limit where it is new to a life, or to an account: what notes of earlier lives say, what others of
+ * the account have spent, and what a crash leaves. Where the library may have had one or another thing to go by, what
+ * all of them know is sure, and what any of them knows may be.
+ */
+#include "sim/model_spent.h"
+
+#include <string.h>
+
+#define SOURCES_MAX 64
+
+/* Where a limit that begins may have its list from. */
+struct source {
+    const struct model_list *list;
+    int64_t reserve;
+    unsigned number; /* of the reserve */
+};
+
+struct sources {
+    struct source all[SOURCES_MAX];
+    int count;
+    bool is_full;
+};
+
+static void add(struct sources *sources, const struct model_list *list, int64_t reserve, unsigned number)
+{
+    sources->is_full = sources->is_full || sources->count == SOURCES_MAX;
+    if (!sources->is_full) {
+        sources->all[sources->count++] = (struct source){list, reserve, number};
+    }
+}
+
+static bool shares_account(const struct model_slot *slot, const struct model_slot *other)
+{
+    return other != slot && !other->is_quota && strcmp(other->account, slot->account) == 0;
+}
+
+/* --- sources --- */
+
+/*
+ * Those of the account's limits that may be the one with the longest window; one that the same request begins is none.
+ * Where all may be gone, there may be none.
+ */
+static void add_others(const struct model_spent *spent, const struct model_slot *slot, struct sources *sources)
+{
+    static const struct model_list nothing;
+    int64_t longest = -1;
+    for (int i = 0; i < spent->count; i++) {
+        const struct model_slot *other = &spent->slots[i];
+        bool is_there = shares_account(slot, other) && other->is_open && other->opened != spent->asked;
+        longest = is_there && !other->may_be_gone && other->window > longest ? other->window : longest;
+    }
+    for (int i = 0; i < spent->count; i++) {
+        const struct model_slot *other = &spent->slots[i];
+        bool is_there = shares_account(slot, other) && other->is_open && other->opened != spent->asked;
+        if (is_there && other->window >= longest) {
+            add(sources, &other->spent, 0, 0);
+        }
+    }
+    if (longest < 0) {
+        add(sources, &nothing, 0, 0);
+    }
+}
+
+/* What a note says is there as long as its window has not passed; later it may be removed. */
+static bool is_note_there(const struct model_spent *spent, const struct model_note *note)
+{
+    int64_t least, most;
+    model_sum_window(spent, &note->list, note->window, &least, &most);
+    return note->is_there && least > 0;
+}
+
+/* True where one is there for sure. */
+static bool add_other_notes(const struct model_spent *spent, const struct model_slot *slot, struct sources *sources)
+{
+    int64_t longest = -1;
+    for (int i = 0; i < spent->count; i++) {
+        const struct model_slot *other = &spent->slots[i];
+        bool is_sure = shares_account(slot, other) && other->reserve == 0 && is_note_there(spent, &other->note);
+        longest = is_sure && other->note.window > longest ? other->note.window : longest;
+    }
+    for (int i = 0; i < spent->count; i++) {
+        const struct model_slot *other = &spent->slots[i];
+        if (shares_account(slot, other) && other->note.may_be_there && other->note.window >= longest) {
+            add(sources, &other->note.list, other->note.reserve, other->note.number);
+        }
+    }
+    return longest >= 0;
+}
+
+/* How much a window holds by all of them at least, and by any of them at most. */
+static void bound(const struct model_spent *spent, const struct sources *sources, int64_t window, int64_t *least,
+                  int64_t *most)
+{
+    *least = INT64_MAX;
+    *most = 0;
+    for (int i = 0; i < sources->count; i++) {
+        const struct source *source = &sources->all[i];
+        int64_t some, all;
+        model_sum_window(spent, source->list, window, &some, &all);
+        all += source->reserve + source->list->coarse;
+        *least = some < *least ? some : *least;
+        *most = all > *most ? all : *most;
+    }
+}
+
+/* Of others and their notes that count which says that more is spent. */
+static void choose(const struct model_spent *spent, const struct model_limit *limit, struct sources *others,
+                   struct sources *notes, bool has_note)
+{
+    int64_t others_least, others_most, notes_least, notes_most;
+    bound(spent, others, limit->window, &others_least, &others_most);
+    bound(spent, notes, limit->window, &notes_least, &notes_most);
+    notes_least = notes_least < limit->requests ? notes_least : limit->requests;
+    if (notes->count == 0 || notes_most <= others_least) {
+        notes->count = 0;
+    } else if (has_note && notes_least > others_most) {
+        others->count = 0;
+    }
+}
+
+static void join(struct sources *sources, const struct sources *more)
+{
+    for (int i = 0; i < more->count; i++) {
+        add(sources, more->all[i].list, more->all[i].reserve, more->all[i].number);
+    }
+    sources->is_full = sources->is_full || more->is_full;
+}
+
+/* --- putting them together --- */
+
+static bool all_know(const struct sources *sources, unsigned number)
+{
+    for (int i = 0; i < sources->count; i++) {
+        const struct model_entry *entry = model_find_entry(sources->all[i].list, number);
+        if (entry == NULL || !entry->is_sure) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void put_once(struct model_spent *spent, struct model_list *list, struct model_entry entry)
+{
+    for (int i = 0; i < list->count; i++) {
+        struct model_entry *there = &list->entries[i];
+        if (there->number == entry.number) {
+            there->low = entry.low < there->low ? entry.low : there->low;
+            there->high = entry.high > there->high ? entry.high : there->high;
+            there->is_sure = there->is_sure && entry.is_sure && there->amount == entry.amount;
+            there->amount = entry.amount > there->amount ? entry.amount : there->amount;
+            there->is_kept = there->is_kept && entry.is_kept;
+            return;
+        }
+    }
+    model_put(spent, list, entry);
+}
+
+static void merge(struct model_spent *spent, const struct sources *sources, struct model_list *list_out)
+{
+    static struct model_list list;
+    list.count = 0;
+    list.coarse = 0;
+    list.sixtieth = sources->count == 1 ? sources->all[0].list->sixtieth : -1;
+    for (int i = 0; i < sources->count; i++) {
+        const struct source *source = &sources->all[i];
+        list.coarse = source->list->coarse > list.coarse ? source->list->coarse : list.coarse;
+        for (int n = 0; n < source->list->count; n++) {
+            struct model_entry entry = source->list->entries[n];
+            entry.is_sure = all_know(sources, entry.number);
+            put_once(spent, &list, entry);
+        }
+        if (source->reserve > 0) { /* it counts from this life's beginning on, at the latest */
+            struct model_entry entry = {.low = spent->now,
+                                        .high = spent->life,
+                                        .amount = source->reserve,
+                                        .number = source->number,
+                                        .is_kept = true};
+            put_once(spent, &list, entry);
+        }
+    }
+    *list_out = list;
+}
+
+/* --- a limit that begins --- */
+
+/* A short window that begins just after a crash: all may have been spent from it before. True where it must be so. */
+static bool add_wait(const struct model_spent *spent, const struct model_limit *limit, bool is_alone,
+                     struct model_list *wait, struct sources *sources)
+{
+    bool is_short = limit->window <= MODEL_MINUTE;
+    bool may = is_short && spent->may_wait && spent->now < spent->life + MODEL_MINUTE;
+    bool must = is_short && spent->waits && spent->high < spent->life_low + MODEL_MINUTE;
+    wait->count = 1;
+    wait->coarse = wait->sixtieth = limit->requests / 60;
+    int64_t now = spent->now < spent->life_low ? spent->now : spent->life_low;
+    wait->entries[0] = (struct model_entry){.low = is_alone ? spent->life_low : now,
+                                            .high = is_alone ? spent->life : spent->high,
+                                            .amount = limit->requests,
+                                            .number = ~spent->lives,
+                                            .is_sure = must};
+    if (may) {
+        add(sources, wait, 0, 0);
+    }
+    return must;
+}
+
+static void find_sources(const struct model_spent *spent, const struct model_slot *slot,
+                         const struct model_limit *limit, struct model_list *wait, struct sources *sources)
+{
+    static struct sources others, notes;
+    bool is_long = limit->window > MODEL_MINUTE;
+    others.count = notes.count = 0;
+    others.is_full = notes.is_full = false;
+    add_others(spent, slot, &others);
+    bool is_alone = others.count == 1 && others.all[0].list->count == 0;
+    if (add_wait(spent, limit, is_alone, wait, sources)) {
+        return;
+    }
+    bool may_read = is_long || spent->now < spent->may_read;
+    bool reads = is_long || spent->high < spent->reads;
+    if (may_read && slot->note.may_be_there) {
+        add(sources, &slot->note.list, slot->note.reserve, slot->note.number);
+    }
+    if (reads && slot->reserve == 0 && is_note_there(spent, &slot->note)) {
+        return; /* nothing but its own note counts */
+    }
+    if (may_read) {
+        bool has_note = add_other_notes(spent, slot, &notes);
+        choose(spent, limit, &others, &notes, has_note && reads);
+    }
+    join(sources, &others);
+    join(sources, &notes);
+}
+
+void model_open_limit(struct model_spent *spent, struct model_slot *slot, const struct model_limit *limit)
+{
+    static struct sources sources;
+    static struct model_list wait;
+    bool was_open = slot->is_open;
+    if (was_open && !slot->may_be_gone) {
+        return;
+    }
+    sources.count = 0;
+    sources.is_full = false;
+    if (was_open) {
+        add(&sources, &slot->spent, 0, 0);
+    }
+    find_sources(spent, slot, limit, &wait, &sources);
+    spent->is_full = spent->is_full || sources.is_full;
+    bool may_be_own = false; /* what it has for its own is of its own window, as if it had been spent from */
+    for (int i = 0; i < sources.count; i++) {
+        const struct model_list *list = sources.all[i].list;
+        may_be_own = may_be_own || list == &wait || list == &slot->note.list;
+    }
+    bool is_own = may_be_own && sources.count == 1;
+    merge(spent, &sources, &slot->spent);
+    if (!was_open) {
+        slot->is_written = false;
+        slot->reserve = 0;
+        slot->window = slot->asked_window = 0;
+        slot->opened = spent->asked;
+    }
+    slot->is_open = true;
+    slot->window = may_be_own && limit->window > slot->window ? limit->window : slot->window;
+    slot->may_be_gone = !is_own;
+    for (int i = 0; i < slot->spent.count; i++) { /* it is there only as long as nothing is spent */
+        struct model_entry *entry = &slot->spent.entries[i];
+        entry->is_sure = entry->is_sure && spent->high - entry->low < limit->window;
+    }
+    model_age(spent, slot);
+}
+
+/* --- ends --- */
+
+/* What was read and not spent from is as it was, or written down anew with a reserve. */
+static void leave_unspent(struct model_spent *spent, struct model_slot *slot)
+{
+    static struct sources sources;
+    struct model_note *note = &slot->note;
+    bool was_touched = slot->window > 0 || slot->reserve > 0;
+    if (!was_touched) {
+        return;
+    }
+    sources.count = 0;
+    if (note->may_be_there) {
+        add(&sources, &note->list, 0, 0);
+    }
+    add(&sources, &slot->spent, 0, 0);
+    note->window = slot->window > note->window ? slot->window : note->window;
+    note->window = slot->long_window > note->window ? slot->long_window : note->window;
+    merge(spent, &sources, &note->list);
+    note->may_be_there = true;
+    note->reserve = slot->reserve > note->reserve ? slot->reserve : note->reserve;
+    note->number = ++spent->numbers;
+}
+
+static void leave(struct model_slot *slot, int64_t window, int64_t reserve, unsigned number)
+{
+    slot->note.is_there = slot->note.may_be_there = true;
+    slot->note.window = window;
+    slot->note.reserve = reserve;
+    slot->note.number = number;
+    slot->note.list = slot->spent;
+}
+
+/* What only a life that goes on knows, is gone. */
+static void leave_after_crash(struct model_spent *spent, struct model_slot *slot)
+{
+    for (int i = 0; i < slot->spent.count; i++) {
+        struct model_entry *entry = &slot->spent.entries[i];
+        entry->is_sure = entry->is_sure && entry->is_kept;
+    }
+    if (slot->is_written) {
+        leave(slot, slot->long_window, slot->reserve, ++spent->numbers);
+    } else if (slot->reserve > 0) {
+        leave_unspent(spent, slot);
+    }
+}
+
+static void begin_life(struct model_spent *spent)
+{
+    int64_t after = (spent->life > spent->high ? spent->life : spent->high) + 1;
+    for (int i = 0; i < spent->count; i++) {
+        struct model_slot *slot = &spent->slots[i];
+        slot->is_open = slot->may_be_gone = slot->is_written = false;
+        slot->reserve = slot->window = slot->long_window = 0;
+        slot->spent.count = slot->is_quota ? slot->spent.count : 0;
+    }
+    spent->lives++;
+    spent->life = after;
+    spent->life_low = spent->now;
+    spent->high = after;
+    spent->has_spent = spent->may_spend = spent->has_failed = false;
+}
+
+static void lose_reserve(struct model_spent *spent, struct model_slot *slot)
+{
+    struct model_entry entry = {
+        .low = slot->reserve_low, .high = spent->high, .amount = slot->reserve, .number = ++spent->numbers};
+    if (slot->reserve > 0) {
+        model_put(spent, &slot->spent, entry);
+    }
+}
+
+void model_spent_stop(struct model_spent *spent)
+{
+    for (int i = 0; i < spent->count; i++) {
+        struct model_slot *slot = &spent->slots[i];
+        if (slot->is_quota && spent->has_failed && !spent->has_spent) {
+            lose_reserve(spent, slot);
+        } else if (slot->is_open && spent->has_spent && !slot->may_be_gone && slot->window > 0) {
+            leave(slot, slot->window, 0, 0);
+        } else if (slot->is_open) {
+            leave_unspent(spent, slot);
+        }
+    }
+    spent->waits = spent->waits && !spent->may_spend;
+    spent->may_wait = (spent->may_wait && !spent->has_spent) || (spent->has_failed && !spent->has_spent);
+    spent->may_read = spent->may_spend ? spent->high + MODEL_MINUTE : spent->may_read;
+    spent->reads = spent->has_spent ? spent->now + MODEL_MINUTE : spent->reads;
+    begin_life(spent);
+}
+
+void model_spent_crash(struct model_spent *spent)
+{
+    for (int i = 0; i < spent->count; i++) {
+        struct model_slot *slot = &spent->slots[i];
+        if (slot->is_quota) {
+            lose_reserve(spent, slot);
+        } else if (slot->is_open) {
+            leave_after_crash(spent, slot);
+        }
+    }
+    spent->waits = spent->waits || spent->has_spent;
+    spent->may_wait = spent->may_wait || spent->may_spend;
+    begin_life(spent);
+}
