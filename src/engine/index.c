@@ -238,6 +238,9 @@ uint64_t kw_index_count(const struct kw_index *index)
 
 uint64_t kw_index_bytes(const struct kw_index *index)
 {
+    kw_index_read_begin();
+    uint64_t hint_bytes = kw_table_hint_bytes(kw_index_table(index));
+    kw_index_read_end();
     return __atomic_load_n(&index->pool.bytes, __ATOMIC_RELAXED) +
-           __atomic_load_n(&index->table_bytes, __ATOMIC_RELAXED);
+           __atomic_load_n(&index->table_bytes, __ATOMIC_RELAXED) + hint_bytes;
 }

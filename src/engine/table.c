@@ -59,6 +59,11 @@ void kw_table_set_hint(struct kw_table *table, const uint64_t *slot, uint32_t hi
     }
 }
 
+uint64_t kw_table_hint_bytes(const struct kw_table *table)
+{
+    return __atomic_load_n(&table->hints, __ATOMIC_ACQUIRE) == NULL ? 0 : slot_count(table) * sizeof(uint32_t);
+}
+
 void kw_table_mark_all(const struct kw_table *table)
 {
     for (size_t part = 0; part < kw_table_parts(table); part++) {

@@ -50,6 +50,7 @@ static inline const uint8_t *kw_table_hinted(const struct kw_entry *entry, uint3
 
 /* By any thread, inside of a read section. Without memory nothing is said. */
 void kw_table_set_hint(struct kw_table *table, const uint64_t *slot, uint32_t hint);
+uint64_t kw_table_hint_bytes(const struct kw_table *table);
 
 /* NULL when there is no memory. */
 KW_MUST_USE struct kw_table *kw_table_new(size_t bucket_count);
