@@ -77,30 +77,37 @@ bool kw_address_range_within(const struct kw_address_range *inner, const struct 
 
 /* --- Reading --- */
 
-/* Four numbers of 1 to 3 digits, without leading zero, below 256, and points between: in one pass, since many
- * verifications state an address. */
+/* A number of 1 to 3 digits, without leading zero, below 256: how many digits it has, 0 where there is none. */
+static inline size_t take_octet(const uint8_t *digits, size_t size, uint8_t *octet_out)
+{
+    unsigned first = size > 0 ? (unsigned)digits[0] - '0' : 10;
+    unsigned second = size > 1 ? (unsigned)digits[1] - '0' : 10;
+    unsigned third = size > 2 ? (unsigned)digits[2] - '0' : 10;
+    if (first > 9 || second > 9) {
+        *octet_out = (uint8_t)first;
+        return first <= 9;
+    }
+    size_t count = third <= 9 ? 3 : 2;
+    unsigned value = third <= 9 ? first * 100 + second * 10 + third : first * 10 + second;
+    *octet_out = (uint8_t)value;
+    return first != 0 && value <= UINT8_MAX ? count : 0;
+}
+
+/* A digit at a time, without a loop over them: many verifications state an address. */
 static bool parse_ipv4(struct kw_bytes text, uint8_t out[IPV4_SIZE])
 {
-    size_t octet = 0, digits = 0;
-    unsigned value = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned digit = (unsigned)text.data[i] - '0';
-        if (digit <= 9) {
-            value = value * 10 + digit;
-            if (value > UINT8_MAX || (digits > 0 && value < 10)) {
-                return false;
-            }
-            digits++;
-        } else if (text.data[i] == '.' && digits > 0 && octet + 1 < IPV4_SIZE) {
-            out[octet++] = (uint8_t)value;
-            value = 0;
-            digits = 0;
-        } else {
+    size_t at = 0;
+    for (size_t octet = 0; octet < IPV4_SIZE; octet++) {
+        if (octet > 0 && (at == text.size || text.data[at++] != '.')) {
             return false;
         }
+        size_t count = take_octet(text.data + at, text.size - at, &out[octet]);
+        if (count == 0) {
+            return false;
+        }
+        at += count;
     }
-    out[octet] = (uint8_t)value;
-    return digits > 0 && octet + 1 == IPV4_SIZE;
+    return at == text.size;
 }
 
 static int hex_value(uint8_t c)
@@ -360,14 +367,13 @@ bool kw_address_range_unpack(struct kw_bytes packed, struct kw_address_range *ou
 bool kw_addresses_hold(const struct kw_list *packed_ranges, const struct kw_address *address)
 {
     struct words wanted = words_of(address->bytes);
-    struct kw_bytes rest = packed_ranges->packed;
-    struct kw_bytes item;
-    while (kw__list_next(&rest, &item)) {
-        if (item.size == KW_ADDRESS_RANGE_SIZE && holds(words_of(item.data), item.data[ADDRESS_SIZE], wanted)) {
-            return true;
-        }
+    const size_t step = 1 + KW_ADDRESS_RANGE_SIZE; /* each has its size before it */
+    bool is_held = false;
+    for (size_t at = 0; at + step <= packed_ranges->packed.size && !is_held; at += step) {
+        const uint8_t *range = packed_ranges->packed.data + at + 1;
+        is_held = range[-1] == KW_ADDRESS_RANGE_SIZE && holds(words_of(range), range[ADDRESS_SIZE], wanted);
     }
-    return false;
+    return is_held;
 }
 
 static bool any_contains(struct kw_bytes rest, const struct kw_address_range *inner)
