@@ -121,6 +121,17 @@ bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted)
 static inline bool any_covers(struct kw_bytes packed, struct kw_bytes wanted)
 {
     struct kw_bytes granted;
+    const uint8_t *end = packed.data + packed.size;
+    for (; packed.data < end && packed.data[0] < 0x80; packed.data += 1 + granted.size) { /* as all but long ones are */
+        granted = (struct kw_bytes){packed.data + 1, packed.data[0]};
+        if (granted.size > (size_t)(end - granted.data)) {
+            return false;
+        }
+        if (granted.size != 0 && scope_covers(granted, wanted)) {
+            return true;
+        }
+    }
+    packed.size = (size_t)(end - packed.data);
     while (kw__list_next(&packed, &granted)) {
         if (granted.size != 0 && scope_covers(granted, wanted)) {
             return true;
