@@ -342,7 +342,7 @@ static enum kw_status take_time(struct kw__draft *draft, const struct field *fie
 static enum kw_status take_id(struct kw__draft *draft, const struct field *field, const struct kw_json_token *token,
                               struct kw_id *id_out)
 {
-    if (token->type != KW_JSON_STRING || !kw_id_parse(token->text, id_out)) {
+    if (token->type != KW_JSON_STRING || !kw_id_parse(token->text, id_out) || kw_id_is_none(id_out)) {
         return kw__draft_refuse(draft, field->name, "must be the id of a key: \"key_\" and 26 characters");
     }
     return KW_OK;

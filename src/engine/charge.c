@@ -233,7 +233,8 @@ enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, str
         return KW_CODE_NONE;
     }
     charge.is_trial = v->checks != NULL;
-    uint64_t place = *charge.accounts[KW_PER_KEY].place;
+    const uint64_t *place = charge.accounts[KW_PER_KEY].place;
+    uint64_t place_before = __atomic_load_n(place, __ATOMIC_RELAXED);
     enum kw_status status = kw_ledger_charge(engine->ledger, &charge, &charged);
     if (status == KW_E_NOT_FOUND) {
         kw__charge_name(engine, entry, &charge);
@@ -242,8 +243,9 @@ enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, str
     if (status != KW_OK) {
         return refuse_for_want_of_memory(v, now_ms);
     }
-    if (*charge.accounts[KW_PER_KEY].place != place) {
-        kw_index_hint_run(engine->index, entry, kw_ledger_run(engine->ledger, *charge.accounts[KW_PER_KEY].place));
+    uint64_t place_now = __atomic_load_n(place, __ATOMIC_RELAXED);
+    if (place_now != place_before && kw_entry_has_extra(entry)) {
+        kw_index_hint_run(engine->index, entry, kw_ledger_run(engine->ledger, place_now));
     }
     if (charged.outcome == KW_CHARGE_UNFUNDED) {
         v->needs_store = v->needs_funds = true;

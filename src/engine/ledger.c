@@ -237,7 +237,7 @@ static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_
         }
     }
     if (charged->outcome == KW_CHARGE_ADMITTED && !charge->is_trial && runs[KW_PER_KEY] != NULL) {
-        kw__ledger_stamp(ledger, runs[KW_PER_KEY], charge, found);
+        kw__ledger_stamp(ledger, runs[KW_PER_KEY], charge, charged->wants_funds ? NULL : found);
     }
     return true;
 }

@@ -82,7 +82,8 @@ static void fill(const struct kw_ledger *ledger, const struct kw_charge *charge,
         struct kw_slot *runs[KW_PER_COUNT] = {NULL};
         struct kw_found_claim found;
         runs[per] = before;
-        if (claim->per != per || claim->second > 0) {
+        bool fits = claim->is_quota ? quotas < run->quota_count : limits < run->limit_count;
+        if (claim->per != per || claim->second > 0 || !fits) { /* without a slot nobody is let through */
             continue;
         }
         bool is_there = before != NULL && kw__ledger_match(runs, claim, 1, &found);

@@ -4,7 +4,7 @@
  *
  * A run is known by the number of its first slot and a generation, which together never come again. A slot whose chunk
  * is there can be read by anybody inside of a read section of the index; one that was given back is zero but for its
- * lock.
+ * lock, and for what only counts under a stamp.
  */
 #ifndef KW_ENGINE_LEDGER_ROOM_H
 #define KW_ENGINE_LEDGER_ROOM_H

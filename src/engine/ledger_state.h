@@ -46,7 +46,8 @@ KW_MUST_USE bool kw__ledger_match(struct kw_slot *const runs[KW_PER_COUNT], cons
 KW_MUST_USE bool kw__ledger_open_runs(struct kw_ledger *ledger, const struct kw_charge *charge, unsigned kinds,
                                       struct kw_slot *runs[KW_PER_COUNT]);
 
-/* After a charge that was admitted: so that the next one of this entry is a usual one (ledger_usual.c). */
+/* After a charge that was admitted: so that the next one of this entry is a usual one (ledger_usual.c). `found` NULL:
+ * it is to be a full one, since there is something to be told until it was heard. */
 void kw__ledger_stamp(struct kw_ledger *ledger, struct kw_slot *run, const struct kw_charge *charge,
                       const struct kw_found_claim *found);
 

@@ -84,7 +84,7 @@ static const struct kw_claim *claim_of(const struct kw_charge *charge, const str
 void kw__ledger_stamp(struct kw_ledger *ledger, struct kw_slot *run, const struct kw_charge *charge,
                       const struct kw_found_claim *found)
 {
-    if (charge->stamp == NULL || run->limit_count > SPENT_AT_ONCE || !are_in_order(charge, found)) {
+    if (found == NULL || charge->stamp == NULL || run->limit_count > SPENT_AT_ONCE || !are_in_order(charge, found)) {
         run->stamp = 0; /* what was spent, was spent on other terms */
         return;
     }

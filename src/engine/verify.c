@@ -69,14 +69,31 @@ struct look_up {
     struct kw_entry *found; /* what decides */
 };
 
-/* How much an entry says that the key has ended. */
-static int finality(const struct kw_entry *entry, int64_t now_ms)
+/* How much an entry, or what stands above it, says that the key has ended. */
+enum finality {
+    ALIVE,
+    AT_REST, /* disabled or expired */
+    REVOKED,
+    ERASED,
+};
+
+static enum finality finality(const struct kw_entry *entry, int64_t now_ms)
 {
     unsigned flags = kw_entry_flags(entry);
+    enum kw_key_status above = KW_KEY_ACTIVE;
     if ((flags & KW_ENTRY_ERASED) != 0) {
-        return 2;
+        return ERASED;
     }
-    return (flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry);
+    if (entry->parent != NULL && !kw_bound_status(entry->parent, now_ms, &above)) {
+        above = KW_KEY_ACTIVE; /* not known yet: the decision says so */
+    }
+    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry) ||
+        above == KW_KEY_REVOKED) {
+        return REVOKED;
+    }
+    bool is_at_rest = (flags & (KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 ||
+                      now_ms >= kw_entry_expires_at_ms(entry) || above != KW_KEY_ACTIVE;
+    return is_at_rest ? AT_REST : ALIVE;
 }
 
 static bool is_imported(const struct kw_entry *entry)
@@ -84,16 +101,24 @@ static bool is_imported(const struct kw_entry *entry)
     return (kw_entry_marks(entry) & KW_ENTRY_IMPORTED) != 0;
 }
 
+/* Of two finds of one key that which has ended further; of equals the one that was made here. */
+static bool counts_more(const struct kw_entry *entry, const struct kw_entry *other, int64_t now_ms)
+{
+    enum finality mine = finality(entry, now_ms);
+    enum finality others = finality(other, now_ms);
+    return mine != others ? mine > others : is_imported(other) && !is_imported(entry);
+}
+
 /*
  * Takes a find into account; true when it settles what the key is. One that came from elsewhere does not: under another
- * method it may have ended here, and that counts. A key of another project is as good as none.
+ * method it may have ended here, or have been made here, and that counts. A key of another project is as good as none.
  */
 static bool consider(struct look_up *look, struct kw_entry *entry, int64_t now_ms)
 {
     if (entry == NULL || entry->project != look->project) {
         return false;
     }
-    if (look->found == NULL || finality(entry, now_ms) > finality(look->found, now_ms)) {
+    if (look->found == NULL || counts_more(entry, look->found, now_ms)) {
         look->found = entry;
     }
     return !is_imported(look->found);
@@ -134,7 +159,7 @@ static __attribute__((noinline)) bool look_further(struct look_up *look, struct 
         return look->complete;
     }
     /* What was erased before the start is not in the index: it is asked for once. */
-    bool is_known = !is_imported(look->found) || finality(look->found, now_ms) > 0 ||
+    bool is_known = !is_imported(look->found) || finality(look->found, now_ms) >= REVOKED ||
                     (kw_entry_marks(look->found) & KW_ENTRY_CHECKED) != 0;
     look->found = is_known ? look->found : NULL;
     return is_known;

@@ -195,6 +195,34 @@ static void what_is_erased_stays_away(struct test *t)
     on_both(t, erase_and_import);
 }
 
+/* The same key by two lists: what the one says has ended is not brought back by the other. */
+static void import_twice(struct place *place)
+{
+    static const struct {
+        const char *ended;
+        enum kw_code code;
+    } cases[] = {{"\"enabled\":false", KW_CODE_DISABLED}, {"\"expiresAt\":\"2020-01-01T00:00:00Z\"", KW_CODE_EXPIRED}};
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        char hex[2 * KW_DIGEST_MAX + 1], key[64], text[4096];
+        snprintf(key, sizeof key, "listed-twice%zu-0123456789abcdef", i);
+        hash_of(KW_DIGEST_SHA512, "sal", key, "", hex);
+        IMPORT_AS(place, FORM(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\",%s}", hex, cases[i].ended), "1 created|",
+                  .salt = KW_BYTES("sal"), .salt_before = true);
+        CHECK_CODE(place->t, verify(place, key), cases[i].code);
+        hash_of(KW_DIGEST_SHA256, "", key, "", hex);
+        IMPORT(place, FORM(text, "{\"keyHash\":\"%s\",\"ownerId\":\"1\"}", hex), "1 created|");
+        CHECK_CODE(place->t, verify(place, key), cases[i].code);
+    }
+    IMPORT(place,
+           "{\"key\":\"no-parent-0123456789abcdef\",\"ownerId\":\"1\",\"parentId\":\"key_00000000000000000000000000\"}",
+           "1 refused INVALID_FIELD parentId|");
+}
+
+static void what_ended_by_one_list_is_not_revived_by_another(struct test *t)
+{
+    on_both(t, import_twice);
+}
+
 static void import_revocation(struct place *place)
 {
     char hex[2 * KW_DIGEST_MAX + 1], text[4096];
@@ -221,6 +249,7 @@ int main(int argc, char **argv)
         TEST_CASE(conflicts_are_met_as_asked),
         TEST_CASE(what_is_revoked_stays_revoked),
         TEST_CASE(what_is_erased_stays_away),
+        TEST_CASE(what_ended_by_one_list_is_not_revived_by_another),
         TEST_CASE(an_imported_revocation_revokes),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
