@@ -103,7 +103,7 @@ void kw__ledger_stamp(struct kw_ledger *ledger, struct kw_slot *run, const struc
 /* --- spending under it --- */
 
 struct limit_use {
-    bool is_usual;
+    bool is_asked, is_usual;
     struct kw_limit_answer answer;
 };
 
@@ -166,11 +166,12 @@ static inline bool is_calm(const struct kw_quota_slot *slot, int64_t now_ms, uin
                                      slot->state.spent + amount_of(slot, cost) <= slot->calm_until);
 }
 
-static bool all_admit(const struct kw_ledger *ledger, struct kw_slot *run, int64_t now_ms, uint32_t cost,
-                      struct limit_use uses[SPENT_AT_ONCE])
+static bool all_admit(const struct kw_ledger *ledger, struct kw_slot *run, size_t limit_count, int64_t now_ms,
+                      uint32_t cost, struct limit_use uses[SPENT_AT_ONCE])
 {
-    for (size_t i = 0; i < run->limit_count; i++) {
-        if (run[i].requests > 0 && !admits(ledger, &run[i], now_ms, cost, &uses[i])) {
+    for (size_t i = 0; i < limit_count; i++) {
+        uses[i].is_asked = run[i].requests > 0;
+        if (uses[i].is_asked && !admits(ledger, &run[i], now_ms, cost, &uses[i])) {
             return false;
         }
     }
@@ -182,12 +183,12 @@ static bool all_admit(const struct kw_ledger *ledger, struct kw_slot *run, int64
     return true;
 }
 
-static void spend_limits(const struct kw_ledger *ledger, struct kw_slot *run, int64_t now_ms, uint32_t cost,
-                         struct limit_use uses[SPENT_AT_ONCE], struct kw_spent *spent)
+static void spend_limits(const struct kw_ledger *ledger, struct kw_slot *run, size_t limit_count, int64_t now_ms,
+                         uint32_t cost, struct limit_use uses[SPENT_AT_ONCE], struct kw_spent *spent)
 {
     uint8_t at = 0;
-    for (size_t i = 0; i < run->limit_count; i++) {
-        if (run[i].requests == 0) {
+    for (size_t i = 0; i < limit_count; i++) {
+        if (!uses[i].is_asked) {
             continue;
         }
         spend_limit(ledger, &run[i], now_ms, cost, &uses[i]);
@@ -236,10 +237,11 @@ bool kw_ledger_spend(const struct kw_ledger *ledger, uint64_t place, uint32_t st
         return false;
     }
     kw_slot_lock(run);
-    bool is_usual = run->stamp == stamp && all_admit(ledger, run, now_ms, cost, uses);
+    size_t limit_count = run->stamp == stamp ? run->limit_count : 0; /* no more than SPENT_AT_ONCE under a stamp */
+    bool is_usual = run->stamp == stamp && all_admit(ledger, run, limit_count, now_ms, cost, uses);
     if (is_usual) {
         spent_out->has_limit = spent_out->has_quota = false;
-        spend_limits(ledger, run, now_ms, cost, uses, spent_out);
+        spend_limits(ledger, run, limit_count, now_ms, cost, uses, spent_out);
         spend_quotas(run, cost, spent_out);
     }
     kw_slot_unlock(run);
