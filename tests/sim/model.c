@@ -69,6 +69,7 @@ static int add(struct model *model, const struct model_key *key, const char *act
     made->created_by = actor;
     made->created_at = made->updated_at = model->now;
     made->lapsed_at = 0;
+    made->noted_first = made->noted_last = 0;
     made->first_use_told = false;
     made->touched = true;
     made->acknowledged_dead = false;
