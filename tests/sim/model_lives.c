@@ -53,7 +53,7 @@ static void add_others(const struct model_spent *spent, const struct model_slot 
     for (int i = 0; i < spent->count; i++) {
         const struct model_slot *other = &spent->slots[i];
         bool is_there = shares_account(slot, other) && other->is_open && other->opened != spent->asked;
-        if (is_there && other->window >= longest) {
+        if (is_there && other->longest >= longest) {
             add(sources, &other->spent, 0, 0);
         }
     }
@@ -81,7 +81,7 @@ static bool add_other_notes(const struct model_spent *spent, const struct model_
     }
     for (int i = 0; i < spent->count; i++) {
         const struct model_slot *other = &spent->slots[i];
-        if (shares_account(slot, other) && other->note.may_be_there && other->note.window >= longest) {
+        if (shares_account(slot, other) && other->note.may_be_there && other->note.longest >= longest) {
             add(sources, &other->note.list, other->note.reserve, other->note.number);
         }
     }
@@ -258,11 +258,12 @@ void model_open_limit(struct model_spent *spent, struct model_slot *slot, const 
     if (!was_open) {
         slot->is_written = false;
         slot->reserve = 0;
-        slot->window = slot->asked_window = 0;
+        slot->window = slot->longest = slot->asked_window = 0;
         slot->opened = spent->asked;
     }
     slot->is_open = true;
     slot->window = may_be_own && limit->window > slot->window ? limit->window : slot->window;
+    slot->longest = slot->window > slot->longest ? slot->window : slot->longest;
     slot->may_be_gone = !is_own;
     for (int i = 0; i < slot->spent.count; i++) { /* it is there only as long as nothing is spent */
         struct model_entry *entry = &slot->spent.entries[i];
@@ -287,18 +288,19 @@ static void leave_unspent(struct model_spent *spent, struct model_slot *slot)
         add(&sources, &note->list, 0, 0);
     }
     add(&sources, &slot->spent, 0, 0);
-    note->window = slot->window > note->window ? slot->window : note->window;
-    note->window = slot->long_window > note->window ? slot->long_window : note->window;
+    note->longest = slot->longest > note->longest ? slot->longest : note->longest;
+    note->longest = slot->long_longest > note->longest ? slot->long_longest : note->longest;
     merge(spent, &sources, &note->list);
     note->may_be_there = true;
     note->reserve = slot->reserve > note->reserve ? slot->reserve : note->reserve;
     note->number = ++spent->numbers;
 }
 
-static void leave(struct model_slot *slot, int64_t window, int64_t reserve, unsigned number)
+static void leave(struct model_slot *slot, int64_t window, int64_t longest, int64_t reserve, unsigned number)
 {
     slot->note.is_there = slot->note.may_be_there = true;
     slot->note.window = window;
+    slot->note.longest = longest;
     slot->note.reserve = reserve;
     slot->note.number = number;
     slot->note.list = slot->spent;
@@ -312,7 +314,7 @@ static void leave_after_crash(struct model_spent *spent, struct model_slot *slot
         entry->is_sure = entry->is_sure && entry->is_kept;
     }
     if (slot->is_written) {
-        leave(slot, slot->long_window, slot->reserve, ++spent->numbers);
+        leave(slot, slot->long_window, slot->long_longest, slot->reserve, ++spent->numbers);
     } else if (slot->reserve > 0) {
         leave_unspent(spent, slot);
     }
@@ -324,7 +326,7 @@ static void begin_life(struct model_spent *spent)
     for (int i = 0; i < spent->count; i++) {
         struct model_slot *slot = &spent->slots[i];
         slot->is_open = slot->may_be_gone = slot->is_written = false;
-        slot->reserve = slot->window = slot->long_window = 0;
+        slot->reserve = slot->window = slot->longest = slot->long_window = slot->long_longest = 0;
         slot->spent.count = slot->is_quota ? slot->spent.count : 0;
     }
     spent->lives++;
@@ -350,7 +352,7 @@ void model_spent_stop(struct model_spent *spent)
         if (slot->is_quota && spent->has_failed && !spent->has_spent) {
             lose_reserve(spent, slot);
         } else if (slot->is_open && spent->has_spent && !slot->may_be_gone && slot->window > 0) {
-            leave(slot, slot->window, 0, 0);
+            leave(slot, slot->window, slot->longest, 0, 0);
         } else if (slot->is_open) {
             leave_unspent(spent, slot);
         }

@@ -213,8 +213,23 @@ static void keep_ready(struct model_spent *spent, const struct model_weighed *we
     } else if (!claim->is_quota && claim->limit.window > MODEL_MINUTE && weighed->cost <= claim->limit.requests) {
         reserve = reserve_of(&claim->limit, weighed->cost);
     }
+    bool is_longer = !claim->is_quota && slot->longest > 0 && claim->limit.window > slot->longest;
+    bool is_longest = !claim->is_quota && reserve > 0 && claim->limit.window > slot->long_longest;
+    slot->longest = is_longer ? claim->limit.window : slot->longest;
+    slot->long_longest = is_longest ? claim->limit.window : slot->long_longest;
     slot->reserve = reserve > slot->reserve ? reserve : slot->reserve;
     slot->asked_window = slot->asked_window == 0 && reserve > 0 ? claim->limit.window : slot->asked_window;
+}
+
+/* A longer window holds from the request on that it is asked by, though it refuses; if it is not written down first. */
+static void lengthen(const struct model_claim *claim)
+{
+    struct model_slot *slot = claim->slot;
+    bool is_short = !claim->is_quota && claim->limit.window <= MODEL_MINUTE;
+    bool is_known = slot->window > 0 && !slot->may_be_gone && !claim->is_ambiguous;
+    if (is_short && is_known && claim->limit.window > slot->window) {
+        slot->window = claim->limit.window;
+    }
 }
 
 void model_asked(struct model_spent *spent, const struct model_weighed *weighed, bool is_answered)
@@ -223,6 +238,9 @@ void model_asked(struct model_spent *spent, const struct model_weighed *weighed,
     spent->has_failed = spent->has_failed || (!is_answered && weighed->count > 0);
     for (int i = 0; i < weighed->count; i++) {
         keep_ready(spent, weighed, &weighed->claims[i]);
+        if (is_answered) {
+            lengthen(&weighed->claims[i]);
+        }
     }
 }
 
@@ -270,6 +288,7 @@ static void spend_limit(struct model_spent *spent, const struct model_weighed *w
     bool is_noted =
         is_long && (slot->is_written ? claim->limit.window > slot->window : claim->limit.window <= slot->asked_window);
     slot->window = claim->limit.window;
+    slot->longest = is_sure || slot->window > slot->longest ? slot->window : slot->longest;
     slot->may_be_gone = !is_sure;
     for (int i = 0; i < slot->spent.count; i++) { /* with a first reserve all that is there is written down */
         struct model_entry *earlier = &slot->spent.entries[i];

@@ -35,7 +35,8 @@ struct model_list {
 /* What a life leaves of a limit to those that follow. */
 struct model_note {
     bool may_be_there, is_there;
-    int64_t window;  /* the longest that it may be of; where it is there for sure, that which it is of */
+    int64_t window;  /* where it is there for sure, that which it is of at least */
+    int64_t longest; /* that it may be of */
     int64_t reserve; /* that may count as spent, too */
     unsigned number; /* of the reserve, as if it were a request */
     struct model_list list;
@@ -52,8 +53,10 @@ struct model_slot {
     bool is_open;         /* it was asked in this life */
     bool may_be_gone;     /* since it was idle: then it begins again, with what others of the account know */
     bool is_written;      /* down in this life, when it was spent from with a long window */
-    int64_t window;       /* when it was last spent from; 0: nobody has */
-    int64_t long_window;  /* the same of those that are written down */
+    int64_t window;       /* when it was last spent from, or a longer one that refused since; 0: nobody has */
+    int64_t longest;      /* that it may be: one that refuses may still be on its way to the store */
+    int64_t long_window;  /* when it was last spent from with one that is written down */
+    int64_t long_longest; /* of those that may be written down */
     int64_t asked_window; /* with which it was written down first */
     unsigned opened;      /* by which request */
     struct model_note note;
