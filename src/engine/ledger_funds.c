@@ -45,13 +45,13 @@ static void want_limit(const struct kw_limit_slot *slot, const struct kw_rate_li
         return;
     }
     bool is_longer = kw__ledger_outgrew_note(slot, limit);
-    bool is_short = slot->reserve < charge->cost || slot->reserve <= share / 2 || is_longer;
+    bool is_short = slot->reserve < charge->cost || slot->reserve <= share / 2;
     bool is_kept = limit->window_ms > KW_DURABLE_WINDOW_MS && charge->cost <= limit->requests;
-    if (!is_kept || !is_short || charge->is_trial) {
+    if (!is_kept || (!is_short && !is_longer) || charge->is_trial) {
         return;
     }
     uint32_t most = (uint32_t)limit->requests;
-    uint32_t add = share > charge->cost ? share : charge->cost;
+    uint32_t add = !is_short ? 0 : share > charge->cost ? share : charge->cost; /* a crash costs all that was added */
     add = slot->reserve + add <= most ? add : slot->reserve < most ? most - slot->reserve : 0;
     want->kind = add > 0 || is_longer ? KW_WANT_RESERVE : KW_WANT_NOTHING;
     want->reserve = add;

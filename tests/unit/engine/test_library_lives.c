@@ -273,6 +273,37 @@ static void a_crash_after_a_window_became_longer_forgets_nothing(struct test *t)
     library_end(&library);
 }
 
+/* Each longer window is written down, and no further part of the limit with it. */
+static void a_crash_costs_no_more_for_windows_that_came_and_went(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = library_limit("steady", 320, 2 * MINUTE_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    kw_close(library.keyward);
+    library.keyward = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        struct kw_options options = library_options(&library);
+        struct kw_error error;
+        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
+        for (int i = 0; i < 20 && is_good; i++) {
+            is_good = library_spend(t, &library, made.key, 1).code == KW_CODE_NONE;
+            limit = library_limit("steady", 320, i % 2 == 0 ? HOUR_MS : 2 * MINUTE_MS);
+            is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
+        }
+        _exit(is_good ? 0 : 255);
+    }
+    int status = 0;
+    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 320 - 20 - 2 * (320 / 32 + 1)).code, KW_CODE_NONE);
+    CHECK_CODE(t, library_spend(t, &library, made.key, 2 * (320 / 32 + 1) + 1).code, KW_CODE_RATE_LIMITED);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 /* Each life goes on from the newest key's id, and tells of a mark. */
 static void events_of_lives_behind_the_clock_have_ids_of_their_own(struct test *t)
 {
@@ -310,6 +341,7 @@ int main(int argc, char **argv)
         TEST_CASE(limits_of_an_owner_go_on_each_by_itself),
         TEST_CASE(a_crash_counts_though_a_clean_stop_came_just_before),
         TEST_CASE(a_crash_after_a_window_became_longer_forgets_nothing),
+        TEST_CASE(a_crash_costs_no_more_for_windows_that_came_and_went),
         TEST_CASE(events_of_lives_behind_the_clock_have_ids_of_their_own),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
