@@ -256,6 +256,19 @@ uint32_t kw_limit_note_window(struct kw_bytes note)
     return (uint32_t)read_number(&from, 4);
 }
 
+/* All of it, also beyond the limit, which may have been raised since it was written down. */
+static void add_reserve(struct kw_limit_state *state, const struct kw_rate_limit *limit, int64_t spent_ms,
+                        uint32_t reserve)
+{
+    int64_t spent = (int64_t)cost_from(state, count_expired(state, limit->window_ms, spent_ms));
+    int64_t room = KW_RATE_LIMIT_REQUESTS_MAX - spent;
+    int64_t cost = reserve < room ? reserve : room;
+    struct kw_rate_limit raised = *limit;
+    struct kw_limit_use use = {.limit = &raised, .state = state};
+    raised.requests = spent + cost > limit->requests ? spent + cost : limit->requests;
+    (void)(cost > 0 && kw_limits_take(&use, 1, spent_ms, (uint32_t)cost));
+}
+
 enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms, struct kw_limit_state *state_out)
 {
     const uint8_t *from = note.data;
@@ -278,10 +291,9 @@ enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms, struct kw_l
         uint32_t end = (uint32_t)read_number(&from, 4);
         *(bucket == 0 ? &state.oldest_end : &state.inner_ends[bucket - 1]) = end;
     }
-    struct kw_limit_use use = {.limit = &limit, .state = &state};
-    uint32_t remaining = spent_ms == KW_LIMIT_UNSPENT ? 0 : kw_limit_look(&state, &limit, spent_ms, 1).remaining;
-    uint32_t cost = reserve < remaining ? reserve : remaining;
-    (void)(cost > 0 && kw_limits_take(&use, 1, spent_ms, cost));
+    if (spent_ms != KW_LIMIT_UNSPENT) {
+        add_reserve(&state, &limit, spent_ms, reserve);
+    }
     *state_out = state;
     return KW_OK;
 }

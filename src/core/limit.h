@@ -73,8 +73,8 @@ void kw_limits_spend(struct kw_limit_use *uses, size_t count, int64_t now_ms, ui
 size_t kw_limit_write(const struct kw_limit_state *state, const struct kw_rate_limit *limit, uint32_t reserve,
                       uint8_t note_out[KW_LIMIT_NOTE_MAX]);
 /*
- * What it says: the reserve counts as spent at `spent_ms`, as far as the limit had admitted it, or not at all with
- * KW_LIMIT_UNSPENT. KW_E_CORRUPT.
+ * What it says: the reserve counts as spent at `spent_ms`, or not at all with KW_LIMIT_UNSPENT. KW_E_CORRUPT. There may
+ * be more spent then than the limit admits.
  */
 #define KW_LIMIT_UNSPENT INT64_MIN
 KW_MUST_USE enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms, struct kw_limit_state *state_out);

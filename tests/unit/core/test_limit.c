@@ -257,6 +257,32 @@ static void no_window_holds_more_over_many_lives(struct test *t)
     }
 }
 
+/* The limit was raised after the note was written, and the reserve was spent under that. */
+static void a_reserve_counts_beyond_the_limit(struct test *t)
+{
+    static const uint32_t requests[] = {1, 2, 59, 60, 61, 500, 1000000, KW_RATE_LIMIT_REQUESTS_MAX / 2};
+    for (size_t i = 0; i < KW_COUNT_OF(requests); i++) {
+        struct kw_rate_limit limit = limit_of(requests[i], 1000);
+        struct kw_limit_state state = {0};
+        struct kw_limit_state again;
+        uint8_t note[KW_LIMIT_NOTE_MAX];
+        uint32_t reserve = requests[i] / 32 + 1;
+        for (uint32_t spent = 0; spent < requests[i]; spent += requests[i] / 50 + 1) {
+            uint32_t left = requests[i] - spent;
+            CHECK(t,
+                  take(&state, &limit, 1000000, left < requests[i] / 50 + 1 ? left : requests[i] / 50 + 1).is_admitted);
+        }
+        size_t size = kw_limit_write(&state, &limit, reserve, note);
+        REQUIRE_OK(t, kw_limit_read(kw_bytes_of(note, size), 1000500, &again));
+        limit.requests *= 2;
+        CHECK_I64(t, kw_limit_look(&again, &limit, 1000999, 1).remaining, requests[i] - reserve);
+        uint32_t later = kw_limit_look(&again, &limit, 1001499, 1).remaining;
+        CHECK(t, later <= 2 * requests[i] - reserve);
+        CHECK(t, later >= 2 * requests[i] - reserve - (requests[i] + reserve) / 60);
+        CHECK_I64(t, kw_limit_look(&again, &limit, 1001500, 1).remaining, 2 * requests[i]);
+    }
+}
+
 /* --- Several at once --- */
 
 static void all_limits_are_taken_or_none(struct test *t)
@@ -303,6 +329,7 @@ int main(int argc, char **argv)
         TEST_CASE(no_window_holds_more_when_the_clock_stands_or_steps_back),
         TEST_CASE(a_note_holds_the_state),
         TEST_CASE(no_window_holds_more_over_many_lives),
+        TEST_CASE(a_reserve_counts_beyond_the_limit),
         TEST_CASE(all_limits_are_taken_or_none),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);

@@ -304,6 +304,40 @@ static void a_crash_costs_no_more_for_windows_that_came_and_went(struct test *t)
     library_end(&library);
 }
 
+/* What is left of a part is spent under a limit that was raised, and nothing more is written down before the crash. */
+static void a_crash_after_a_limit_was_raised_forgets_nothing(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made;
+    struct kw_rate_limit limit = library_limit("steady", 100, HOUR_MS);
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
+    kw_close(library.keyward);
+    library.keyward = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        static const uint32_t costs[] = {90, 8, 2};
+        struct kw_options options = library_options(&library);
+        struct kw_error error;
+        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
+        for (size_t i = 0; i < KW_COUNT_OF(costs); i++) {
+            is_good = is_good && library_spend(t, &library, made.key, costs[i]).code == KW_CODE_NONE;
+        }
+        for (int i = 0; i < 3; i++) { /* a part is filled up behind the first ones */
+            limit.requests = i < 2 ? 100 : 140;
+            is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
+        }
+        is_good = is_good && library_spend(t, &library, made.key, 3).code == KW_CODE_NONE;
+        _exit(is_good ? 0 : 255);
+    }
+    int status = 0;
+    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    REQUIRE(t, library_reopen(t, &library, 0));
+    CHECK_CODE(t, library_spend(t, &library, made.key, 140 - 103 + 1).code, KW_CODE_RATE_LIMITED);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 /* Each life goes on from the newest key's id, and tells of a mark. */
 static void events_of_lives_behind_the_clock_have_ids_of_their_own(struct test *t)
 {
@@ -342,6 +376,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_crash_counts_though_a_clean_stop_came_just_before),
         TEST_CASE(a_crash_after_a_window_became_longer_forgets_nothing),
         TEST_CASE(a_crash_costs_no_more_for_windows_that_came_and_went),
+        TEST_CASE(a_crash_after_a_limit_was_raised_forgets_nothing),
         TEST_CASE(events_of_lives_behind_the_clock_have_ids_of_their_own),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
