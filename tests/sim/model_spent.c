@@ -210,8 +210,8 @@ static void keep_ready(struct model_spent *spent, const struct model_weighed *we
     if (claim->is_quota && strcmp(claim->quota.metric, "requests") == 0) {
         reserve = quota_reserve_of(&claim->quota, weighed->cost);
         slot->reserve_low = slot->reserve == 0 || spent->now < slot->reserve_low ? spent->now : slot->reserve_low;
-    } else if (!claim->is_quota && claim->limit.window > MODEL_MINUTE && weighed->cost <= claim->limit.requests) {
-        reserve = reserve_of(&claim->limit, weighed->cost);
+    } else if (!claim->is_quota && claim->limit.window > MODEL_MINUTE) { /* ahead of use it is filled up as for 1 */
+        reserve = reserve_of(&claim->limit, weighed->cost <= claim->limit.requests ? weighed->cost : 1);
     }
     bool is_longer = !claim->is_quota && slot->longest > 0 && claim->limit.window > slot->longest;
     bool is_longest = !claim->is_quota && reserve > 0 && claim->limit.window > slot->long_longest;
