@@ -360,7 +360,9 @@ void model_spent_stop(struct model_spent *spent)
     spent->waits = spent->waits && !spent->may_spend;
     spent->may_wait = (spent->may_wait && !spent->has_spent) || (spent->has_failed && !spent->has_spent);
     spent->may_read = spent->may_spend ? spent->high + MODEL_MINUTE : spent->may_read;
-    spent->reads = spent->has_spent ? spent->now + MODEL_MINUTE : spent->reads;
+    /* A dry run may have begun to spend, too: then this stop is the last one, though the clock had stepped back. */
+    bool is_last = spent->has_spent || (spent->may_spend && spent->now + MODEL_MINUTE < spent->reads);
+    spent->reads = is_last ? spent->now + MODEL_MINUTE : spent->reads;
     begin_life(spent);
 }
 
