@@ -14,6 +14,7 @@ struct source {
     const struct model_list *list;
     int64_t reserve;
     unsigned number; /* of the reserve */
+    int64_t window;  /* of a note with a reserve, which takes its place behind what has left this; 0: of none */
 };
 
 struct sources {
@@ -26,8 +27,14 @@ static void add(struct sources *sources, const struct model_list *list, int64_t 
 {
     sources->is_full = sources->is_full || sources->count == SOURCES_MAX;
     if (!sources->is_full) {
-        sources->all[sources->count++] = (struct source){list, reserve, number};
+        sources->all[sources->count++] = (struct source){list, reserve, number, 0};
     }
+}
+
+static void add_note(struct sources *sources, const struct model_note *note)
+{
+    add(sources, &note->list, note->reserve, note->number);
+    sources->all[sources->count - 1].window = note->reserve > 0 ? note->window : 0;
 }
 
 static bool shares_account(const struct model_slot *slot, const struct model_slot *other)
@@ -62,11 +69,12 @@ static void add_others(const struct model_spent *spent, const struct model_slot 
     }
 }
 
-/* What a note says is there as long as its window has not passed; later it may be removed. */
-static bool is_note_there(const struct model_spent *spent, const struct model_note *note)
+/* What a note says is there as long as its window has not passed, and that of the limit that reads it; later it may be
+ * removed, or what was read given up before it is spent from. */
+static bool is_note_there(const struct model_spent *spent, const struct model_note *note, int64_t window)
 {
     int64_t least, most;
-    model_sum_window(spent, &note->list, note->window, &least, &most);
+    model_sum_window(spent, &note->list, note->window < window ? note->window : window, &least, &most);
     return note->is_there && least > 0;
 }
 
@@ -76,13 +84,14 @@ static bool add_other_notes(const struct model_spent *spent, const struct model_
     int64_t longest = -1;
     for (int i = 0; i < spent->count; i++) {
         const struct model_slot *other = &spent->slots[i];
-        bool is_sure = shares_account(slot, other) && other->reserve == 0 && is_note_there(spent, &other->note);
+        bool is_sure =
+            shares_account(slot, other) && other->reserve == 0 && is_note_there(spent, &other->note, INT64_MAX);
         longest = is_sure && other->note.window > longest ? other->note.window : longest;
     }
     for (int i = 0; i < spent->count; i++) {
         const struct model_slot *other = &spent->slots[i];
         if (shares_account(slot, other) && other->note.may_be_there && other->note.longest >= longest) {
-            add(sources, &other->note.list, other->note.reserve, other->note.number);
+            add_note(sources, &other->note);
         }
     }
     return longest >= 0;
@@ -123,17 +132,19 @@ static void join(struct sources *sources, const struct sources *more)
 {
     for (int i = 0; i < more->count; i++) {
         add(sources, more->all[i].list, more->all[i].reserve, more->all[i].number);
+        sources->all[sources->count - 1].window = more->all[i].window;
     }
     sources->is_full = sources->is_full || more->is_full;
 }
 
 /* --- putting them together --- */
 
-static bool all_know(const struct sources *sources, unsigned number)
+static bool all_know(const struct model_spent *spent, const struct sources *sources, unsigned number)
 {
     for (int i = 0; i < sources->count; i++) {
         const struct model_entry *entry = model_find_entry(sources->all[i].list, number);
-        if (entry == NULL || !entry->is_sure) {
+        int64_t window = sources->all[i].window;
+        if (entry == NULL || !entry->is_sure || (window > 0 && spent->high - entry->low >= window)) {
             return false;
         }
     }
@@ -167,7 +178,7 @@ static void merge(struct model_spent *spent, const struct sources *sources, stru
         list.coarse = source->list->coarse > list.coarse ? source->list->coarse : list.coarse;
         for (int n = 0; n < source->list->count; n++) {
             struct model_entry entry = source->list->entries[n];
-            entry.is_sure = all_know(sources, entry.number);
+            entry.is_sure = all_know(spent, sources, entry.number);
             put_once(spent, &list, entry);
         }
         if (source->reserve > 0) { /* it counts from this life's beginning on, at the latest */
@@ -220,9 +231,9 @@ static void find_sources(const struct model_spent *spent, const struct model_slo
     bool may_read = is_long || spent->now < spent->may_read;
     bool reads = is_long || spent->high < spent->reads;
     if (may_read && slot->note.may_be_there) {
-        add(sources, &slot->note.list, slot->note.reserve, slot->note.number);
+        add_note(sources, &slot->note);
     }
-    if (reads && slot->reserve == 0 && is_note_there(spent, &slot->note)) {
+    if (reads && slot->reserve == 0 && is_note_there(spent, &slot->note, limit->window)) {
         return; /* nothing but its own note counts */
     }
     if (may_read) {

@@ -87,6 +87,7 @@ static struct model_slot *open(struct model_spent *spent, const struct model_cla
         memcpy(slot->claim, claim->id, sizeof slot->claim);
     }
     if (!claim->is_quota) {
+        slot->may_be_gone = slot->may_be_gone || claim->is_ambiguous; /* each of them begins with its own */
         model_open_limit(spent, slot, &claim->limit);
     }
     return slot;
