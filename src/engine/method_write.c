@@ -112,10 +112,11 @@ static enum kw_status take_method(struct kw_engine *engine, struct kw_op *op)
     }
     bool is_in_use_already = number != 0 && is_in_use(engine, kw__methods(engine), &memory->methods[number]);
     if (!is_in_use_already && !has_room(engine, wanted.project)) {
-        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL,
-                         "keys here are of %d digest methods already, old peppers of any project among them, and may be "
-                         "of no more: use them, so that they move to their project's own, or erase what is revoked",
-                         KW_METHODS_OF_PROJECT_MAX);
+        return kw_refuse(
+            &op->error, KW_CODE_LIMIT_REACHED, NULL,
+            "keys here are of %d digest methods already, old peppers of any project among them, and may be "
+            "of no more: use them, so that they move to their project's own, or erase what is revoked",
+            KW_METHODS_OF_PROJECT_MAX);
     }
     if (number != 0) {
         memory->methods[number].is_fresh = true;

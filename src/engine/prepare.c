@@ -399,13 +399,11 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
                                  .if_version = op->if_version};
     if (op->kind == KW_OP_MOVE) {
         const struct kw__method *method = kw__methods(engine)->by_number[op->method_number];
-        /* Retired since word was left: the key's next use leaves word of the method that its project has by then. */
-        if (method == NULL) {
-            return kw__store_failed(&op->error, KW_E_UNAVAILABLE);
-        }
         status = kw__admit_move(engine, work);
-        if (status != KW_OK) {
-            return status;
+        if (method == NULL || status != KW_OK) {
+            /* Retired since word was left: the key's next use leaves word of the method that its project has by then.
+             */
+            return method == NULL ? kw__store_failed(&op->error, KW_E_UNAVAILABLE) : status;
         }
         command.moved_scheme = method->is.scheme;
         command.moved_method = beyond_scheme(&method->is);

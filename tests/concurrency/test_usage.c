@@ -26,7 +26,8 @@ static void *verify_all(void *context)
         kw_engine_read_begin();
         kw_engine_verify(crowd->fixture.engine, &v, kw_engine_now_ms(crowd->fixture.engine));
         kw_engine_read_end();
-        if (i % ALLOWED == ALLOWED - 1) { /* on a busy machine nobody else might for long, and a ring that is full drops */
+        if (i % ALLOWED ==
+            ALLOWED - 1) { /* on a busy machine nobody else might for long, and a ring that is full drops */
             (void)!kw_usage_flush(crowd->fixture.engine);
         }
     }
