@@ -58,18 +58,22 @@ void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_dige
     }
 }
 
-static inline void prefetch_next(const struct kw_table *table, const uint64_t *slot, const struct kw_entry *entry)
+static inline void prefetch_next(const struct kw_table *table, const uint64_t *slot, const struct kw_entry *entry,
+                                 bool is_alone)
 {
     const uint32_t *hints = __atomic_load_n(&table->hints, __ATOMIC_ACQUIRE);
     uint32_t hint = hints == NULL ? 0 : __atomic_load_n(&hints[slot - table->buckets[0].slots], __ATOMIC_RELAXED);
     if ((hint & KW_TABLE_HINT_RUN) != 0) {
+        if (is_alone) {
+            kw_table_prefetch_rest(entry);
+        }
         kw_run_prefetch(kw_table_hinted(entry, hint));
     } else if (hint != 0) {
         __builtin_prefetch(kw_table_hinted(entry, hint));
     }
 }
 
-struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest)
+struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest, bool is_alone)
 {
     const struct kw_table *table = __atomic_load_n(&index->table, __ATOMIC_ACQUIRE);
     uint64_t hash = kw_table_hash(digest->bytes);
@@ -79,7 +83,7 @@ struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_d
         if (slot != 0 && (slot ^ hash) >> 48 == 0) {
             struct kw_entry *entry = kw_table_entry(slot);
             kw_table_prefetch(entry);
-            prefetch_next(table, &slots[i], entry);
+            prefetch_next(table, &slots[i], entry, is_alone);
             return entry;
         }
     }

@@ -28,8 +28,8 @@ struct kw_entry *kw_index_find(const struct kw_index *index, const struct kw_dig
 /* Asks the processor to fetch what a find will read first. */
 void kw_index_prefetch_bucket(const struct kw_index *index, const struct kw_digest *digest);
 /* And what it will read then, and what a decision reads beside it: what is likely the entry, not compared yet, or NULL.
- * Valid as what a find gives. */
-struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest);
+ * Valid as what a find gives. `is_alone`: all of it at once, where no others are asked for meanwhile. */
+struct kw_entry *kw_index_expect(const struct kw_index *index, const struct kw_digest *digest, bool is_alone);
 /* Says where in the ledger a decision by that entry will read, so that it is fetched with the entry. Any thread. */
 void kw_index_hint_run(struct kw_index *index, const struct kw_entry *entry, const struct kw_slot *run);
 /* The find that follows, as of the moment of either call. */

@@ -116,6 +116,16 @@ static inline void kw_table_prefetch(const struct kw_entry *entry)
     __builtin_prefetch(line + 192);
 }
 
+/* The lines behind these, where a record's limits stand. */
+static inline void kw_table_prefetch_rest(const struct kw_entry *entry)
+{
+    const uint8_t *line = (const uint8_t *)entry;
+    __builtin_prefetch(line + 256);
+    __builtin_prefetch(line + 320);
+    __builtin_prefetch(line + 384);
+    __builtin_prefetch(line + 448);
+}
+
 /* The slot that holds the digest, or the empty one where it belongs; `slot_out` gets what is in it. */
 static inline uint64_t *kw_table_find(const struct kw_table *table, const uint8_t *digest, uint64_t *slot_out)
 {

@@ -288,7 +288,7 @@ void kw_engine_verify_start(struct kw_engine *engine, struct kw_verification *v)
 void kw_engine_verify_finish(struct kw_engine *engine, struct kw_verification *v, int64_t now_ms)
 {
     if (v->own != NULL) {
-        decide(engine, v->methods, v->own, v, kw_index_expect(engine->index, &v->digest), now_ms);
+        decide(engine, v->methods, v->own, v, kw_index_expect(engine->index, &v->digest, true), now_ms);
     } else {
         kw_engine_count(engine, v, now_ms);
     }
@@ -330,7 +330,7 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
     struct kw_entry *expected[TOGETHER];
     /* All before the first decision: the more are under way at once, the sooner the last one comes. */
     for (size_t i = 0; i < count; i++) {
-        expected[i] = kw_index_expect(engine->index, &digests[i]);
+        expected[i] = kw_index_expect(engine->index, &digests[i], false);
     }
     for (size_t i = 0; i < count; i++) {
         const struct kw_entry *later = i + AHEAD < count ? expected[i + AHEAD] : NULL;

@@ -67,7 +67,7 @@ static uint64_t expected_version_of(const struct kw_index *index, uint64_t numbe
     struct kw_digest digest;
     digest_of(number, &digest);
     kw_index_read_begin();
-    const struct kw_entry *entry = kw_index_find_expected(index, &digest, kw_index_expect(index, &digest));
+    const struct kw_entry *entry = kw_index_find_expected(index, &digest, kw_index_expect(index, &digest, true));
     uint64_t version = entry == NULL ? 0 : entry->version;
     kw_index_read_end();
     return version;
@@ -140,7 +140,7 @@ static void digests_of_one_bucket_are_kept_apart(struct test *t)
         REQUIRE(t, entry != NULL);
         CHECK_I64(t, entry->project, i + 1);
         /* Only the first is what is expected: the others have its hash. */
-        CHECK(t, kw_index_find_expected(index, &digests[i], kw_index_expect(index, &digests[i])) == entry);
+        CHECK(t, kw_index_find_expected(index, &digests[i], kw_index_expect(index, &digests[i], false)) == entry);
     }
     kw_index_read_end();
     kw_index_free(index);
