@@ -104,17 +104,22 @@ void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text
     kw_buffer_add_text(text, change->name);
 }
 
-void kw_plan_name_json(const struct kw_planned_change *change, struct kw_json_writer *writer)
+static void write_kind(const struct kw_planned_change *change, struct kw_json_writer *writer)
 {
-    char place[PLACE_SIZE];
-    snprintf(place, sizeof place, "%s[%zu]", change->words->plural, change->number);
-    kw_json_begin_object(writer);
     kw_json_name(writer, "kind");
     kw_json_text(writer, kw_document_kind_name(change->words->kind));
     if (change->project != NULL) {
         kw_json_name(writer, "project");
         kw_json_text(writer, change->project);
     }
+}
+
+void kw_plan_name_json(const struct kw_planned_change *change, struct kw_json_writer *writer)
+{
+    char place[PLACE_SIZE];
+    snprintf(place, sizeof place, "%s[%zu]", change->words->plural, change->number);
+    kw_json_begin_object(writer);
+    write_kind(change, writer);
     if (change->name != NULL) {
         kw_json_name(writer, "name");
         kw_json_text(writer, change->name);
@@ -176,12 +181,7 @@ static void write_side(struct kw_json_writer *writer, const char *name, struct k
 static void write_change(const struct kw_planned_change *change, struct kw_json_writer *writer)
 {
     kw_json_begin_object(writer);
-    kw_json_name(writer, "kind");
-    kw_json_text(writer, kw_document_kind_name(change->words->kind));
-    if (change->project != NULL) {
-        kw_json_name(writer, "project");
-        kw_json_text(writer, change->project);
-    }
+    write_kind(change, writer);
     kw_json_name(writer, "name");
     kw_json_text(writer, change->name);
     kw_json_name(writer, "action");

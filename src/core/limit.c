@@ -5,7 +5,8 @@
 #define RING (KW_LIMIT_BUCKET_COUNT - 2)
 #define NOTE_FORM 1
 
-static_assert(sizeof(struct kw_limit_state) <= 252, "a limit in use costs at most 300 bytes, with what finds it");
+static_assert(sizeof(struct kw_limit_state) <= 252,
+              "with what the ledger keeps beside it a state fits its slot (engine/ledger_room.h)");
 static_assert(KW_RATE_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
 static_assert(KW_RATE_LIMIT_REQUESTS_MAX / KW_LIMIT_BUCKET_COUNT + 1 < 1 << 24, "what a bucket holds fits 24 bits");
 

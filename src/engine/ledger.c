@@ -76,11 +76,6 @@ bool kw__ledger_match(struct kw_slot *const runs[KW_PER_COUNT], const struct kw_
     return true;
 }
 
-static bool is_durable(const struct kw_ledger *ledger, const struct kw_rate_limit *limit)
-{
-    return ledger->is_durable && limit->window_ms > KW_DURABLE_WINDOW_MS;
-}
-
 uint32_t kw__ledger_share(const struct kw_rate_limit *limit)
 {
     return (uint32_t)(limit->requests / KW_QUOTA_SHARES + 1);
@@ -123,7 +118,7 @@ static void weigh_limit(const struct kw_ledger *ledger, const struct kw_charge *
     }
     *answer = kw_limit_look(&slot->state, &claim->limit, charge->now_ms, charge->cost);
     bool is_short = slot->reserve < charge->cost || kw__ledger_outgrew_note(slot, &claim->limit);
-    is_short = is_short && is_durable(ledger, &claim->limit) && !charge->is_trial;
+    is_short = is_short && kw__ledger_is_durable(ledger, claim->limit.window_ms) && !charge->is_trial;
     if (!answer->is_admitted) {
         charged->outcome = KW_CHARGE_RATE_LIMITED;
     } else if (is_short && charged->outcome == KW_CHARGE_ADMITTED) {
@@ -145,7 +140,7 @@ static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *
         run->stamp = 0;
         slot->window_ms = (uint32_t)claim->limit.window_ms;
     }
-    if (is_durable(ledger, &claim->limit)) {
+    if (kw__ledger_is_durable(ledger, claim->limit.window_ms)) {
         slot->reserve -= charge->cost;
         charged->wants_funds = charged->wants_funds || slot->reserve <= kw__ledger_share(&claim->limit) / 2;
     }
@@ -172,7 +167,7 @@ static void lengthen(const struct kw_ledger *ledger, const struct kw_rate_limit 
     if (!kw__ledger_outgrew_note(slot, limit)) {
         return;
     }
-    if (is_durable(ledger, limit)) {
+    if (kw__ledger_is_durable(ledger, limit->window_ms)) {
         charged->wants_funds = true;
         return;
     }

@@ -12,7 +12,8 @@
 #define SPINS_MAX 100 /* before others get the processor: the lock's holder may be waiting for it */
 #define WORDS ((KW_CHUNK_SLOTS + 63) / 64)
 
-static_assert(sizeof(struct kw_slot) <= 296, "a limit in use costs at most 300 bytes, with its part of the table");
+static_assert(sizeof(struct kw_slot) <= 296,
+              "three limits of an account cost at most 300 bytes each, with their part of the table");
 
 struct chunk {
     struct kw_slot slots[KW_CHUNK_SLOTS];

@@ -23,6 +23,12 @@ struct kw_ledger {
     size_t aside_count;
 };
 
+/* Whether what is spent of a limit of that window is written down before. */
+static inline bool kw__ledger_is_durable(const struct kw_ledger *ledger, int64_t window_ms)
+{
+    return ledger->is_durable && window_ms > KW_DURABLE_WINDOW_MS;
+}
+
 /* The ledger is locked. The clock, but no time before that of what was given up. */
 static inline int64_t kw__ledger_time_of(const struct kw_ledger *ledger, const struct kw_charge *charge)
 {

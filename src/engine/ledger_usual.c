@@ -6,8 +6,8 @@
 
 /*
  * The usual charge. What a key's claims ask stands in the slots of its run, under a stamp that the key's entry keeps:
- * so the next charge reads two lines of memory more than the entry, and no record. Entries of one line of rotations
- * whose claims ask the same have the same stamp; others take turns. A stamp is never given twice, but for the one that
+ * so the next charge reads no claims, and of the record only what is shown. Entries of one line of rotations whose
+ * claims ask the same have the same stamp; others take turns. A stamp is never given twice, but for the one that
  * comes 2^32 stamps later. Whatever is not usual (a refusal, a reserve that is low, a mark, a new period) is left to
  * kw_ledger_charge, which alone says what is right.
  */
@@ -114,7 +114,7 @@ static struct kw_rate_limit limit_of(const struct kw_slot *slot)
 
 static inline bool has_reserve(const struct kw_ledger *ledger, const struct kw_slot *slot, uint32_t cost)
 {
-    if (!ledger->is_durable || slot->limit.window_ms <= KW_DURABLE_WINDOW_MS) {
+    if (!kw__ledger_is_durable(ledger, slot->limit.window_ms)) {
         return true;
     }
     const struct kw_rate_limit limit = limit_of(slot);
@@ -150,7 +150,7 @@ static inline void spend_limit(const struct kw_ledger *ledger, struct kw_slot *s
         kw_limits_spend(&spending, 1, now_ms, cost);
         use->answer.remaining = spending.answer.remaining;
     }
-    if (ledger->is_durable && slot->limit.window_ms > KW_DURABLE_WINDOW_MS) {
+    if (kw__ledger_is_durable(ledger, slot->limit.window_ms)) {
         slot->limit.reserve -= cost;
     }
 }

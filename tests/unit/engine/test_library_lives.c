@@ -242,35 +242,61 @@ static bool change_limit(struct library *library, const struct kw_id *id, const 
     return status == KW_OK;
 }
 
+/* A life of a library, in a process of its own that then ends without a word. False: something went otherwise. */
+typedef bool life(struct test *t, struct library *library, const struct kw_new_key *made);
+
+/* Made in a life before, of a library that is opened; `live` crashes. The caller opens it again. */
+static bool live_and_crash(struct test *t, struct library *library, const struct kw_rate_limit *limit,
+                           struct kw_new_key *made, life *live)
+{
+    if (!library_open(t, library) || !library_create_limited(t, library, limit, 1, made)) {
+        return false;
+    }
+    kw_close(library->keyward);
+    library->keyward = NULL;
+    pid_t child = fork();
+    if (child == 0) {
+        struct kw_options options = library_options(library);
+        struct kw_error error;
+        bool is_good = kw_open(&options, &library->keyward, &error) == KW_OK && live(t, library, made);
+        _exit(is_good ? 0 : 255);
+    }
+    int status = 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool lengthen_the_window(struct test *t, struct library *library, const struct kw_new_key *made)
+{
+    struct kw_rate_limit limit = library_limit("steady", 64, HOUR_MS);
+    bool is_good = library_spend(t, library, made->key, 50).code == KW_CODE_NONE &&
+                   change_limit(library, &made->held.record.id, &limit);
+    library_set_clock(library, LIBRARY_NOW_MS + MINUTE_MS);
+    return is_good && library_spend(t, library, made->key, 1).code == KW_CODE_NONE;
+}
+
 /* Its reserve was written down with a window that has passed by now, unlike the new one. */
 static void a_crash_after_a_window_became_longer_forgets_nothing(struct test *t)
 {
     struct library library;
     struct kw_new_key made;
     struct kw_rate_limit limit = library_limit("steady", 64, 2 * MINUTE_MS);
-    REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
-    kw_close(library.keyward);
-    library.keyward = NULL;
-    pid_t child = fork();
-    if (child == 0) {
-        struct kw_options options = library_options(&library);
-        struct kw_error error;
-        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
-        is_good = is_good && library_spend(t, &library, made.key, 50).code == KW_CODE_NONE;
-        limit = library_limit("steady", 64, HOUR_MS);
-        is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
-        library_set_clock(&library, LIBRARY_NOW_MS + MINUTE_MS);
-        is_good = is_good && library_spend(t, &library, made.key, 1).code == KW_CODE_NONE;
-        _exit(is_good ? 0 : 255);
-    }
-    int status = 0;
-    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    REQUIRE(t, live_and_crash(t, &library, &limit, &made, lengthen_the_window));
     library_set_clock(&library, LIBRARY_NOW_MS + HOUR_MS / 2);
     REQUIRE(t, library_reopen(t, &library, 0));
     CHECK_CODE(t, library_spend(t, &library, made.key, 14).code, KW_CODE_RATE_LIMITED);
     kw_new_key_clear(&made);
     library_end(&library);
+}
+
+static bool change_the_window_by_turns(struct test *t, struct library *library, const struct kw_new_key *made)
+{
+    bool is_good = true;
+    for (int i = 0; i < 20 && is_good; i++) {
+        struct kw_rate_limit limit = library_limit("steady", 320, i % 2 == 0 ? HOUR_MS : 2 * MINUTE_MS);
+        is_good = library_spend(t, library, made->key, 1).code == KW_CODE_NONE &&
+                  change_limit(library, &made->held.record.id, &limit);
+    }
+    return is_good;
 }
 
 /* Each longer window is written down, and no further part of the limit with it. */
@@ -279,29 +305,26 @@ static void a_crash_costs_no_more_for_windows_that_came_and_went(struct test *t)
     struct library library;
     struct kw_new_key made;
     struct kw_rate_limit limit = library_limit("steady", 320, 2 * MINUTE_MS);
-    REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
-    kw_close(library.keyward);
-    library.keyward = NULL;
-    pid_t child = fork();
-    if (child == 0) {
-        struct kw_options options = library_options(&library);
-        struct kw_error error;
-        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
-        for (int i = 0; i < 20 && is_good; i++) {
-            is_good = library_spend(t, &library, made.key, 1).code == KW_CODE_NONE;
-            limit = library_limit("steady", 320, i % 2 == 0 ? HOUR_MS : 2 * MINUTE_MS);
-            is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
-        }
-        _exit(is_good ? 0 : 255);
-    }
-    int status = 0;
-    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    REQUIRE(t, live_and_crash(t, &library, &limit, &made, change_the_window_by_turns));
     REQUIRE(t, library_reopen(t, &library, 0));
     CHECK_CODE(t, library_spend(t, &library, made.key, 320 - 20 - 2 * (320 / 32 + 1)).code, KW_CODE_NONE);
     CHECK_CODE(t, library_spend(t, &library, made.key, 2 * (320 / 32 + 1) + 1).code, KW_CODE_RATE_LIMITED);
     kw_new_key_clear(&made);
     library_end(&library);
+}
+
+static bool raise_the_limit(struct test *t, struct library *library, const struct kw_new_key *made)
+{
+    static const uint32_t costs[] = {90, 8, 2};
+    bool is_good = true;
+    for (size_t i = 0; i < KW_COUNT_OF(costs); i++) {
+        is_good = is_good && library_spend(t, library, made->key, costs[i]).code == KW_CODE_NONE;
+    }
+    for (int i = 0; i < 3; i++) { /* a part is filled up behind the first ones */
+        struct kw_rate_limit limit = library_limit("steady", i < 2 ? 100 : 140, HOUR_MS);
+        is_good = is_good && change_limit(library, &made->held.record.id, &limit);
+    }
+    return is_good && library_spend(t, library, made->key, 3).code == KW_CODE_NONE;
 }
 
 /* What is left of a part is spent under a limit that was raised, and nothing more is written down before the crash. */
@@ -310,28 +333,7 @@ static void a_crash_after_a_limit_was_raised_forgets_nothing(struct test *t)
     struct library library;
     struct kw_new_key made;
     struct kw_rate_limit limit = library_limit("steady", 100, HOUR_MS);
-    REQUIRE(t, library_open(t, &library));
-    REQUIRE(t, library_create_limited(t, &library, &limit, 1, &made));
-    kw_close(library.keyward);
-    library.keyward = NULL;
-    pid_t child = fork();
-    if (child == 0) {
-        static const uint32_t costs[] = {90, 8, 2};
-        struct kw_options options = library_options(&library);
-        struct kw_error error;
-        bool is_good = kw_open(&options, &library.keyward, &error) == KW_OK;
-        for (size_t i = 0; i < KW_COUNT_OF(costs); i++) {
-            is_good = is_good && library_spend(t, &library, made.key, costs[i]).code == KW_CODE_NONE;
-        }
-        for (int i = 0; i < 3; i++) { /* a part is filled up behind the first ones */
-            limit.requests = i < 2 ? 100 : 140;
-            is_good = is_good && change_limit(&library, &made.held.record.id, &limit);
-        }
-        is_good = is_good && library_spend(t, &library, made.key, 3).code == KW_CODE_NONE;
-        _exit(is_good ? 0 : 255);
-    }
-    int status = 0;
-    CHECK(t, child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    REQUIRE(t, live_and_crash(t, &library, &limit, &made, raise_the_limit));
     REQUIRE(t, library_reopen(t, &library, 0));
     CHECK_CODE(t, library_spend(t, &library, made.key, 140 - 103 + 1).code, KW_CODE_RATE_LIMITED);
     kw_new_key_clear(&made);
