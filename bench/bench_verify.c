@@ -177,7 +177,7 @@ static uint64_t bare_work(const struct sample *sample, size_t from, size_t until
         const struct kw_entry *entry = kw_index_find(sample->index, &digest);
         if (entry != NULL) {
             const uint8_t *bytes = (const uint8_t *)entry;
-            for (size_t at = 0; at < kw_entry_size(entry->record_size); at += 64) {
+            for (size_t at = 0; at < kw_entry_size(0, entry->record_size); at += 64) {
                 seen += bytes[at];
             }
         }

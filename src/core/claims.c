@@ -82,8 +82,8 @@ static size_t add_above(const struct kw_entry *entry, struct source *sources)
 {
     size_t count = 1;
     for (size_t generation = 0; entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
-        count = add_policy(sources, count, entry->policy);
-        const struct kw_bound *parent = entry->parent;
+        count = add_policy(sources, count, kw_entry_policy(entry));
+        const struct kw_bound *parent = kw_entry_parent(entry);
         entry = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
         if (entry != NULL) {
             struct kw_list limits = kw_entry_limits(entry);

@@ -30,14 +30,16 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     size_t generation = 0;
     while (entry != NULL && generation++ <= KW_FAMILY_DEPTH_MAX) {
         hearing->links[hearing->link_count++] = (struct kw__link){.entry = entry};
-        if (entry->policy != NULL) {
-            const struct kw_policy *policy = __atomic_load_n(&entry->policy->policy, __ATOMIC_ACQUIRE);
-            hearing->links[hearing->link_count++] = (struct kw__link){entry, entry->policy, policy};
+        const struct kw_policy_bound *bound = kw_entry_policy(entry);
+        const struct kw_bound *parent = kw_entry_parent(entry);
+        if (bound != NULL) {
+            const struct kw_policy *policy = __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
+            hearing->links[hearing->link_count++] = (struct kw__link){entry, bound, policy};
         }
-        if (entry->parent == NULL) {
+        if (parent == NULL) {
             return;
         }
-        entry = __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
+        entry = __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
     }
     hearing->is_open = true;
 }
@@ -55,7 +57,7 @@ bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_
                                     : (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0 ? KW_KEY_DISABLED
                                                                                        : KW_KEY_ACTIVE;
         worst = status > worst ? status : worst;
-        parent = entry->parent;
+        parent = kw_entry_parent(entry);
     }
     *status_out = worst;
     return true;

@@ -10,17 +10,17 @@
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
 _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one cache line");
-_Static_assert(offsetof(struct kw_entry, record) <= 108, "entries are what memory is spent on");
+_Static_assert(offsetof(struct kw_entry, record) <= 84, "entries are what memory is spent on");
 _Static_assert((uint64_t)KW_TIME_MS_MAX < KW_ENTRY_NEVER, "times are 48 bits");
-_Static_assert(KW_RECORD_MAX + KW__ENTRY_EXTRA_END <= UINT16_MAX, "places in an entry are 16 bits");
+_Static_assert(KW_RECORD_MAX + KW__ENTRY_FRONT_MAX <= UINT16_MAX, "places in an entry are 16 bits");
 _Static_assert(KW_SCOPE_COUNT_MAX <= UINT8_MAX && KW_RESOURCE_COUNT_MAX <= UINT8_MAX, "counts are 8 bits");
 _Static_assert(KW_RATE_LIMIT_COUNT_MAX < 128 && KW_RATE_LIMIT_PACKED_MAX < 128, "their number and sizes are one byte");
 _Static_assert(KW_QUOTA_COUNT_MAX < 128 && KW_QUOTA_PACKED_MAX < 128, "as those of quotas are");
 _Static_assert(KW_ENV_MAX <= UINT8_MAX, "the size of an environment's name is 8 bits");
 
-size_t kw_entry_size(size_t encoding_size)
+size_t kw_entry_size(unsigned marks, size_t encoding_size)
 {
-    size_t size = offsetof(struct kw_entry, record) + encoding_size;
+    size_t size = offsetof(struct kw_entry, record) + kw__entry_record_at(marks) + encoding_size;
     return size < sizeof(struct kw_entry) ? sizeof(struct kw_entry) : size;
 }
 
@@ -32,19 +32,13 @@ static uint8_t flags_of(const struct kw_record *record, bool erased)
     return (uint8_t)flags;
 }
 
-static uint8_t marks_of(const struct kw_record *record)
+unsigned kw_record_marks(const struct kw_record *record)
 {
-    unsigned marks = (record->imported ? KW_ENTRY_IMPORTED : 0U) |
-                     (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
-                     (record->rate_limits.count != 0 || record->quotas.count != 0 ? KW_ENTRY_LIMITED : 0U) |
-                     (kw_record_asks_extra(record) ? KW_ENTRY_EXTENDED : 0U);
-    return (uint8_t)marks;
-}
-
-/* Where the encoding begins in entry->record[]. */
-static size_t start_of(const struct kw_record *record)
-{
-    return kw_record_asks_extra(record) ? KW__ENTRY_EXTRA_END : 0;
+    bool is_limited = record->rate_limits.count != 0 || record->quotas.count != 0;
+    bool is_bounded = !kw_id_is_none(&record->parent_id) || record->policy.size != 0;
+    return (record->imported ? KW_ENTRY_IMPORTED : 0U) | (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
+           (is_limited ? KW_ENTRY_LIMITED : 0U) | (is_limited || record->has_children ? KW_ENTRY_EXTENDED : 0U) |
+           (is_bounded ? KW_ENTRY_BOUNDED : 0U);
 }
 
 static uint64_t time_of(int64_t time_ms)
@@ -92,7 +86,8 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
                    const struct kw_record *record, struct kw_entry *entry_out)
 {
     struct kw_bytes rules = rules_of(record);
-    size_t start = start_of(record);
+    unsigned marks = kw_record_marks(record);
+    size_t start = kw__entry_record_at(marks);
     *entry_out = (struct kw_entry){
         .expires_at_ms = time_of(record->expires_at_ms),
         .grace_until_ms = time_of(record->grace_until_ms),
@@ -109,13 +104,16 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
         .scope_count = (uint8_t)record->scopes.count,
         .resource_count = (uint8_t)record->resources.count,
         .method = kw_record_digest_method(record),
-        .marks = marks_of(record),
+        .marks = (uint8_t)marks,
         .rules_at = place_of(rules, encoding, start),
         .rules_size = (uint16_t)rules.size,
     };
     memcpy(entry_out->digest, digest->bytes, sizeof entry_out->digest);
     memcpy(entry_out->record + start, encoding.data, encoding.size);
-    if (kw_record_asks_extra(record)) {
+    if (kw_entry_bounds(entry_out) != NULL) {
+        *kw_entry_bounds(entry_out) = (struct kw_entry_bounds){.parent = NULL};
+    }
+    if (kw_entry_has_extra(entry_out)) {
         struct kw_entry_extra *extra = kw_entry_extra(entry_out);
         uint16_t nowhere = (uint16_t)(&extra->zero + 1 - entry_out->record);
         *extra = (struct kw_entry_extra){.limits_at = place_of(record->rate_limits.packed, encoding, start),
@@ -162,8 +160,8 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
     }
     __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&bound->good_until_ms, good_until_ms, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&bound->parent, entry == NULL ? NULL : entry->parent, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&bound->policy, entry == NULL ? NULL : entry->policy, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->parent, entry == NULL ? NULL : kw_entry_parent(entry), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&bound->policy, entry == NULL ? NULL : kw_entry_policy(entry), __ATOMIC_SEQ_CST);
     __atomic_store_n(&bound->entry, entry, __ATOMIC_SEQ_CST);
     __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
 }
@@ -234,7 +232,7 @@ static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw
         }
     }
     return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
-                                .has_limits_above = entry->parent != NULL || entry->policy != NULL};
+                                .has_limits_above = kw_entry_bounds(entry) != NULL};
 }
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
@@ -275,11 +273,11 @@ static unsigned wanted_of(const struct kw_bound *parent, const struct kw_policy_
  * The same as bounds_agree for the good keys of good families, from the cache lines of the bounds alone: everything
  * lies within everything above it, as was found out before. False says nothing.
  */
-static bool is_calm(const struct kw_entry *entry, int64_t now_ms)
+static bool is_calm(const struct kw_entry_bounds *above, int64_t now_ms)
 {
-    const struct kw_bound *parent = entry->parent;
-    const struct kw_policy_bound *policy = entry->policy;
-    uint64_t within = __atomic_load_n(&entry->within, __ATOMIC_ACQUIRE);
+    const struct kw_bound *parent = above->parent;
+    const struct kw_policy_bound *policy = above->policy;
+    uint64_t within = __atomic_load_n(&above->within, __ATOMIC_ACQUIRE);
     uint64_t via_changes = 0;
     for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX; generation++) {
         if (parent == NULL && policy == NULL) {
@@ -310,38 +308,40 @@ static bool is_calm(const struct kw_entry *entry, int64_t now_ms)
 }
 
 /* False where one of them is not known. */
-static bool bounds_of(const struct kw_entry *entry, struct bounds *bounds)
+static bool bounds_of(const struct kw_entry_bounds *above, struct bounds *bounds)
 {
     /* Changes are read before what changed: they grow after it. So what is newer than they say is at worst looked at
      * again. */
     bounds->changes = 0;
-    if (entry->policy != NULL) {
-        bounds->changes += __atomic_load_n(&entry->policy->changes, __ATOMIC_ACQUIRE);
+    if (above->policy != NULL) {
+        bounds->changes += __atomic_load_n(&above->policy->changes, __ATOMIC_ACQUIRE);
     }
-    bounds->parent_changes = entry->parent == NULL ? 0 : __atomic_load_n(&entry->parent->changes, __ATOMIC_ACQUIRE);
+    bounds->parent_changes = above->parent == NULL ? 0 : __atomic_load_n(&above->parent->changes, __ATOMIC_ACQUIRE);
     bounds->changes += bounds->parent_changes;
-    bounds->policy = entry->policy == NULL ? NULL : __atomic_load_n(&entry->policy->policy, __ATOMIC_ACQUIRE);
-    bounds->parent = entry->parent == NULL ? NULL : __atomic_load_n(&entry->parent->entry, __ATOMIC_ACQUIRE);
-    return (entry->policy == NULL || bounds->policy != NULL) && (entry->parent == NULL || bounds->parent != NULL);
+    bounds->policy = above->policy == NULL ? NULL : __atomic_load_n(&above->policy->policy, __ATOMIC_ACQUIRE);
+    bounds->parent = above->parent == NULL ? NULL : __atomic_load_n(&above->parent->entry, __ATOMIC_ACQUIRE);
+    return (above->policy == NULL || bounds->policy != NULL) && (above->parent == NULL || bounds->parent != NULL);
 }
 
 /* What of the entry lies within its bounds as they are now: looked up, or found out for the next time. */
 static unsigned within_of(struct kw_entry *entry, const struct bounds *bounds)
 {
-    uint64_t within = __atomic_load_n(&entry->within, __ATOMIC_RELAXED);
+    struct kw_entry_bounds *above = kw_entry_bounds(entry);
+    uint64_t within = __atomic_load_n(&above->within, __ATOMIC_RELAXED);
     if (within >> KW__WITHIN_BITS != bounds->changes) {
         within = bounds->changes << KW__WITHIN_BITS;
         within |= bounds->parent == NULL ? 0 : kw__within(entry, bounds->parent);
         within |= bounds->policy == NULL ? 0 : kw__within_policy(entry, bounds->policy);
-        __atomic_store_n(&entry->within, within, __ATOMIC_RELAXED);
+        __atomic_store_n(&above->within, within, __ATOMIC_RELAXED);
     }
     return (unsigned)within;
 }
 
 void kw_entry_compare(struct kw_entry *entry)
 {
+    const struct kw_entry_bounds *above = kw_entry_bounds(entry);
     struct bounds bounds;
-    if ((entry->parent != NULL || entry->policy != NULL) && bounds_of(entry, &bounds)) {
+    if (above != NULL && bounds_of(above, &bounds)) {
         (void)within_of(entry, &bounds);
     }
 }
@@ -365,9 +365,10 @@ static bool bounds_agree(struct kw_entry *entry, const struct kw_question *quest
 {
     struct kw_bound *via = NULL; /* that led to this entry, and its changes before */
     uint64_t via_changes = 0;
-    for (size_t generation = 0; entry->parent != NULL || entry->policy != NULL; generation++) {
+    const struct kw_entry_bounds *above = kw_entry_bounds(entry);
+    for (size_t generation = 0; above != NULL; generation++) {
         struct bounds bounds;
-        if (!bounds_of(entry, &bounds)) {
+        if (!bounds_of(above, &bounds)) {
             return false;
         }
         unsigned within = within_of(entry, &bounds);
@@ -388,9 +389,10 @@ static bool bounds_agree(struct kw_entry *entry, const struct kw_question *quest
             ((within & KW__WITHIN_AUTHORITY) == 0 && !holds_what_is_asked(bounds.parent, question))) {
             return false;
         }
-        via = entry->parent;
+        via = above->parent;
         via_changes = bounds.parent_changes;
         entry = bounds.parent;
+        above = kw_entry_bounds(entry);
     }
     return true;
 }
@@ -400,24 +402,26 @@ struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *q
     if (is_unknown(entry, question)) {
         return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
     }
-    __builtin_prefetch(entry->parent); /* it comes while the key's own rules are looked at */
+    const struct kw_entry_bounds *above = kw_entry_bounds(entry);
+    const struct kw_bound *parent = above == NULL ? NULL : above->parent;
+    __builtin_prefetch(parent); /* it comes while the key's own rules are looked at */
     /*
      * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
      * refusal has one place that says why, and what is rare (a requirement, any scope on a resource under a parent) has
      * one place that lets pass, too.
      */
     bool is_plain = (question->require.size == 0) &
-                    (entry->parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
+                    (parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
                    (entry->rules_size == 0 || kw__is_in_place(entry, question));
     is_good = is_good && holds_what_is_asked(entry, question);
-    bool calm = is_good && is_calm(entry, now_ms);
+    bool calm = is_good && (above == NULL || is_calm(above, now_ms));
     is_good = calm || (is_good && bounds_agree(entry, question, now_ms));
     if (!is_good) {
         return decide_by_rule(entry, question, now_ms);
     }
     return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
-                                .has_limits_above = !calm && (entry->parent != NULL || entry->policy != NULL)};
+                                .has_limits_above = !calm && above != NULL};
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,

@@ -36,6 +36,7 @@ enum {
     KW_ENTRY_BOUNDS_OTHERS = 1 << 1, /* or may: its extra says where */
     KW_ENTRY_LIMITED = 1 << 4,       /* it has rate limits or quotas */
     KW_ENTRY_EXTENDED = 1 << 5,      /* it has a struct kw_entry_extra */
+    KW_ENTRY_BOUNDED = 1 << 6,       /* it has a struct kw_entry_bounds */
     /* Set in place, as long as the process lives: */
     KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
     KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
@@ -85,18 +86,22 @@ struct kw_entry {
     uint8_t env_size;
     uint8_t scope_count, resource_count;
     uint16_t scopes_at;
-    uint64_t uses;                        /* set in place, by the engine: what was counted here (engine/usage_word.h) */
+    uint64_t uses; /* set in place, by the engine: what was counted here (engine/usage_word.h) */
+    uint16_t scopes_size;
+    uint16_t resources_at, resources_size;
+    uint16_t record_size;
+    uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
+    uint8_t record[];              /* the encoding (core/record.h), behind the two that follow where there are such */
+};
+
+/* What an entry stands under: of a key that has a parent or a policy. */
+struct kw_entry_bounds {
     struct kw_bound *parent;              /* NULL: none */
     const struct kw_policy_bound *policy; /* NULL: none */
     /* Set in place: the sum of `changes` of both bounds, shifted, at which this entry was compared with what they show,
      * and KW__WITHIN_… bits for what of it lies within. That need not be asked of them again. Each only grows, so that
      * an equal sum is no change of either. */
     uint64_t within;
-    uint16_t scopes_size;
-    uint16_t resources_at, resources_size;
-    uint16_t record_size;
-    uint16_t rules_at, rules_size; /* the fields on addresses and regions, which stand in a row */
-    uint8_t record[];              /* the encoding (core/record.h), behind struct kw_entry_extra where there is one */
 };
 
 static inline int64_t kw_entry_expires_at_ms(const struct kw_entry *entry)
@@ -109,8 +114,7 @@ static inline int64_t kw_entry_grace_until_ms(const struct kw_entry *entry)
     return (int64_t)entry->grace_until_ms;
 }
 
-/* What stands before the encoding of an entry that bounds others or has limits of its own: few have it, since it moves
- * what every decision reads further back. */
+/* What an entry has that bounds others or has limits of its own. Not all have either: memory is spent on entries. */
 struct kw_entry_extra {
     struct kw_bound *line; /* that the entry may be shown by */
     /* Set in place, by the engine: where it last found what the key, its owner and its organisation have spent; 0:
@@ -123,32 +127,34 @@ struct kw_entry_extra {
     uint8_t zero;
 };
 
-/* From record[] on: it is aligned, which record[] is not, and the encoding follows it. */
-#define KW__ENTRY_EXTRA_AT (sizeof(struct kw_entry) - offsetof(struct kw_entry, record))
-#define KW__ENTRY_EXTRA_END (KW__ENTRY_EXTRA_AT + sizeof(struct kw_entry_extra))
+/* From record[] on, which is not aligned: first the bounds, then what is extra, then the encoding. */
+#define KW__ENTRY_ALIGNED (sizeof(struct kw_entry) - offsetof(struct kw_entry, record))
+#define KW__ENTRY_FRONT_MAX (KW__ENTRY_ALIGNED + sizeof(struct kw_entry_bounds) + sizeof(struct kw_entry_extra))
 
-/* Bytes that the entry of an encoding of that size takes; of one with an extra kw_entry_extra_size. */
-size_t kw_entry_size(size_t encoding_size);
-static inline size_t kw_entry_extra_size(size_t encoding_size)
+static inline size_t kw__entry_extra_at(unsigned marks)
 {
-    return kw_entry_size(encoding_size + KW__ENTRY_EXTRA_END);
-}
-static inline bool kw_record_asks_extra(const struct kw_record *record)
-{
-    return record->has_children || record->rate_limits.count != 0 || record->quotas.count != 0;
-}
-/* Of an entry that has one. */
-static inline struct kw_entry_extra *kw_entry_extra(const struct kw_entry *entry)
-{
-    uintptr_t at = (uintptr_t)entry->record + KW__ENTRY_EXTRA_AT;
-    return (struct kw_entry_extra *)at; // NOLINT(performance-no-int-to-ptr)
+    return KW__ENTRY_ALIGNED + ((marks & KW_ENTRY_BOUNDED) != 0 ? sizeof(struct kw_entry_bounds) : 0);
 }
 
-/* Fills `entry_out` (8-aligned, of the size that the record asks for), without bounds. `erased` for a tombstone. */
+static inline size_t kw__entry_record_at(unsigned marks)
+{
+    if ((marks & (KW_ENTRY_BOUNDED | KW_ENTRY_EXTENDED)) == 0) {
+        return 0;
+    }
+    return kw__entry_extra_at(marks) + ((marks & KW_ENTRY_EXTENDED) != 0 ? sizeof(struct kw_entry_extra) : 0);
+}
+
+/* The marks of the record's entry when it is new. */
+unsigned kw_record_marks(const struct kw_record *record);
+/* Bytes that the entry of an encoding of that size takes. */
+size_t kw_entry_size(unsigned marks, size_t encoding_size);
+
+/* Fills `entry_out` (8-aligned, of the size that the record asks for), under nothing yet. `erased` for a tombstone. */
 void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased, struct kw_bytes encoding,
                    const struct kw_record *record, struct kw_entry *entry_out);
 /*
- * Reads the encoding and makes an entry of kw_entry_extra_size bytes of it. `record_out` borrows from `encoding`.
+ * Reads the encoding and makes an entry of it, of up to kw_entry_size(KW_ENTRY_BOUNDED | KW_ENTRY_EXTENDED, …) bytes.
+ * `record_out` borrows from `encoding`.
  * KW_E_CORRUPT, KW_E_NEWER as kw_record_decode.
  */
 KW_MUST_USE enum kw_status kw_entry_build(const struct kw_digest *digest, uint16_t project, bool erased,
@@ -191,13 +197,39 @@ static inline bool kw_entry_has_extra(const struct kw_entry *entry)
     return (kw_entry_marks(entry) & KW_ENTRY_EXTENDED) != 0;
 }
 
+/* Of an entry that has one. */
+static inline struct kw_entry_extra *kw_entry_extra(const struct kw_entry *entry)
+{
+    uintptr_t at = (uintptr_t)entry->record + kw__entry_extra_at(kw_entry_marks(entry));
+    return (struct kw_entry_extra *)at; // NOLINT(performance-no-int-to-ptr)
+}
+
+/* NULL: the entry stands under nothing. */
+static inline struct kw_entry_bounds *kw_entry_bounds(const struct kw_entry *entry)
+{
+    uintptr_t at = (uintptr_t)entry->record + KW__ENTRY_ALIGNED;
+    bool is_bounded = (kw_entry_marks(entry) & KW_ENTRY_BOUNDED) != 0;
+    return is_bounded ? (struct kw_entry_bounds *)at : NULL; // NOLINT(performance-no-int-to-ptr)
+}
+
+static inline struct kw_bound *kw_entry_parent(const struct kw_entry *entry)
+{
+    const struct kw_entry_bounds *above = kw_entry_bounds(entry);
+    return above == NULL ? NULL : above->parent;
+}
+
+static inline const struct kw_policy_bound *kw_entry_policy(const struct kw_entry *entry)
+{
+    const struct kw_entry_bounds *above = kw_entry_bounds(entry);
+    return above == NULL ? NULL : above->policy;
+}
+
 /* The packed quotas of the entry's own record: kw_quotas_next reads them. */
 struct kw_list kw_entry_quotas(const struct kw_entry *entry);
 
 static inline struct kw_bytes kw_entry_record(const struct kw_entry *entry)
 {
-    size_t from = kw_entry_has_extra(entry) ? KW__ENTRY_EXTRA_END : 0;
-    return (struct kw_bytes){entry->record + from, entry->record_size};
+    return (struct kw_bytes){entry->record + kw__entry_record_at(kw_entry_marks(entry)), entry->record_size};
 }
 
 /* The key's id: the first field of every encoding. */

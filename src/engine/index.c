@@ -180,9 +180,12 @@ bool kw_index_ancestry(struct kw_index *index, const struct kw_id *lineage, size
     *generation_out = 0;
     pthread_mutex_lock(&index->lock); /* which keeps entries from being freed, too */
     const struct kw_bound *bound = kw_bounds_find(&index->bounds, lineage);
-    while (bound != NULL && bound->entry != NULL && bound->entry->parent != NULL &&
-           *generation_out <= KW_FAMILY_DEPTH_MAX) {
-        bound = bound->entry->parent;
+    while (bound != NULL && bound->entry != NULL && *generation_out <= KW_FAMILY_DEPTH_MAX) {
+        const struct kw_bound *parent = kw_entry_parent(bound->entry);
+        if (parent == NULL) {
+            break;
+        }
+        bound = parent;
         *unknown_out = bound->id;
         (*generation_out)++;
     }

@@ -21,11 +21,6 @@ static enum kw_status grow(struct kw_index *index)
     return KW_OK;
 }
 
-static size_t size_of(size_t encoding_size, bool has_extra)
-{
-    return has_extra ? kw_entry_extra_size(encoding_size) : kw_entry_size(encoding_size);
-}
-
 static void reclaim_locked(struct kw_index *index)
 {
     if (index->retired_count == 0) {
@@ -34,7 +29,7 @@ static void reclaim_locked(struct kw_index *index)
     kw_index_read_wait();
     for (size_t i = 0; i < index->retired_count; i++) {
         struct kw_entry *entry = index->retired[i];
-        kw_pool_give(&index->pool, entry, size_of(entry->record_size, kw_entry_has_extra(entry)));
+        kw_pool_give(&index->pool, entry, kw_entry_size(kw_entry_marks(entry), entry->record_size));
     }
     index->retired_count = 0;
 }
@@ -93,8 +88,8 @@ static void replace(struct kw_index *index, uint64_t *place, struct kw_entry *ol
 
 static void hint_parent(struct kw_index *index, const uint64_t *place, const struct kw_entry *entry)
 {
-    if (entry->parent != NULL) {
-        kw_table_set_hint(index->table, place, kw_table_hint(entry->parent, 0));
+    if (kw_entry_parent(entry) != NULL) {
+        kw_table_set_hint(index->table, place, kw_table_hint(kw_entry_parent(entry), 0));
     }
 }
 
@@ -129,15 +124,16 @@ static enum kw_status put_locked(struct kw_index *index, struct kw_entry *entry)
 /* The bounds that a record's entry stands under. */
 static enum kw_status link_bounds(struct kw_index *index, const struct kw_record *record, struct kw_entry *entry)
 {
+    struct kw_entry_bounds *above = kw_entry_bounds(entry);
     if (!kw_id_is_none(&record->parent_id)) {
-        entry->parent = kw_bounds_take(&index->bounds, &record->parent_id);
-        if (entry->parent == NULL) {
+        above->parent = kw_bounds_take(&index->bounds, &record->parent_id);
+        if (above->parent == NULL) {
             return KW_E_MEMORY;
         }
     }
     if (record->policy.size > 0) {
-        entry->policy = kw_policies_take(&index->policies, entry->project, record->policy);
-        if (entry->policy == NULL) {
+        above->policy = kw_policies_take(&index->policies, entry->project, record->policy);
+        if (above->policy == NULL) {
             return KW_E_MEMORY;
         }
     }
@@ -185,7 +181,7 @@ static enum kw_status put_record(struct kw_index *index, const struct kw_digest 
     if (status != KW_OK) {
         return status;
     }
-    size_t size = size_of(encoding.size, kw_record_asks_extra(&record));
+    size_t size = kw_entry_size(kw_record_marks(&record), encoding.size);
     struct kw_entry *entry = kw_pool_take(&index->pool, size);
     if (entry != NULL) {
         kw_entry_make(digest, project, erased, encoding, &record, entry);
@@ -262,13 +258,13 @@ enum kw_status kw_index_move(struct kw_index *index, const struct kw_digest *fro
                              uint16_t project, bool erased, struct kw_bytes encoding)
 {
     pthread_mutex_lock(&index->lock);
-    struct kw_entry *signpost = kw_pool_take(&index->pool, kw_entry_size(KW__SIGNPOST_SIZE));
+    struct kw_entry *signpost = kw_pool_take(&index->pool, kw_entry_size(0, KW__SIGNPOST_SIZE));
     enum kw_status status = signpost == NULL ? KW_E_MEMORY : put_moved(index, from, to, project, erased, encoding);
     if (status == KW_OK) {
         status = move_locked(index, from, to, signpost);
     }
     if (status != KW_OK && signpost != NULL) {
-        kw_pool_give(&index->pool, signpost, kw_entry_size(KW__SIGNPOST_SIZE));
+        kw_pool_give(&index->pool, signpost, kw_entry_size(0, KW__SIGNPOST_SIZE));
     }
     pthread_mutex_unlock(&index->lock);
     return status == KW_E_CONFLICT ? KW_OK : status;

@@ -84,7 +84,7 @@ static enum finality finality(const struct kw_entry *entry, int64_t now_ms)
     if ((flags & KW_ENTRY_ERASED) != 0) {
         return ERASED;
     }
-    if (entry->parent != NULL && !kw_bound_status(entry->parent, now_ms, &above)) {
+    if (!kw_bound_status(kw_entry_parent(entry), now_ms, &above)) {
         above = KW_KEY_ACTIVE; /* not known yet: the decision says so */
     }
     if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry) ||
@@ -201,7 +201,7 @@ static inline void count(struct kw_engine *engine, struct kw_verification *v, in
 static __attribute__((noinline)) void explain_spending(struct kw_engine *engine, struct kw_verification *v,
                                                        struct kw_entry *entry, enum kw_code code, int64_t now_ms)
 {
-    bool has_above = entry->parent != NULL || entry->policy != NULL;
+    bool has_above = kw_entry_bounds(entry) != NULL;
     if (code != KW_CODE_REVOKED && code != KW_CODE_EXPIRED && code != KW_CODE_DISABLED) {
         (void)kw__charge(engine, v, entry, has_above, now_ms);
         return;
@@ -335,7 +335,7 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
     for (size_t i = 0; i < count; i++) {
         const struct kw_entry *later = i + AHEAD < count ? expected[i + AHEAD] : NULL;
         if (later != NULL) {
-            __builtin_prefetch(later->parent);
+            __builtin_prefetch(kw_entry_parent(later));
         }
         if (later != NULL && kw_entry_is_limited(later)) {
             fetch_limits(later);

@@ -201,7 +201,7 @@ static void write_verdict(struct kw_json_writer *writer, const struct kw_verific
     }
     /* Its entry was made from the record, so it can be decoded. */
     if (shows_record(verification) && kw_record_decode(kw_entry_record(verification->entry), &record) == KW_OK) {
-        const struct kw_bound *parent = verification->entry->parent;
+        const struct kw_bound *parent = kw_entry_parent(verification->entry);
         enum kw_key_status above = KW_KEY_REVOKED; /* where it was erased, which is what has refused the key then */
         kw_json_name(writer, "record");
         if (parent != NULL && (kw_bound_status(parent, now_ms, &above) || verification->code == KW_CODE_REVOKED)) {

@@ -40,7 +40,7 @@ static void check_decides(const struct kw_record *record, struct kw_bytes encodi
 {
     struct kw_digest digest = {.size = 32};
     struct kw_record record_again;
-    struct kw_entry *entry = malloc(kw_entry_extra_size(encoding.size));
+    struct kw_entry *entry = malloc(kw_entry_size(KW_ENTRY_BOUNDED | KW_ENTRY_EXTENDED, encoding.size));
     require(entry != NULL, "memory");
     require(kw_entry_build(&digest, 1, false, encoding, entry, &record_again) == KW_OK, "a record becomes an entry");
     struct kw_bytes scopes[] = {KW_BYTES("keys:read"), KW_BYTES("*")};

@@ -49,7 +49,7 @@ static struct kw_entry *entry_of(struct test *t, struct kw_arena *arena, const s
     struct kw_record decoded;
     kw_buffer_init_fixed(&buffer, kw_arena_take(arena, 2048), 2048);
     CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
-    struct kw_entry *entry = malloc(kw_entry_extra_size(buffer.size));
+    struct kw_entry *entry = malloc(kw_entry_size(KW_ENTRY_BOUNDED | KW_ENTRY_EXTENDED, buffer.size));
     if (entry == NULL || kw_entry_build(&digest, PROJECT, false, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
         abort();
     }
@@ -223,7 +223,7 @@ static void add_policy(struct test *t, struct kw_arena *arena, struct chain *cha
     size_t at = chain->count++;
     chain->records[at] = chain->records[at - 1];
     chain->entries[at] = chain->entries[at - 1];
-    chain->entries[at]->policy = &chain->policy_bounds[at];
+    kw_entry_bounds(chain->entries[at])->policy = &chain->policy_bounds[at];
     change_policy(t, arena, chain, at);
 }
 
@@ -238,13 +238,16 @@ static void build_chain(struct test *t, struct kw_arena *arena, struct chain *ch
         size_t at = chain->count++;
         chain->records[at] = draw_record(t, arena, trouble, &chain->rules[at]);
         chain->records[at].has_children = at > 0;
+        bool has_policy = once_in(t, 3);
+        chain->records[at].policy = has_policy ? KW_BYTES("partners") : KW_BYTES("");
+        chain->records[at].parent_id = (struct kw_id){.bytes = {i + 1 < generations}};
         chain->entries[at] = entry_of(t, arena, &chain->records[at]);
         chain->is_open = at > 0 && once_in(t, 30);
         chain->bounds[at] = (struct kw_bound){.id = chain->records[at].id};
         if (child != NULL) {
-            child->parent = &chain->bounds[at];
+            kw_entry_bounds(child)->parent = &chain->bounds[at];
         }
-        if (once_in(t, 3) && !chain->is_open) {
+        if (has_policy && !chain->is_open) {
             add_policy(t, arena, chain);
         }
     }

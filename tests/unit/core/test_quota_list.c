@@ -258,7 +258,7 @@ static struct kw_entry *entry_of(struct test *t, const struct kw_record *record)
     struct kw_record decoded;
     kw_buffer_init_fixed(&buffer, memory, sizeof memory);
     CHECK_STATUS(t, kw_record_encode(record, &buffer), KW_OK);
-    struct kw_entry *entry = malloc(kw_entry_extra_size(buffer.size));
+    struct kw_entry *entry = malloc(kw_entry_size(KW_ENTRY_BOUNDED | KW_ENTRY_EXTENDED, buffer.size));
     if (entry == NULL || kw_entry_build(&digest, 1, false, kw_buffer_bytes(&buffer), entry, &decoded) != KW_OK) {
         abort();
     }
