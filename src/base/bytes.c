@@ -27,13 +27,30 @@ int kw_bytes_compare(struct kw_bytes a, struct kw_bytes b)
     return (a.size > b.size) - (a.size < b.size);
 }
 
+/* Eight at once. A byte below 128 is from 'A' on where adding 128 - 'A' sets its top bit, and the same beyond 'Z'. */
+static uint64_t lower_eight(const uint8_t *bytes)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t eight;
+    memcpy(&eight, bytes, sizeof eight);
+    uint64_t low = eight & each * 0x7f;
+    uint64_t is_upper = (low + each * (0x80 - 'A')) & ~(low + each * (0x80 - 'Z' - 1)) & ~eight & each * 0x80;
+    return eight | is_upper >> 2;
+}
+
 bool kw_bytes_equal_ignoring_case(struct kw_bytes a, struct kw_bytes b)
 {
     if (a.size != b.size) {
         return false;
     }
-    for (size_t i = 0; i < a.size; i++) {
-        if (lower(a.data[i]) != lower(b.data[i])) {
+    size_t at = 0;
+    for (; a.size - at >= 8; at += 8) {
+        if (lower_eight(a.data + at) != lower_eight(b.data + at)) {
+            return false;
+        }
+    }
+    for (; at < a.size; at++) {
+        if (lower(a.data[at]) != lower(b.data[at])) {
             return false;
         }
     }

@@ -14,6 +14,9 @@ enum kw_status kw_api_new(const struct kw_api_options *options, struct kw_api **
     if (status == KW_OK) {
         status = kw_failures_new(&api->failures);
     }
+    if (status == KW_OK) {
+        status = kw_record_cache_new(&api->record_cache);
+    }
     if (status != KW_OK) {
         kw_api_free(api);
         return status;
@@ -27,6 +30,7 @@ void kw_api_free(struct kw_api *api)
     if (api == NULL) {
         return;
     }
+    kw_record_cache_free(api->record_cache);
     kw_failures_free(api->failures);
     kw_counters_free(api->counters);
     kw_free(api);

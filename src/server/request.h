@@ -11,12 +11,14 @@
 #include "server/bodies.h"
 #include "server/counters.h"
 #include "server/failures.h"
+#include "server/record_cache.h"
 #include "server/router.h"
 
 struct kw_api {
     struct kw_api_options options;
     struct kw_failures *failures;
     struct kw_counters *counters;
+    struct kw_record_cache *record_cache;
     unsigned export_count; /* under way; atomic */
 };
 

@@ -282,9 +282,15 @@ void kw__keys_enable(struct kw_request *request)
     }
 }
 
+static void erased(struct kw_op *op)
+{
+    kw_record_cache_forget(kw__op_request(op)->api->record_cache);
+    kw__answer_nothing(op);
+}
+
 void kw__keys_erase(struct kw_request *request)
 {
-    struct kw_op *op = begin_on_key(request, KW_OP_ERASE, kw__answer_nothing);
+    struct kw_op *op = begin_on_key(request, KW_OP_ERASE, erased);
     if (op != NULL) {
         submit(request, op);
     }

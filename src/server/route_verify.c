@@ -190,25 +190,48 @@ static void write_rate_limit(struct kw_json_writer *writer, const struct kw_rate
     kw_json_end_object(writer);
 }
 
-static void write_verdict(struct kw_json_writer *writer, const struct kw_verification *verification, int64_t now_ms)
+/*
+ * Its entry was made from the record, so it can be decoded. What is kept shows an active key: no time changes that of a
+ * valid one under no other.
+ */
+static void write_record(struct kw_json_writer *writer, struct kw_record_cache *cache,
+                         const struct kw_verification *verification, int64_t now_ms)
 {
+    const struct kw_entry *entry = verification->entry;
+    const struct kw_bound *parent = kw_entry_parent(entry);
+    bool is_kept = verification->code == KW_CODE_NONE && parent == NULL;
+    kw_json_name(writer, "record");
+    if (is_kept && kw_record_cache_write(cache, entry, writer)) {
+        return;
+    }
     struct kw_record record;
+    if (kw_record_decode(kw_entry_record(entry), &record) != KW_OK) {
+        kw_json_null(writer);
+        return;
+    }
+    size_t before = writer->buffer->size;
+    enum kw_key_status above = KW_KEY_REVOKED; /* where it was erased, which is what has refused the key then */
+    if (parent != NULL && (kw_bound_status(parent, now_ms, &above) || verification->code == KW_CODE_REVOKED)) {
+        kw_record_write_json_under(&record, above, now_ms, writer);
+    } else {
+        kw_record_write_json(&record, now_ms, writer);
+    }
+    if (is_kept && kw_buffer_status(writer->buffer) == KW_OK) {
+        kw_record_cache_keep(cache, entry, kw_bytes_skip(kw_buffer_bytes(writer->buffer), before));
+    }
+}
+
+static void write_verdict(struct kw_json_writer *writer, struct kw_record_cache *cache,
+                          const struct kw_verification *verification, int64_t now_ms)
+{
     kw_json_begin_object(writer);
     kw_json_name(writer, "valid");
     kw_json_bool(writer, verification->code == KW_CODE_NONE);
     if (verification->code != KW_CODE_NONE) {
         write_refusal(writer, verification);
     }
-    /* Its entry was made from the record, so it can be decoded. */
-    if (shows_record(verification) && kw_record_decode(kw_entry_record(verification->entry), &record) == KW_OK) {
-        const struct kw_bound *parent = kw_entry_parent(verification->entry);
-        enum kw_key_status above = KW_KEY_REVOKED; /* where it was erased, which is what has refused the key then */
-        kw_json_name(writer, "record");
-        if (parent != NULL && (kw_bound_status(parent, now_ms, &above) || verification->code == KW_CODE_REVOKED)) {
-            kw_record_write_json_under(&record, above, now_ms, writer);
-        } else {
-            kw_record_write_json(&record, now_ms, writer);
-        }
+    if (shows_record(verification)) {
+        write_record(writer, cache, verification, now_ms);
     }
     if (verification->has_rate_limit) {
         write_rate_limit(writer, &verification->rate_limit);
@@ -228,7 +251,7 @@ static void answer_one(struct kw_inquiry *inquiry)
     struct kw_call *call = inquiry->request->call;
     struct kw_json_writer writer = kw__answer_begin(call, 200);
     call->code = inquiry->verifications[0].code;
-    write_verdict(&writer, &inquiry->verifications[0], inquiry->now_ms);
+    write_verdict(&writer, inquiry->request->api->record_cache, &inquiry->verifications[0], inquiry->now_ms);
 }
 
 /* An item that nothing could be asked by. It is not valid, for whoever looks at nothing else. */
@@ -243,6 +266,7 @@ static void write_fault(struct kw_json_writer *writer, const struct kw_error *fa
 
 static void answer_many(struct kw_inquiry *inquiry)
 {
+    struct kw_record_cache *cache = inquiry->request->api->record_cache;
     struct kw_json_writer writer = kw__answer_begin(inquiry->request->call, 200);
     kw_json_begin_object(&writer);
     kw_json_name(&writer, "items");
@@ -251,7 +275,7 @@ static void answer_many(struct kw_inquiry *inquiry)
         if (inquiry->faults[i] != NULL) {
             write_fault(&writer, inquiry->faults[i]);
         } else {
-            write_verdict(&writer, &inquiry->verifications[i], inquiry->now_ms);
+            write_verdict(&writer, cache, &inquiry->verifications[i], inquiry->now_ms);
         }
     }
     kw_json_end_array(&writer);

@@ -36,6 +36,15 @@ static void case_is_ignored_for_ascii_letters_only(struct test *t)
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("["), KW_BYTES("{")));
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("\xc4"), KW_BYTES("\xe4")));
     CHECK(t, !kw_bytes_equal_ignoring_case(KW_BYTES("\r"), KW_BYTES("-")));
+    for (unsigned pair = 0; pair < 65536; pair++) { /* at each place of a word, and behind it */
+        uint8_t a[] = "--------X", b[] = "--------x";
+        uint8_t one = (uint8_t)(pair >> 8), other = (uint8_t)pair;
+        uint8_t other_lower = other >= 'A' && other <= 'Z' ? (uint8_t)(other + 32) : other;
+        a[pair % 9] = one;
+        b[pair % 9] = other;
+        CHECK(t, kw_bytes_equal_ignoring_case(kw_bytes_of(a, 9), kw_bytes_of(b, 9)) ==
+                     ((one >= 'A' && one <= 'Z' ? one + 32 : one) == other_lower));
+    }
     uint8_t text[8];
     kw_bytes_lower(KW_BYTES("aZ@[\xc4-9A"), text);
     CHECK_BYTES(t, kw_bytes_of(text, sizeof text), KW_BYTES("az@[\xc4-9a"));
