@@ -1,5 +1,7 @@
 #include "core/limit.h"
 
+#include "base/time.h"
+
 #include <assert.h>
 
 #define RING (KW_LIMIT_BUCKET_COUNT - 2)
@@ -10,13 +12,9 @@ static_assert(sizeof(struct kw_limit_state) <= 252,
 static_assert(KW_RATE_LIMIT_WINDOW_MS_MAX < UINT32_MAX, "the age of a bucket at the newest spending fits its low bits");
 static_assert(KW_RATE_LIMIT_REQUESTS_MAX / KW_LIMIT_BUCKET_COUNT + 1 < 1 << 24, "what a bucket holds fits 24 bits");
 
-/*
- * The largest with which a bucket that is counted in full overstates by at most a sixtieth: bucket_cost - 1 of it may
- * have left the window. Below 60 each bucket is a single request. So a limit fills 60 buckets at most.
- */
-static uint32_t bucket_cost_of(const struct kw_rate_limit *limit)
+static uint32_t bucket_cost_of(const struct kw_limit_state *state)
 {
-    return (uint32_t)(limit->requests / KW_LIMIT_BUCKET_COUNT + 1);
+    return kw_limit_bucket_cost(state->requests);
 }
 
 /* Of a bucket between the oldest and the newest. */
@@ -28,7 +26,7 @@ static size_t place_of(const struct kw_limit_state *state, size_t bucket)
 
 static uint32_t cost_of(const struct kw_limit_state *state, size_t bucket)
 {
-    return bucket + 1 == state->count ? state->newest_cost : state->bucket_cost;
+    return bucket + 1 == state->count ? state->newest_cost : bucket_cost_of(state);
 }
 
 static int64_t end_of(const struct kw_limit_state *state, size_t bucket)
@@ -63,7 +61,8 @@ static size_t count_expired(const struct kw_limit_state *state, int64_t window_m
 /* What the buckets from that one on hold. */
 static uint64_t cost_from(const struct kw_limit_state *state, size_t bucket)
 {
-    return bucket >= state->count ? 0 : (uint64_t)(state->count - bucket - 1) * state->bucket_cost + state->newest_cost;
+    return bucket >= state->count ? 0
+                                  : (uint64_t)(state->count - bucket - 1) * bucket_cost_of(state) + state->newest_cost;
 }
 
 /* When as much has left the window that the cost fits; it is no more than the limit. */
@@ -109,7 +108,7 @@ static void drop_oldest(struct kw_limit_state *state, size_t count)
         state->oldest_end = state->inner_ends[place_of(state, count)];
         state->first = (uint8_t)place_of(state, count + 1);
     }
-    state->count = (uint8_t)left;
+    state->count = left & 0x7fU;
 }
 
 /* Behind the newest, whose time is `newest_ms` no longer. */
@@ -129,14 +128,15 @@ static void open_bucket(struct kw_limit_state *state, uint32_t newest_end)
 /* Fills the newest bucket up, and as many further ones as it takes. The times of calls never fall. */
 static void put(struct kw_limit_state *state, int64_t time_ms, uint32_t cost)
 {
+    uint32_t bucket_cost = bucket_cost_of(state);
     uint32_t newest_end = (uint32_t)state->newest_ms;
     while (cost > 0) {
-        if (state->count == 0 || state->newest_cost == state->bucket_cost) {
+        if (state->count == 0 || state->newest_cost == bucket_cost) {
             open_bucket(state, newest_end);
         }
-        uint32_t room = state->bucket_cost - state->newest_cost;
+        uint32_t room = bucket_cost - state->newest_cost;
         uint32_t part = cost < room ? cost : room;
-        state->newest_cost += part;
+        state->newest_cost = (state->newest_cost + part) & 0xffffffU;
         cost -= part;
         newest_end = (uint32_t)time_ms;
     }
@@ -147,10 +147,10 @@ static void put(struct kw_limit_state *state, int64_t time_ms, uint32_t cost)
  * Pours what is there into buckets of another cost, since the limit was changed. What is there and is yet to be put is
  * no more than the new limit, so it fits.
  */
-static void change_buckets(struct kw_limit_state *state, uint32_t bucket_cost)
+static void change_buckets(struct kw_limit_state *state, uint32_t requests)
 {
     struct kw_limit_state old = *state;
-    state->bucket_cost = bucket_cost;
+    state->requests = requests;
     state->count = 0;
     for (size_t bucket = 0; bucket < old.count; bucket++) {
         put(state, end_of(&old, bucket), cost_of(&old, bucket));
@@ -161,10 +161,11 @@ static void spend(struct kw_limit_use *use, int64_t now_ms, uint32_t cost)
 {
     struct kw_limit_state *state = use->state;
     drop_oldest(state, count_expired(state, use->limit->window_ms, now_ms));
-    uint32_t bucket_cost = bucket_cost_of(use->limit);
-    if (state->bucket_cost != bucket_cost) {
-        change_buckets(state, bucket_cost);
+    uint32_t requests = (uint32_t)use->limit->requests;
+    if (bucket_cost_of(state) != kw_limit_bucket_cost(requests)) {
+        change_buckets(state, requests);
     }
+    state->requests = requests;
     put(state, time_of(state, now_ms), cost);
     use->answer.remaining -= cost;
     use->answer.resets_at_ms = state->newest_ms + use->limit->window_ms;
@@ -231,7 +232,7 @@ size_t kw_limit_write(const struct kw_limit_state *state, const struct kw_rate_l
     to = write_number(to, (uint64_t)limit->window_ms, 4);
     to = write_number(to, reserve, 4);
     to = write_number(to, (uint64_t)state->newest_ms, 8);
-    to = write_number(to, state->bucket_cost, 4);
+    to = write_number(to, bucket_cost_of(state), 4);
     to = write_number(to, state->newest_cost, 4);
     to = write_number(to, state->count, 1);
     for (size_t bucket = 0; bucket + 1 < state->count; bucket++) {
@@ -243,8 +244,7 @@ size_t kw_limit_write(const struct kw_limit_state *state, const struct kw_rate_l
 static bool is_sound(const struct kw_limit_state *state, const struct kw_rate_limit *limit)
 {
     return limit->requests > 0 && limit->requests <= KW_RATE_LIMIT_REQUESTS_MAX && limit->window_ms > 0 &&
-           limit->window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX && state->count <= KW_LIMIT_BUCKET_COUNT &&
-           state->newest_cost <= state->bucket_cost && (state->count == 0 || state->newest_cost > 0);
+           limit->window_ms <= KW_RATE_LIMIT_WINDOW_MS_MAX && (state->count == 0 || state->newest_cost > 0);
 }
 
 uint32_t kw_limit_note_window(struct kw_bytes note)
@@ -280,12 +280,18 @@ enum kw_status kw_limit_read(struct kw_bytes note, int64_t spent_ms, struct kw_l
     struct kw_rate_limit limit = {.requests = (int64_t)read_number(&from, 4)};
     limit.window_ms = (int64_t)read_number(&from, 4);
     uint32_t reserve = (uint32_t)read_number(&from, 4);
-    state.newest_ms = (int64_t)read_number(&from, 8);
-    state.bucket_cost = (uint32_t)read_number(&from, 4) & 0xffffffU;
-    state.newest_cost = (uint32_t)read_number(&from, 4) & 0xffffffU;
-    state.count = (uint8_t)read_number(&from, 1);
-    size_t ends = state.count > 1 ? state.count - 1U : 0;
-    if (!is_sound(&state, &limit) || note.size != NOTE_HEAD + 4 * ends) {
+    int64_t newest_ms = (int64_t)read_number(&from, 8);
+    uint64_t bucket_cost = read_number(&from, 4);
+    uint64_t newest_cost = read_number(&from, 4);
+    uint64_t count = read_number(&from, 1);
+    size_t ends = count > 1 ? (size_t)count - 1 : 0;
+    bool fits = newest_ms <= KW_TIME_MS_MAX && newest_ms >= -KW_TIME_MS_MAX && newest_cost <= bucket_cost &&
+                bucket_cost <= kw_limit_bucket_cost(KW_RATE_LIMIT_REQUESTS_MAX) && count <= KW_LIMIT_BUCKET_COUNT;
+    state.newest_ms = fits ? newest_ms : 0;
+    state.newest_cost = newest_cost & 0xffffffU;
+    state.count = count & 0x7fU;
+    state.requests = fits && bucket_cost > 0 ? (uint32_t)(bucket_cost - 1) * KW_LIMIT_BUCKET_COUNT : 0;
+    if (!fits || !is_sound(&state, &limit) || note.size != NOTE_HEAD + 4 * ends) {
         return KW_E_CORRUPT;
     }
     for (size_t bucket = 0; bucket < ends; bucket++) {

@@ -26,14 +26,25 @@
  * stands beside it: a request that neither opens a bucket nor lets one go reads and writes 20 bytes, and no ring.
  */
 struct __attribute__((packed, aligned(4))) kw_limit_state {
-    int64_t newest_ms;                              /* of the last spending */
-    uint32_t bucket_cost : 24;                      /* of a full bucket; all but the newest are full */
-    uint32_t count : 8;                             /* of buckets */
-    uint32_t newest_cost : 24;                      /* of the newest bucket */
+    int64_t newest_ms : 49;                         /* of the last spending */
+    uint32_t count : 7;                             /* of buckets */
     uint32_t first : 8;                             /* of the ring */
+    uint32_t newest_cost : 24;                      /* of the newest bucket; all others are full */
+    uint32_t is_asked : 1;                          /* the caller's */
+    uint32_t requests;                              /* of the limit that was last spent from: what a full bucket is */
     uint32_t oldest_end;                            /* the low bits of the time of the oldest bucket's last spending */
     uint32_t inner_ends[KW_LIMIT_BUCKET_COUNT - 2]; /* those of the buckets in between, a ring */
 };
+
+/*
+ * What a full bucket holds: the largest cost with which a bucket that is counted in full overstates by at most a
+ * sixtieth, since all but one of it may have left the window. Below 60 each bucket is a single request. So a limit
+ * fills 60 buckets at most.
+ */
+static inline uint32_t kw_limit_bucket_cost(uint32_t requests)
+{
+    return requests / KW_LIMIT_BUCKET_COUNT + 1;
+}
 
 /* How one limit stands to one request. */
 struct kw_limit_answer {
@@ -84,17 +95,18 @@ uint32_t kw_limit_note_window(struct kw_bytes note);
 /*
  * The usual case of both steps, for where every nanosecond counts: a request that the limit admits, at whose time no
  * bucket has left the window, and whose cost fits the newest one. Then kw_limit_add spends it. False says nothing. The
- * state must have been spent from under this limit last.
+ * limit is that which the state was last spent from under.
  */
-static inline bool kw_limit_is_usual(const struct kw_limit_state *state, uint32_t requests, uint32_t window_ms,
-                                     int64_t now_ms, uint32_t cost, uint32_t *remaining_out)
+static inline bool kw_limit_is_usual(const struct kw_limit_state *state, uint32_t window_ms, int64_t now_ms,
+                                     uint32_t cost, uint32_t *remaining_out)
 {
+    uint32_t bucket_cost = kw_limit_bucket_cost(state->requests);
     int64_t since_ms = now_ms > state->newest_ms ? now_ms - state->newest_ms : 0;
     uint32_t oldest_age_ms = state->count > 1 ? (uint32_t)state->newest_ms - state->oldest_end : 0;
     uint64_t newest_cost = (uint64_t)state->newest_cost + cost;
-    uint64_t spent = (uint64_t)(state->count - 1U) * state->bucket_cost + newest_cost;
-    *remaining_out = (uint32_t)(requests - spent);
-    return (state->count > 0) & (newest_cost <= state->bucket_cost) & (spent <= requests) &
+    uint64_t spent = (uint64_t)(state->count - 1U) * bucket_cost + newest_cost;
+    *remaining_out = (uint32_t)(state->requests - spent);
+    return (state->count > 0) & (newest_cost <= bucket_cost) & (spent <= state->requests) &
            (since_ms + oldest_age_ms < window_ms);
 }
 

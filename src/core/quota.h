@@ -37,11 +37,11 @@ struct kw_quota_state {
     struct kw_span period;
     bool is_known;     /* the store was asked in this period */
     uint8_t met;       /* of the quotas that share the state, those that were granted of since, a bit each */
+    uint32_t told;     /* marks that somebody was told of, a bit each; KW_QUOTA_MARK_COUNT_MAX of each quota that shares
+                        * the state */
     int64_t reserved;  /* for this process, in this period */
     int64_t elsewhere; /* taken by others, and by earlier lives of this process */
     int64_t spent;     /* of what is reserved */
-    uint32_t told;     /* marks that somebody was told of, a bit each; KW_QUOTA_MARK_COUNT_MAX of each quota that shares
-                        * the state */
 };
 
 enum kw_quota_outcome {

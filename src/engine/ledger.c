@@ -134,12 +134,12 @@ static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *
     if (!is_asked(claim, charged)) {
         return;
     }
+    if (slot->window_ms != claim->limit.window_ms || slot->state.requests != claim->limit.requests) {
+        run->stamp = 0;
+    }
     kw_limits_spend(&use, 1, charge->now_ms, charge->cost);
     *answer = use.answer;
-    if (slot->window_ms != claim->limit.window_ms) {
-        run->stamp = 0;
-        slot->window_ms = (uint32_t)claim->limit.window_ms;
-    }
+    slot->window_ms = (uint32_t)claim->limit.window_ms;
     if (kw__ledger_is_durable(ledger, claim->limit.window_ms)) {
         slot->reserve -= charge->cost;
         charged->wants_funds = charged->wants_funds || slot->reserve <= kw__ledger_share(&claim->limit) / 2;

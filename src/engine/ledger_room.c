@@ -12,8 +12,8 @@
 #define SPINS_MAX 100 /* before others get the processor: the lock's holder may be waiting for it */
 #define WORDS ((KW_CHUNK_SLOTS + 63) / 64)
 
-static_assert(sizeof(struct kw_slot) <= 296,
-              "three limits of an account cost at most 300 bytes each, with their part of the table");
+static_assert(sizeof(struct kw_slot) <= 292, "a limit costs at most 300 bytes, with its part of the table");
+static_assert(sizeof(struct kw_slot) % _Alignof(uint32_t) == 0, "quotas of any slot find a place to stand at");
 
 struct chunk {
     struct kw_slot slots[KW_CHUNK_SLOTS];
@@ -29,7 +29,7 @@ struct kw_room {
     struct chunk *chunks[CHUNKS_MAX]; /* atomic */
     size_t chunk_count;               /* places in `chunks` that were ever used */
     size_t roomy;                     /* no chunk before it has a free slot */
-    uint32_t *table;                  /* numbers of runs by account; open addressing, at most three quarters full */
+    uint32_t *table; /* numbers of runs by account; open addressing, between three fifths and three quarters full */
     size_t table_size, account_count;
     uint64_t slot_count, chunk_bytes;
     uint32_t generation;
@@ -98,12 +98,23 @@ void kw_slot_unlock(struct kw_slot *run)
 
 /* --- the table of accounts --- */
 
+/* Of a table of any size, by the hash's upper half. */
+static size_t home_of(const struct kw_room *room, const struct kw_id *account)
+{
+    return (size_t)((kw_id_hash(account) >> 32) * room->table_size >> 32);
+}
+
+/* Places from one on to another. */
+static size_t way(const struct kw_room *room, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + room->table_size - from;
+}
+
 static uint32_t *table_place(const struct kw_room *room, const struct kw_id *account)
 {
-    size_t mask = room->table_size - 1;
-    size_t at = kw_id_hash(account) & mask;
+    size_t at = home_of(room, account);
     while (room->table[at] != 0 && !kw_id_equal(&kw_room_run(room, room->table[at])->account, account)) {
-        at = (at + 1) & mask;
+        at = at + 1 < room->table_size ? at + 1 : 0;
     }
     return &room->table[at];
 }
@@ -135,12 +146,12 @@ static bool table_resize(struct kw_room *room, size_t size)
 /* Those behind it that would not be found across the gap move into it. */
 static void table_remove(struct kw_room *room, const struct kw_id *account)
 {
-    size_t mask = room->table_size - 1;
+    size_t last = room->table_size - 1;
     size_t gap = (size_t)(table_place(room, account) - room->table);
     room->table[gap] = 0;
-    for (size_t at = (gap + 1) & mask; room->table[at] != 0; at = (at + 1) & mask) {
-        size_t home = kw_id_hash(&kw_room_run(room, room->table[at])->account) & mask;
-        if (((at - home) & mask) >= ((at - gap) & mask)) {
+    for (size_t at = gap < last ? gap + 1 : 0; room->table[at] != 0; at = at < last ? at + 1 : 0) {
+        size_t home = home_of(room, &kw_room_run(room, room->table[at])->account);
+        if (way(room, home, at) >= way(room, gap, at)) {
             room->table[gap] = room->table[at];
             room->table[at] = 0;
             gap = at;
@@ -148,7 +159,8 @@ static void table_remove(struct kw_room *room, const struct kw_id *account)
     }
     room->account_count--;
     if (room->table_size > TABLE_MIN && room->account_count < room->table_size / 8) {
-        (void)table_resize(room, room->table_size / 2); /* without memory it stays as it is */
+        size_t half = room->table_size / 2;
+        (void)table_resize(room, half > TABLE_MIN ? half : TABLE_MIN); /* without memory it stays as it is */
     }
 }
 
@@ -258,7 +270,8 @@ uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t 
 {
     size_t size = kw_run_size(limit_count, quota_count);
     assert(size > 0 && size <= KW_RUN_SLOTS_MAX && limit_count <= UINT8_MAX && quota_count <= UINT8_MAX);
-    if (4 * (room->account_count + 1) > 3 * room->table_size && !table_resize(room, 2 * room->table_size)) {
+    if (4 * (room->account_count + 1) > 3 * room->table_size &&
+        !table_resize(room, room->table_size + room->table_size / 4)) {
         return 0;
     }
     uint32_t number = run_take(room, size);
@@ -281,8 +294,7 @@ uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t 
 
 static void clear(struct kw_slot *slot)
 {
-    memset(slot->quotas, 0, sizeof slot->quotas);
-    memset(&slot->limit, 0, sizeof slot->limit);
+    memset(slot->quotas, 0, sizeof slot->quotas); /* the union's larger half */
 }
 
 void kw_room_give(struct kw_room *room, uint32_t number)

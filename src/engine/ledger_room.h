@@ -15,7 +15,7 @@
 
 #define KW_RUN_SLOTS_MAX 200
 #define KW_SLOT_QUOTAS 3
-#define KW_CHUNK_SLOTS 7081 /* as many as a huge page holds */
+#define KW_CHUNK_SLOTS 7178 /* as many as a huge page holds */
 #define KW_CHUNK_BYTES ((size_t)2 * 1024 * 1024)
 
 /* One rate limit's. */
@@ -45,12 +45,13 @@ struct kw_quota_slot {
     int64_t calm_until; /* as much may be spent before there is anything else to do, under a stamp */
 };
 
-/* A run begins with the slots of its limits; those of its quotas follow, some in each. What is read of a slot comes
- * first in it, and what is read of a run stands before the second slot: a line less for each. */
+/* A run begins with the slots of its limits; those of its quotas follow, some in each, from the first place on that
+ * they may stand at. What is read of a slot comes first in it, and what is read of a run stands before the second slot:
+ * a line less for each. */
 struct kw_slot {
     union {
         struct kw_limit_slot limit;
-        struct kw_quota_slot quotas[KW_SLOT_QUOTAS];
+        uint8_t quotas[KW_SLOT_QUOTAS * sizeof(struct kw_quota_slot) + _Alignof(uint32_t)]; /* kw_run_quota */
     };
     /* Of the first of a run; its lock guards all of the run. */
     struct kw_id account; /* none: not the first of a run, or not in use */
@@ -61,7 +62,6 @@ struct kw_slot {
     uint8_t lock;
     uint8_t is_noted; /* somebody was told that a reserve is to be filled up */
     uint8_t limit_count, quota_count;
-    uint32_t requests; /* of this slot's limit, under a stamp; 0: it is not asked */
 };
 
 struct kw_room;
@@ -89,7 +89,7 @@ void kw_slot_unlock(struct kw_slot *run);
  * Those of fewer are others' lines, and cost little. */
 static inline void kw_run_prefetch(const uint8_t *run)
 {
-    static const uint16_t places[] = {0, 43, 264, 302, 339, 592, 640, 695};
+    static const uint16_t places[] = {0, 43, 264, 302, 335, 584, 640, 679};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         __builtin_prefetch(run + places[i], 1);
     }
@@ -122,7 +122,9 @@ static inline uint32_t kw_room_number(size_t chunk, size_t slot)
 /* Of a run. */
 static inline struct kw_quota_slot *kw_run_quota(struct kw_slot *run, size_t index)
 {
-    return &run[run->limit_count + index / KW_SLOT_QUOTAS].quotas[index % KW_SLOT_QUOTAS];
+    uintptr_t first = (uintptr_t)run[run->limit_count + index / KW_SLOT_QUOTAS].quotas;
+    first = (first + _Alignof(struct kw_quota_slot) - 1) & ~(_Alignof(struct kw_quota_slot) - 1);
+    return (struct kw_quota_slot *)first + index % KW_SLOT_QUOTAS; // NOLINT(performance-no-int-to-ptr)
 }
 
 /* Slots that a run of so many limits and quotas takes. */

@@ -44,12 +44,13 @@ static bool are_in_order(const struct kw_charge *charge, const struct kw_found_c
     return true;
 }
 
-static bool set_requests(struct kw_slot *slot, const struct kw_claim *claim)
+/* Of how many requests its limit is stands in the state, which was just spent from. */
+static bool set_asked(struct kw_limit_slot *slot, const struct kw_claim *claim)
 {
     /* A throttle holds beyond its quota, and what is beyond is not usual. */
-    uint32_t requests = claim == NULL || claim->throttles > 0 ? 0 : (uint32_t)claim->limit.requests;
-    bool is_other = slot->requests != requests;
-    slot->requests = requests;
+    bool is_asked = claim != NULL && claim->throttles == 0;
+    bool is_other = slot->state.is_asked != is_asked;
+    slot->state.is_asked = is_asked;
     return is_other;
 }
 
@@ -90,7 +91,7 @@ void kw__ledger_stamp(struct kw_ledger *ledger, struct kw_slot *run, const struc
     }
     bool is_other = run->stamp == 0;
     for (size_t i = 0; i < run->limit_count; i++) {
-        is_other = set_requests(&run[i], claim_of(charge, found, &run[i].limit)) || is_other;
+        is_other = set_asked(&run[i].limit, claim_of(charge, found, &run[i].limit)) || is_other;
     }
     for (size_t i = 0; i < run->quota_count; i++) {
         struct kw_quota_slot *slot = kw_run_quota(run, i);
@@ -109,7 +110,7 @@ struct limit_use {
 
 static struct kw_rate_limit limit_of(const struct kw_slot *slot)
 {
-    return (struct kw_rate_limit){.requests = slot->requests, .window_ms = slot->limit.window_ms};
+    return (struct kw_rate_limit){.requests = slot->limit.state.requests, .window_ms = slot->limit.window_ms};
 }
 
 static inline bool has_reserve(const struct kw_ledger *ledger, const struct kw_slot *slot, uint32_t cost)
@@ -125,8 +126,7 @@ static inline bool admits(const struct kw_ledger *ledger, const struct kw_slot *
                           struct limit_use *use)
 {
     uint32_t remaining;
-    use->is_usual =
-        kw_limit_is_usual(&slot->limit.state, slot->requests, slot->limit.window_ms, now_ms, cost, &remaining);
+    use->is_usual = kw_limit_is_usual(&slot->limit.state, slot->limit.window_ms, now_ms, cost, &remaining);
     if (use->is_usual) {
         use->answer.remaining = remaining;
     } else {
@@ -170,7 +170,7 @@ static bool all_admit(const struct kw_ledger *ledger, struct kw_slot *run, size_
                       uint32_t cost, struct limit_use uses[SPENT_AT_ONCE])
 {
     for (size_t i = 0; i < limit_count; i++) {
-        uses[i].is_asked = run[i].requests > 0;
+        uses[i].is_asked = run[i].limit.state.is_asked;
         if (uses[i].is_asked && !admits(ledger, &run[i], now_ms, cost, &uses[i])) {
             return false;
         }

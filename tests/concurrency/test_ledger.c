@@ -5,6 +5,7 @@
  */
 #include "engine/index.h"
 #include "engine/ledger.h"
+#include "engine/ledger_room.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -126,6 +127,30 @@ static void threads_spend_the_limit_exactly(struct test *t)
     kw_ledger_free(shared.ledger);
 }
 
+/* Of accounts of one limit, whatever their number; a chunk that is not full yet aside. */
+static void a_limit_in_use_costs_300_bytes_at_most(struct test *t)
+{
+    struct kw_ledger *ledger;
+    struct kw_ledger_counts counts, empty;
+    REQUIRE_OK(t, kw_ledger_new(false, &ledger));
+    kw_ledger_count(ledger, &empty);
+    for (size_t line = 1; line <= 120000; line++) {
+        uint64_t place = 0;
+        struct kw_charged charged;
+        struct kw_charge charge = {
+            .accounts = {{lineage_of(line), &place}}, .claims = claims, .claim_count = 1, .now_ms = 1000000, .cost = 1};
+        kw_index_read_begin();
+        CHECK_STATUS(t, kw_ledger_charge(ledger, &charge, &charged), KW_OK);
+        kw_index_read_end();
+        if (line % 2000 == 0) {
+            kw_ledger_count(ledger, &counts);
+            CHECK_I64(t, counts.slots, line);
+            CHECK(t, counts.bytes - empty.bytes <= 300 * line + KW_CHUNK_BYTES);
+        }
+    }
+    kw_ledger_free(ledger);
+}
+
 /* What is idle takes no memory, and where it was others are kept. */
 static void idle_lines_are_given_up(struct test *t)
 {
@@ -194,6 +219,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(threads_spend_the_limit_exactly),
         TEST_CASE(idle_lines_are_given_up),
+        TEST_CASE(a_limit_in_use_costs_300_bytes_at_most),
         TEST_CASE(a_limit_made_longer_is_kept_though_it_only_refuses),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
