@@ -33,7 +33,7 @@ enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row
     if (project == KW_PROJECT_NONE || kw__row_digest(row, &digest) != KW_OK) {
         return KW_E_CORRUPT;
     }
-    return kw_index_put(engine->index, &digest, project, row->erased, row->record);
+    return kw_index_load(engine->index, &digest, project, row->erased, row->record);
 }
 
 static void log_damaged(struct kw_engine *engine, const struct kw_id *id, enum kw_status status)

@@ -44,6 +44,15 @@ KW_MUST_USE enum kw_status kw_index_put(struct kw_index *index, const struct kw_
                                         bool erased, struct kw_bytes encoding);
 
 /*
+ * The same for a row that somebody read from the store, before or after the writer's last changes of it were put in.
+ * The writer puts a successor in ahead of the key that it follows. So when a key that others stand under was rotated or
+ * erased, that is left to the writer: without the successor they would be refused. And a row that is older than the
+ * newest key of its line does not take that one's place above them.
+ */
+KW_MUST_USE enum kw_status kw_index_load(struct kw_index *index, const struct kw_digest *digest, uint16_t project,
+                                         bool erased, struct kw_bytes encoding);
+
+/*
  * Puts a record in that is kept under the digest `to` from now on, and was under `from`. No find misses it in between,
  * and nothing that is put under `from` later, read from the store before, takes effect. Fails as
  * kw_index_put; then the key may be found under both, as it is and as it was: do it again.

@@ -146,38 +146,81 @@ static enum kw_status link_bounds(struct kw_index *index, const struct kw_record
     return KW_OK;
 }
 
+static bool shows_key(const struct kw_bound *bound, const struct kw_id *id)
+{
+    if (bound->entry == NULL) {
+        return false;
+    }
+    struct kw_id shown = kw_entry_id(bound->entry);
+    return kw_id_equal(&shown, id);
+}
+
+/* Whether another key of the line follows this one. A tombstone has forgotten it. */
+static bool may_be_followed(const struct kw_record *record, bool erased)
+{
+    return erased || !kw_id_is_none(&record->rotated_to);
+}
+
+enum source {
+    WRITER, /* puts everything, in its order */
+    LOADER,
+};
+
+/* Of two keys of a line that both say that nobody follows them one is old news: the loader's may be. */
+static bool may_displace(const struct kw_bound *bound, enum source source)
+{
+    struct kw_record shown;
+    return source == WRITER || bound->entry == NULL ||
+           (kw_record_decode(kw_entry_record(bound->entry), &shown) == KW_OK && !kw_id_is_none(&shown.rotated_to));
+}
+
 /*
  * A line's bound is its newest key: the one that was not rotated. An older one of the line, which may come later from a
  * slow reader, does not take its place; but a newer version of the entry that is there always does, since the old one
  * will be freed.
  */
-static void follow_bound(struct kw_index *index, const struct kw_record *record, struct kw_entry *entry)
+static void follow_bound(struct kw_index *index, const struct kw_record *record, struct kw_entry *entry,
+                         enum source source)
 {
     struct kw_bound *bound = kw_bounds_find(&index->bounds, &record->lineage_id);
     if (bound == NULL) {
         return;
     }
-    bool is_same = false;
-    if (bound->entry != NULL) {
-        struct kw_id id = kw_entry_id(bound->entry);
-        is_same = kw_id_equal(&id, &record->id);
-    }
-    /* A tombstone has forgotten whether it was rotated. */
     bool is_erased = (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0;
-    if ((kw_id_is_none(&record->rotated_to) && !is_erased) || is_same) {
+    if (shows_key(bound, &record->id) || (!may_be_followed(record, is_erased) && may_displace(bound, source))) {
         kw_bound_show(bound, entry);
     }
 }
 
-/* `uses`: what was counted of the key elsewhere. KW_E_CONFLICT: what is there is as new. */
+/* A loader was quicker to bring what the writer puts, and has left the line's bound to it. */
+static void follow_present(struct kw_index *index, const struct kw_digest *digest)
+{
+    struct kw_entry *present = kw__index_at(index, digest->bytes);
+    struct kw_record record;
+    if (!kw__is_signpost(present) && kw_record_decode(kw_entry_record(present), &record) == KW_OK) {
+        follow_bound(index, &record, present, WRITER);
+    }
+}
+
+/* The end of a key that others stand under, whose successor may not be here yet: they would end with it. */
+static bool leaves_orphans(const struct kw_index *index, const struct kw_record *record, bool erased)
+{
+    const struct kw_bound *bound = kw_bounds_find(&index->bounds, &record->lineage_id);
+    return bound != NULL && may_be_followed(record, erased) && shows_key(bound, &record->id);
+}
+
+/* `uses`: what was counted of the key elsewhere. KW_E_CONFLICT: what is there is as new, or the writer's to replace. */
 static enum kw_status put_record(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
-                                 struct kw_bytes encoding, uint64_t uses)
+                                 struct kw_bytes encoding, uint64_t uses, enum source source)
 {
     if (encoding.size == 0 || encoding.size > KW_RECORD_MAX || project == 0) {
         return KW_E_CORRUPT; /* whatever a store hands out */
     }
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
+    if (status == KW_OK && source == LOADER && leaves_orphans(index, &record, erased)) {
+        status = KW_E_CONFLICT;
+    }
     if (status != KW_OK) {
         return status;
     }
@@ -194,7 +237,9 @@ static enum kw_status put_record(struct kw_index *index, const struct kw_digest 
     }
     status = status == KW_OK ? put_locked(index, entry) : status;
     if (status == KW_OK) {
-        follow_bound(index, &record, entry);
+        follow_bound(index, &record, entry, source);
+    } else if (status == KW_E_CONFLICT && source == WRITER) {
+        follow_present(index, digest);
     }
     if (status != KW_OK && entry != NULL) {
         kw_pool_give(&index->pool, entry, size);
@@ -206,7 +251,16 @@ enum kw_status kw_index_put(struct kw_index *index, const struct kw_digest *dige
                             struct kw_bytes encoding)
 {
     pthread_mutex_lock(&index->lock);
-    enum kw_status status = put_record(index, digest, project, erased, encoding, 0);
+    enum kw_status status = put_record(index, digest, project, erased, encoding, 0, WRITER);
+    pthread_mutex_unlock(&index->lock);
+    return status == KW_E_CONFLICT ? KW_OK : status;
+}
+
+enum kw_status kw_index_load(struct kw_index *index, const struct kw_digest *digest, uint16_t project, bool erased,
+                             struct kw_bytes encoding)
+{
+    pthread_mutex_lock(&index->lock);
+    enum kw_status status = put_record(index, digest, project, erased, encoding, 0, LOADER);
     pthread_mutex_unlock(&index->lock);
     return status == KW_E_CONFLICT ? KW_OK : status;
 }
@@ -245,7 +299,7 @@ static enum kw_status put_moved(struct kw_index *index, const struct kw_digest *
     struct kw_entry *old = kw__index_at(index, from->bytes);
     bool is_counted = old != NULL && !kw__is_signpost(old);
     uint64_t uses = is_counted ? kw__word_inherit(old) : 0;
-    enum kw_status status = put_record(index, to, project, erased, encoding, uses);
+    enum kw_status status = put_record(index, to, project, erased, encoding, uses, WRITER);
     if (status == KW_OK && uses != 0) {
         kw_table_mark(index->table, kw__index_at(index, to->bytes));
     } else if (status != KW_OK && is_counted) {

@@ -161,7 +161,7 @@ void kw__writer_free(struct kw_engine *engine);
 
 /* A row's digest. KW_E_CORRUPT for a size that none has. */
 KW_MUST_USE enum kw_status kw__row_digest(const struct kw_store_row *row, struct kw_digest *digest_out);
-/* Puts a row of the store into the index. */
+/* Puts a row that was read from the store into the index: as kw_index_load, on any thread. */
 KW_MUST_USE enum kw_status kw__index_row(struct kw_engine *engine, const struct kw_store_row *row);
 
 /*

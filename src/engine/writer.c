@@ -388,11 +388,8 @@ static void write_lapses(struct kw_engine *engine)
 
 static enum kw_status resolve(struct kw_engine *engine, const struct kw_doubt *doubt, const struct kw_store_row *row)
 {
-    if (!doubt->is_move) {
-        return kw__index_row(engine, row);
-    }
     uint16_t project = kw_project_number(kw__catalog(engine), row->project);
-    return kw_index_move(engine->index, &doubt->before, &doubt->digest, project, row->erased, row->record);
+    return show_row(engine, project, row, &doubt->digest, doubt->is_move ? &doubt->before : NULL);
 }
 
 /* Brings the index to what the store says of keys whose last write had no known outcome. */

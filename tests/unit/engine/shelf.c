@@ -9,7 +9,7 @@ static struct {
     bool change_uncertain, digests_unavailable;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool stopped, stands_before, loses_first;
+    bool stopped, stopped_after, stands, loses_first;
 } shelf = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static enum kw_status shelf_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
@@ -27,14 +27,27 @@ static enum kw_status shelf_find_by_digest(struct kw_store *store, struct kw_byt
                : shelf.inner->find_by_digest(store, digest, sink, context);
 }
 
-static enum kw_status shelf_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
+static void stand_locked(const bool *stopped)
 {
-    pthread_mutex_lock(&shelf.lock);
-    while (shelf.stopped) {
-        shelf.stands_before = true;
+    while (*stopped) {
+        shelf.stands = true;
         pthread_cond_broadcast(&shelf.changed);
         pthread_cond_wait(&shelf.changed, &shelf.lock);
     }
+}
+
+static enum kw_status stand_after(enum kw_status status)
+{
+    pthread_mutex_lock(&shelf.lock);
+    stand_locked(&shelf.stopped_after);
+    pthread_mutex_unlock(&shelf.lock);
+    return status;
+}
+
+static enum kw_status shelf_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
+{
+    pthread_mutex_lock(&shelf.lock);
+    stand_locked(&shelf.stopped);
     bool loses_first = shelf.loses_first && batch_count > 1;
     shelf.loses_first = shelf.loses_first && !loses_first;
     pthread_mutex_unlock(&shelf.lock);
@@ -49,7 +62,7 @@ static enum kw_status shelf_commit(struct kw_store *store, struct kw_store_batch
             __atomic_store_n(&shelf.change_uncertain, false, __ATOMIC_RELAXED);
             __atomic_store_n(&shelf.digests_unavailable, true, __ATOMIC_RELAXED);
         }
-        return is_change ? KW_E_UNCERTAIN : status;
+        return stand_after(is_change ? KW_E_UNCERTAIN : status);
     }
     status = shelf.inner->commit(store, batches + 1, batch_count - 1);
     batches[0].outcome = KW_E_UNAVAILABLE;
@@ -72,7 +85,7 @@ bool shelf_open(struct kw_store **store_out)
     shelf.ops.commit = shelf_commit;
     shelf.ops.find_by_digest = shelf_find_by_digest;
     shelf.ops.close = shelf_keep;
-    shelf.stopped = shelf.loses_first = false;
+    shelf.stopped = shelf.stopped_after = shelf.loses_first = false;
     shelf_hold_back(false);
     shelf_end_doubt();
     (*store_out)->ops = &shelf.ops;
@@ -105,18 +118,28 @@ void shelf_end_doubt(void)
     doubt(false, false);
 }
 
-void shelf_stop_commits(void)
+static void stop(bool *stopped)
 {
     pthread_mutex_lock(&shelf.lock);
-    shelf.stopped = true;
-    shelf.stands_before = false;
+    *stopped = true;
+    shelf.stands = false;
     pthread_mutex_unlock(&shelf.lock);
+}
+
+void shelf_stop_commits(void)
+{
+    stop(&shelf.stopped);
+}
+
+void shelf_stop_after_commits(void)
+{
+    stop(&shelf.stopped_after);
 }
 
 void shelf_wait_for_commit(void)
 {
     pthread_mutex_lock(&shelf.lock);
-    while (!shelf.stands_before) {
+    while (!shelf.stands) {
         pthread_cond_wait(&shelf.changed, &shelf.lock);
     }
     pthread_mutex_unlock(&shelf.lock);
@@ -125,7 +148,7 @@ void shelf_wait_for_commit(void)
 void shelf_let_commits_go(bool lose_first)
 {
     pthread_mutex_lock(&shelf.lock);
-    shelf.stopped = false;
+    shelf.stopped = shelf.stopped_after = false;
     shelf.loses_first = lose_first;
     pthread_cond_broadcast(&shelf.changed);
     pthread_mutex_unlock(&shelf.lock);

@@ -12,8 +12,10 @@ KW_MUST_USE bool shelf_open(struct kw_store **store_out);
 void shelf_close(struct kw_store *store);
 
 void shelf_hold_back(bool held_back);
-/* Waits until a commit stands before the gate. */
+/* Commits wait before they are made, or when they are made and nobody has heard of it yet. */
 void shelf_stop_commits(void);
+void shelf_stop_after_commits(void);
+/* Waits until a commit stands at the gate. */
 void shelf_wait_for_commit(void);
 /* The next change of keys is made and answered with KW_E_UNCERTAIN; from then on nothing is found by its digest. */
 void shelf_doubt_next_change(void);
