@@ -116,6 +116,7 @@ enum kw_status kw_root_key_settle(const struct kw_data_folder *folder, const str
             status = make(folder, wish, &root, error_out);
         }
     }
+    status = status != KW_OK ? status : kw_file_tidy(folder->fd, folder->path, PENDING_FILE, error_out);
     root.has_file = kw_file_exists(folder->fd, KW_ROOT_KEY_FILE_NAME);
     if (status == KW_OK) {
         *root_out = root;

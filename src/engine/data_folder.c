@@ -190,6 +190,7 @@ enum kw_status kw_data_folder_open(const struct kw_data_options *options, struct
         folder.was_there = kw_file_exists(folder.fd, DATABASE_FILE);
         status = open_engine(&folder, options, error_out);
     }
+    status = status != KW_OK ? status : kw_pepper_tidy(&folder, error_out);
     if (status != KW_OK) {
         kw_data_folder_close(&folder);
         return status;

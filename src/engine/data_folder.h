@@ -43,6 +43,11 @@ void kw_data_folder_close(struct kw_data_folder *folder);
 KW_MUST_USE enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct kw_data_options *options,
                                           struct kw_peppers *peppers_out, struct kw_error *error_out);
 /*
+ * Removes a file of peppers in the folder that a crash kept from taking its place. Nothing was made with what it alone
+ * has; but only where the folder is known to come up without it.
+ */
+KW_MUST_USE enum kw_status kw_pepper_tidy(const struct kw_data_folder *folder, struct kw_error *error_out);
+/*
  * Makes what the engine keeps peppers with. It outlives `options`; the folder's descriptor must outlive it.
  * KW_E_MEMORY.
  */

@@ -31,11 +31,16 @@ static bool write_and_sync(int fd, struct kw_bytes content)
     return fsync(fd) == 0;
 }
 
+static void name_temporary(const char *name, char temporary[NAME_SIZE])
+{
+    snprintf(temporary, NAME_SIZE, "%s.tmp", name);
+}
+
 enum kw_status kw_file_replace(int folder_fd, const char *folder, const char *name, struct kw_bytes content,
                                struct kw_error *error_out)
 {
     char temporary[NAME_SIZE];
-    snprintf(temporary, sizeof temporary, "%s.tmp", name);
+    name_temporary(name, temporary);
     /* One that a crash left behind: the folder is ours alone. */
     (void)unlinkat(folder_fd, temporary, 0);
     int fd = openat(folder_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -72,6 +77,13 @@ enum kw_status kw_file_remove(int folder_fd, const char *folder, const char *nam
         return errno == ENOENT ? KW_OK : cannot("remove", folder, name, error_out);
     }
     return fsync(folder_fd) == 0 ? KW_OK : cannot("remove", folder, name, error_out);
+}
+
+enum kw_status kw_file_tidy(int folder_fd, const char *folder, const char *name, struct kw_error *error_out)
+{
+    char temporary[NAME_SIZE];
+    name_temporary(name, temporary);
+    return kw_file_remove(folder_fd, folder, temporary, error_out);
 }
 
 bool kw_file_exists(int folder_fd, const char *name)

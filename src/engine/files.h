@@ -21,6 +21,9 @@ KW_MUST_USE enum kw_status kw_file_rename(int folder_fd, const char *folder, con
 /* Removes a file, durably; one that is not there is fine. */
 KW_MUST_USE enum kw_status kw_file_remove(int folder_fd, const char *folder, const char *name,
                                           struct kw_error *error_out);
+/* Removes what a kw_file_replace of `name` has left behind when the process was killed: it may hold a secret. */
+KW_MUST_USE enum kw_status kw_file_tidy(int folder_fd, const char *folder, const char *name,
+                                        struct kw_error *error_out);
 bool kw_file_exists(int folder_fd, const char *name);
 
 /*

@@ -76,6 +76,11 @@ enum kw_status kw_pepper_find(const struct kw_data_folder *folder, const struct 
     return make_pepper(folder, &options->entropy, peppers_out, error_out);
 }
 
+enum kw_status kw_pepper_tidy(const struct kw_data_folder *folder, struct kw_error *error_out)
+{
+    return kw_file_tidy(folder->fd, folder->path, PEPPER_FILE, error_out);
+}
+
 static enum kw_status refuse_link(const char *path, struct kw_error *error_out)
 {
     return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "pepper-file",

@@ -98,6 +98,45 @@ def test_a_missing_pepper(folder):
     check_equal(verifies(data, key), 0)
 
 
+def leave_behind(data, name, text):
+    """As a kill does between writing a file and renaming it."""
+    path = os.path.join(data, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w', encoding='ascii') as file:
+        file.write(text)
+    return path
+
+
+def test_what_a_kill_left_of_a_pepper(folder):
+    data = os.path.join(folder, 'data')
+    key = first_key(data)
+    with open(data + '/pepper', encoding='ascii') as file:
+        good = file.read()
+    for text in ('11' * 32 + '\n' + good, '11' * 5, ''):
+        left = leave_behind(data, 'pepper.tmp', text)
+        check_equal(verifies(data, key), 0)
+        check(not os.path.exists(left), 'a command leaves it there')
+        leave_behind(data, 'pepper.tmp', text)
+        pending = leave_behind(data, 'root-key.new.tmp', 'a key that nobody has seen')
+        with Server(data):
+            check(not os.path.exists(left), 'a start leaves it there')
+            check(not os.path.exists(pending), 'a start leaves a root key there')
+    with open(data + '/pepper', encoding='ascii') as file:
+        check_equal(file.read(), good)
+    left = leave_behind(data, 'pepper.tmp', good)
+    os.rename(data + '/pepper', folder + '/pepper')
+    for complaint in refusals(data):  # it may be all that is left of it
+        check_in(f'{data}/pepper is missing', complaint)
+    check(os.path.exists(left), 'it went, though nothing came up without it')
+    elsewhere = leave_behind(folder, 'pepper.tmp', good)  # that folder is not only ours
+    check_equal(verifies(data, key, '--pepper-file', folder + '/pepper'), 0)
+    check(not os.path.exists(left) and os.path.exists(elsewhere), 'the wrong one went')
+    run('pepper', 'rotate', '--data', data, '--pepper-file', folder + '/pepper', code=0)
+    check(not os.path.exists(elsewhere), 'a rotation leaves it there')
+    os.mkdir(left)
+    for complaint in refusals(data, '--pepper-file', folder + '/pepper'):
+        check_in(f'cannot remove {left}: Is a directory', complaint)
+
+
 def test_a_wrong_pepper(folder):
     data = os.path.join(folder, 'data')
     key = first_key(data)

@@ -88,6 +88,7 @@ class World:
         self.use_keys(when)
         known, kept = self.peppers(), self.kept()
         check(len(known) == len(kept), f'{when}: {len(known)} peppers, and {len(kept)} in the file')
+        check(not (self.server.data / 'pepper.tmp').exists(), f'{when}: a file of peppers was left behind')
         for _ in range(self.draw.randrange(STEPS_MAX + 1)):
             self.act(self.draw.choice(ACTIONS))
         connection = self.begin(self.draw.choice(ACTIONS))
