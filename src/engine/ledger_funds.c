@@ -277,14 +277,14 @@ static bool leave_quota(struct kw_slot *run, size_t at, int64_t now_ms, struct k
     return slot->state.is_known && left->unspent > 0 && now_ms < left->until_ms;
 }
 
-/* The cursor is the slot's number, and in its low byte the claim of its run. */
+/* The cursor is the slot's number, and in its low 16 bits the claim of its run. */
 size_t kw_ledger_leave(struct kw_ledger *ledger, uint64_t *cursor, int64_t now_ms, struct kw_left *left_out,
                        size_t size)
 {
     size_t count = 0;
     size_t slots = kw_room_chunks(ledger->room) * KW_CHUNK_SLOTS;
-    size_t slot = (size_t)(*cursor >> 8);
-    size_t claim = *cursor & 0xff;
+    size_t slot = (size_t)(*cursor >> 16);
+    size_t claim = *cursor & 0xffff;
     for (; slot < slots && count < size; slot++, claim = 0) {
         struct kw_slot *run = kw_room_at(ledger->room, (uint64_t)(slot + 1) << 32);
         if (run == NULL || kw_id_is_none(&run->account)) {
@@ -299,6 +299,6 @@ size_t kw_ledger_leave(struct kw_ledger *ledger, uint64_t *cursor, int64_t now_m
             break;
         }
     }
-    *cursor = (uint64_t)slot << 8 | claim;
+    *cursor = (uint64_t)slot << 16 | claim;
     return count;
 }

@@ -1,6 +1,12 @@
 #include "engine/ledger_state.h"
 
+#include <assert.h>
 #include <string.h>
+
+static_assert(
+    2 * (KW_FAMILY_DEPTH_MAX + 1) * KW_QUOTA_COUNT_MAX <= KW_RUN_QUOTAS_MAX &&
+        2 * (KW_FAMILY_DEPTH_MAX + 1) * (KW_RATE_LIMIT_COUNT_MAX + KW_QUOTA_COUNT_MAX) <= KW_RUN_LIMITS_MAX,
+    "what a request is asked finds room: of each ancestor and its policy, limits, quotas and their throttles");
 
 /* Slots for claims that an account has none for yet, in a run that is made anew where they are more than it holds. */
 
@@ -139,8 +145,8 @@ static bool has_all(struct kw_slot *run, const struct kw_charge *charge, size_t 
 /* An account whose limits were renamed again and again within their windows loses what was oldest of them. */
 static void bound(size_t *limits, size_t *quotas)
 {
-    *quotas = *quotas < KW_RUN_SLOTS_MAX / 4 ? *quotas : KW_RUN_SLOTS_MAX / 4;
-    *limits = kw_run_size(*limits, *quotas) > KW_RUN_SLOTS_MAX ? KW_RUN_SLOTS_MAX - kw_run_size(0, *quotas) : *limits;
+    *limits = *limits < KW_RUN_LIMITS_MAX ? *limits : KW_RUN_LIMITS_MAX;
+    *quotas = *quotas < KW_RUN_QUOTAS_MAX ? *quotas : KW_RUN_QUOTAS_MAX;
 }
 
 static struct kw_slot *open_run(struct kw_ledger *ledger, const struct kw_charge *charge, size_t per)

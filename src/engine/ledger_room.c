@@ -269,7 +269,7 @@ static uint32_t run_take(struct kw_room *room, size_t size)
 uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t limit_count, size_t quota_count)
 {
     size_t size = kw_run_size(limit_count, quota_count);
-    assert(size > 0 && size <= KW_RUN_SLOTS_MAX && limit_count <= UINT8_MAX && quota_count <= UINT8_MAX);
+    assert(size > 0 && limit_count <= KW_RUN_LIMITS_MAX && quota_count <= KW_RUN_QUOTAS_MAX);
     if (4 * (room->account_count + 1) > 3 * room->table_size &&
         !table_resize(room, room->table_size + room->table_size / 4)) {
         return 0;
@@ -282,7 +282,7 @@ uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t 
     kw_slot_lock(run); /* somebody may have it for a moment, to see that it is not his */
     room->generation += room->generation == UINT32_MAX ? 2 : 1;
     run->generation = room->generation;
-    run->limit_count = (uint8_t)limit_count;
+    run->limit_count = limit_count & 0x7fffU;
     run->quota_count = (uint8_t)quota_count;
     uint32_t *place = table_place(room, account);
     run->account = *account;

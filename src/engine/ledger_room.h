@@ -13,7 +13,8 @@
 #include "core/limit.h"
 #include "core/quota.h"
 
-#define KW_RUN_SLOTS_MAX 200
+#define KW_RUN_LIMITS_MAX 320 /* in a run: all that one request is asked, and some that were */
+#define KW_RUN_QUOTAS_MAX 192
 #define KW_SLOT_QUOTAS 3
 #define KW_CHUNK_SLOTS 7178 /* as many as a huge page holds */
 #define KW_CHUNK_BYTES ((size_t)2 * 1024 * 1024)
@@ -60,8 +61,9 @@ struct kw_slot {
      * none (ledger_usual.c). Whoever writes to a run other than by charging takes it away. */
     uint32_t stamp;
     uint8_t lock;
-    uint8_t is_noted; /* somebody was told that a reserve is to be filled up */
-    uint8_t limit_count, quota_count;
+    uint8_t quota_count;
+    uint16_t limit_count : 15;
+    uint16_t is_noted : 1; /* somebody was told that a reserve is to be filled up */
 };
 
 struct kw_room;
@@ -98,8 +100,8 @@ static inline void kw_run_prefetch(const uint8_t *run)
 /* The account's run, 0 where there is none. */
 uint32_t kw_room_find(const struct kw_room *room, const struct kw_id *account);
 /*
- * A zeroed run for so many limits and quotas, KW_RUN_SLOTS_MAX slots at most, with the account's name, a generation,
- * and its lock taken: it takes the place of the account's run in the table, which is the caller's to give back. 0: no
+ * A zeroed run for so many limits and quotas, one at least, with the account's name, a generation, and its lock taken:
+ * it takes the place of the account's run in the table, which is the caller's to give back. 0: no
  * memory.
  */
 uint32_t kw_room_take(struct kw_room *room, const struct kw_id *account, size_t limit_count, size_t quota_count);

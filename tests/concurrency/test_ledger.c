@@ -3,6 +3,7 @@
  * further than any window, so the sum that each round admits is the limit exactly: no more, and since all threads ask
  * for more than there is, no less.
  */
+#include "core/amount.h"
 #include "engine/index.h"
 #include "engine/ledger.h"
 #include "engine/ledger_room.h"
@@ -127,6 +128,50 @@ static void threads_spend_the_limit_exactly(struct test *t)
     kw_ledger_free(shared.ledger);
 }
 
+/* All that a key of the last generation can be asked, of every ancestor and its policy: more than there are of any key.
+ */
+static void all_that_comes_from_above_finds_room(struct test *t)
+{
+    static struct kw_claim all[KW_CLAIMS_MAX];
+    static struct kw_want wants[KW_CLAIMS_MAX];
+    static struct kw_charged charged;
+    struct kw_ledger *ledger;
+    uint64_t place = 0;
+    size_t quotas = (size_t)2 * (KW_FAMILY_DEPTH_MAX + 1) * KW_QUOTA_COUNT_MAX;
+    for (size_t i = 0; i < KW_CLAIMS_MAX; i++) {
+        all[i] = (struct kw_claim){.id = (uint32_t)i + 1, .is_quota = i < quotas};
+        if (i < quotas) {
+            all[i].quota =
+                (struct kw_quota){.limit = 2 * KW_AMOUNT_ONE, .period = KW_PERIOD_DAY, .metric = KW_BYTES("requests")};
+        } else {
+            all[i].limit = (struct kw_rate_limit){.requests = 2, .window_ms = WINDOW_MS};
+        }
+    }
+    struct kw_charge charge = {.accounts = {{lineage_of(1), &place}},
+                               .claims = all,
+                               .claim_count = KW_CLAIMS_MAX,
+                               .now_ms = 1000000,
+                               .cost = 1};
+    REQUIRE_OK(t, kw_ledger_new(false, &ledger));
+    kw_index_read_begin();
+    for (int request = 0; request < 3; request++) {
+        bool any = false;
+        REQUIRE_OK(t, kw_ledger_charge(ledger, &charge, &charged));
+        for (int i = 0; i < 3 && charged.outcome == KW_CHARGE_UNFUNDED; i++) {
+            REQUIRE_OK(t, kw_ledger_want(ledger, &charge, wants, &any));
+            for (size_t at = 0; at < KW_CLAIMS_MAX; at++) {
+                wants[at].granted = wants[at].amount;
+                wants[at].taken = KW_AMOUNT_ONE * (request + 1);
+            }
+            kw_ledger_fund(ledger, &charge, wants, true);
+            REQUIRE_OK(t, kw_ledger_charge(ledger, &charge, &charged));
+        }
+        CHECK_I64(t, charged.outcome, request < 2 ? KW_CHARGE_ADMITTED : KW_CHARGE_RATE_LIMITED);
+    }
+    kw_index_read_end();
+    kw_ledger_free(ledger);
+}
+
 /* Of accounts of one limit, whatever their number; a chunk that is not full yet aside. */
 static void a_limit_in_use_costs_300_bytes_at_most(struct test *t)
 {
@@ -219,6 +264,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(threads_spend_the_limit_exactly),
         TEST_CASE(idle_lines_are_given_up),
+        TEST_CASE(all_that_comes_from_above_finds_room),
         TEST_CASE(a_limit_in_use_costs_300_bytes_at_most),
         TEST_CASE(a_limit_made_longer_is_kept_though_it_only_refuses),
     };
