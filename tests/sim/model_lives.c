@@ -15,6 +15,7 @@ struct source {
     int64_t reserve;
     unsigned number; /* of the reserve */
     int64_t window;  /* of a note with a reserve, which takes its place behind what has left this; 0: of none */
+    int64_t coarse;  /* as of the list, and where a reserve was put into it */
 };
 
 struct sources {
@@ -27,14 +28,31 @@ static void add(struct sources *sources, const struct model_list *list, int64_t 
 {
     sources->is_full = sources->is_full || sources->count == SOURCES_MAX;
     if (!sources->is_full) {
-        sources->all[sources->count++] = (struct source){list, reserve, number, 0};
+        sources->all[sources->count++] = (struct source){list, reserve, number, 0, list->coarse};
     }
+}
+
+/* A reserve that comes on top of all that was spent is put in as if the limit were as large: then its sixtieth, too, is
+ * that of both. */
+static int64_t coarse_with_reserve(const struct model_note *note)
+{
+    int64_t spent = note->reserve;
+    for (int i = 0; i < note->list.count; i++) {
+        const struct model_entry *entry = &note->list.entries[i];
+        spent += note->spent_low - entry->high < note->longest ? entry->amount : 0;
+    }
+    int64_t low = note->requests_low / 60;
+    int64_t high = (spent > note->requests_high ? spent : note->requests_high) / 60;
+    bool is_changed = note->reserve > 0 && (low != note->list.sixtieth || high != note->list.sixtieth);
+    return is_changed ? note->list.coarse + high : note->list.coarse;
 }
 
 static void add_note(struct sources *sources, const struct model_note *note)
 {
     add(sources, &note->list, note->reserve, note->number);
-    sources->all[sources->count - 1].window = note->reserve > 0 ? note->window : 0;
+    struct source *source = &sources->all[sources->count - 1];
+    source->window = note->reserve > 0 ? note->window : 0;
+    source->coarse = coarse_with_reserve(note);
 }
 
 static bool shares_account(const struct model_slot *slot, const struct model_slot *other)
@@ -107,7 +125,7 @@ static void bound(const struct model_spent *spent, const struct sources *sources
         const struct source *source = &sources->all[i];
         int64_t some, all;
         model_sum_window(spent, source->list, window, &some, &all);
-        all += source->reserve + source->list->coarse;
+        all += source->reserve + source->coarse;
         *least = some < *least ? some : *least;
         *most = all > *most ? all : *most;
     }
@@ -133,6 +151,7 @@ static void join(struct sources *sources, const struct sources *more)
     for (int i = 0; i < more->count; i++) {
         add(sources, more->all[i].list, more->all[i].reserve, more->all[i].number);
         sources->all[sources->count - 1].window = more->all[i].window;
+        sources->all[sources->count - 1].coarse = more->all[i].coarse;
     }
     sources->is_full = sources->is_full || more->is_full;
 }
@@ -175,7 +194,8 @@ static void merge(struct model_spent *spent, const struct sources *sources, stru
     list.sixtieth = sources->count == 1 ? sources->all[0].list->sixtieth : -1;
     for (int i = 0; i < sources->count; i++) {
         const struct source *source = &sources->all[i];
-        list.coarse = source->list->coarse > list.coarse ? source->list->coarse : list.coarse;
+        list.coarse = source->coarse > list.coarse ? source->coarse : list.coarse;
+        list.sixtieth = source->coarse > source->list->coarse ? -1 : list.sixtieth;
         for (int n = 0; n < source->list->count; n++) {
             struct model_entry entry = source->list->entries[n];
             entry.is_sure = all_know(spent, sources, entry.number);
@@ -285,6 +305,21 @@ void model_open_limit(struct model_spent *spent, struct model_slot *slot, const 
 
 /* --- ends --- */
 
+/* Of two the one that may count for more, from the earlier time on. */
+static void keep_reserve(const struct model_spent *spent, struct model_slot *slot)
+{
+    struct model_note *note = &slot->note;
+    if (slot->reserve == 0) {
+        return;
+    }
+    bool is_new = note->reserve == 0;
+    note->requests_low = is_new || slot->requests_low < note->requests_low ? slot->requests_low : note->requests_low;
+    note->requests_high =
+        is_new || slot->requests_high > note->requests_high ? slot->requests_high : note->requests_high;
+    note->spent_low = is_new || spent->now < note->spent_low ? spent->now : note->spent_low;
+    note->reserve = slot->reserve > note->reserve ? slot->reserve : note->reserve;
+}
+
 /* What was read and not spent from is as it was, or written down anew with a reserve. */
 static void leave_unspent(struct model_spent *spent, struct model_slot *slot)
 {
@@ -303,17 +338,16 @@ static void leave_unspent(struct model_spent *spent, struct model_slot *slot)
     note->longest = slot->long_longest > note->longest ? slot->long_longest : note->longest;
     merge(spent, &sources, &note->list);
     note->may_be_there = true;
-    note->reserve = slot->reserve > note->reserve ? slot->reserve : note->reserve;
+    keep_reserve(spent, slot);
     note->number = ++spent->numbers;
 }
 
-static void leave(struct model_slot *slot, int64_t window, int64_t longest, int64_t reserve, unsigned number)
+static void leave(struct model_slot *slot, int64_t window, int64_t longest)
 {
     slot->note.is_there = slot->note.may_be_there = true;
     slot->note.window = window;
     slot->note.longest = longest;
-    slot->note.reserve = reserve;
-    slot->note.number = number;
+    slot->note.reserve = 0;
     slot->note.list = slot->spent;
 }
 
@@ -325,7 +359,9 @@ static void leave_after_crash(struct model_spent *spent, struct model_slot *slot
         entry->is_sure = entry->is_sure && entry->is_kept;
     }
     if (slot->is_written) {
-        leave(slot, slot->long_window, slot->long_longest, slot->reserve, ++spent->numbers);
+        leave(slot, slot->long_window, slot->long_longest);
+        keep_reserve(spent, slot);
+        slot->note.number = ++spent->numbers;
     } else if (slot->reserve > 0) {
         leave_unspent(spent, slot);
     }
@@ -363,7 +399,7 @@ void model_spent_stop(struct model_spent *spent)
         if (slot->is_quota && spent->has_failed && !spent->has_spent) {
             lose_reserve(spent, slot);
         } else if (slot->is_open && spent->has_spent && !slot->may_be_gone && slot->window > 0) {
-            leave(slot, slot->window, slot->longest, 0, 0);
+            leave(slot, slot->window, slot->longest);
         } else if (slot->is_open) {
             leave_unspent(spent, slot);
         }

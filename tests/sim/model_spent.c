@@ -218,6 +218,12 @@ static void keep_ready(struct model_spent *spent, const struct model_weighed *we
     bool is_longest = !claim->is_quota && reserve > 0 && claim->limit.window > slot->long_longest;
     slot->longest = is_longer ? claim->limit.window : slot->longest;
     slot->long_longest = is_longest ? claim->limit.window : slot->long_longest;
+    if (!claim->is_quota && reserve > 0) {
+        bool is_first = slot->reserve == 0;
+        int64_t requests = claim->limit.requests;
+        slot->requests_low = is_first || requests < slot->requests_low ? requests : slot->requests_low;
+        slot->requests_high = is_first || requests > slot->requests_high ? requests : slot->requests_high;
+    }
     slot->reserve = reserve > slot->reserve ? reserve : slot->reserve;
     slot->asked_window = slot->asked_window == 0 && reserve > 0 ? claim->limit.window : slot->asked_window;
 }

@@ -35,10 +35,12 @@ struct model_list {
 /* What a life leaves of a limit to those that follow. */
 struct model_note {
     bool may_be_there, is_there;
-    int64_t window;  /* where it is there for sure, that which it is of at least */
-    int64_t longest; /* that it may be of */
-    int64_t reserve; /* that may count as spent, too */
-    unsigned number; /* of the reserve, as if it were a request */
+    int64_t window;                      /* where it is there for sure, that which it is of at least */
+    int64_t longest;                     /* that it may be of */
+    int64_t reserve;                     /* that may count as spent, too */
+    unsigned number;                     /* of the reserve, as if it were a request */
+    int64_t requests_low, requests_high; /* of the limit that the reserve was written down for */
+    int64_t spent_low;                   /* when the reserve counts as spent, at the earliest */
     struct model_list list;
 };
 
@@ -46,9 +48,10 @@ struct model_note {
 struct model_slot {
     char account[32], claim[64];
     bool is_quota;
-    struct model_list spent; /* of a limit: in this life, and what it has from others */
-    int64_t reserve;         /* that this life may have written down at most, beyond what was spent */
-    int64_t reserve_low;     /* of a quota: since when */
+    struct model_list spent;             /* of a limit: in this life, and what it has from others */
+    int64_t reserve;                     /* that this life may have written down at most, beyond what was spent */
+    int64_t reserve_low;                 /* of a quota: since when */
+    int64_t requests_low, requests_high; /* of the limit that it may have been written down for */
     /* The rest is of limits. */
     bool is_open;         /* it was asked in this life */
     bool may_be_gone;     /* since it was idle: then it begins again, with what others of the account know */
