@@ -360,8 +360,9 @@ KW_API KW_MUST_USE enum kw_status kw_count(struct keyward *keyward, const struct
 /* A document's JSON with memory of its own. Clear with kw_held_document_clear. */
 struct kw_held_document {
     struct kw_bytes json;
-    /* Of a policy that was created or changed: {"count":…,"exact":…,"items":[{"id":…,"name":…,"fields":[…]}],"more":…},
-     * the keys under it that allow themselves more than it does from now on. Else empty. */
+    /* Of a policy that was created or changed:
+     * {"count":…,"exact":…,"items":[{"id":…,"name":…,"ancestorId":…,"fields":[…]}],"more":…}, the keys under it that
+     * allow themselves more than it does from now on, and what is narrowed below them. Else empty. */
     struct kw_bytes narrowed;
     void *memory;
 };

@@ -53,9 +53,10 @@ static enum kw_status add_field(void *context, const struct kw_json_token *item,
 
 static enum kw_status add_key(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { ID, NAME, FIELDS, COUNT };
+    enum { ID, NAME, ANCESTOR, FIELDS, COUNT };
     struct narrowing *narrowing = context;
-    struct kw_member members[COUNT] = {[ID] = {"id"}, [NAME] = {"name"}, [FIELDS] = {"fields"}};
+    struct kw_member members[COUNT] = {
+        [ID] = {"id"}, [NAME] = {"name"}, [ANCESTOR] = {"ancestorId"}, [FIELDS] = {"fields"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, narrowing->arena, members, COUNT);
     if (status != KW_OK) {
@@ -67,6 +68,10 @@ static enum kw_status add_key(void *context, const struct kw_json_token *item, s
         kw_buffer_add_text(narrowing->text, " (");
         kw_text_fit(narrowing->text, members[NAME].text, NAME_WIDTH_MAX);
         kw_buffer_add_text(narrowing->text, ")");
+    }
+    if (members[ANCESTOR].type == KW_JSON_STRING) {
+        kw_buffer_add_text(narrowing->text, ", below ");
+        kw_text_clean(narrowing->text, members[ANCESTOR].text);
     }
     kw_buffer_add_text(narrowing->text, ":");
     status = kw_items_each(members[FIELDS].text, narrowing->arena, add_field, narrowing);

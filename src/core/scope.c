@@ -220,3 +220,76 @@ bool kw_authority_within(const struct kw_list *inner_scopes, const struct kw_lis
     struct kw_bytes resource;
     return !kw_authority_beyond(inner_scopes, inner_resources, outer_scopes, outer_resources, &scope, &resource);
 }
+
+/* --- what several leave together --- */
+
+struct sharing {
+    const struct kw_authority *links;
+    size_t count;
+    const struct kw_authority *outer;
+    size_t *budget;
+};
+
+/* On the resource, or on none where it is empty. */
+static bool holds(const struct kw_authority *authority, struct kw_bytes resource, struct kw_bytes scope)
+{
+    return resource.size == 0 ? kw_scopes_allow(&authority->scopes, scope)
+                              : kw_resources_allow(&authority->scopes, &authority->resources, resource, scope);
+}
+
+static bool is_shared_beyond(const struct sharing *sharing, struct kw_bytes resource, struct kw_bytes scope)
+{
+    if (*sharing->budget == 0) {
+        return true;
+    }
+    --*sharing->budget;
+    bool is_beyond = !holds(sharing->outer, resource, scope);
+    for (size_t i = 0; i < sharing->count && is_beyond; i++) {
+        is_beyond = holds(&sharing->links[i], resource, scope);
+    }
+    return is_beyond;
+}
+
+/* The scope on no resource, and on all that any of the links names. */
+static bool is_scope_beyond(const struct sharing *sharing, struct kw_bytes scope)
+{
+    bool is_beyond = is_shared_beyond(sharing, (struct kw_bytes){NULL, 0}, scope);
+    for (size_t i = 0; i < sharing->count && !is_beyond; i++) {
+        struct kw_bytes rest = sharing->links[i].resources.packed;
+        struct kw_bytes resource;
+        struct kw_bytes scopes;
+        while (!is_beyond && kw__list_next(&rest, &resource) && kw__list_next(&rest, &scopes)) {
+            is_beyond = is_shared_beyond(sharing, resource, scope);
+        }
+    }
+    return is_beyond;
+}
+
+static bool are_scopes_beyond(const struct sharing *sharing, struct kw_bytes packed)
+{
+    struct kw_bytes scope;
+    bool is_beyond = false;
+    while (!is_beyond && kw__list_next(&packed, &scope)) {
+        is_beyond = is_scope_beyond(sharing, scope);
+    }
+    return is_beyond;
+}
+
+/* Where two wildcards both hold, the narrower one is what they share. So all that links share is made of a scope that
+ * one of them names, on a resource that one of them names. */
+bool kw_authority_shared_beyond(const struct kw_authority *links, size_t count, const struct kw_authority *outer,
+                                size_t *budget)
+{
+    const struct sharing sharing = {links, count, outer, budget};
+    bool is_beyond = false;
+    for (size_t i = 0; i < count && !is_beyond; i++) {
+        struct kw_bytes rest = links[i].resources.packed;
+        struct kw_bytes resource;
+        struct kw_bytes scopes;
+        is_beyond = are_scopes_beyond(&sharing, links[i].scopes.packed);
+        while (!is_beyond && kw__list_next(&rest, &resource) && kw__list_next(&rest, &scopes)) {
+            is_beyond = are_scopes_beyond(&sharing, scopes);
+        }
+    }
+    return is_beyond;
+}

@@ -38,4 +38,17 @@ bool kw_authority_beyond(const struct kw_list *inner_scopes, const struct kw_lis
                          const struct kw_list *outer_scopes, const struct kw_list *outer_resources,
                          struct kw_bytes *scope_out, struct kw_bytes *resource_out);
 
+/* What may be done as far as one key goes, or one policy. */
+struct kw_authority {
+    struct kw_list scopes, resources; /* as in a record */
+};
+
+/*
+ * True when `links` all grant something that `outer` does not: what each of them holds may go beyond it, and what is
+ * left of them together may not. Each combination of a scope and a resource costs one of `budget`; when none is left it
+ * is true.
+ */
+bool kw_authority_shared_beyond(const struct kw_authority *links, size_t count, const struct kw_authority *outer,
+                                size_t *budget);
+
 #endif

@@ -1,7 +1,7 @@
 /*
- * The keys under a policy: those from which a change of it takes something, and whether there are any that are not
- * revoked. The writer looks through the store's list of them ahead of the change, so that what it says is so when the
- * change is made.
+ * The keys under a policy and below such keys: those from which a change of it takes something, and whether there are
+ * any under it that are not revoked. The writer looks through the store's lists of them ahead of the change, so that
+ * what it says is so when the change is made.
  */
 #ifndef KW_ENGINE_NARROWED_H
 #define KW_ENGINE_NARROWED_H
@@ -11,11 +11,14 @@
 
 #define KW_NARROWED_ITEMS_MAX 100   /* keys that an answer names */
 #define KW_NARROWED_SCAN_MAX 20000  /* keys that one change looks at; behind them it only knows that there are more */
+#define KW_NARROWED_BELOW_MAX 20000 /* their descendants that it looks at: the same */
 #define KW_NARROWED_JSON_MAX 131072 /* bytes of the answer */
 
 /*
- * Writes {"count":…,"exact":…,"items":[{"id":…,"name":…,"fields":[…]}],"more":…}: keys that are not revoked and go
- * beyond `after` in what it allows less than `before` did (NULL: there was none). Fails as the store does.
+ * Writes {"count":…,"exact":…,"items":[{"id":…,"name":…,"ancestorId":…,"fields":[…]}],"more":…}: keys that are not
+ * revoked and go beyond `after` in what it allows less than `before` did (NULL: there was none); behind them, with the
+ * key under the policy that they are below, descendants that the change takes something from, too. Fails as the store
+ * does.
  */
 KW_MUST_USE enum kw_status kw__narrowed_write(struct kw_engine *engine, struct kw_bytes project,
                                               const struct kw_policy *before, const struct kw_policy *after,

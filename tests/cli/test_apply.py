@@ -76,10 +76,13 @@ def test_apply_shows_which_keys_a_policy_narrows(folder):
     def story(world):
         world.run('apply', path, '--yes', code=0)
         made = json.loads(world.run('create', '--owner', 'user:1', '--name', 'Partner 7', '--policy', 'partners', '--json', code=0).out)
+        top = made['record']['id']
+        child = json.loads(world.run('create', '--owner', 'user:1', '--parent', top, '--scope', 'users:read', '--json', code=0).out)['record']['id']
         shown = world.run('apply', less, '--dry-run', code=0)
-        check_in(f'    takes something from 1 key:\n      {made["record"]["id"]} (Partner 7): scopes\n', shown.out)
+        check_in(f'    takes something from 2 keys:\n      {top} (Partner 7): scopes\n      {child}, below {top}: scopes\n', shown.out)
         told = json.loads(world.run('apply', less, '--dry-run', '--json', code=0).out)
-        check_equal(told['changes'][0]['narrowed']['items'], [{'id': made['record']['id'], 'name': 'Partner 7', 'fields': ['scopes']}])
+        check_equal(told['changes'][0]['narrowed']['items'], [{'id': top, 'name': 'Partner 7', 'fields': ['scopes']},
+                                                              {'id': child, 'ancestorId': top, 'fields': ['scopes']}])
         ask = ['verify', '-', '--scope', 'users:read']
         world.run(*ask, stdin=made['key'], code=0)
         world.run('apply', less, '--yes', code=0)

@@ -170,8 +170,16 @@ def of_many_keys_the_first_hundred_are_named(server):
 def a_parent_is_bound_with_its_policy(server):
     server.expect(201, 'POST', PATH, {'name': 'family'})
     _, parent = server.create({'policy': 'family', 'scopes': ['orders:*']})
-    child, _ = server.create({'parentId': parent['id'], 'scopes': ['orders:read']})
-    server.expect(200, 'PATCH', PATH + '/family', {'scopes': ['orders:write']})
+    child, record = server.create({'parentId': parent['id'], 'scopes': ['orders:read']})
+    _, below = server.create({'parentId': record['id'], 'scopes': ['orders:read'], 'name': 'third'})
+    server.create({'parentId': parent['id'], 'scopes': ['orders:write']})
+    dry = server.expect(200, 'PATCH', PATH + '/family?dryRun=true', {'scopes': ['orders:write']}).json['narrowed']
+    equal(dry, {'items': [{'id': parent['id'], 'fields': ['scopes']},
+                          {'id': record['id'], 'ancestorId': parent['id'], 'fields': ['scopes']},
+                          {'id': below['id'], 'name': 'third', 'ancestorId': parent['id'], 'fields': ['scopes']}],
+                'count': 3, 'exact': True, 'more': False}, 'with its descendants')
+    check(server.verify(child, scopes=['orders:read'])['valid'], 'nothing was changed')
+    equal(server.expect(200, 'PATCH', PATH + '/family', {'scopes': ['orders:write']}).json['narrowed'], dry, 'the same as before')
     verdict = server.verify(child, scopes=['orders:read'])
     equal((verdict['code'], verdict['refusedBy'], verdict['refusedByPolicy']), ('INSUFFICIENT_SCOPE', parent['id'], 'family'), 'a child')
 

@@ -167,18 +167,131 @@ static bool is_under(const struct model *model, const struct model_key *key, int
     return !key->erased && key->policy == policy && model_status(key, model->now) != KW_KEY_REVOKED;
 }
 
-void model_narrowed(const struct model *model, int policy, const struct model_policy *after,
-                    unsigned excess_out[MODEL_KEYS_MAX])
+/* From the first key of a family down to one of it. */
+struct path {
+    int keys[MODEL_DEPTH_MAX + 2];
+    int count;
+};
+
+/* All that the keys from the first one that names the policy on may do, and whether that goes beyond it. */
+static bool share_more(const struct model *model, const struct path *path, int first, const struct model_rights *bound)
+{
+    for (int resource = -1; resource < RESOURCES; resource++) {
+        for (int scope = 0; scope < SCOPES; scope++) {
+            bool is_more =
+                resource < 0 ? !model_allows(bound->scopes, scope) : !model_allows_on(bound, resource, scope);
+            for (int i = first; i < path->count && is_more; i++) {
+                const struct model_rights *rights = &model->keys[path->keys[i]].rights;
+                is_more = resource < 0 ? model_allows(rights->scopes, scope) : model_allows_on(rights, resource, scope);
+            }
+            if (is_more) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* By what the change takes something from the last of a path: from itself, and with what is taken from those above. */
+static unsigned narrowed_by(const struct model *model, const struct path *path, int policy,
+                            const struct model_policy *after, unsigned taken)
+{
+    const unsigned refusing = 1U << BEYOND_ENV | 1U << BEYOND_IPS;
+    const unsigned rights = 1U << BEYOND_SCOPES | 1U << BEYOND_RESOURCES;
+    const unsigned limits = 1U << BEYOND_RATE_LIMITS | 1U << BEYOND_QUOTAS;
+    unsigned narrowed = 0;
+    int first = -1;
+    int64_t born = INT64_MAX;
+    for (int i = 0; i < path->count; i++) {
+        const struct model_key *key = &model->keys[path->keys[i]];
+        struct path so_far = *path;
+        unsigned from_above = 0;
+        so_far.count = i + 1;
+        if (key->policy == policy && key->created_at < born) {
+            born = key->created_at;
+        }
+        if (first >= 0) {
+            unsigned excess = model_excess(after, key, born);
+            from_above = (narrowed & refusing) | (narrowed & excess & (limits | 1U << BEYOND_EXPIRY));
+            if ((narrowed & rights) != 0 && share_more(model, &so_far, first, &after->rights)) {
+                from_above |= excess & rights;
+            }
+        }
+        first = first < 0 && key->policy == policy ? i : first;
+        narrowed = from_above | (key->policy == policy ? model_excess(after, key, key->created_at) & taken : 0);
+    }
+    return narrowed;
+}
+
+/* None to a key below one that is revoked or gone: it has nothing to lose. */
+static struct path path_to(const struct model *model, int key)
+{
+    struct path path = {.count = 0};
+    struct path up = {.keys = {key}, .count = 1};
+    for (int parent = model->keys[key].parent; parent >= 0;) {
+        int newest = model_newest(model, parent);
+        if (newest < 0 || model_status(&model->keys[newest], model->now) == KW_KEY_REVOKED) {
+            return path;
+        }
+        up.keys[up.count++] = newest;
+        parent = model->keys[newest].parent;
+    }
+    while (up.count > 0) {
+        path.keys[path.count++] = up.keys[--up.count];
+    }
+    return path;
+}
+
+static void tell_narrowed(struct model_narrowed *narrowed, int key, unsigned excess, int ancestor)
+{
+    narrowed->keys[narrowed->count] = key;
+    narrowed->excess[narrowed->count] = excess;
+    narrowed->ancestors[narrowed->count++] = ancestor;
+}
+
+/* Each with all that is below it, before the next. */
+static void look_below(const struct model *model, int above, int ancestor, int policy, const struct model_policy *after,
+                       unsigned taken, struct model_narrowed *narrowed)
+{
+    if (model->keys[above].rotated_to >= 0) {
+        return;
+    }
+    for (int i = 0; i < model->count; i++) {
+        const struct model_key *key = &model->keys[i];
+        bool is_other = key->policy != policy && !key->erased && model_status(key, model->now) != KW_KEY_REVOKED;
+        if (key->parent != model->keys[above].line || !is_other) {
+            continue;
+        }
+        struct path path = path_to(model, i);
+        unsigned excess = narrowed_by(model, &path, policy, after, taken);
+        if (excess != 0) {
+            tell_narrowed(narrowed, i, excess, ancestor);
+            look_below(model, i, ancestor, policy, after, taken, narrowed);
+        }
+    }
+}
+
+void model_find_narrowed(const struct model *model, int policy, const struct model_policy *after,
+                         struct model_narrowed *narrowed_out)
 {
     static const struct model_policy nothing = {.resources = -1};
     const struct model_policy *before = model->policies[policy].is_there ? &model->policies[policy] : &nothing;
     unsigned taken = 0;
+    narrowed_out->count = 0;
     for (int i = 0; i < EXCESSES; i++) {
         taken |= takes(before, after, i) ? 1U << i : 0;
     }
     for (int i = 0; i < model->count; i++) {
-        const struct model_key *key = &model->keys[i];
-        excess_out[i] = is_under(model, key, policy) ? model_excess(after, key, key->created_at) & taken : 0;
+        struct path path = path_to(model, i);
+        unsigned excess = narrowed_by(model, &path, policy, after, taken);
+        if (excess != 0 && is_under(model, &model->keys[i], policy)) {
+            tell_narrowed(narrowed_out, i, excess, -1);
+        }
+    }
+    int under = narrowed_out->count;
+    for (int i = 0; i < under; i++) {
+        int key = narrowed_out->keys[i];
+        look_below(model, key, key, policy, after, taken, narrowed_out);
     }
 }
 

@@ -30,9 +30,15 @@ bool model_outlived(const struct model *model, const struct model_key *key);
 enum kw_code model_ask_rules(const struct model *model, const int *links, int count,
                              const struct model_question *question, int *link_out, bool *by_policy_out);
 
-/* By key the excesses that a change of a policy takes. Revoked keys aside. */
-void model_narrowed(const struct model *model, int policy, const struct model_policy *after,
-                    unsigned excess_out[MODEL_KEYS_MAX]);
+/* Keys from which a change of a policy takes something, in the order in which they are told, and by what. */
+struct model_narrowed {
+    int count;
+    int keys[MODEL_KEYS_MAX];
+    unsigned excess[MODEL_KEYS_MAX];
+    int ancestors[MODEL_KEYS_MAX]; /* the nearest above that names the policy; -1: the key does */
+};
+void model_find_narrowed(const struct model *model, int policy, const struct model_policy *after,
+                         struct model_narrowed *narrowed_out);
 /* Keys under it that are not revoked. */
 int model_policy_keys(const struct model *model, int policy);
 

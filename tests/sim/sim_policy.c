@@ -125,28 +125,30 @@ static void write_policy(const struct model_policy *policy, const char *name, st
 }
 
 /* What the answer should say of the keys. */
-static void write_narrowed(const struct model *model, const unsigned excess[MODEL_KEYS_MAX], struct text *text)
+static void write_narrowed(const struct model *model, const struct model_narrowed *narrowed, struct text *text)
 {
     char id[KW_ID_TEXT_SIZE + 1];
     char end[64];
-    int count = 0;
     text->size = 0;
     add(text, "{\"items\":[");
-    for (int i = 0; i < model->count; i++) {
+    for (int i = 0; i < narrowed->count; i++) {
+        const struct model_key *key = &model->keys[narrowed->keys[i]];
         const char *between = "";
         bool has_resources = false;
-        if (excess[i] == 0) {
-            continue;
-        }
-        kw_id_to_text(&model->keys[i].id, id);
-        add(text, count++ == 0 ? "{\"id\":\"" : ",{\"id\":\"");
+        kw_id_to_text(&key->id, id);
+        add(text, i == 0 ? "{\"id\":\"" : ",{\"id\":\"");
         add(text, id);
-        add(text, model->keys[i].name[0] != '\0' ? "\",\"name\":\"" : "");
-        add(text, model->keys[i].name);
+        add(text, key->name[0] != '\0' ? "\",\"name\":\"" : "");
+        add(text, key->name);
+        if (narrowed->ancestors[i] >= 0) {
+            kw_id_to_text(&model->keys[narrowed->ancestors[i]].id, id);
+            add(text, "\",\"ancestorId\":\"");
+            add(text, id);
+        }
         add(text, "\",\"fields\":[");
         for (int n = 0; n < EXCESSES; n++) {
             bool is_resources = n == BEYOND_RESOURCE_COUNT || n == BEYOND_RESOURCES;
-            if ((excess[i] >> n & 1) != 0 && !(is_resources && has_resources)) {
+            if ((narrowed->excess[i] >> n & 1) != 0 && !(is_resources && has_resources)) {
                 add(text, between);
                 add(text, "\"");
                 add(text, excess_fields[n]);
@@ -157,7 +159,7 @@ static void write_narrowed(const struct model *model, const unsigned excess[MODE
         }
         add(text, "]}");
     }
-    snprintf(end, sizeof end, "],\"count\":%d,\"exact\":true,\"more\":false}", count);
+    snprintf(end, sizeof end, "],\"count\":%d,\"exact\":true,\"more\":false}", narrowed->count);
     add(text, end);
 }
 
@@ -209,7 +211,7 @@ static enum kw_code send(struct sim *sim, int policy, const struct model_policy 
 void sim_policy(struct sim *sim, int policy, const struct model_policy *after, bool is_dry_run)
 {
     static struct text expected;
-    unsigned excess[MODEL_KEYS_MAX] = {0};
+    static struct model_narrowed narrowed;
     struct model_policy *before = &sim->model.policies[policy];
     struct kw_held_document held = {.memory = NULL};
     sim_arm(sim);
@@ -222,8 +224,8 @@ void sim_policy(struct sim *sim, int policy, const struct model_policy *after, b
         CHECK_TEXT(sim->t, kw_code_info(code)->name, kw_code_info(wanted)->name);
     }
     if (code == KW_CODE_NONE && after != NULL) {
-        model_narrowed(&sim->model, policy, after, excess);
-        write_narrowed(&sim->model, excess, &expected);
+        model_find_narrowed(&sim->model, policy, after, &narrowed);
+        write_narrowed(&sim->model, &narrowed, &expected);
         CHECK_BYTES(sim->t, held.narrowed, kw_bytes_of(expected.at, expected.size));
     }
     bool is_done = code == KW_CODE_NONE && !is_dry_run;

@@ -281,6 +281,55 @@ static void authority_agrees_with_trying_everything(struct test *t)
     CHECK(t, within > 200 && within < 3800);
 }
 
+#define LINKS_MAX 3
+
+/* What all of them do may be more than the outer one does. */
+static bool model_shared_beyond(const struct authority *links, size_t count, const struct authority *outer)
+{
+    uint8_t text[32];
+    for (size_t r = 0; r < KW_COUNT_OF(world_resources); r++) {
+        struct kw_bytes resource = kw_bytes_of_text(world_resources[r]);
+        for (size_t s = 0; s < WORLD_SCOPES; s++) {
+            struct kw_bytes scope = world_scope(s, text);
+            bool is_shared = !model_allows(outer, resource, scope);
+            for (size_t i = 0; i < count && is_shared; i++) {
+                is_shared = model_allows(&links[i], resource, scope);
+            }
+            if (is_shared) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void what_is_shared_agrees_with_trying_everything(struct test *t)
+{
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 18);
+    int beyond = 0;
+    for (int i = 0; i < 3000; i++) {
+        struct authority links[LINKS_MAX];
+        struct authority outer;
+        struct kw_authority packed[LINKS_MAX];
+        size_t count = 1 + test_random_below(t, LINKS_MAX);
+        size_t budget = 10000;
+        size_t none = 0;
+        for (size_t link = 0; link < count; link++) {
+            random_authority(t, &arena, &links[link]);
+            packed[link] = (struct kw_authority){links[link].scopes, links[link].resources};
+        }
+        random_authority(t, &arena, &outer);
+        const struct kw_authority bound = {outer.scopes, outer.resources};
+        bool expected = model_shared_beyond(links, count, &outer);
+        beyond += expected;
+        CHECK(t, kw_authority_shared_beyond(packed, count, &bound, &budget) == expected);
+        CHECK(t, !expected || kw_authority_shared_beyond(packed, count, &bound, &none)); /* rather so than not */
+        kw_arena_reset(&arena);
+    }
+    CHECK(t, beyond > 150 && beyond < 2850);
+}
+
 static void allowing_agrees_with_the_model(struct test *t)
 {
     struct kw_arena arena;
@@ -336,6 +385,7 @@ int main(int argc, char **argv)
         TEST_CASE(grammar_agrees_with_its_regular_expression),
         TEST_CASE(sizes_are_bounded),
         TEST_CASE(authority_agrees_with_trying_everything),
+        TEST_CASE(what_is_shared_agrees_with_trying_everything),
         TEST_CASE(allowing_agrees_with_the_model),
         TEST_CASE(pairs_are_read_one_after_another),
     };
