@@ -123,6 +123,13 @@ static bool has_ended(const struct kw_record *record, int64_t now_ms)
     return status == KW_KEY_REVOKED || status == KW_KEY_EXPIRED;
 }
 
+/* The key that the group has put into the place of one that it left so; none where it has not. */
+static struct kw_id put_in_place(const struct kw_work *earlier, const struct kw_record *left)
+{
+    bool is_tombstone = left == &earlier->change.after && earlier->change.erased;
+    return is_tombstone ? earlier->before.rotated_to : left->rotated_to;
+}
+
 /* The key that bounds a line's children, as the group has left it so far. Its line must be in the index. */
 static enum kw_status load_bound(struct kw_engine *engine, const struct kw_id *lineage, struct kw_record *record_out,
                                  struct kw_digest *digest_out)
@@ -131,10 +138,16 @@ static enum kw_status load_bound(struct kw_engine *engine, const struct kw_id *l
     enum kw_status status = kw_index_copy_newest(engine->index, lineage, &engine->writer_state->arena, &encoding);
     status = status == KW_OK ? kw_record_decode(encoding, record_out) : status;
     struct kw_id id = status == KW_OK ? record_out->id : *lineage;
-    /* The group may have rotated it. */
+    /* The group may have rotated it, and erased the old one then. */
     for (size_t step = 0; status == KW_OK && !kw_id_is_none(&id) && step < KW_LINE_LENGTH_MAX; step++) {
-        status = kw__load_key(engine, &id, record_out, digest_out);
-        id = record_out->rotated_to;
+        const struct kw_record *left = NULL;
+        const struct kw_work *earlier = kw__touched_before(engine->writer_state, &id, &left);
+        struct kw_id next = earlier == NULL ? (struct kw_id){{0}} : put_in_place(earlier, left);
+        if (earlier == NULL || kw_id_is_none(&next)) {
+            status = kw__load_key(engine, &id, record_out, digest_out);
+            next = record_out->rotated_to;
+        }
+        id = next;
     }
     if (status == KW_OK) {
         kw__apply_seen(engine, digest_out, record_out);
@@ -230,8 +243,9 @@ static struct kw_record as_left(struct kw_writer *writer, const struct kw_record
 {
     const struct kw_record *left = newest;
     struct kw_id id = newest->id;
-    while (kw__touched_before(writer, &id, &left) != NULL && !kw_id_is_none(&left->rotated_to)) {
-        id = left->rotated_to;
+    while (!kw_id_is_none(&id)) {
+        const struct kw_work *earlier = kw__touched_before(writer, &id, &left);
+        id = earlier == NULL ? (struct kw_id){{0}} : put_in_place(earlier, left);
     }
     return *left;
 }

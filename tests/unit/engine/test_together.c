@@ -138,6 +138,41 @@ static void a_child_lies_within_what_an_earlier_part_leaves_of_its_parent(struct
     }
 }
 
+/* Its line goes on with the new key: its child may be changed, and have children, in the same batch. */
+static void a_parent_may_be_rotated_and_the_old_key_erased(struct test *t)
+{
+    for (int atomic = 0; atomic < 2; atomic++) {
+        static struct many many;
+        struct kw_bytes scopes[] = {KW_BYTES("a"), KW_BYTES("b")};
+        struct kw_key_params born = {
+            .given = KW_GIVEN_OWNER | KW_GIVEN_SCOPES, .owner = KW_BYTES("user:1"), .scopes = scopes, .scope_count = 2};
+        struct kw_key_params wide = {.given = KW_GIVEN_SCOPES, .scopes = scopes, .scope_count = 2};
+        char parents[2][KW_ID_TEXT_SIZE];
+        struct kw_op parts[4];
+        REQUIRE(t, test_engine_open(t, &many.fixture, NULL));
+        for (size_t i = 0; i < 2; i++) {
+            REQUIRE(t, test_engine_create(t, &many.fixture, &born, &many.ids[i], &many.keys[i]));
+            kw_id_format(&many.ids[i], parents[i]);
+            born.given = KW_GIVEN_PARENT | KW_GIVEN_SCOPES;
+            born.parent = kw_bytes_of(parents[i], sizeof parents[i]);
+            born.scope_count = 1;
+        }
+        begin_part(&parts[0], KW_OP_ROTATE, &many.ids[0]);
+        begin_part(&parts[1], KW_OP_ERASE, &many.ids[0]);
+        begin_part(&parts[2], KW_OP_UPDATE, &many.ids[1]);
+        begin_part(&parts[3], KW_OP_CREATE, NULL);
+        parts[2].params = &wide;
+        parts[3].params = &born;
+        REQUIRE_OK(t, run_parts(&many, parts, KW_COUNT_OF(parts), atomic == 1));
+        for (size_t i = 0; i < KW_COUNT_OF(parts); i++) {
+            CHECK_STATUS(t, parts[i].status, KW_OK);
+        }
+        CHECK_I64(t, test_engine_verify(&many.fixture, &many.keys[1]), KW_CODE_NONE);
+        end_parts(parts, KW_COUNT_OF(parts));
+        close_many(&many);
+    }
+}
+
 /* Two creations, a revocation, and one part that cannot be done. */
 static void make_mixed(struct many *many, struct kw_op parts[4], const struct kw_key_params *params,
                        const struct kw_key_params *bad)
@@ -381,6 +416,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_later_part_sees_an_earlier_one),
         TEST_CASE(a_child_lies_within_what_an_earlier_part_leaves_of_its_parent),
+        TEST_CASE(a_parent_may_be_rotated_and_the_old_key_erased),
         TEST_CASE(all_or_none),
         TEST_CASE(each_for_itself),
         TEST_CASE(a_filter_means_what_all_that_is_given_holds_for),
