@@ -330,7 +330,7 @@ struct kw_list_request {
     int64_t used_before_ms;                    /* keys that were last used before this, or never */
     int64_t used_from_ms;                      /* keys that were last used at this time or later */
     /* By expiry or use alone a late page costs what the first does in KW_ORDER_EXPIRES or KW_ORDER_USED. */
-    bool has_status;
+    bool has_status; /* `status` is what kw_effective_status says */
     enum kw_key_status status;
     struct kw_bytes text; /* in name or description, without regard to the case of ASCII letters */
 

@@ -58,6 +58,11 @@ static void add_cell(const struct kw_shown_record *record, enum kw_shown_field f
     case KW_SHOWN_EXPIRES_AT:
         add_relative(record, field, text);
         return;
+    case KW_SHOWN_STATUS: { /* as it works: the column has room for one */
+        bool is_child = record->fields[KW_SHOWN_EFFECTIVE].type == KW_JSON_STRING;
+        kw_buffer_add(text, record->fields[is_child ? KW_SHOWN_EFFECTIVE : KW_SHOWN_STATUS].text);
+        return;
+    }
     default:
         kw_buffer_add(text, record->fields[field].text);
         return;

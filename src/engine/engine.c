@@ -159,7 +159,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
-                               : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_last_use)
+                               : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_listed)
                                                       : KW_RECORD_MAX);
 }
 
@@ -222,14 +222,14 @@ bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out)
     return kw_list_next(rest, encoding_out);
 }
 
-struct kw_last_use kw_op_next_use(struct kw_bytes *rest)
+struct kw_listed kw_op_next_listed(struct kw_bytes *rest)
 {
-    struct kw_last_use use = {.at_ms = 0};
-    if (rest->size >= sizeof use) {
-        memcpy(&use, rest->data, sizeof use);
-        *rest = kw_bytes_skip(*rest, sizeof use);
+    struct kw_listed listed = {.is_child = false};
+    if (rest->size >= sizeof listed) {
+        memcpy(&listed, rest->data, sizeof listed);
+        *rest = kw_bytes_skip(*rest, sizeof listed);
     }
-    return use;
+    return listed;
 }
 
 void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record)

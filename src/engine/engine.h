@@ -219,6 +219,13 @@ struct kw_last_use {
     uint8_t region[KW_STORE_USE_REGION_MAX];
 };
 
+/* What a list knows of a record beside it. */
+struct kw_listed {
+    struct kw_last_use use;
+    bool is_child; /* it has ancestors, and they are known; then: */
+    enum kw_key_status above;
+};
+
 /*
  * One operation, in the caller's memory, which must stay as it is until `done` was called. Inputs are borrowed until
  * then. Prepare with kw_op_init, give back with kw_op_deinit.
@@ -306,7 +313,7 @@ struct kw_op {
     enum kw_key_status above;  /* the worst of their statuses */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     struct kw_last_use last_use; /* get, find */
-    bool has_more; /* list: `cursor` is where to go on; `other` holds a struct kw_last_use for each record */
+    bool has_more; /* list: `cursor` is where to go on; `other` holds a struct kw_listed for each record */
     struct kw_position cursor;
     uint64_t count; /* count */
     bool is_exact;  /* count: else there may be more */
@@ -334,7 +341,7 @@ enum kw_status kw_engine_run(struct kw_engine *engine, struct kw_op *op);
 /* The next encoded record of a list's result: start with `rest` = its bytes. */
 bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out);
 /* The next of a list's latest uses: start with `rest` = the bytes of `other`. */
-struct kw_last_use kw_op_next_use(struct kw_bytes *rest);
+struct kw_listed kw_op_next_listed(struct kw_bytes *rest);
 /* Says in a record that is shown when it was last used; borrows from `use`. */
 void kw_last_use_show(const struct kw_last_use *use, struct kw_record *record);
 /* Writes all that was counted before the call; durable when it returns. Fails as the store does. */

@@ -271,6 +271,43 @@ static enum kw_status copy_parent(struct kw_engine *engine, struct kw_work *work
     return status == KW_OK || status == KW_E_NOT_FOUND ? KW_OK : kw__store_failed(&work->op->error, status);
 }
 
+static enum kw_status refuse_dead_line(struct kw_op *op, const struct kw_record *above)
+{
+    char text[KW_ID_TEXT_SIZE];
+    if (above == NULL) {
+        return refuse_parent(op, "names a key that was erased, or whose own parent was: the new key would be dead from "
+                                 "the start");
+    }
+    kw_id_format(&above->id, text);
+    return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "parentId",
+                     "leads to %.*s, which is revoked: the new key would be dead from the start. Create one elsewhere",
+                     KW_ID_TEXT_SIZE, text);
+}
+
+enum kw_status kw__admit_rotation(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_id line = work->before.parent_id;
+    for (size_t generation = 0; generation <= KW_FAMILY_DEPTH_MAX && !kw_id_is_none(&line); generation++) {
+        struct kw_bytes encoding = {NULL, 0};
+        struct kw_record above;
+        enum kw_status status = kw_index_copy_newest(engine->index, &line, &writer->arena, &encoding);
+        status = status == KW_OK ? kw_record_decode(encoding, &above) : status;
+        if (status == KW_E_NOT_FOUND) {
+            return refuse_dead_line(work->op, NULL);
+        }
+        if (status != KW_OK) {
+            return kw__store_failed(&work->op->error, status);
+        }
+        above = as_left(writer, &above);
+        if (kw_record_status(&above, work->op->now_ms) == KW_KEY_REVOKED) {
+            return refuse_dead_line(work->op, &above);
+        }
+        line = above.parent_id;
+    }
+    return KW_OK;
+}
+
 enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];

@@ -338,15 +338,15 @@ static enum kw_status hand_out(const struct kw_op *op,
 {
     struct kw_bytes rest = kw_buffer_bytes(&op->result);
     struct kw_bytes encoding;
-    struct kw_bytes uses = kw_buffer_bytes(&op->other);
+    struct kw_bytes others = kw_buffer_bytes(&op->other);
     enum kw_status status = KW_OK;
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
         struct kw_record record;
-        struct kw_last_use use = kw_op_next_use(&uses);
+        struct kw_listed listed = kw_op_next_listed(&others);
         if (kw_record_decode(encoding, &record) != KW_OK) {
             return kw_refuse(error_out, KW_CODE_STORE_CORRUPT, NULL, "the store holds a record that cannot be read");
         }
-        kw_last_use_show(&use, &record);
+        kw_last_use_show(&listed.use, &record);
         status = sink(context, &record);
     }
     return status;

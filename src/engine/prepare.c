@@ -401,8 +401,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
         const struct kw__method *method = kw__methods(engine)->by_number[op->method_number];
         status = kw__admit_move(engine, work);
         if (method == NULL || status != KW_OK) {
-            /* Retired since word was left: the key's next use leaves word of the method that its project has by then.
-             */
+            /* Retired since word was left: the key's next use leaves word of what its project has then. */
             return method == NULL ? kw__store_failed(&op->error, KW_E_UNAVAILABLE) : status;
         }
         command.moved_scheme = method->is.scheme;
@@ -411,6 +410,7 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
     status = kw_transition(work->has_before ? &work->before : NULL, &command, op->now_ms, &engine->writer_state->arena,
                            &work->change, &op->error);
     status = status != KW_OK ? status : kw__check_policy(engine, work);
+    status = status == KW_OK && op->kind == KW_OP_ROTATE ? kw__admit_rotation(engine, work) : status;
     return status != KW_OK ? status : check_management(engine, work);
 }
 

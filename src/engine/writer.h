@@ -115,6 +115,9 @@ void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, st
 
 /* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);
+/* INVALID_FIELD for the rotation of a key below one that is revoked for good, or erased: nobody could use the new key.
+ * That of a key below others that have ended is let through: a new expiry, or an enabling, brings them back. */
+KW_MUST_USE enum kw_status kw__admit_rotation(struct kw_engine *engine, struct kw_work *work);
 
 /* Chooses work->params (choose.c). This and the next two fail with op->error set. */
 KW_MUST_USE enum kw_status kw__choose_params(struct kw_engine *engine, struct kw_work *work);

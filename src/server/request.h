@@ -83,9 +83,9 @@ void kw__finish_change(struct kw_request *request, enum kw_status status);
 /* Writes a record that an operation shows as JSON, with what is known of its ancestors. KW_E_CORRUPT, KW_E_NEWER. */
 KW_MUST_USE enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op,
                                            struct kw_bytes encoding);
-/* Writes a record as JSON, and its latest use. KW_E_CORRUPT, KW_E_NEWER. */
-KW_MUST_USE enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding,
-                                            const struct kw_last_use *use, int64_t now_ms);
+/* Writes a record as JSON, with what a list knows of it. KW_E_CORRUPT, KW_E_NEWER. */
+KW_MUST_USE enum kw_status kw__write_listed(struct kw_json_writer *writer, struct kw_bytes encoding,
+                                            const struct kw_listed *listed, int64_t now_ms);
 /* The members of an item that was refused: status, code, field and detail (problem.c). */
 void kw__write_refusal(struct kw_json_writer *writer, enum kw_code code, const struct kw_error *error);
 

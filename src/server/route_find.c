@@ -211,13 +211,13 @@ static void answer_list(struct kw_op *op)
     struct kw_bytes rest = kw_buffer_bytes(&op->result);
     struct kw_bytes encoding;
     enum kw_status status = KW_OK;
-    struct kw_bytes uses = kw_buffer_bytes(&op->other);
+    struct kw_bytes others = kw_buffer_bytes(&op->other);
     kw_json_begin_object(&writer);
     kw_json_name(&writer, "items");
     kw_json_begin_array(&writer);
     while (status == KW_OK && kw_op_next(&rest, &encoding)) {
-        struct kw_last_use use = kw_op_next_use(&uses);
-        status = kw__write_record(&writer, encoding, &use, op->now_ms);
+        struct kw_listed listed = kw_op_next_listed(&others);
+        status = kw__write_listed(&writer, encoding, &listed, op->now_ms);
     }
     kw_json_end_array(&writer);
     write_next_cursor(&writer, op);

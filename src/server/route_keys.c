@@ -7,25 +7,32 @@
 
 /* --- answers --- */
 
-enum kw_status kw__write_record(struct kw_json_writer *writer, struct kw_bytes encoding, const struct kw_last_use *use,
+/* `above`: of its ancestors; NULL: it has none, or they are not known. */
+static void write_under(struct kw_json_writer *writer, const struct kw_record *record, const enum kw_key_status *above,
+                        int64_t now_ms)
+{
+    if (above != NULL) {
+        kw_record_write_json_under(record, *above, now_ms, writer);
+    } else {
+        kw_record_write_json(record, now_ms, writer);
+    }
+}
+
+enum kw_status kw__write_listed(struct kw_json_writer *writer, struct kw_bytes encoding, const struct kw_listed *listed,
                                 int64_t now_ms)
 {
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
     if (status == KW_OK) {
-        kw_last_use_show(use, &record);
-        kw_record_write_json(&record, now_ms, writer);
+        kw_last_use_show(&listed->use, &record);
+        write_under(writer, &record, listed->is_child ? &listed->above : NULL, now_ms);
     }
     return status;
 }
 
 static void write_shown(struct kw_json_writer *writer, const struct kw_op *op, const struct kw_record *record)
 {
-    if (op->is_child) {
-        kw_record_write_json_under(record, op->above, op->now_ms, writer);
-    } else {
-        kw_record_write_json(record, op->now_ms, writer);
-    }
+    write_under(writer, record, op->is_child ? &op->above : NULL, op->now_ms);
 }
 
 enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op, struct kw_bytes encoding)

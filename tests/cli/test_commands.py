@@ -161,8 +161,10 @@ def test_list_as_a_table(folder):
         created(world, '--owner', 'user:1', '--name', 'Läptop 日本', '--expires-in', '30d')
         _, second = created(world, '--owner', 'team:billing', '--name', 'a name that is far too long for its column')
         _, third = created(world, '--owner', 'service:ci', '--env', 'test', '--public')
+        created(world, '--owner', 'team:billing', '--parent', second['id'])
         world.run('disable', second['id'], code=0)
         world.run('revoke', third['id'], code=0)
+        check_equal(len(json.loads(world.run('list', '--status', 'disabled', '--json', code=0).out)['items']), 2)
         done = world.run('list', code=0)
         check_equal(done.err, '')
         check_aligned(done.out)
@@ -175,6 +177,7 @@ def test_list_as_a_table(folder):
         'key_00000000000000000000000001  active    Läptop 日本                       user:1        sk_live_…LAST',
         'key_00000000000000000000000002  disabled  a name that is far too long for…  team:billing  sk_live_…LAST',
         'key_00000000000000000000000003  revoked                                     service:ci    pk_test_…LAST',
+        'key_00000000000000000000000004  disabled                                    team:billing  sk_live_…LAST',
     ])
     check_in('in 30 days', table)
 

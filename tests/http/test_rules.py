@@ -250,10 +250,17 @@ def a_record_says_what_its_family_says(server):
         equal(statuses(found.get('record', found)), ('active', comes_to), 'found by the key')
     item = server.expect(200, 'POST', '/v1/keys/batch/update', {'items': [{'id': child['id'], 'name': 'y'}]}).json['items'][0]
     equal(statuses(item['record']), ('active', 'revoked'), 'an item of a batch')
-    listed = server.expect(200, 'GET', f'/v1/keys?parent={parent["id"]}&status=active').json['items']
-    equal([statuses(record) for record in listed], [('active', None)], 'a list shows its own')
-    rotated = server.expect(201, 'POST', f'/v1/keys/{grandchild["id"]}/rotate', {}).json
-    equal((statuses(rotated['record']), statuses(rotated['previous'])), (('active', 'revoked'), ('revoked', 'revoked')), 'rotated')
+    listed = server.expect(200, 'GET', f'/v1/keys?parent={parent["id"]}').json['items']
+    equal([statuses(record) for record in listed], [('active', 'revoked')], 'in a list')
+    for status, count in (('active', 0), ('revoked', 1)):
+        query = f'parent={parent["id"]}&status={status}'
+        equal(len(server.expect(200, 'GET', f'/v1/keys?{query}').json['items']), count, f'{status} ones')
+        equal(server.expect(200, 'GET', f'/v1/keys/count?{query}').json, {'count': count, 'atLeast': False}, f'{status} ones')
+    path = f'/v1/keys/{grandchild["id"]}'
+    refused = server.refuse('INVALID_FIELD', 'POST', path + '/rotate', {}, field='parentId', status=400)
+    check(parent['id'] in refused['detail'], refused)
+    for action, statuses_then in (('disable', ('disabled', 'revoked')), ('enable', ('active', 'revoked'))):
+        equal(statuses(server.expect(200, 'POST', f'{path}/{action}').json), statuses_then, action)
     server.stop()
     server.start()
     equal(statuses(server.expect(200, 'GET', f'/v1/keys/{child["id"]}').json), ('active', 'revoked'), 'after a restart')

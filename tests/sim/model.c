@@ -43,6 +43,21 @@ static bool links_of(const struct model *model, int key, int *links, int *count)
     return true;
 }
 
+enum kw_key_status model_status_above(const struct model *model, const struct model_key *key)
+{
+    enum kw_key_status worst = KW_KEY_ACTIVE;
+    while (key->parent >= 0) {
+        int newest = model_newest(model, key->parent);
+        if (newest < 0) {
+            return KW_KEY_REVOKED;
+        }
+        key = &model->keys[newest];
+        enum kw_key_status status = model_status(key, model->now);
+        worst = status > worst ? status : worst;
+    }
+    return worst;
+}
+
 static void touch(struct model *model, struct model_key *key)
 {
     key->version++;
@@ -217,6 +232,9 @@ static enum kw_code rotate(struct model *model, const struct model_command *comm
     enum kw_code code = model_admits(model, &after, (given & GIVEN_EXPIRY) != 0 ? model->now : key->created_at, false);
     if (code != KW_CODE_NONE) {
         return code;
+    }
+    if (key->parent >= 0 && model_status_above(model, key) == KW_KEY_REVOKED) {
+        return KW_CODE_INVALID_FIELD; /* the new key would be dead from the start */
     }
     after.rotated_from = command->key;
     after.ends_grace = command->ends_grace;

@@ -145,6 +145,8 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
 void model_use(struct model *model, int index);
 
 enum kw_key_status model_status(const struct model_key *key, int64_t now);
+/* The worst of all that it stands under; REVOKED where one of them is gone. */
+enum kw_key_status model_status_above(const struct model *model, const struct model_key *key);
 /* The key that stands for a line: its last; -1 when that was erased. */
 int model_newest(const struct model *model, int line);
 

@@ -381,11 +381,23 @@ struct listing {
     int count, at;
 };
 
+/* What a verification would say. */
+static enum kw_key_status effective_status(const struct model *model, const struct model_key *key)
+{
+    enum kw_key_status own = model_status(key, model->now);
+    enum kw_key_status above = model_status_above(model, key);
+    return above > own ? above : own;
+}
+
 static enum kw_status compare_next(void *context, const struct kw_record *record)
 {
     struct listing *listing = context;
+    const struct model *model = &listing->sim->model;
     CHECK(listing->sim->t, listing->at < listing->count);
     if (listing->at < listing->count) {
+        enum kw_key_status status = KW_KEY_ACTIVE;
+        CHECK(listing->sim->t, kw_effective_status(listing->sim->keyward, record, model->now, &status));
+        CHECK_I64(listing->sim->t, status, effective_status(model, &model->keys[listing->expected[listing->at]]));
         check_record(listing->sim->t, &listing->sim->model, listing->expected[listing->at++], record);
     }
     return KW_OK;
@@ -400,7 +412,7 @@ static void expect(struct listing *listing, const struct sim_filter *filter)
         if (model_matches(key, &filter->where) && (filter->env == NULL || strcmp(filter->env, key->env) == 0) &&
             (filter->parent < 0 || filter->parent == key->parent) &&
             (filter->policy < 0 || filter->policy == key->policy) &&
-            (filter->status < 0 || filter->status == (int)model_status(key, model->now))) {
+            (filter->status < 0 || filter->status == (int)effective_status(model, key))) {
             listing->expected[listing->count++] = at;
         }
     }

@@ -15,8 +15,10 @@ static struct {
 static enum kw_status shelf_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
                                  void *context)
 {
-    return __atomic_load_n(&shelf.held_back, __ATOMIC_RELAXED) ? KW_E_UNAVAILABLE
-                                                               : shelf.inner->list(store, filter, sink, context);
+    bool fills = filter->project.size == 0; /* nobody else asks for the keys of all projects */
+    return fills && __atomic_load_n(&shelf.held_back, __ATOMIC_RELAXED)
+               ? KW_E_UNAVAILABLE
+               : shelf.inner->list(store, filter, sink, context);
 }
 
 static enum kw_status shelf_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,

@@ -120,6 +120,152 @@ static void a_family_is_the_same_while_the_index_fills(struct test *t)
     shelf_close(store);
 }
 
+static enum kw_status search(struct test_engine *fixture, enum kw_op_kind kind, const struct kw_id *parent, int status,
+                             struct kw_op *op)
+{
+    const struct kw_list_query query = {.has_status = status >= 0,
+                                        .status = status < 0 ? KW_KEY_ACTIVE : (enum kw_key_status)status,
+                                        .parent_id = parent == NULL ? (struct kw_id){{0}} : *parent,
+                                        .limit = 100};
+    kw_op_init(op, kind, KW_PROJECT_DEFAULT);
+    op->query = &query;
+    enum kw_status done = kw_engine_run(fixture->engine, op);
+    op->query = NULL;
+    return done;
+}
+
+/* How many a list finds, and a count, which must be the same; of children -1 where one of them says nothing of its
+ * ancestors. */
+static int find(struct test *t, struct test_engine *fixture, const struct kw_id *parent, int status)
+{
+    struct kw_op op;
+    CHECK_STATUS(t, search(fixture, KW_OP_LIST, parent, status, &op), KW_OK);
+    struct kw_bytes rest = kw_buffer_bytes(&op.result);
+    struct kw_bytes others = kw_buffer_bytes(&op.other);
+    struct kw_bytes encoding;
+    int count = 0;
+    bool is_whole = true;
+    while (kw_op_next(&rest, &encoding)) {
+        struct kw_listed listed = kw_op_next_listed(&others);
+        count++;
+        is_whole = is_whole && (parent == NULL || listed.is_child);
+    }
+    kw_op_deinit(&op);
+    CHECK_STATUS(t, search(fixture, KW_OP_COUNT, parent, status, &op), KW_OK);
+    CHECK_I64(t, op.count, count);
+    kw_op_deinit(&op);
+    return is_whole ? count : -1;
+}
+
+/* A status is what a verification would say, with all that a key stands under. */
+static void keys_are_found_by_what_their_family_leaves_of_them(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_store *store;
+    struct kin family[MEMBERS];
+    struct kw_op op;
+    REQUIRE(t, shelf_open(&store));
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    REQUIRE(t, make_family(t, &fixture, family));
+    for (int is_filling = 0; is_filling < 2; is_filling++) {
+        CHECK_I64(t, find(t, &fixture, &family[FIRST].id, KW_KEY_ACTIVE), 1);
+        CHECK_I64(t, find(t, &fixture, &family[FIRST].id, KW_KEY_DISABLED), 1);
+        CHECK_I64(t, find(t, &fixture, &family[DISABLED].id, KW_KEY_ACTIVE), 0);
+        CHECK_I64(t, find(t, &fixture, &family[DISABLED].id, KW_KEY_DISABLED), 1);
+        CHECK_I64(t, find(t, &fixture, &family[REVOKED].id, KW_KEY_DISABLED), 0);
+        CHECK_I64(t, find(t, &fixture, &family[REVOKED].id, KW_KEY_REVOKED), 2);
+        CHECK_I64(t, find(t, &fixture, &family[REVOKED].id, -1), 2);
+        CHECK_I64(t, find(t, &fixture, &family[ROTATED].id, KW_KEY_ACTIVE), 1);
+        if (is_filling == 0) {
+            CHECK_I64(t, find(t, &fixture, NULL, KW_KEY_ACTIVE), 5);
+            CHECK_I64(t, find(t, &fixture, NULL, KW_KEY_REVOKED), 6); /* with the two that were rotated */
+            test_engine_close(&fixture);
+            shelf_hold_back(true);
+            REQUIRE(t, test_engine_open(t, &fixture, store));
+        }
+    }
+    /* Of a line that was erased nothing can be said until all was read: it is shown without. */
+    CHECK_STATUS(t, search(&fixture, KW_OP_LIST, NULL, KW_KEY_ACTIVE, &op), KW_E_UNAVAILABLE);
+    kw_op_deinit(&op);
+    CHECK_I64(t, find(t, &fixture, NULL, -1), MEMBERS + 1); /* one is erased, and two were rotated */
+    test_engine_close(&fixture);
+    shelf_hold_back(false);
+    shelf_close(store);
+}
+
+static enum kw_status change_policy(struct test_engine *fixture, enum kw_op_kind kind, const char *json,
+                                    char narrowed[256])
+{
+    struct kw_op op;
+    kw_op_init(&op, kind, KW_PROJECT_DEFAULT);
+    op.document = KW_DOCUMENT_POLICY;
+    op.name = KW_BYTES("p");
+    op.json = kw_bytes_of_text(json);
+    op.actor = KW_BYTES("test");
+    op.is_dry_run = kind == KW_OP_DOCUMENT_UPDATE;
+    enum kw_status status = kw_engine_run(fixture->engine, &op);
+    struct kw_bytes text = kw_buffer_bytes(&op.other);
+    size_t size = text.size < 255 ? text.size : 255;
+    memcpy(narrowed, text.data + text.size - size, size);
+    narrowed[size] = '\0';
+    kw_op_deinit(&op);
+    return status;
+}
+
+/* Of three generations the first and the last name the policy; each is told of, and those that stand above are asked.
+ */
+static void a_policy_narrows_the_same_while_the_index_fills(struct test *t)
+{
+    struct test_engine fixture;
+    struct kw_store *store;
+    struct kin kin[3];
+    char narrowed[256];
+    struct kw_key_params params = kin_reads;
+    REQUIRE(t, shelf_open(&store));
+    REQUIRE(t, test_engine_open(t, &fixture, store));
+    REQUIRE_OK(t, change_policy(&fixture, KW_OP_DOCUMENT_CREATE, "{\"name\":\"p\"}", narrowed));
+    params.given |= KW_GIVEN_OWNER | KW_GIVEN_POLICY;
+    params.owner = KW_BYTES("user:1");
+    params.policy = KW_BYTES("p");
+    for (size_t i = 0; i < 3; i++) {
+        REQUIRE(t, kin_make(t, &fixture, i == 0 ? NULL : &kin[i - 1], i == 1 ? &kin_reads : &params, &kin[i]));
+    }
+    for (int is_filling = 0; is_filling < 2; is_filling++) {
+        REQUIRE_OK(t, change_policy(&fixture, KW_OP_DOCUMENT_UPDATE, "{\"scopes\":[\"write\"]}", narrowed));
+        CHECK(t, strstr(narrowed, "\"count\":3,\"exact\":true") != NULL);
+        CHECK(t, strstr(narrowed, "\"ancestorId\":\"key_") != NULL);
+        test_engine_close(&fixture);
+        shelf_hold_back(true);
+        REQUIRE(t, test_engine_open(t, &fixture, store));
+    }
+    test_engine_close(&fixture);
+    shelf_hold_back(false);
+    shelf_close(store);
+}
+
+/* Not below what is gone for good; below what may come back it is. */
+static void a_key_is_rotated_where_the_new_one_may_be_used_one_day(struct test *t)
+{
+    struct test_engine fixture;
+    struct kin family[MEMBERS];
+    struct kw_error error;
+    REQUIRE(t, test_engine_open(t, &fixture, NULL));
+    REQUIRE(t, make_family(t, &fixture, family));
+    static const int dead[] = {BELOW_REVOKED, DISABLED_BELOW_REVOKED, BELOW_ERASED};
+    for (size_t i = 0; i < KW_COUNT_OF(dead); i++) {
+        CHECK_STATUS(t, kin_change(&fixture, &family[dead[i]], KW_OP_ROTATE, NULL, 0, &error), KW_E_INVALID);
+        CHECK_TEXT(t, error.code, "INVALID_FIELD");
+        CHECK_TEXT(t, error.field, "parentId");
+    }
+    CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_DISABLED], KW_OP_ROTATE, NULL, 0, &error), KW_OK);
+    CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ROTATED], KW_OP_ROTATE, NULL, 0, &error), KW_OK);
+    CHECK_STATUS(t, kin_change(&fixture, &family[DISABLED_BELOW_REVOKED], KW_OP_ENABLE, NULL, 0, &error), KW_OK);
+    CHECK_STATUS(t, kin_change(&fixture, &family[CHILD], KW_OP_REVOKE, NULL, 0, &error), KW_OK);
+    CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ROTATED], KW_OP_ROTATE, NULL, 0, &error), KW_E_INVALID);
+    CHECK(t, strstr(error.message, "which is revoked") != NULL);
+    test_engine_close(&fixture);
+}
+
 /* Changes of a child whose family is not in the index yet. */
 static void children_are_checked_while_the_index_fills(struct test *t)
 {
@@ -206,7 +352,8 @@ static void the_children_of_an_erased_line_are_dead_and_can_be_tidied(struct tes
     for (int opened = 0; opened < 2; opened++) {
         kw_engine_wait_filled(fixture.engine);
         CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ERASED], KW_OP_UPDATE, &named, 0, NULL), KW_OK);
-        CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ERASED], KW_OP_ROTATE, &kin_reads, 0, NULL), KW_OK);
+        CHECK_STATUS(t, kin_change(&fixture, &family[BELOW_ERASED], KW_OP_ROTATE, &kin_reads, 0, &error), KW_E_INVALID);
+        CHECK_TEXT(t, error.field, "parentId");
         CHECK_KIN(t, &fixture, &family[BELOW_ERASED], KW_CODE_REVOKED);
         CHECK_STATUS(t, kin_try(&fixture, &family[ERASED], NULL, &made, &error), KW_E_INVALID);
         CHECK_TEXT(t, error.field, "parentId");
@@ -330,6 +477,9 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_family_is_the_same_when_opened_again),
         TEST_CASE(a_family_is_the_same_while_the_index_fills),
+        TEST_CASE(a_policy_narrows_the_same_while_the_index_fills),
+        TEST_CASE(keys_are_found_by_what_their_family_leaves_of_them),
+        TEST_CASE(a_key_is_rotated_where_the_new_one_may_be_used_one_day),
         TEST_CASE(children_are_checked_while_the_index_fills),
         TEST_CASE(erasing_old_keys_of_a_parents_line_does_no_harm),
         TEST_CASE(the_children_of_an_erased_line_are_dead_and_can_be_tidied),
