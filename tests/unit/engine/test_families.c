@@ -211,7 +211,9 @@ static void nobody_is_born_below_a_key_that_has_ended(struct test *t)
     REQUIRE_OK(t, kin_change(&fixture, &line[1], KW_OP_REVOKE, NULL, 0, NULL));
     check_ended_above(t, &fixture, &line[3], &line[1].id);
     REQUIRE_OK(t, kin_change(&fixture, &line[3], KW_OP_UPDATE, &named, 0, NULL)); /* who is there goes on */
-    REQUIRE_OK(t, kin_change(&fixture, &line[3], KW_OP_ROTATE, NULL, 0, NULL));
+    struct kw_error error;
+    CHECK_STATUS(t, kin_change(&fixture, &line[3], KW_OP_ROTATE, NULL, 0, &error), KW_E_INVALID);
+    CHECK_TEXT(t, error.field, "parentId");
     CHECK_KIN(t, &fixture, &line[3], KW_CODE_REVOKED);
     test_engine_close(&fixture);
 }
