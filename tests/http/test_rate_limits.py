@@ -178,10 +178,39 @@ def a_child_lies_within_its_parent(server):
     server.expect(200, 'PATCH', path, {'rateLimit': {'requests': 1, 'window': '1m'}})
 
 
+def a_hot_key_shows_its_record_as_it_is(server):
+    key, record = server.create({'name': 'a', 'rateLimits': [{'name': 'burst', 'requests': 1000, 'window': '1h'}]})
+    path, left = f'/v1/keys/{record["id"]}', 1000
+
+    def shown(code=None):
+        nonlocal left
+        for _ in range(5):
+            verdict = server.verify(key)
+            equal(verdict.get('code'), code, 'the verdict on a hot key')
+            kept = server.expect(200, 'GET', path).json
+            equal(verdict['record'], {name: value for name, value in kept.items() if not name.startswith('lastUsed')}, 'its record')
+            left -= code is None
+            equal(verdict.get('rateLimit', {}).get('remaining'), left if code is None else None, 'what is left')
+    shown()
+    for change in ({'name': 'b'}, {'metadata': {'x': '\u00e9' * 400}}, {'metadata': {'x': 'y' * 3000}}, {'metadata': None, 'tags': ['z']}):
+        server.expect(200, 'PATCH', path, change)
+        shown()
+    server.expect(200, 'POST', f'{path}/disable', {})
+    shown('DISABLED')
+    server.expect(200, 'POST', f'{path}/enable', {})
+    shown()
+    server.expect(201, 'POST', f'{path}/rotate', {'gracePeriod': '1h'})
+    shown()
+    server.expect(200, 'POST', f'{path}/revoke', {'reason': 'over'})
+    shown('REVOKED')
+    server.expect(204, 'DELETE', path)
+    equal(server.verify(key)['code'], 'INVALID_KEY', 'an erased key')
+
+
 CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_dry_run_tells_of_limits_whatever_else_refuses,
          a_key_is_refused_beyond_its_limit, items_of_a_batch_have_limits, a_gateway_reads_it_in_headers,
          a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
-         a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent]
+         a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent, a_hot_key_shows_its_record_as_it_is]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))

@@ -240,35 +240,6 @@ def verdicts_say_what_is_wrong(server):
         server.refuse('INVALID_FIELD', 'POST', '/v1/keys/verify', {'key': key, 'resource': resource}, field=field)
 
 
-def a_hot_key_shows_its_record_as_it_is(server):
-    key, record = server.create({'name': 'a', 'rateLimits': [{'name': 'burst', 'requests': 1000, 'window': '1h'}]})
-    path, left = f'/v1/keys/{record["id"]}', 1000
-
-    def shown(code=None):
-        nonlocal left
-        for _ in range(5):
-            verdict = server.verify(key)
-            equal(verdict.get('code'), code, 'the verdict on a hot key')
-            kept = server.expect(200, 'GET', path).json
-            equal(verdict['record'], {name: value for name, value in kept.items() if not name.startswith('lastUsed')}, 'its record')
-            left -= code is None
-            equal(verdict.get('rateLimit', {}).get('remaining'), left if code is None else None, 'what is left')
-    shown()
-    for change in ({'name': 'b'}, {'metadata': {'x': '\u00e9' * 400}}, {'metadata': {'x': 'y' * 3000}}, {'metadata': None, 'tags': ['z']}):
-        server.expect(200, 'PATCH', path, change)
-        shown()
-    server.expect(200, 'POST', f'{path}/disable', {})
-    shown('DISABLED')
-    server.expect(200, 'POST', f'{path}/enable', {})
-    shown()
-    server.expect(201, 'POST', f'{path}/rotate', {'gracePeriod': '1h'})
-    shown()
-    server.expect(200, 'POST', f'{path}/revoke', {'reason': 'over'})
-    shown('REVOKED')
-    server.expect(204, 'DELETE', path)
-    equal(server.verify(key)['code'], 'INVALID_KEY', 'an erased key')
-
-
 def a_batch_is_answered_in_its_order(server):
     path = '/v1/keys/batch/verify'
     keys = [server.create({'ownerId': str(i), 'scopes': [f's:{i}']}) for i in range(40)]
@@ -502,7 +473,7 @@ if __name__ == '__main__':
         an_update_changes_what_it_names,
         a_change_can_name_the_version_it_saw, a_rotation_makes_a_successor, an_expiry_passes, a_grace_period_ends,
         a_grace_period_ends_when_asked, a_grace_period_ends_with_the_first_use, what_a_rotation_keeps,
-        verdicts_say_what_is_wrong, a_hot_key_shows_its_record_as_it_is, a_batch_is_answered_in_its_order, lists_are_filtered,
+        verdicts_say_what_is_wrong, a_batch_is_answered_in_its_order, lists_are_filtered,
         lists_are_found_by_everything_that_is_kept, a_key_is_looked_up,
         cursors_stay_right_while_keys_are_added, examples_of_the_description_work,
         answers_shown_in_the_description_fit_it, operators_get_their_answers_without_a_key, keys_outlive_a_restart]))
