@@ -45,15 +45,13 @@ static enum kw_status made_up_list(struct kw_store *store, const struct kw_store
 {
     struct made_up *self = (struct made_up *)store;
     uint64_t first = kw_id_is_none(&filter->after.id) ? 0 : bench_row_number(&filter->after.id) + 1;
-    for (uint64_t number = first; number < self->row_count && number < first + filter->limit; number++) {
+    enum kw_status status = KW_OK;
+    for (uint64_t at = first; status == KW_OK && at < self->row_count && at < first + filter->limit; at++) {
         struct bench_row row;
-        bench_row_make(self->digester, number, self->mix, &row);
-        enum kw_status status = sink(context, &row.row);
-        if (status != KW_OK) {
-            return status;
-        }
+        bench_row_make(self->digester, at, self->mix, &row);
+        status = sink(context, &row.row);
     }
-    return KW_OK;
+    return status;
 }
 
 static enum kw_status made_up_find(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
@@ -61,6 +59,13 @@ static enum kw_status made_up_find(struct kw_store *store, struct kw_bytes diges
 {
     (void)store, (void)digest, (void)sink, (void)context;
     return KW_E_NOT_FOUND;
+}
+
+static enum kw_status made_up_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                         kw_store_row_sink *sink, void *context)
+{
+    (void)store, (void)after, (void)limit, (void)sink, (void)context;
+    return KW_OK;
 }
 
 static enum kw_status made_up_setting(struct kw_store *store, struct kw_bytes name, void *value, size_t size,
@@ -134,6 +139,7 @@ static const struct kw_store_ops made_up_ops = {
     .name = "made-up",
     .list = made_up_list,
     .find_by_digest = made_up_find,
+    .tombstones = made_up_tombstones,
     .setting = made_up_setting,
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,

@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 3 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 4 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -60,7 +60,7 @@ struct kw_store_row {
     uint8_t last_four[KW_STORE_LAST_FOUR_SIZE];
     int64_t expires_at_ms; /* 0 none */
     uint64_t version;
-    bool erased;            /* a tombstone: found by digest and by changes, never by id or in a list */
+    bool erased;            /* a tombstone: found by digest, changes and tombstones, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
     /* Set by the store, as is the next. Of the latest use that was added (struct kw_store_use); no put touches it, but
      * that a tombstone has none. 0: none. */
@@ -279,6 +279,10 @@ struct kw_store_ops {
      */
     enum kw_status (*changes)(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                               void *context);
+    /* Tombstones of ids above `after` (none: all of them), in the order of their ids. Costs no more at their end than
+     * at their begin, nor where there are many other rows. */
+    enum kw_status (*tombstones)(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                 kw_store_row_sink *sink, void *context);
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
      */
     enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);

@@ -56,6 +56,13 @@ static enum kw_status changes(struct kw_store *store, uint64_t after, size_t lim
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->changes(inner, after, limit, sink, context);
 }
 
+static enum kw_status tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                 kw_store_row_sink *sink, void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->tombstones(inner, after, limit, sink, context);
+}
+
 static enum kw_status count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     struct kw_store *inner = next_call(store);
@@ -194,6 +201,7 @@ static const struct kw_store_ops fault_ops = {
     .find_by_id = find_by_id,
     .list = list,
     .changes = changes,
+    .tombstones = tombstones,
     .count = count,
     .count_found = count_found,
     .commit = commit,

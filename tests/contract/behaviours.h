@@ -16,7 +16,8 @@
     X(a_change_of_one_field_is_found_by_it) \
     X(a_list_is_in_order_of_ids) \
     X(a_list_goes_on_after_an_id) \
-    X(a_tombstone_is_found_by_digest_and_changes_only) \
+    X(a_tombstone_is_found_by_no_id_and_in_no_list) \
+    X(tombstones_are_listed_in_order_of_ids) \
     X(changes_follow_the_commits) \
     X(changes_never_part_a_batch) \
     X(rows_are_counted_by_project) \

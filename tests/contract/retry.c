@@ -34,6 +34,12 @@ static enum kw_status changes(struct kw_store *store, uint64_t after, size_t lim
     RETRY(changes(inner, after, limit, sink, context));
 }
 
+static enum kw_status tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                 kw_store_row_sink *sink, void *context)
+{
+    RETRY(tombstones(inner, after, limit, sink, context));
+}
+
 static enum kw_status count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     RETRY(count(inner, project, count_out));
@@ -143,6 +149,7 @@ static const struct kw_store_ops retry_ops = {
     .find_by_id = find_by_id,
     .list = list,
     .changes = changes,
+    .tombstones = tombstones,
     .count = count,
     .count_found = count_found,
     .commit = commit,

@@ -207,7 +207,7 @@ void a_list_goes_on_after_an_id(struct contract *c)
     CHECK(c->t, contract_id_equal(listed.items[5].id, contract_id(30)));
 }
 
-void a_tombstone_is_found_by_digest_and_changes_only(struct contract *c)
+void a_tombstone_is_found_by_no_id_and_in_no_list(struct contract *c)
 {
     struct kw_store_put put = contract_put(c, 1, 0);
     put.row.tags = contract_tags(c, "ci");
@@ -240,6 +240,44 @@ void a_tombstone_is_found_by_digest_and_changes_only(struct contract *c)
     CHECK_STATUS(c->t, c->store->ops->count(c->store, KW_BYTES("default"), &count), KW_OK);
     CHECK_I64(c->t, found.count, 2);
     CHECK_I64(c->t, count, 0);
+}
+
+void tombstones_are_listed_in_order_of_ids(struct contract *c)
+{
+    static const uint64_t numbers[] = {7, 3, 9, 1, 5};
+    const struct kw_id none = {{0}};
+    const struct kw_id last = {{0xff}};
+    const struct kw_store_ops *ops = c->store->ops;
+    struct contract_rows found = contract_rows(c);
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &none, ALL, contract_keep_row, &found), KW_OK);
+    for (size_t i = 0; i < KW_COUNT_OF(numbers); i++) {
+        REQUIRE_OK(c->t, contract_commit_put(c, contract_put(c, numbers[i], 0)));
+        REQUIRE_OK(c->t, contract_commit_put(c, contract_put(c, numbers[i] + 20, 0)));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        REQUIRE_OK(c->t, contract_commit_put(c, contract_tombstone(c, numbers[i], 1)));
+    }
+    struct kw_store_put born_dead = contract_tombstone(c, 30, 0);
+    REQUIRE_OK(c->t, contract_commit_put(c, born_dead));
+    REQUIRE(c->t, contract_reopen(c));
+    ops = c->store->ops;
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &none, 3, contract_keep_row, &found), KW_OK);
+    REQUIRE(c->t, found.count == 3);
+    struct kw_id after = contract_id(3);
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &after, ALL, contract_keep_row, &found), KW_OK);
+    static const uint64_t expected[] = {1, 3, 7, 7, 9, 30};
+    REQUIRE(c->t, found.count == KW_COUNT_OF(expected));
+    for (size_t i = 0; i < found.count; i++) {
+        CHECK(c->t, contract_id_equal(found.items[i].id, contract_id(expected[i])) && found.items[i].erased);
+    }
+    contract_check_row(c, &found.items[5], &born_dead.row);
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &last, ALL, contract_keep_row, &found), KW_OK);
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &none, 0, contract_keep_row, &found), KW_E_LIMIT);
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &none, KW_STORE_LIST_MAX + 1, contract_keep_row, &found), KW_E_LIMIT);
+    CHECK_I64(c->t, found.count, KW_COUNT_OF(expected));
+    struct contract_rows stopped = {.c = c, .stop_after = 1, .answer = KW_E_DENIED};
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &none, ALL, contract_keep_row, &stopped), KW_E_DENIED);
+    CHECK_I64(c->t, stopped.count, 1);
 }
 
 void changes_follow_the_commits(struct contract *c)

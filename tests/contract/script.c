@@ -339,6 +339,8 @@ struct kw_bytes script_picture(struct contract *c)
     CHECK_STATUS(c->t, ops->list(c->store, &everything, draw_row, &buffer), KW_OK);
     kw_buffer_add_text(&buffer, "\nchanges");
     CHECK_STATUS(c->t, ops->changes(c->store, 0, ALL, draw_row, &buffer), KW_OK);
+    kw_buffer_add_text(&buffer, "\ntombstones");
+    CHECK_STATUS(c->t, ops->tombstones(c->store, &(struct kw_id){{0}}, ALL, draw_row, &buffer), KW_OK);
     kw_buffer_add_text(&buffer, "\nby tag and organization");
     CHECK_STATUS(c->t, ops->list(c->store, &tagged, draw_row, &buffer), KW_OK);
     CHECK_STATUS(c->t, ops->list(c->store, &of_org, draw_row, &buffer), KW_OK);

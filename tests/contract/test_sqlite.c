@@ -144,6 +144,9 @@ static void check_version_1(struct contract *c)
     contract_check_found(c, 2, &changed);
     contract_check_found(c, 3, NULL);
     contract_check_found(c, 4, &wide);
+    struct contract_rows erased = contract_rows(c);
+    CHECK_STATUS(c->t, c->store->ops->tombstones(c->store, &(struct kw_id){{0}}, 9, contract_keep_row, &erased), KW_OK);
+    CHECK(c->t, erased.count == 1 && contract_id_equal(erased.items[0].id, contract_id(3)));
     const struct kw_bytes digests[] = {tagged.row.digest, changed.row.digest, contract_digest(c, 3), wide.row.digest};
     for (size_t i = 0; i < KW_COUNT_OF(digests); i++) {
         struct contract_rows rows = contract_rows(c);

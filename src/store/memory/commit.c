@@ -3,9 +3,9 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
-/* At most: five trees for a row put in and the one taken out, two for an event, two changes for a setting, two trees
- * for a request, two trees for a reservation's row and the one before. */
-#define CHANGES_PER_PUT 10
+/* At most: six trees for a row put in, and five for the one taken out, which is no tombstone, two for an event, two
+ * changes for a setting, two trees for a request, two trees for a reservation's row and the one before. */
+#define CHANGES_PER_PUT 11
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_EVENT 2
 #define CHANGES_PER_SETTING 2
@@ -67,6 +67,9 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
     kw__memory_link(journal, &memory->rows_by_sequence, &made->by_sequence, NULL);
     kw__memory_link(journal, &memory->rows_by_expiry, &made->by_expiry, NULL);
     kw__memory_link(journal, &memory->rows_by_use, &made->by_use, NULL);
+    if (made->row.erased) {
+        kw__memory_link(journal, &memory->tombstones, &made->by_erased, NULL);
+    }
     kw__memory_link(journal, &memory->rows_by_id, &made->by_id, made);
     return KW_OK;
 }

@@ -50,6 +50,12 @@ int kw__memory_order_row_use(const struct kw__tree_node *a, const struct kw__tre
     return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
 }
 
+int kw__memory_order_tombstone(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_erased);
+    return kw_id_compare(&left->row.id, &right->row.id);
+}
+
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_audit, by_sequence);

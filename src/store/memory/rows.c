@@ -60,6 +60,23 @@ enum kw_status kw__memory_changes(struct kw_store *store, uint64_t after, size_t
     return status;
 }
 
+enum kw_status kw__memory_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                     kw_store_row_sink *sink, void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_row probe = {.row.id = *after};
+    enum kw_status status = kw__store_check_limit(limit);
+    size_t given = 0;
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct kw__tree_node *node = kw__tree_after(&memory->tombstones, &probe.by_erased);
+    for (; status == KW_OK && node != NULL && given < limit; given++) {
+        status = sink(context, &KW__TREE_OWNER(node, struct kw__memory_row, by_erased)->row);
+        node = kw__tree_after(&memory->tombstones, node);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
 enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     struct kw__memory *memory = (struct kw__memory *)store;

@@ -93,6 +93,8 @@ static const char *const migrations[] = {
     /* 5: what was never used is looked for too. */
     "DROP INDEX record_by_use;"
     "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0;",
+    /* 6 */
+    "CREATE INDEX record_by_erased ON record (id) WHERE erased = 1;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -22,6 +22,7 @@ static const struct kw_store_ops sqlite_ops = {
     .find_by_id = kw__sqlite_find_by_id,
     .list = kw__sqlite_list,
     .changes = kw__sqlite_changes,
+    .tombstones = kw__sqlite_tombstones,
     .count = kw__sqlite_count,
     .count_found = kw__sqlite_count_found,
     .commit = kw__sqlite_commit,

@@ -125,6 +125,25 @@ enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t
     return status;
 }
 
+enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                     kw_store_row_sink *sink, void *context)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t count = 0;
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_ROW_TOMBSTONES);
+    kw__query_id(&query, after);
+    kw__query_i64(&query, (int64_t)limit);
+    status = give_rows(&query, sink, context, &count);
+    kw__query_close(&query);
+    kw__reader_give(sqlite, reader);
+    return status;
+}
+
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;

@@ -106,6 +106,9 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_COUNT_TAG] = COUNT(WAY_TAG),
     [KW__SQL_ROW_CHANGES] =
         "SELECT " ROW_SHOWN " FROM record INDEXED BY record_by_sequence WHERE sequence > ?1 ORDER BY sequence, id",
+    [KW__SQL_ROW_TOMBSTONES] =
+        "SELECT " ROW_SHOWN " FROM record INDEXED BY record_by_erased WHERE erased = 1 AND id > ?1 ORDER BY id "
+        "LIMIT ?2",
 
     [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags, parent_id, "
                         "policy, last_four, expires_at_ms FROM record WHERE id = ?1",

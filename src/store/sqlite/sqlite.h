@@ -132,6 +132,8 @@ enum kw_status kw__sqlite_find_by_id(struct kw_store *store, const struct kw_id 
                                      void *context);
 enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_filter *filter, kw_store_row_sink *sink,
                                void *context);
+enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
+                                     kw_store_row_sink *sink, void *context);
 enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                                   void *context);
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
