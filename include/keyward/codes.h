@@ -71,7 +71,7 @@ extern "C" {
     X(FIELD_LOCKED, 400, "The template does not let this field be given.", "Leave it out, or use another template.") \
     X(ALREADY_EXISTS, 409, "There is, or was, something of this name.", "Change it, or choose another name.") \
     X(BUILT_IN, 409, "This is Keyward's own and stays as it is.", "Make a project of your own.") \
-    X(IN_USE, 409, "There are keys that need this.", "Erase those keys first.") \
+    X(IN_USE, 409, "There are keys that need this.", "See to those keys first, as the detail says.") \
     X(POLICY_IN_USE, 409, "There are keys under this policy.", "Give them another policy, or revoke them.") \
     X(LIMIT_REACHED, 409, "There are as many as there may be.", "Delete one that is not needed.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \

@@ -47,6 +47,9 @@ struct kw_options {
     struct kw_store *store_take;
     const uint8_t *pepper;
     size_t pepper_count; /* 0: 1; at most KW_PEPPERS_MAX */
+    /* Of a pepper that is lost, KW_PEPPER_FINGERPRINT_SIZE bytes: where none but erased keys need it, it is retired as
+     * by kw_pepper_retire_and_forget. Else, or with NULL, such a start is refused (PEPPER_MISMATCH). */
+    const uint8_t *forget_erased;
     /* How digests of new keys are made, where their project does not say; the store keeps it. 0: as it was said
      * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;

@@ -21,7 +21,7 @@ struct kw_pepper_use {
     bool is_current; /* that of new keys */
     bool is_counted; /* every key is in memory (kw_wait_filled); else more keys may need it than `keys` says */
     uint64_t keys;   /* that need it, revoked ones too */
-    uint64_t erased; /* tombstones made with it, as far as they were read: they do not hold it back */
+    uint64_t erased; /* that were erased, and are kept away by it: as `keys` */
 };
 
 /* All of them, that of new keys first; `count` at most. Returns how many. */
@@ -49,12 +49,18 @@ KW_API KW_MUST_USE enum kw_status kw_pepper_add(struct keyward *keyward, const u
 /*
  * Retires a pepper that no key needs; with a data folder it is taken out of the folder's file. With a store of your own
  * leave it out of what you give to kw_open once this has returned. NOT_FOUND; IN_USE for that of new keys, and, with
- * their number, where keys need it: those in use move by themselves, the others are to be rotated, or revoked and
- * erased. TOO_BUSY as long as not every key is in memory. Else as kw_pepper_add. Blocks.
+ * their number, where keys need it: those in use move by themselves, the others are to be rotated. Erased keys need it
+ * too, since without it an import could bring them in anew. TOO_BUSY as long as not every key is in memory. Else as
+ * kw_pepper_add. Blocks.
  */
 KW_API KW_MUST_USE enum kw_status kw_pepper_retire(struct keyward *keyward,
                                                    const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE],
                                                    struct kw_bytes actor, struct kw_error *error_out);
+/* The same, though erased keys need it: from then on an import may bring them in anew, but for one that names their id
+ * or a digest that needs no pepper. */
+KW_API KW_MUST_USE enum kw_status kw_pepper_retire_and_forget(struct keyward *keyward,
+                                                              const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE],
+                                                              struct kw_bytes actor, struct kw_error *error_out);
 
 #ifdef __cplusplus
 }

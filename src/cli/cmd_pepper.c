@@ -15,6 +15,7 @@ struct asking {
     const struct kw_command_line *line;
     bool as_json;
     struct kw_target *target;
+    struct kw_bytes query; /* of the next request */
     struct kw_answer answer;
     struct kw_arena arena; /* of one answer */
     char found[FINGERPRINT_TEXT + 1];
@@ -29,7 +30,7 @@ static const char *operand(const struct kw_command_line *line)
 static bool send(struct asking *asking, enum kw_method method, const char *path)
 {
     struct kw_error error = {0};
-    struct kw_request request = {.method = method, .path = path, .counts_keys = true};
+    struct kw_request request = {.method = method, .path = path, .query = asking->query, .counts_keys = true};
     kw_buffer_reset(&asking->answer.body);
     if (asking->target->ops->send(asking->target, &request, &asking->answer, &error) != KW_OK) {
         (void)kw_report(asking->cli, &error, asking->as_json);
@@ -60,10 +61,10 @@ static bool each_pepper(struct asking *asking,
 
 /* --- list --- */
 
-enum { FINGERPRINT, CURRENT, KEYS, MEMBER_COUNT };
+enum { FINGERPRINT, CURRENT, KEYS, ERASED, MEMBER_COUNT };
 #define MEMBERS \
     { \
-        [FINGERPRINT] = {"fingerprint"}, [CURRENT] = {"current"}, [KEYS] = { "keys" } \
+        [FINGERPRINT] = {"fingerprint"}, [CURRENT] = {"current"}, [KEYS] = {"keys"}, [ERASED] = { "erased" } \
     }
 
 static enum kw_status list_item(void *context, const struct kw_json_token *item, struct kw_bytes raw)
@@ -77,16 +78,19 @@ static enum kw_status list_item(void *context, const struct kw_json_token *item,
     }
     struct kw_bytes fingerprint = members[FINGERPRINT].text;
     struct kw_bytes keys = members[KEYS].type == KW_JSON_NUMBER ? members[KEYS].text : KW_BYTES("not counted yet");
-    kw_buffer_add_format(&asking->cli->out.text, "%-*.*s  %-7s  %.*s\n", (int)FINGERPRINT_TEXT, (int)fingerprint.size,
-                         (const char *)fingerprint.data, members[CURRENT].type == KW_JSON_TRUE ? "yes" : "no",
-                         (int)keys.size, (const char *)keys.data);
+    struct kw_bytes erased = members[ERASED].type == KW_JSON_NUMBER ? members[ERASED].text : KW_BYTES("-");
+    kw_buffer_add_format(&asking->cli->out.text, "%-*.*s  %-7s  %-15.*s  %.*s\n", (int)FINGERPRINT_TEXT,
+                         (int)fingerprint.size, (const char *)fingerprint.data,
+                         members[CURRENT].type == KW_JSON_TRUE ? "yes" : "no", (int)keys.size, (const char *)keys.data,
+                         (int)erased.size, (const char *)erased.data);
     return KW_OK;
 }
 
 static bool list(struct asking *asking)
 {
     struct kw_buffer *text = &asking->cli->out.text;
-    kw_buffer_add_text(text, asking->as_json ? "" : "FINGERPRINT                       CURRENT  KEYS\n");
+    kw_buffer_add_text(text,
+                       asking->as_json ? "" : "FINGERPRINT                       CURRENT  KEYS             ERASED\n");
     bool done = each_pepper(asking, list_item);
     if (done && asking->as_json) {
         kw_buffer_add(text, kw_buffer_bytes(&asking->answer.body));
@@ -161,8 +165,14 @@ static bool retire(struct asking *asking)
 {
     char path[sizeof PATH "/" + FINGERPRINT_TEXT];
     struct kw_error error = {0};
+    bool forgets = kw_line_has(asking->line, "forget-erased");
     if (!each_pepper(asking, compare_item)) {
         return false;
+    }
+    if (asking->found_count == 0 && forgets && strcmp(asking->target->ops->name, "folder") == 0) {
+        /* It was missing, and the folder was opened without it. */
+        say(asking, "There is no pepper", operand(asking->line), "What was erased with it is forgotten.");
+        return true;
     }
     if (asking->found_count != 1 || strlen(operand(asking->line)) < FINGERPRINT_TEXT_MIN) {
         (void)kw_refuse(&error, KW_CODE_INVALID_FIELD, "FINGERPRINT",
@@ -173,10 +183,12 @@ static bool retire(struct asking *asking)
         return false;
     }
     (void)snprintf(path, sizeof path, PATH "/%s", asking->found);
+    asking->query = forgets ? KW_BYTES("forgetErased=true") : (struct kw_bytes){NULL, 0};
     if (!send(asking, KW_DELETE, path)) {
         return false;
     }
-    say(asking, "Retired the pepper", asking->found, "No key needs it.");
+    say(asking, "Retired the pepper", asking->found,
+        forgets ? "What was erased with it is forgotten." : "No key needs it.");
     return true;
 }
 

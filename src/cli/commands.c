@@ -463,7 +463,8 @@ static const struct kw_cli_command commands[] = {
      .operands = "list|rotate|retire FINGERPRINT|export [FILE]|import FILE", .operands_min = 1, .operands_max = 2,
      .about = "There is one pepper or several, a line each in their file: the first is that of new keys, the others are kept\n"
               "for keys that were made with them. 'rotate' puts a new one first; keys move to it when they are next used,\n"
-              "and 'retire' takes one out that no key needs any more. A server does both while it runs, for its root key.\n"
+              "and 'retire' takes one out that no key needs any more. Erased keys need it too, to be kept away: without it an\n"
+              "import may bring them in anew, which --forget-erased allows. A server does both while it runs, for its root key.\n"
               "Back the file up after each. 'export' and 'import' bring peppers to another installation, where records\n"
               "that were made with them are to be imported; they work on a data folder that no server holds.",
      .groups = {&kw__pepper_group, &output_group},

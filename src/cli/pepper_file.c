@@ -19,6 +19,7 @@ static const struct kw_option options[] = {
     {.name = "pepper-file",
      .argument = "FILE",
      .help = "the folder's peppers, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "forget-erased", .help = "retire: though erased keys need it, so that an import may bring them in anew"},
     {.name = "reveal", .help = "export: onto standard output, if no file is named"},
 };
 

@@ -17,6 +17,13 @@ void kw_answer_deinit(struct kw_answer *answer)
     kw_buffer_deinit(&answer->body);
 }
 
+/* `keyward pepper retire FINGERPRINT --forget-erased`, where that pepper may be missing. */
+static struct kw_bytes forgotten_by(const struct kw_command_line *line)
+{
+    bool forgets = kw_line_has(line, "forget-erased") && line->operand_count > 1;
+    return kw_bytes_of_text(forgets ? line->operands[1] : NULL);
+}
+
 static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_line *line, const char *path,
                                   bool may_make, struct kw_target **target_out, struct kw_error *error_out)
 {
@@ -26,6 +33,7 @@ static enum kw_status open_folder(struct kw_cli *cli, const struct kw_command_li
         .may_make = may_make,
         .pepper_file = kw_line_value(line, "pepper-file"),
         .pepper_hex = kw_buffer_bytes(&cli->environment.pepper),
+        .forgotten = forgotten_by(line),
         .clock = cli->clock,
         .entropy = cli->entropy,
         .log = NULL, /* what went wrong is told as an error */

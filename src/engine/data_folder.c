@@ -170,6 +170,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         .pepper = peppers.items,
         .pepper_count = peppers.count,
         .pepper_keeper = &keeper,
+        .forgotten = options->forgotten,
         .digest_scheme = options->digest_scheme,
         .clock = options->clock,
         .entropy = options->entropy,

@@ -23,6 +23,7 @@ struct kw_data_options {
     bool may_make;                       /* makes what is missing; else a folder without a database is an error */
     const char *pepper_file;             /* NULL: `pepper_hex`, or DIR/pepper */
     struct kw_bytes pepper_hex;          /* from the environment; size 0: none */
+    struct kw_bytes forgotten;           /* as in struct kw_engine_options */
     enum kw_digest_scheme digest_scheme; /* of new keys; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;

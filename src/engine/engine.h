@@ -38,8 +38,11 @@ struct kw__methods;
 struct kw_digest_method;
 
 struct kw_engine_options {
-    const struct kw_secret *pepper;               /* copied; that of new keys, and behind it those of older ones */
-    size_t pepper_count;                          /* 0: 1 */
+    const struct kw_secret *pepper; /* copied; that of new keys, and behind it those of older ones */
+    size_t pepper_count;            /* 0: 1 */
+    /* How the fingerprint of a pepper begins, in hexadecimal digits, that is retired where it is missing and none but
+     * erased keys need it. Empty: there is none, and such a start is refused. */
+    struct kw_bytes forgotten;
     const struct kw_pepper_keeper *pepper_keeper; /* copied; NULL: whoever adds a pepper keeps it */
     enum kw_digest_scheme
         digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
@@ -146,7 +149,7 @@ enum kw_op_kind {
     KW_OP_METHOD_TAKE, /* these two: by the functions of methods.h alone */
     KW_OP_FOREIGN_ADD,
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
-    KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs */
+    KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */
@@ -260,6 +263,7 @@ struct kw_op {
     const struct kw_digest_method *method;
     const struct kw_secret *pepper; /* pepper add; NULL: one is drawn */
     uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE];
+    bool forgets_erased;        /* pepper retire: though erased keys need it */
     struct kw_bytes authority;  /* create, rotate in `keyward`: the encoded record of the management key that
                                    asks and must not be exceeded; empty: the operator, who may do anything */
     const struct kw_once *once; /* create, update, revoke, rotate: a request that is to be done once however

@@ -11,6 +11,7 @@ struct page {
     struct kw_engine *engine;
     struct kw_id last;
     size_t count;
+    bool of_tombstones; /* which the index has as it has keys: by them an import is held against what was erased */
     bool out_of_memory;
 };
 
@@ -52,7 +53,9 @@ static enum kw_status fill_sink(void *context, const struct kw_store_row *row)
 {
     struct page *page = context;
     page->last = row->id;
-    page->engine->newest = row->id; /* they come in order */
+    if (!page->of_tombstones) {
+        page->engine->newest = row->id; /* they come in order */
+    }
     page->count++;
     enum kw_status status = kw__index_row(page->engine, row);
     if (status == KW_E_MEMORY) {
@@ -64,6 +67,13 @@ static enum kw_status fill_sink(void *context, const struct kw_store_row *row)
         __atomic_store_n(&page->engine->fill_skipped, true, __ATOMIC_RELEASE);
     }
     return KW_OK;
+}
+
+static enum kw_status read_page(const struct kw_store_filter *filter, struct page *page)
+{
+    struct kw_store *store = page->engine->store;
+    return page->of_tombstones ? store->ops->tombstones(store, &filter->after.id, filter->limit, fill_sink, page)
+                               : store->ops->list(store, filter, fill_sink, page);
 }
 
 static void pause_before_retry(struct kw_engine *engine)
@@ -85,12 +95,12 @@ static bool is_stopping(struct kw_engine *engine)
 }
 
 /* True when every row was seen. Without memory for all of them the index stays partial, and misses ask the store. */
-static bool fill(struct kw_engine *engine)
+static bool fill(struct kw_engine *engine, bool of_tombstones)
 {
     struct kw_store_filter filter = {.limit = KW_STORE_LIST_MAX};
     while (!is_stopping(engine)) {
-        struct page page = {.engine = engine, .last = filter.after.id};
-        enum kw_status status = engine->store->ops->list(engine->store, &filter, fill_sink, &page);
+        struct page page = {.engine = engine, .last = filter.after.id, .of_tombstones = of_tombstones};
+        enum kw_status status = read_page(&filter, &page);
         filter.after.id = page.last;
         if (page.out_of_memory) {
             return false;
@@ -108,7 +118,7 @@ void *kw__filler_main(void *context)
 {
     struct kw_engine *engine = context;
     uint64_t began = kw_monotonic_ns();
-    if (fill(engine)) {
+    if (fill(engine, false) && fill(engine, true)) {
         kw_index_set_complete(engine->index);
     }
     struct kw_log_line line;

@@ -26,7 +26,7 @@ struct kw_import_one {
     bool meets_conflict; /* the store has its id or digest: the writer's */
     uint8_t method;      /* of digests[0] */
     /* The first is what is kept. Of a plain key those under the project's other methods follow: it may be here so. */
-    struct kw_digest digests[1 + KW_METHODS_OF_PROJECT_MAX];
+    struct kw_digest *digests; /* lie with the item */
     size_t digest_count;
     /* Out: */
     enum kw_import_outcome outcome; /* where the operation failed: skipped or refused */
@@ -55,8 +55,9 @@ struct kw_import_forms {
 KW_MUST_USE enum kw_status kw__import_take_form(struct kw_import_forms *forms, struct kw_arena *arena,
                                                 struct kw_import_item *item, struct kw_error *error_out);
 /* Finds or adds the method of the item's digest; of a plain key all digests are made that the project may know it by.
- */
-KW_MUST_USE enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_import_one *one,
-                                                  struct kw_import_item *item, struct kw_error *error_out);
+ * They lie in `arena`. */
+KW_MUST_USE enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_arena *arena,
+                                                  struct kw_import_one *one, struct kw_import_item *item,
+                                                  struct kw_error *error_out);
 
 #endif

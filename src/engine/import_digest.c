@@ -125,11 +125,33 @@ enum kw_status kw__import_take_form(struct kw_import_forms *forms, struct kw_are
 
 /* --- digests --- */
 
+/* Of the methods that the project may know a key by, those that keys were kept under, erased ones too. */
+static size_t list_methods(const struct kw_import_forms *forms, uint8_t numbers[UINT8_MAX])
+{
+    size_t count = 0;
+    for (unsigned number = 1; number <= UINT8_MAX; number++) {
+        struct kw_digest_method method;
+        bool is_there = kw_engine_method(forms->engine, (uint8_t)number, &method);
+        if (is_there && (method.project == KW_PROJECT_NONE || method.project == forms->project) &&
+            kw_engine_method_has_keys(forms->engine, (uint8_t)number)) {
+            numbers[count++] = (uint8_t)number;
+        }
+    }
+    return count;
+}
+
 /* All digests that the project may know a plain key by. Its own method's is the one that is kept. */
-static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import_one *one, struct kw_error *error_out)
+static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_arena *arena, struct kw_import_one *one,
+                                 struct kw_error *error_out)
 {
     struct kw_bytes key = one->item->key;
     struct kw_digest_method own;
+    uint8_t numbers[UINT8_MAX];
+    size_t count = list_methods(forms, numbers);
+    one->digests = kw_arena_take_array(arena, 1 + count, sizeof *one->digests);
+    if (one->digests == NULL) {
+        return KW_E_MEMORY;
+    }
     while (!kw_engine_digest(forms->engine, forms->own_method, key, &one->digests[0])) {
         /* Its pepper was retired since the import began: there is another one, then. */
         if (!kw_engine_own_method(forms->engine, forms->project, &own)) {
@@ -139,13 +161,10 @@ static enum kw_status digest_key(struct kw_import_forms *forms, struct kw_import
     }
     one->method = forms->own_method;
     one->digest_count = 1;
-    for (unsigned number = 1; number <= UINT8_MAX && one->digest_count < KW_COUNT_OF(one->digests); number++) {
-        struct kw_digest_method method;
-        bool is_there = number != one->method && kw_engine_method(forms->engine, (uint8_t)number, &method);
-        if (is_there && (method.project == KW_PROJECT_NONE || method.project == forms->project) &&
-            kw_engine_digest(forms->engine, (uint8_t)number, key, &one->digests[one->digest_count])) {
-            one->digest_count++;
-        }
+    for (size_t i = 0; i < count; i++) {
+        bool is_other = numbers[i] != one->method;
+        one->digest_count +=
+            is_other && kw_engine_digest(forms->engine, numbers[i], key, &one->digests[one->digest_count]);
     }
     return KW_OK;
 }
@@ -168,14 +187,14 @@ static void take_id(struct kw_import_forms *forms, struct kw_import_item *item)
     }
 }
 
-enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_import_one *one,
+enum kw_status kw__import_take_digest(struct kw_import_forms *forms, struct kw_arena *arena, struct kw_import_one *one,
                                       struct kw_import_item *item, struct kw_error *error_out)
 {
     if (item->key.size > 0) {
-        return digest_key(forms, one, error_out);
+        return digest_key(forms, arena, one, error_out);
     }
     take_id(forms, item);
-    one->digests[0] = item->digest;
+    one->digests = &item->digest;
     one->digest_count = 1;
     return take_method(forms, one->item, &one->method, error_out);
 }

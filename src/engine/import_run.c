@@ -209,7 +209,7 @@ static enum kw_status add_item(struct import *import, struct chunk *chunk, struc
     }
     import->item_count++;
     status = status == KW_OK ? kw__import_take_form(&import->forms, &chunk->arena, item, &error) : status;
-    status = status == KW_OK ? kw__import_take_digest(&import->forms, one, item, &error) : status;
+    status = status == KW_OK ? kw__import_take_digest(&import->forms, &chunk->arena, one, item, &error) : status;
     struct slot *slot = &chunk->slots[chunk->slot_count++];
     *slot = (struct slot){.line = number};
     if (status != KW_OK) {

@@ -4,6 +4,7 @@
 #include "core/id.h"
 
 #define LIST_LIMIT_DEFAULT 50
+#define FINGERPRINT_TEXT ((size_t)2 * KW_PEPPER_FINGERPRINT_SIZE)
 
 enum kw_status kw__no_such_project(struct kw_error *error_out)
 {
@@ -16,11 +17,22 @@ static struct kw_clock clock_of(const struct kw_options *options)
                                    : (struct kw_clock){.now_ms = options->now_ms, .context = options->now_context};
 }
 
+static void write_forgotten(const struct kw_options *options, char out[FINGERPRINT_TEXT + 1])
+{
+    out[0] = out[FINGERPRINT_TEXT] = '\0';
+    if (options->forget_erased != NULL) {
+        kw_hex_encode(kw_bytes_of(options->forget_erased, KW_PEPPER_FINGERPRINT_SIZE), out);
+    }
+}
+
 static enum kw_status open_folder(const struct kw_options *options, struct keyward *keyward, struct kw_error *error_out)
 {
+    char forgotten[FINGERPRINT_TEXT + 1];
+    write_forgotten(options, forgotten);
     struct kw_data_options data = {.path = options->data,
                                    .may_make = true,
                                    .digest_scheme = options->digest,
+                                   .forgotten = kw_bytes_of_text(forgotten),
                                    .clock = clock_of(options),
                                    .entropy = kw_entropy_system()};
     enum kw_status status = kw_data_folder_open(&data, &keyward->folder, error_out);
@@ -41,9 +53,12 @@ static enum kw_status open_store(const struct kw_options *options, struct keywar
             return status;
         }
     }
+    char forgotten[FINGERPRINT_TEXT + 1];
+    write_forgotten(options, forgotten);
     struct kw_engine_options engine = {.pepper = peppers.items,
                                        .pepper_count = peppers.count,
                                        .digest_scheme = options->digest,
+                                       .forgotten = kw_bytes_of_text(forgotten),
                                        .clock = clock_of(options),
                                        .entropy = kw_entropy_system()};
     return kw_engine_open(&engine, options->store_take, &keyward->engine, error_out);

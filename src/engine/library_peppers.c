@@ -42,11 +42,25 @@ enum kw_status kw_pepper_add(struct keyward *keyward, const uint8_t *pepper, str
     return status;
 }
 
-enum kw_status kw_pepper_retire(struct keyward *keyward, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE],
-                                struct kw_bytes actor, struct kw_error *error_out)
+static enum kw_status retire(struct keyward *keyward, const uint8_t *fingerprint, bool forgets_erased,
+                             struct kw_bytes actor, struct kw_error *error_out)
 {
     struct kw_op op;
     kw_op_init(&op, KW_OP_PEPPER_RETIRE, KW_PROJECT_KEYWARD);
     memcpy(op.fingerprint, fingerprint, sizeof op.fingerprint);
+    op.forgets_erased = forgets_erased;
     return run(keyward, &op, actor, error_out);
+}
+
+enum kw_status kw_pepper_retire(struct keyward *keyward, const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE],
+                                struct kw_bytes actor, struct kw_error *error_out)
+{
+    return retire(keyward, fingerprint, false, actor, error_out);
+}
+
+enum kw_status kw_pepper_retire_and_forget(struct keyward *keyward,
+                                           const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE], struct kw_bytes actor,
+                                           struct kw_error *error_out)
+{
+    return retire(keyward, fingerprint, true, actor, error_out);
 }

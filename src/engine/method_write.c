@@ -6,14 +6,15 @@
  * published, before anybody is told.
  */
 
-/* Whether the method counts against what a project may have in use. */
+/* Whether the method counts against what a project may have in use. No key is looked for under one that only erased
+ * keys had, unless another one is found (verify.c). */
 static bool is_in_use(const struct kw_engine *engine, const struct kw__methods *methods,
                       const struct kw__method *method)
 {
     uint8_t number = method->is.number;
-    bool has_records =
-        kw_index_complete(engine->index) ? kw__method_has_records(engine, number, true) : number >= KW_METHOD_FIRST_OWN;
-    return method->is_fresh || has_records || number == methods->own_of[0];
+    bool has_keys = kw_index_complete(engine->index) ? kw_index_method_keys(engine->index, number) != 0
+                                                     : number >= KW_METHOD_FIRST_OWN;
+    return method->is_fresh || has_keys || number == methods->own_of[0];
 }
 
 static size_t count_in_use(const struct kw_engine *engine, const struct kw__methods *methods, uint16_t project)

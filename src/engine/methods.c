@@ -235,6 +235,11 @@ bool kw_engine_method_meant(const struct kw_engine *engine, uint8_t number, stru
     return method != NULL;
 }
 
+bool kw_engine_method_has_keys(const struct kw_engine *engine, uint8_t number)
+{
+    return kw__method_has_records(engine, number, kw_index_complete(engine->index));
+}
+
 bool kw_engine_own_method(const struct kw_engine *engine, uint16_t project, struct kw_digest_method *method_out)
 {
     kw_index_read_begin();

@@ -62,6 +62,9 @@ KW_MUST_USE bool kw_engine_digest(const struct kw_engine *engine, uint8_t number
 KW_MUST_USE enum kw_status kw_engine_foreign_add(struct kw_engine *engine, uint16_t project, struct kw_bytes prefix,
                                                  struct kw_error *error_out);
 
+/* Whether keys of that method are here, erased ones too, or may be: the index is filling. Any thread. */
+KW_MUST_USE bool kw_engine_method_has_keys(const struct kw_engine *engine, uint8_t number);
+
 /* What the number means, or meant before its pepper was retired: for who read it from a store before that. */
 KW_MUST_USE bool kw_engine_method_meant(const struct kw_engine *engine, uint8_t number,
                                         struct kw_digest_method *method_out);

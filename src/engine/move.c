@@ -25,7 +25,7 @@ enum kw_status kw__admit_move(struct kw_engine *engine, struct kw_work *work)
         return kw__store_failed(&op->error, status);
     }
     if (kw_id_equal(&holder, &work->before.id) && !kw_index_was_moved(engine->index, &digest, &work->before.id)) {
-        return KW_OK;
+        return kw__former_note(engine, work);
     }
     char text[KW_ID_TEXT_SIZE];
     struct kw_log_line line;

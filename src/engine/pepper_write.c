@@ -118,6 +118,10 @@ static enum kw_status add_account(struct change *change, const char *action)
     kw_json_text(&json, fingerprint);
     kw_json_name(&json, "actor");
     kw_json_string(&json, op->actor);
+    if (op->forgets_erased) {
+        kw_json_name(&json, "forgetErased");
+        kw_json_bool(&json, true);
+    }
     kw_json_end_object(&json);
     enum kw_status status = kw_buffer_status(&text);
     status = status != KW_OK ? status : kw_arena_copy(&engine->writer_state->arena, kw_buffer_bytes(&text), &body);
@@ -368,14 +372,23 @@ static enum kw_status check_unneeded(const struct change *change, size_t at)
     }
     if (uses[at].keys > 0) {
         return kw_refuse(&op->error, KW_CODE_IN_USE, "fingerprint",
-                         "is still needed by %llu key%s: those in use move at their next use; rotate or revoke the "
-                         "others, and erase what is revoked",
+                         "is still needed by %llu key%s: those in use move at their next use; rotate the others, and "
+                         "erase what is revoked, which forgetErased (--forget-erased) lets go then",
                          (unsigned long long)uses[at].keys, uses[at].keys == 1 ? "" : "s");
     }
     /* A write of unknown outcome may have made one that the index does not count. */
     if (!uses[at].is_counted || change->engine->doubts != NULL) {
         return kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL,
                          "not all keys are counted yet, so that some may need it: try again after a moment");
+    }
+    if (uses[at].erased > 0 && !op->forgets_erased) {
+        bool is_one = uses[at].erased == 1;
+        return kw_refuse(&op->error, KW_CODE_IN_USE, "fingerprint",
+                         "is still needed by %llu erased key%s: without it nothing tells %s from a new one, so that an "
+                         "import may bring %s in anew. Keep it as long as you import; or retire it with forgetErased "
+                         "(--forget-erased), if that may be",
+                         (unsigned long long)uses[at].erased, is_one ? "" : "s", is_one ? "it" : "them",
+                         is_one ? "it" : "them");
     }
     if (__atomic_load_n(&change->engine->fill_skipped, __ATOMIC_ACQUIRE)) {
         return kw_refuse(&op->error, KW_CODE_STORE_CORRUPT, NULL,

@@ -18,6 +18,7 @@ struct settings {
     uint8_t salt[KW_SALT_SIZE];
     struct kw_buffer methods;
     bool methods_changed;
+    struct kw_bytes forgotten;
     struct kw_store_setting changed[CHANGES_MAX];
     size_t changed_count;
 };
@@ -166,7 +167,7 @@ static enum kw_status add_current(struct settings *settings)
 }
 
 struct census {
-    uint64_t counts[KW_METHODS_MAX];
+    uint64_t keys[KW_METHODS_MAX], erased[KW_METHODS_MAX];
     struct kw_id last;
     size_t on_page;
 };
@@ -174,7 +175,7 @@ struct census {
 static enum kw_status count_row(void *context, const struct kw_store_row *row)
 {
     struct census *census = context;
-    census->counts[row->digest_scheme]++;
+    (row->erased ? census->erased : census->keys)[row->digest_scheme]++;
     census->last = row->id;
     census->on_page++;
     return KW_OK;
@@ -190,7 +191,29 @@ static enum kw_status count_records(struct kw_store *store, struct census *censu
         status = store->ops->list(store, &filter, count_row, census);
         filter.after.id = census->last;
     } while (status == KW_OK && census->on_page == filter.limit);
+    census->last = (struct kw_id){{0}};
+    census->on_page = KW_STORE_LIST_MAX;
+    while (status == KW_OK && census->on_page == KW_STORE_LIST_MAX) {
+        struct kw_id after = census->last;
+        census->on_page = 0;
+        status = store->ops->tombstones(store, &after, KW_STORE_LIST_MAX, count_row, census);
+    }
     return status;
+}
+
+/* Without it nobody could tell any more what was erased from what never was here. */
+static enum kw_status refuse_forgetting(const struct settings *settings, const struct kw__method *method,
+                                        uint64_t count)
+{
+    char missing[2 * KW_PEPPER_FINGERPRINT_SIZE + 1] = {0};
+    kw_hex_encode(kw_bytes_of(method->is.fingerprint, KW_PEPPER_FINGERPRINT_SIZE), missing);
+    return kw_refuse(
+        settings->error, KW_CODE_PEPPER_MISMATCH, NULL,
+        "%llu erased key%s %s kept away by the pepper of fingerprint %.8s, which is not given: put it back; "
+        "or let imports bring %s in anew (forget_erased, \"keyward pepper retire %.8s --forget-erased "
+        "--data DIR\")",
+        (unsigned long long)count, count == 1 ? "" : "s", count == 1 ? "is" : "are", missing,
+        count == 1 ? "it" : "them", missing);
 }
 
 static enum kw_status refuse_missing(const struct settings *settings, const struct kw__method *method, uint64_t count)
@@ -205,7 +228,15 @@ static enum kw_status refuse_missing(const struct settings *settings, const stru
                      (unsigned long long)count, count == 1 ? "" : "s", count == 1 ? "was" : "were", missing, given);
 }
 
-/* A pepper that is missing is refused as long as records need it, and is retired once none does. */
+static bool may_forget(const struct settings *settings, const struct kw__method *method)
+{
+    char missing[2 * KW_PEPPER_FINGERPRINT_SIZE];
+    kw_hex_encode(kw_bytes_of(method->is.fingerprint, KW_PEPPER_FINGERPRINT_SIZE), missing);
+    return settings->forgotten.size > 0 &&
+           kw_bytes_starts_with(kw_bytes_of(missing, sizeof missing), settings->forgotten);
+}
+
+/* A pepper that is missing is refused as long as keys need it, be they erased, and is retired once none does. */
 static enum kw_status check_missing(struct settings *settings)
 {
     struct census *census = NULL;
@@ -224,8 +255,10 @@ static enum kw_status check_missing(struct settings *settings)
                 break;
             }
         }
-        if (!is_here && census->counts[number] > 0) {
-            status = refuse_missing(settings, method, census->counts[number]);
+        if (!is_here && census->keys[number] > 0) {
+            status = refuse_missing(settings, method, census->keys[number]);
+        } else if (!is_here && census->erased[number] > 0 && !may_forget(settings, method)) {
+            status = refuse_forgetting(settings, method, census->erased[number]);
         }
         method->is_retired = !is_here;
         settings->methods_changed = true;
@@ -270,7 +303,8 @@ static enum kw_status keep(struct settings *settings)
 enum kw_status kw__settings_open(struct kw_engine *engine, const struct kw_engine_options *options,
                                  struct kw_error *error_out)
 {
-    struct settings settings = {.engine = engine, .memory = &engine->method_memory, .error = error_out};
+    struct settings settings = {
+        .engine = engine, .memory = &engine->method_memory, .error = error_out, .forgotten = options->forgotten};
     kw_buffer_init(&settings.methods, KW_METHODS_SETTING_MAX);
     enum kw_status status = digest_peppers(&settings, options);
     status = status != KW_OK ? status : choose_first_pepper(&settings);

@@ -36,8 +36,11 @@ static void add(uint64_t *count, int64_t amount)
 void kw_tally_add(struct kw_tally *tally, const struct kw_entry *entry, int64_t amount)
 {
     bool is_erased = (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0;
+    if (is_erased && is_imported(entry)) { /* a former digest of what was erased under another one (former.c) */
+        return;
+    }
     add(&(is_erased ? tally->erased : tally->keys)[entry->method], amount);
-    if (is_imported(entry) && !is_erased) {
+    if (is_imported(entry)) {
         add(&tally->imported[entry->project / KW_TALLY_BLOCK][entry->project % KW_TALLY_BLOCK], amount);
     }
 }

@@ -1,5 +1,6 @@
 /*
  * What the index counts of its entries: keys and tombstones by the method of their digest, imported keys by project.
+ * A tombstone that says `imported` is of a digest that an erased key had before, and counts for nothing (former.c).
  * Written under the index's lock, read by anybody.
  */
 #ifndef KW_ENGINE_TALLY_H

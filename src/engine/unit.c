@@ -79,9 +79,10 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
             is_whole = false;
             continue;
         }
+        struct kw_work *work = &kw__unit_works(engine, unit)[i];
         status = kw__prepare(engine, unit->first + i);
+        status = status == KW_OK ? kw__former_end(engine, work) : status;
         if (status != KW_OK) {
-            struct kw_work *work = &kw__unit_works(engine, unit)[i];
             bool is_asked = work->op->kind != KW_OP_LAPSE && work->op->kind != KW_OP_END_GRACE;
             work->is_refused = is_asked && is_refusal(status);
             kw__work_finish(work, status);
@@ -147,34 +148,76 @@ static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
     return status == KW_OK;
 }
 
+/* What one work writes, behind what is in the batch already; its arrays have room for it. */
+static void bind_work(struct kw_work *work, struct kw_store_put *puts, struct kw_store_setting *settings,
+                      struct kw_store_batch *batch)
+{
+    memcpy(puts + batch->put_count, work->puts, work->put_count * sizeof *puts);
+    batch->put_count += work->put_count;
+    for (size_t i = 0; i < work->end_count; i++) {
+        puts[batch->put_count++] = work->ends[i].put;
+    }
+    if (work->former.name.size > 0) {
+        settings[batch->setting_count++] = work->former;
+    }
+}
+
+static size_t count_puts(const struct kw_work *works, size_t count)
+{
+    size_t puts = 0;
+    for (size_t i = 0; i < count; i++) {
+        puts += works[i].put_count + works[i].end_count;
+    }
+    return puts;
+}
+
+/* What the one work writes. False when there is no memory. */
+static bool bind_alone(struct kw_engine *engine, struct kw_work *work, struct kw_store_batch *batch)
+{
+    *batch = (struct kw_store_batch){.puts = work->puts,
+                                     .put_count = work->put_count,
+                                     .audits = &work->audit,
+                                     .audit_count = 1,
+                                     .events = &work->event,
+                                     .event_count = 1,
+                                     .settings = &work->former,
+                                     .setting_count = work->former.name.size > 0};
+    kw__once_note(work, batch);
+    if (work->end_count > 0) {
+        struct kw_store_put *puts =
+            kw_arena_take_array(&engine->writer_state->arena, count_puts(work, 1), sizeof *puts);
+        batch->put_count = batch->setting_count = 0;
+        batch->puts = puts;
+        if (puts != NULL) {
+            bind_work(work, puts, &work->former, batch);
+        }
+    }
+    return batch->puts != NULL;
+}
+
 /* What the works write, as one batch. False when there is no memory. */
 static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw_store_batch *batch)
 {
+    struct kw_work *works = kw__unit_works(engine, unit);
     if (unit->op->kind != KW_OP_WHERE && unit->op->kind != KW_OP_TOGETHER) {
-        struct kw_work *work = kw__unit_works(engine, unit);
-        *batch = (struct kw_store_batch){.puts = work->puts,
-                                         .put_count = work->put_count,
-                                         .audits = &work->audit,
-                                         .audit_count = 1,
-                                         .events = &work->event,
-                                         .event_count = 1};
-        kw__once_note(work, batch);
-        return true;
+        return bind_alone(engine, works, batch);
     }
     struct kw_arena *arena = &engine->writer_state->arena;
-    struct kw_store_put *puts = kw_arena_take_array(arena, unit->count, 2 * sizeof *puts);
+    struct kw_store_put *puts = kw_arena_take_array(arena, count_puts(works, unit->count) + 1, sizeof *puts);
     struct kw_store_audit *audits = kw_arena_take_array(arena, unit->count, sizeof *audits);
     struct kw_store_event *events = kw_arena_take_array(arena, unit->count, sizeof *events);
     if (puts == NULL || audits == NULL || events == NULL) {
         return false;
     }
     struct kw_store_request *requests = kw_arena_take_array(arena, unit->count, sizeof *requests);
-    if (requests == NULL) {
+    struct kw_store_setting *settings = kw_arena_take_array(arena, unit->count, sizeof *settings);
+    if (requests == NULL || settings == NULL) {
         return false;
     }
-    *batch = (struct kw_store_batch){.puts = puts, .audits = audits, .events = events, .requests = requests};
+    *batch = (struct kw_store_batch){
+        .puts = puts, .audits = audits, .events = events, .requests = requests, .settings = settings};
     for (size_t i = 0; i < unit->count; i++) {
-        struct kw_work *work = &kw__unit_works(engine, unit)[i];
+        struct kw_work *work = &works[i];
         if (work->put_count == 0) {
             continue;
         }
@@ -182,8 +225,7 @@ static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw
             kw__once_fill(work);
             requests[batch->request_count++] = work->request;
         }
-        memcpy(puts + batch->put_count, work->puts, work->put_count * sizeof *puts);
-        batch->put_count += work->put_count;
+        bind_work(work, puts, settings, batch);
         audits[batch->audit_count++] = work->audit;
         events[batch->event_count++] = work->event;
     }

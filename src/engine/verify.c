@@ -124,19 +124,30 @@ static bool consider(struct look_up *look, struct kw_entry *entry, int64_t now_m
     return !is_imported(look->found);
 }
 
-/* Under all methods that the project's keys may have, but for its own. */
-static void look_elsewhere(struct look_up *look, struct kw_bytes key, int64_t now_ms)
+/* Under the methods that the project's keys may have, but for its own: those of keys, or those that only erased ones
+ * had. True when that settles what the key is. */
+static bool look_under(struct look_up *look, struct kw_bytes key, int64_t now_ms, bool of_erased)
 {
     bool is_settled = false;
     for (size_t i = 0; i < look->methods->count && !is_settled; i++) {
         const struct kw__method *method = look->methods->by_number[look->methods->numbers[i]];
-        if (method == look->own || !kw__method_serves(method, look->project) ||
+        bool has_keys = !look->complete || kw_index_method_keys(look->engine->index, method->is.number) != 0;
+        if (method == look->own || !kw__method_serves(method, look->project) || has_keys == of_erased ||
             !kw__method_has_records(look->engine, method->is.number, look->complete)) {
             continue;
         }
         struct kw_digest digest;
         kw_digest_key(method->digester, key, &digest);
         is_settled = consider(look, kw_index_find(look->engine->index, &digest), now_ms);
+    }
+    return is_settled;
+}
+
+/* What was erased is as good as unknown: it is looked for only where the key is found under another method. */
+static void look_elsewhere(struct look_up *look, struct kw_bytes key, int64_t now_ms)
+{
+    if (!look_under(look, key, now_ms, false) && look->found != NULL) {
+        (void)look_under(look, key, now_ms, true);
     }
 }
 
@@ -158,7 +169,7 @@ static __attribute__((noinline)) bool look_further(struct look_up *look, struct 
     if (look->found == NULL) {
         return look->complete;
     }
-    /* What was erased before the start is not in the index: it is asked for once. */
+    /* What ended elsewhere may be a row that is not in the index, since it could not be read: it is asked for once. */
     bool is_known = !is_imported(look->found) || finality(look->found, now_ms) >= REVOKED ||
                     (kw_entry_marks(look->found) & KW_ENTRY_CHECKED) != 0;
     look->found = is_known ? look->found : NULL;

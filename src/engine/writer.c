@@ -122,6 +122,11 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
             is_seen = false;
         }
     }
+    for (size_t i = 0; i < work->end_count; i++) { /* it is not there to be found valid: later will do */
+        if (show_row(engine, work->op->project, &work->ends[i].put.row, &work->ends[i].digest, NULL) != KW_OK) {
+            remember_doubt(engine, &work->ends[i].digest, NULL);
+        }
+    }
     return is_seen;
 }
 
@@ -186,6 +191,9 @@ static void settle_uncertain(struct kw_engine *engine, struct kw_unit *unit)
         const struct kw_work *work = &kw__unit_works(engine, unit)[i];
         for (size_t j = 0; j < work->put_count; j++) {
             remember_doubt(engine, &work->digests[j], work->op->kind == KW_OP_MOVE ? &work->before_digest : NULL);
+        }
+        for (size_t j = 0; j < work->end_count; j++) {
+            remember_doubt(engine, &work->ends[j].digest, NULL);
         }
     }
     kw__unit_fail(engine, unit, kw__store_failed, KW_E_UNCERTAIN);

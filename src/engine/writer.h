@@ -39,12 +39,21 @@ struct kw_work {
     struct kw_store_audit audit;
     struct kw_store_event event;
     struct kw_store_request request; /* where op->once */
-    uint32_t touched_next[3];        /* in the chains of kw_writer.touched: the key, a successor, a parent */
-    uint32_t imported_next;          /* in the chains of kw_writer.imported */
-    bool may_share;                  /* a new key of an import: it may be committed with others, and told with them */
-    bool is_shared;                  /* and is: no audit line and no event are its own */
-    bool settled;                    /* op->status says how it ended */
-    bool is_refused;                 /* for what a caller asks, not for want of a store */
+    struct kw_store_setting former;  /* of a move or an erasure (former.c); without a name: none is written */
+    struct kw_former_end *ends;      /* of an erasure: digests that the key had before */
+    size_t end_count;
+    uint32_t touched_next[3]; /* in the chains of kw_writer.touched: the key, a successor, a parent */
+    uint32_t imported_next;   /* in the chains of kw_writer.imported */
+    bool may_share;           /* a new key of an import: it may be committed with others, and told with them */
+    bool is_shared;           /* and is: no audit line and no event are its own */
+    bool settled;             /* op->status says how it ended */
+    bool is_refused;          /* for what a caller asks, not for want of a store */
+};
+
+/* A tombstone for a digest that an erased key had before it moved. */
+struct kw_former_end {
+    struct kw_store_put put;
+    struct kw_digest digest; /* the row's */
 };
 
 struct kw_unit {
@@ -105,6 +114,13 @@ struct kw_digest kw__moved_digest(const struct kw_op *op);
  */
 KW_MUST_USE enum kw_status kw__admit_move(struct kw_engine *engine, struct kw_work *work);
 
+/*
+ * What a key was found by before it moved, as far as anybody could name it again without a pepper (former.c): a move
+ * notes it, an erasure leaves a tombstone for each. Fail with op->error set.
+ */
+KW_MUST_USE enum kw_status kw__former_note(struct kw_engine *engine, struct kw_work *work);
+KW_MUST_USE enum kw_status kw__former_end(struct kw_engine *engine, struct kw_work *work);
+
 /* HAS_CHILDREN where a revocation or disabling that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
 /* The same for an action on a filter, all of whose works are prepared: what it ends itself is no orphan. */
@@ -133,7 +149,7 @@ void kw__works_give_back(struct kw_writer *writer);
 /* The next id: ids ascend. KW_E_SYSTEM when the system gives no random bytes. */
 KW_MUST_USE enum kw_status kw__draw_id(struct kw_engine *engine, int64_t now_ms, struct kw_id *id_out);
 
-/* --- imports (import.c) --- */
+/* --- imports (import.c, import_find.c) --- */
 
 /* Finds what is here of an item, and decides whether it is to be put. Fails with op->error and the outcome set. */
 KW_MUST_USE enum kw_status kw__import_find(struct kw_engine *engine, size_t index);

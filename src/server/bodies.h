@@ -58,6 +58,11 @@ struct kw_document_list_params {
     int64_t limit;
 };
 
+/* Of a pepper that is to go. */
+struct kw_pepper_params {
+    bool forgets_erased;
+};
+
 enum { KW_GIVEN_CASCADE = 1 };
 
 /* Of revocations, disablings and, but for `cascade`, enablings. */

@@ -38,6 +38,8 @@ void kw__peppers_list(struct kw_request *request)
         if (uses[i].is_counted) {
             kw_json_name(&writer, "keys");
             kw_json_i64(&writer, (int64_t)uses[i].keys);
+            kw_json_name(&writer, "erased");
+            kw_json_i64(&writer, (int64_t)uses[i].erased);
         }
         kw_json_end_object(&writer);
     }
@@ -85,7 +87,9 @@ void kw__peppers_retire(struct kw_request *request)
     }
     struct kw_op *op = kw__op_begin(request, KW_OP_PEPPER_RETIRE, kw__answer_nothing);
     if (op != NULL) {
+        const struct kw_pepper_params *params = request->query;
         memcpy(op->fingerprint, fingerprint, sizeof fingerprint);
+        op->forgets_erased = params->forgets_erased;
         kw_engine_submit(request->api->options.engine, op);
     }
 }

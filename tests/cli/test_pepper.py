@@ -33,7 +33,7 @@ def test_a_new_pepper_and_the_end_of_the_old_one(folder):
     check_equal((len(now), now[1:]), (2, old), 'the new one is first, the old one stays')
     check_equal(stat.S_IMODE(os.stat(data + '/pepper').st_mode), 0o600)
     first, second = peppers(data)
-    check_equal((first, second['keys']), ({'fingerprint': made, 'current': True, 'keys': 0}, 1))
+    check_equal((first, second['keys']), ({'fingerprint': made, 'current': True, 'keys': 0, 'erased': 0}, 1))
 
     refused = run('pepper', 'retire', second['fingerprint'], '--data', data, code=2).err
     check_in('still needed by 1 key:', refused)
@@ -136,7 +136,7 @@ def test_peppers_of_a_server(folder):
         check_equal([item['fingerprint'] for item in items()], [first['fingerprint']])
         check_equal(lines(data + '/pepper'), now[:1])
         table = run('pepper', 'list', *there, env=client, code=0).out
-        check_in(f'{first["fingerprint"]}  yes      2\n', table)
+        check_in(f'{first["fingerprint"]}  yes      2                0\n', table)
         made = json.loads(run('pepper', 'rotate', *there, '--json', env=client, code=0).out)
         check_equal(made, {'fingerprint': items()[0]['fingerprint']})
 
@@ -193,6 +193,52 @@ def test_a_pepper_that_keys_need(folder):
         check_in('does not hold a pepper', run('list', '--data', data, env={'KEYWARD_PEPPER': bad}, code=2).err)
 
 
+def test_what_is_erased_needs_its_pepper(folder):
+    data = os.path.join(folder, 'data')
+    dead = create(data)
+    run('revoke', dead['record']['id'], '--data', data, code=0)
+    run('erase', dead['record']['id'], '--data', data, code=0)
+    plain = os.path.join(folder, 'plain.ndjson')
+    with open(plain, 'w', encoding='utf-8') as file:
+        file.write(json.dumps({'key': dead['key'], 'ownerId': '1'}) + '\n')
+    old = peppers(data)[0]
+    check_equal((old['keys'], old['erased']), (0, 1))
+    run('pepper', 'rotate', '--data', data, code=0)
+    check_in(f'{old["fingerprint"]}  no       0                1\n', run('pepper', 'list', '--data', data, code=0).out)
+    refused = run('pepper', 'retire', old['fingerprint'][:8], '--data', data, code=2).err
+    check_in('still needed by 1 erased key:', refused)
+    check_in('--forget-erased', refused)
+    check_in('skipped 1', run('import', plain, '--data', data, code=0).out)
+
+    kept = lines(data + '/pepper')
+    with open(data + '/pepper', 'w', encoding='ascii') as file:
+        file.write(kept[0] + '\n')
+    for command in (['list'], ['pepper', 'list'], ['pepper', 'retire', old['fingerprint'][:8]],
+                    ['pepper', 'retire', 'f' * 8, '--forget-erased']):
+        refused = run(*command, '--data', data, code=2).err
+        check_in('1 erased key is kept away by the pepper of fingerprint ' + old['fingerprint'][:8], refused)
+        check_in('PEPPER_MISMATCH', refused)
+    said = run('pepper', 'retire', old['fingerprint'][:8], '--forget-erased', '--data', data, code=0).out
+    check_in('forgotten', said)
+    run('list', '--data', data, code=0)
+    check_in('Created 1 key', run('import', plain, '--data', data, code=0).out)
+
+
+def test_erased_keys_may_be_forgotten(folder):
+    data = os.path.join(folder, 'data')
+    dead = create(data)
+    run('revoke', dead['record']['id'], '--data', data, code=0)
+    run('erase', dead['record']['id'], '--data', data, code=0)
+    run('pepper', 'rotate', '--data', data, code=0)
+    first, second = peppers(data)
+    said = run('pepper', 'retire', second['fingerprint'][:8], '--forget-erased', '--data', data, code=0).out
+    check_in(f'Retired the pepper {second["fingerprint"]}. ', said)
+    check_in('forgotten', said)
+    check_equal([item['fingerprint'] for item in peppers(data)], [first['fingerprint']])
+    check_in('FINGERPRINT', run('pepper', 'retire', first['fingerprint'][:7], '--forget-erased', '--data', data, code=2).err)
+    check_in('that of new keys', run('pepper', 'retire', first['fingerprint'], '--forget-erased', '--data', data, code=2).err)
+
+
 def test_peppers_for_another_installation(folder):
     here, there = os.path.join(folder, 'here'), os.path.join(folder, 'there')
     create(here)
@@ -222,4 +268,4 @@ def test_peppers_for_another_installation(folder):
 if __name__ == '__main__':
     main([test_a_new_pepper_and_the_end_of_the_old_one, test_there_are_sixteen_at_most, test_a_rotation_under_a_server,
           test_peppers_of_a_server, test_where_peppers_are_when_nobody_says, test_a_pepper_that_keys_need,
-          test_peppers_for_another_installation])
+          test_what_is_erased_needs_its_pepper, test_erased_keys_may_be_forgotten, test_peppers_for_another_installation])

@@ -1,5 +1,6 @@
 """Peppers while the server runs: who may ask, what becomes of keys and of the file, and what is refused."""
 
+import json
 import os
 import pathlib
 import stat
@@ -8,6 +9,7 @@ import threading
 from api_support import Server, check, equal, main
 
 PATH = '/v1/peppers'
+NDJSON = {'Content-Type': 'application/x-ndjson'}
 VERIFIERS = 3
 ROTATIONS = 6
 TRIES_MAX = 100
@@ -42,13 +44,14 @@ def erase_all_keys(server):
 
 
 def retire_all_but_the_first(server, keys):
+    """Those that earlier cases have erased may be forgotten."""
     for item in peppers(server)[1:]:
         answer = None
         for _ in range(TRIES_MAX):  # a verification leaves word where no other is just leaving it
             for key in keys:
                 equal(server.verify(key)['valid'], True, 'a key that is used')
             settle(server)
-            answer = server.call('DELETE', f'{PATH}/{item["fingerprint"]}')
+            answer = server.call('DELETE', f'{PATH}/{item["fingerprint"]}?forgetErased=true')
             if answer.status != 409:
                 break
         equal(answer.status, 204, f'retired: {answer.body!r}')
@@ -86,6 +89,38 @@ def a_new_one_takes_over_and_the_old_one_goes(server):
     equal(server.verify(key)['valid'], True, 'after a start')
     for secret in old + now:
         check(secret not in server.log_path.read_text(errors='replace'), 'a pepper stands in the log')
+
+
+def erased_keys_hold_their_pepper_back(server):
+    key, _ = server.create()
+    erase_all_keys(server)
+    old = peppers(server)[0]['fingerprint']
+    server.expect(201, 'POST', PATH)
+    line = json.dumps({'key': key, 'ownerId': '1'}).encode()
+    for _ in range(2):
+        for _ in range(TRIES_MAX):  # the root key moves when it is used, as any other
+            item = peppers(server)[1]
+            if item.get('keys') == 0:
+                break
+            settle(server)
+        equal((item['fingerprint'], item['keys']), (old, 0), 'the old one')
+        check(item['erased'] >= 1, 'erased keys need it')
+        for query in ('', '?forgetErased=false'):
+            problem = server.refuse('IN_USE', 'DELETE', f'{PATH}/{old}{query}', field='fingerprint', status=409)
+            check(f'still needed by {item["erased"]} erased key' in problem['detail'], problem['detail'])
+            check('forgetErased' in problem['detail'], problem['detail'])
+        for query in ('', '?dryRun=true'):
+            answer = server.expect(200, 'POST', f'/v1/import{query}', line, headers=NDJSON).json
+            equal((answer['skipped'], answer['lines'][0]['code']), (1, 'CANNOT_MODIFY_REVOKED'), 'imported again')
+        server.stop()
+        server.start()
+    server.refuse('INVALID_FIELD', 'DELETE', f'{PATH}/{old}?forgetErased=yes', field='forgetErased')
+    server.refuse('UNKNOWN_FIELD', 'DELETE', f'{PATH}/{old}?forget=true', field='forget')
+    for _ in range(TRIES_MAX):
+        answer = server.call('DELETE', f'{PATH}/{old}?forgetErased=true')
+        if answer.status != 503:
+            break
+    equal((answer.status, len(kept(server))), (204, 1), 'it is gone')
 
 
 def only_the_root_key_has_to_do_with_them(server):
@@ -202,6 +237,6 @@ def peppers_of_the_environment_are_not_the_servers_to_change(server):
 
 
 if __name__ == '__main__':
-    main([a_new_one_takes_over_and_the_old_one_goes, only_the_root_key_has_to_do_with_them, what_is_asked_for_is_checked,
-          nobody_is_refused_while_they_change, what_was_answered_outlives_a_kill,
+    main([a_new_one_takes_over_and_the_old_one_goes, erased_keys_hold_their_pepper_back,
+          only_the_root_key_has_to_do_with_them, what_is_asked_for_is_checked, nobody_is_refused_while_they_change, what_was_answered_outlives_a_kill,
           peppers_of_the_environment_are_not_the_servers_to_change, a_file_that_somebody_changed_is_left_alone])

@@ -146,6 +146,7 @@ enum kw_status drawer_retire(struct house *house, const uint8_t *fingerprint, st
     struct kw_op op;
     kw_op_init(&op, KW_OP_PEPPER_RETIRE, KW_PROJECT_KEYWARD);
     memcpy(op.fingerprint, fingerprint, sizeof op.fingerprint);
+    op.forgets_erased = house->forgets_erased;
     return run(house, &op, error_out);
 }
 

@@ -17,6 +17,7 @@ struct house {
     const struct kw_pepper_keeper *keeper; /* of the engine; NULL: none */
     const struct kw_peppers *kept;         /* what house_open(house, NULL) opens with */
     bool opens_at_once;                    /* before the index is filled */
+    bool forgets_erased;                   /* when a pepper is retired */
     char folder[64];
     struct kw_error error; /* of the last opening */
     uint8_t record_memory[4096];
