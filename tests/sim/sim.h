@@ -59,6 +59,9 @@ enum kw_code sim_spend(struct sim *sim, int key, const struct model_question *qu
 /* Reports so many tokens of it. */
 void sim_report(struct sim *sim, int key, int64_t amount);
 
+/* Somebody imports a key that was erased, by its id too or not. */
+void sim_import_erased(struct sim *sim, int key, bool names_id, enum kw_import_conflict on_conflict, bool is_dry_run);
+
 /* All records by list and count, of a filter or not. */
 struct sim_filter {
     struct model_where where; /* owner, org, tag */

@@ -1,6 +1,8 @@
 #include "sim/model_claims.h"
 #include "sim/sim.h"
 
+#include <stdio.h>
+
 static bool is_spent(enum kw_code code)
 {
     return code == KW_CODE_RATE_LIMITED || code == KW_CODE_QUOTA_EXCEEDED;
@@ -221,5 +223,32 @@ void sim_report(struct sim *sim, int key, int64_t amount)
     CHECK_STATUS(sim->t, status, sim->model.keys[key].erased ? KW_E_NOT_FOUND : KW_OK);
     if (status == KW_OK) {
         model_report(&sim->spent, &sim->model, key, "tokens", amount, true);
+    }
+}
+
+static void keep_code(void *context, const struct kw_import_line *line)
+{
+    *(enum kw_code *)context = line->error == NULL ? KW_CODE_NONE : kw_code_of_name(line->error->code);
+}
+
+void sim_import_erased(struct sim *sim, int key, bool names_id, enum kw_import_conflict on_conflict, bool is_dry_run)
+{
+    char text[KW_KEY_SIZE_MAX + 128];
+    char id[KW_ID_TEXT_SIZE + 1];
+    struct kw_import_counts counts = {.created = 0};
+    struct kw_error error = {0};
+    enum kw_code code = KW_CODE_INTERNAL;
+    kw_id_to_text(&sim->model.keys[key].id, id);
+    snprintf(text, sizeof text, "{\"key\":\"%s\",\"ownerId\":\"1\"%s%s%s}", sim->model.keys[key].text,
+             names_id ? ",\"id\":\"" : "", names_id ? id : "", names_id ? "\"" : "");
+    struct kw_import_request request = {.text = kw_text(text),
+                                        .options = {.on_conflict = on_conflict, .dry_run = is_dry_run}};
+    sim_arm(sim);
+    enum kw_status status = kw_import_many(sim->keyward, &request, keep_code, &code, &counts, &error);
+    sim_disarm(sim);
+    code = status == KW_OK ? code : kw_code_of_name(error.code);
+    CHECK(sim->t, counts.created == 0 && counts.overwritten == 0);
+    if (!sim_is_fault(sim, code)) {
+        sim_check_code(sim, code, KW_CODE_CANNOT_MODIFY_REVOKED);
     }
 }

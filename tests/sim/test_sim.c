@@ -373,6 +373,18 @@ static void change(struct sim *sim, enum kw_change_kind kind)
     sim_command(sim, &command);
 }
 
+static void import_erased(struct sim *sim)
+{
+    for (int at = below(sim, sim->model.count), tries = 0; tries < sim->model.count; at++, tries++) {
+        const struct model_key *key = &sim->model.keys[at % sim->model.count];
+        if (key->erased && key->text[0] != '\0') {
+            sim_import_erased(sim, at % sim->model.count, chance(sim, 50), (enum kw_import_conflict)below(sim, 3),
+                              chance(sim, 30));
+            return;
+        }
+    }
+}
+
 static const char *step(struct sim *sim)
 {
     bool has_room = sim->model.count + ROOM < MODEL_KEYS_MAX;
@@ -416,6 +428,9 @@ static const char *step(struct sim *sim)
     }
     if (what < 90) {
         return spend(sim), "spend";
+    }
+    if (what < 92) {
+        return import_erased(sim), "import what was erased";
     }
     return verify(sim), "verify";
 }
