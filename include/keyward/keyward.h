@@ -26,6 +26,7 @@
 #include <keyward/codes.h>
 #include <keyward/document.h>
 #include <keyward/import.h>
+#include <keyward/missing.h>
 #include <keyward/pepper.h>
 #include <keyward/record.h>
 #include <keyward/resources.h>
@@ -91,7 +92,7 @@ struct kw_verify_request {
     struct kw_bytes key;           /* as the client sent it */
     struct kw_bytes project;       /* "default" when empty */
     struct kw_bytes env;           /* the environment that the work is for; empty: any */
-    const struct kw_bytes *scopes; /* the key must hold all of them */
+    const struct kw_bytes *scopes; /* the key must hold all of them; at most KW_SCOPE_COUNT_MAX, as of the next */
     size_t scope_count;
     struct kw_bytes resource; /* "website:123": the key must hold these scopes on it, here or globally */
     const struct kw_bytes *resource_scopes;
@@ -135,11 +136,13 @@ struct kw_verdict {
     enum kw_code code;       /* KW_CODE_NONE: the key is valid for what was asked. Else one of KW_VERDICT_CODES */
     struct kw_id id;         /* of the key; none for MISSING_KEY, INVALID_FORMAT, INVALID_KEY */
     struct kw_id refused_by; /* the parent whose rule refuses; none: the key's own */
-    /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing. POLICY_VIOLATION: the field of the
-     * record that does not keep within the policy. */
-    char missing[KW_REQUIRE_MAX + 1];
+    char missing[KW_REQUIRE_MAX + 1]; /* INSUFFICIENT_SCOPE: the first scope, or part of `require`, that is missing */
     char missing_on[KW_RESOURCE_MAX + 1]; /* the resource on which that scope is missing; empty: it is on none */
+    struct kw_lacks lacks;                /* INSUFFICIENT_SCOPE: all that is missing; kw_missing_list reads it */
     char policy[KW_POLICY_MAX + 1];       /* that refuses: the key's, or that of `refused_by`; empty: none does */
+    /* POLICY_VIOLATION: the field of the record that does not keep within the policy; "policy": there is none of that
+     * name any more. */
+    char field[KW_ERROR_FIELD_MAX];
     bool has_rate_limit;
     struct kw_rate_limit_state rate_limit;
     bool has_quota;
@@ -156,6 +159,14 @@ struct kw_verdict {
  */
 KW_API KW_MUST_USE enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                                             struct kw_verdict *verdict_out);
+
+/*
+ * Names what INSUFFICIENT_SCOPE lacks, at most `count_max` things of it, and returns how many there are; 0 where the
+ * verdict says something else. The request is the one that was verified, and lends the texts. All of it is lacked by
+ * one: the key, or who `refused_by` and `policy` name. What others above it lack shows once that is granted.
+ */
+KW_API size_t kw_missing_list(const struct kw_verify_request *request, const struct kw_verdict *verdict,
+                              struct kw_missing *missing_out, size_t count_max);
 
 /* What came of one rule. */
 struct kw_rule_outcome {

@@ -34,22 +34,88 @@ struct checklist {
     struct kw_arena *arena;
 };
 
-enum { VALID, CODE, RECORD, MISSING, MISSING_ON, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
+enum { VALID, CODE, RECORD, MISSING, FIELD, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
 
-/* The scope that is not held, and the resource on which it is not. */
-static void add_missing(struct kw_buffer *text, char before, const struct kw_member *missing,
-                        const struct kw_member *on)
+/* A list of what is missing, with commas between. */
+struct missing_list {
+    struct kw_buffer *text;
+    struct kw_arena *arena;
+    size_t count;
+    struct kw_bytes resource; /* on which the next is; empty: on none */
+};
+
+static void add_one_missing(struct missing_list *list, struct kw_bytes what)
 {
-    if (missing->type != KW_JSON_STRING) {
-        return;
+    kw_buffer_add_text(list->text, list->count++ == 0 ? "Missing: " : ", ");
+    kw_text_clean(list->text, what);
+    if (list->resource.size > 0) {
+        kw_buffer_add_text(list->text, " on ");
+        kw_text_clean(list->text, list->resource);
+    }
+}
+
+static enum kw_status list_missing(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+{
+    (void)raw;
+    if (item->type != KW_JSON_STRING) {
+        return KW_E_INVALID;
+    }
+    add_one_missing(context, item->text);
+    return KW_OK;
+}
+
+/* Those on a resource: {"website:1": ["read"]}, with an empty list where any scope there would do. */
+static enum kw_status list_on_resource(struct missing_list *list, struct kw_bytes resources)
+{
+    struct kw_json_reader reader;
+    struct kw_json_token token;
+    kw_json_reader_init(&reader, resources, list->arena);
+    enum kw_status status = kw_json_next(&reader, &token, NULL);
+    status = status == KW_OK ? kw_json_next(&reader, &token, NULL) : status;
+    while (status == KW_OK && token.type == KW_JSON_NAME) {
+        struct kw_bytes scopes;
+        size_t count = list->count;
+        list->resource = token.text;
+        status = kw_json_next(&reader, &token, NULL);
+        status = status == KW_OK ? kw_json_skip(&reader, &token, &scopes, NULL) : status;
+        status = status == KW_OK ? kw_items_each(scopes, list->arena, list_missing, list) : status;
+        if (status == KW_OK && list->count == count) {
+            add_one_missing(list, KW_BYTES("any scope"));
+        }
+        status = status == KW_OK ? kw_json_next(&reader, &token, NULL) : status;
+    }
+    list->resource = (struct kw_bytes){NULL, 0};
+    return status;
+}
+
+/* All that the key lacks, or the field by which it goes beyond its policy. */
+static enum kw_status add_reason(struct kw_buffer *text, char before, const struct kw_member *missing,
+                                 const struct kw_member *field, struct kw_arena *arena)
+{
+    enum { SCOPES, RESOURCES, REQUIRE, COUNT };
+    struct kw_member members[COUNT] = {[SCOPES] = {"scopes"}, [RESOURCES] = {"resources"}, [REQUIRE] = {"require"}};
+    struct missing_list list = {.text = text, .arena = arena};
+    if (field->type == KW_JSON_STRING) {
+        bool is_gone = kw_bytes_equal(field->text, KW_BYTES("policy"));
+        kw_buffer_add_byte(text, (uint8_t)before);
+        kw_buffer_add_text(text, is_gone ? "There is no policy of that name any more." : "What goes beyond it: ");
+        kw_text_clean(text, is_gone ? (struct kw_bytes){NULL, 0} : field->text);
+    }
+    if (missing->type != KW_JSON_OBJECT_BEGIN) {
+        return KW_OK;
     }
     kw_buffer_add_byte(text, (uint8_t)before);
-    kw_buffer_add_text(text, "Missing: ");
-    kw_text_clean(text, missing->text);
-    if (on->type == KW_JSON_STRING) {
-        kw_buffer_add_text(text, " on ");
-        kw_text_clean(text, on->text);
+    enum kw_status status = kw_members_read(missing->text, arena, members, COUNT);
+    if (status == KW_OK && members[SCOPES].type == KW_JSON_ARRAY_BEGIN) {
+        status = kw_items_each(members[SCOPES].text, arena, list_missing, &list);
     }
+    if (status == KW_OK && members[RESOURCES].type == KW_JSON_OBJECT_BEGIN) {
+        status = list_on_resource(&list, members[RESOURCES].text);
+    }
+    if (status == KW_OK && members[REQUIRE].type == KW_JSON_ARRAY_BEGIN) {
+        status = kw_items_each(members[REQUIRE].text, arena, list_missing, &list);
+    }
+    return status;
 }
 
 /* Whose rule it is, where it is not the key's own. */
@@ -71,7 +137,7 @@ static void add_whose(struct kw_buffer *text, char before, const struct kw_membe
     }
 }
 
-static void show_refusal(struct kw_output *out, const struct kw_member *members)
+static enum kw_status show_refusal(struct kw_output *out, const struct kw_member *members, struct kw_arena *arena)
 {
     char name[64];
     struct kw_bytes code = members[CODE].text;
@@ -85,9 +151,10 @@ static void show_refusal(struct kw_output *out, const struct kw_member *members)
     if (known != KW_CODE_NONE) {
         kw_buffer_add_format(&out->text, "\n%s %s", kw_code_info(known)->meaning, kw_code_info(known)->advice);
     }
-    add_missing(&out->text, '\n', &members[MISSING], &members[MISSING_ON]);
+    enum kw_status status = add_reason(&out->text, '\n', &members[MISSING], &members[FIELD], arena);
     add_whose(&out->text, '\n', &members[REFUSED_BY], &members[POLICY]);
     kw_buffer_add_byte(&out->text, '\n');
+    return status;
 }
 
 static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *members, struct kw_arena *arena)
@@ -110,7 +177,7 @@ static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *mem
 /* One line of the checklist: a mark, the rule, and what it says. */
 static enum kw_status show_check(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { RULE, OUTCOME, DETAIL, LACKS, ON, BY, WHICH, COUNT };
+    enum { RULE, OUTCOME, DETAIL, LACKS, FAULT, BY, WHICH, COUNT };
     static const struct {
         const char *outcome, *mark, *colour, *text;
     } looks[] = {
@@ -122,8 +189,8 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
     struct checklist *list = context;
     struct kw_buffer *text = &list->out->text;
     struct kw_member members[COUNT] = {
-        [RULE] = {"rule"},    [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},        [LACKS] = {"missing"},
-        [ON] = {"missingOn"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
+        [RULE] = {"rule"},   [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},        [LACKS] = {"missingAll"},
+        [FAULT] = {"field"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, list->arena, members, COUNT);
     for (size_t i = 0; status == KW_OK && i < KW_COUNT_OF(looks); i++) {
@@ -138,7 +205,9 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
         bool has_detail = members[DETAIL].type == KW_JSON_STRING;
         kw_text_clean(text, has_detail ? members[DETAIL].text : kw_bytes_of_text(looks[i].text));
     }
-    add_missing(text, ' ', &members[LACKS], &members[ON]);
+    if (status == KW_OK) {
+        status = add_reason(text, ' ', &members[LACKS], &members[FAULT], list->arena);
+    }
     add_whose(text, ' ', &members[BY], &members[WHICH]);
     kw_buffer_add_byte(text, '\n');
     return status;
@@ -166,8 +235,8 @@ static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *a
     struct kw_member members[MEMBER_COUNT] = {[VALID] = {"valid"},
                                               [CODE] = {"code"},
                                               [RECORD] = {"record"},
-                                              [MISSING] = {"missing"},
-                                              [MISSING_ON] = {"missingOn"},
+                                              [MISSING] = {"missingAll"},
+                                              [FIELD] = {"field"},
                                               [REFUSED_BY] = {"refusedBy"},
                                               [POLICY] = {"refusedByPolicy"},
                                               [CHECKS] = {"checks"}};
@@ -190,8 +259,7 @@ static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *a
     if (*valid_out) {
         return show_valid(cli, members, arena);
     }
-    show_refusal(&cli->out, members);
-    return KW_OK;
+    return show_refusal(&cli->out, members, arena);
 }
 
 static int report_verdict(struct kw_cli *cli, const struct kw_answer *answer, bool as_json)

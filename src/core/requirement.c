@@ -19,6 +19,9 @@ struct reader {
     size_t depth;
     bool (*holds)(void *context, struct kw_bytes scope); /* NULL when the text is only looked at */
     void *context;
+    bool asks_all;          /* also where it makes no difference any more */
+    struct kw_bytes *parts; /* NULL, or room for what is missing; of what has turned out to be met, nothing stays */
+    size_t part_count;
     enum kw_status status; /* once it is not KW_OK, nothing is read any more */
     size_t wrong_at;
     const char *why;
@@ -96,6 +99,9 @@ static struct outcome read_scope(struct reader *reader, bool matters)
     }
     reader->scope_count++;
     outcome.met = matters && reader->holds != NULL && reader->holds(reader->context, reader->word);
+    if (!outcome.met && reader->parts != NULL) {
+        reader->parts[reader->part_count++] = reader->word;
+    }
     take(reader);
     return outcome;
 }
@@ -134,7 +140,7 @@ static struct outcome read_both(struct reader *reader, bool matters)
     struct outcome outcome = read_single(reader, matters);
     while (reader->status == KW_OK && reader->token == TOKEN_AND) {
         take(reader);
-        struct outcome next = read_single(reader, matters && outcome.met);
+        struct outcome next = read_single(reader, matters && (outcome.met || reader->asks_all));
         outcome = outcome.met ? next : outcome;
     }
     return outcome;
@@ -143,11 +149,17 @@ static struct outcome read_both(struct reader *reader, bool matters)
 static struct outcome read_either(struct reader *reader, bool matters)
 {
     size_t start = reader->at;
+    size_t part_count = reader->part_count;
     struct outcome outcome = read_both(reader, matters);
+    bool is_choice = reader->token == TOKEN_OR;
     while (reader->status == KW_OK && reader->token == TOKEN_OR) {
         take(reader);
-        struct outcome next = read_both(reader, matters && !outcome.met);
+        struct outcome next = read_both(reader, matters && (!outcome.met || reader->asks_all));
         outcome = (struct outcome){outcome.met || next.met, start, reader->end};
+    }
+    if (is_choice && reader->parts != NULL && reader->status == KW_OK) {
+        reader->part_count = part_count + !outcome.met;
+        reader->parts[part_count] = kw_bytes_of(reader->text.data + start, reader->end - start);
     }
     return outcome;
 }
@@ -192,4 +204,52 @@ bool kw_requirement_met(struct kw_bytes text, bool (*holds)(void *context, struc
         *missing_out = kw_bytes_of(text.data + outcome.start, outcome.end - outcome.start);
     }
     return outcome.met;
+}
+
+/* Notes what is not held, by how many scopes were read before. */
+struct notes {
+    const struct reader *reader;
+    bool (*holds)(void *context, struct kw_bytes scope);
+    void *context;
+    uint32_t lacks;
+};
+
+_Static_assert(KW_REQUIRE_SCOPE_MAX <= 32, "a bit for each");
+
+static uint32_t bit_of(const struct reader *reader)
+{
+    return UINT32_C(1) << (reader->scope_count - 1);
+}
+
+static bool note(void *context, struct kw_bytes scope)
+{
+    struct notes *notes = context;
+    bool is_held = notes->holds(notes->context, scope);
+    notes->lacks |= is_held ? 0 : bit_of(notes->reader);
+    return is_held;
+}
+
+uint32_t kw_requirement_lacks(struct kw_bytes text, bool (*holds)(void *context, struct kw_bytes scope), void *context)
+{
+    struct reader reader = {.text = text, .holds = note, .asks_all = true};
+    struct notes notes = {&reader, holds, context, 0};
+    reader.context = &notes;
+    read_all(&reader);
+    return reader.status == KW_OK ? notes.lacks : 0;
+}
+
+static bool is_noted(void *context, struct kw_bytes scope)
+{
+    const struct notes *notes = context;
+    (void)scope;
+    return (notes->lacks & bit_of(notes->reader)) == 0;
+}
+
+size_t kw_requirement_missing(struct kw_bytes text, uint32_t lacks, struct kw_bytes parts_out[KW_REQUIRE_SCOPE_MAX])
+{
+    struct reader reader = {.text = text, .holds = is_noted, .asks_all = true, .parts = parts_out};
+    struct notes notes = {.reader = &reader, .lacks = lacks};
+    reader.context = &notes;
+    read_all(&reader);
+    return reader.status == KW_OK ? reader.part_count : 0;
 }

@@ -12,10 +12,9 @@
 #ifndef KW_CORE_REQUIREMENT_H
 #define KW_CORE_REQUIREMENT_H
 
-#include <keyward/record.h>
+#include <keyward/missing.h>
 
-#define KW_REQUIRE_SCOPE_MAX 32 /* scopes, the same one twice counting twice */
-#define KW_REQUIRE_DEPTH_MAX 8  /* parentheses within each other */
+#define KW_REQUIRE_DEPTH_MAX 8 /* parentheses within each other */
 
 /*
  * KW_OK, or KW_E_INVALID when the text is no requirement, KW_E_LIMIT when it passes a cap. Then `at_out` is the byte
@@ -31,5 +30,16 @@ KW_MUST_USE enum kw_status kw_requirement_check(struct kw_bytes text, size_t *at
  */
 KW_MUST_USE bool kw_requirement_met(struct kw_bytes text, bool (*holds)(void *context, struct kw_bytes scope),
                                     void *context, struct kw_bytes *missing_out);
+
+/* Of the scopes in a requirement, in their order, those of which `holds` says false: bit n for the n-th. It is asked
+ * about all of them. 0 for a text that kw_requirement_check refuses. */
+uint32_t kw_requirement_lacks(struct kw_bytes text, bool (*holds)(void *context, struct kw_bytes scope), void *context);
+
+/*
+ * Every part that would have to be met, where just those scopes are not held: of an AND all of its sides that are not
+ * met, each for itself, of an OR the whole of it. The first is what kw_requirement_met gives. Returns how many; 0 where
+ * it is met, and for a text that kw_requirement_check refuses.
+ */
+size_t kw_requirement_missing(struct kw_bytes text, uint32_t lacks, struct kw_bytes parts_out[KW_REQUIRE_SCOPE_MAX]);
 
 #endif

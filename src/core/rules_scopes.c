@@ -66,15 +66,21 @@ static bool lacks_named_scope(const struct authority *authority, const struct kw
     return false;
 }
 
+/* Any would do, and none is held. */
+static bool lacks_any_scope(const struct authority *authority, const struct kw_question *question)
+{
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
+    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
+}
+
 static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
                         struct kw__lack *lack_out)
 {
     if (lacks_named_scope(authority, question, lack_out)) {
         return true;
     }
-    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
     *lack_out = (struct kw__lack){.scope = question->resource};
-    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
+    return lacks_any_scope(authority, question);
 }
 
 bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw__lack *lack_out)
@@ -156,6 +162,36 @@ static bool holds_up_to(void *context, struct kw_bytes scope)
     return true;
 }
 
+static void note_lack(uint64_t words[KW_SCOPE_COUNT_MAX / 64], size_t at)
+{
+    if (at < KW_SCOPE_COUNT_MAX) {
+        words[at / 64] |= UINT64_C(1) << (at % 64);
+    }
+}
+
+/* All that this link lacks, for whoever was refused by it. */
+static struct kw_lacks lacks_of(const struct authority *authority, struct holding *holding)
+{
+    const struct kw_question *question = holding->hearing->question;
+    struct kw_lacks lacks = {.required = 0};
+    for (size_t i = 0; i < question->scope_count; i++) {
+        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
+            note_lack(lacks.scopes, i);
+        }
+    }
+    for (size_t i = 0; i < question->resource_scope_count; i++) {
+        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
+                                question->resource_scopes[i])) {
+            note_lack(lacks.resource_scopes, i);
+        }
+    }
+    lacks.has_nothing_there = lacks_any_scope(authority, question);
+    if (question->require.size != 0) {
+        lacks.required = kw_requirement_lacks(question->require, holds_up_to, holding);
+    }
+    return lacks;
+}
+
 bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     const struct kw_question *question = hearing->question;
@@ -174,6 +210,7 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
             kw__refuse(hearing, i, KW_CODE_INSUFFICIENT_SCOPE, decision);
             decision->missing = lack.scope;
             decision->missing_on = lack.resource;
+            decision->lacks = lacks_of(&authority, &holding);
             return true;
         }
     }
@@ -181,6 +218,7 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
     if (needs_any && !shares_a_scope(hearing)) {
         kw__refuse(hearing, last, KW_CODE_INSUFFICIENT_SCOPE, decision);
         decision->missing = question->resource;
+        decision->lacks.has_nothing_there = true;
         return true;
     }
     return false;
@@ -191,4 +229,47 @@ bool kw__asks_scopes(const struct kw__hearing *hearing)
     const struct kw_question *question = hearing->question;
     return (question->scope_count | question->resource_scope_count | question->resource.size |
             question->require.size) != 0;
+}
+
+/* Takes note of one more; what has no room is only counted. */
+struct missing_list {
+    struct kw_missing *items;
+    size_t count, count_max;
+};
+
+static void add_missing(struct missing_list *list, struct kw_missing missing)
+{
+    if (list->count < list->count_max) {
+        list->items[list->count] = missing;
+    }
+    list->count++;
+}
+
+static void add_scopes(struct missing_list *list, const uint64_t words[KW_SCOPE_COUNT_MAX / 64],
+                       const struct kw_bytes *scopes, size_t scope_count, struct kw_bytes resource)
+{
+    for (size_t i = 0; i < scope_count && i < KW_SCOPE_COUNT_MAX; i++) {
+        if ((words[i / 64] >> (i % 64) & 1) != 0) {
+            add_missing(list, (struct kw_missing){.scope = scopes[i], .resource = resource});
+        }
+    }
+}
+
+size_t kw_lacks_list(const struct kw_lacks *lacks, const struct kw_question *question, struct kw_missing *missing_out,
+                     size_t count_max)
+{
+    struct missing_list list = {missing_out, 0, count_max};
+    struct kw_bytes parts[KW_REQUIRE_SCOPE_MAX];
+    add_scopes(&list, lacks->scopes, question->scopes, question->scope_count, (struct kw_bytes){NULL, 0});
+    add_scopes(&list, lacks->resource_scopes, question->resource_scopes, question->resource_scope_count,
+               question->resource);
+    if (lacks->has_nothing_there) {
+        add_missing(&list, (struct kw_missing){.resource = question->resource});
+    }
+    size_t part_count = lacks->required == 0 ? 0 : kw_requirement_missing(question->require, lacks->required, parts);
+    for (size_t i = 0; i < part_count; i++) {
+        add_missing(&list, kw_scope_valid(parts[i]) ? (struct kw_missing){.scope = parts[i]}
+                                                    : (struct kw_missing){.require = parts[i]});
+    }
+    return list.count;
 }

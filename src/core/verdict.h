@@ -13,6 +13,7 @@
 #include "core/record.h"
 #include "core/region.h"
 #include <keyward/codes.h>
+#include <keyward/missing.h>
 #include <keyward/record.h>
 #include <string.h>
 
@@ -246,7 +247,7 @@ struct kw_question {
     uint16_t project;
     struct kw_bytes env; /* empty: any */
     const struct kw_bytes *scopes;
-    size_t scope_count;
+    size_t scope_count;       /* at most KW_SCOPE_COUNT_MAX, as of those on the resource */
     struct kw_bytes require;  /* "read AND (invoices OR admin)"; empty: nothing */
     struct kw_bytes resource; /* "website:123"; with no scopes asked on it, any scope that holds there will do */
     const struct kw_bytes *resource_scopes;
@@ -263,6 +264,7 @@ struct kw_decision {
     struct kw_bytes missing;      /* INSUFFICIENT_SCOPE: the first scope, or part of the requirement, that is missing;
                                      POLICY_VIOLATION: the field by which the record goes beyond the policy */
     struct kw_bytes missing_on;   /* the resource on which that scope is missing; empty: it was asked for on none */
+    struct kw_lacks lacks;        /* INSUFFICIENT_SCOPE: all that is missing, by that one key or policy */
     const struct kw_entry *bound; /* the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* the name of the policy that refuses; empty: none does */
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
@@ -270,6 +272,13 @@ struct kw_decision {
 
 /* Decides in the order of DESIGN section 5. `entry` NULL: unknown. No allocation, no lock, no clock. */
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+
+/*
+ * Names what is missing, at most `count_max` things of it; the first is the decision's `missing`. Returns how many
+ * there are. The question is the one that was decided on.
+ */
+size_t kw_lacks_list(const struct kw_lacks *lacks, const struct kw_question *question, struct kw_missing *missing_out,
+                     size_t count_max);
 
 /* What is looked at, in this order. */
 enum kw_rule {

@@ -90,6 +90,7 @@ struct kw_verification {
     bool needs_funds;  /* out: what it spends is to be reserved first */
     struct kw_bytes missing;      /* out: INSUFFICIENT_SCOPE, POLICY_VIOLATION */
     struct kw_bytes missing_on;   /* out: as in struct kw_decision */
+    struct kw_lacks lacks;        /* out: INSUFFICIENT_SCOPE, and else undefined; kw_lacks_list reads it */
     const struct kw_entry *bound; /* out: the ancestor that refuses, or whose policy does; NULL: the key itself */
     struct kw_bytes policy;       /* out: the name of the policy that refuses; empty: none does. Both until read_end */
     struct kw_entry *entry; /* out: the key's entry where it is of the project asked about, else NULL; until read_end */

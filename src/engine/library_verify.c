@@ -62,6 +62,8 @@ static bool ask(const struct kw_verify_request *request, struct asked *asked, st
         is_good = is_good && ask_rest(request, asked, question);
     }
     is_good = is_good && (request->endpoint.size == 0 || kw_endpoint_valid(request->endpoint));
+    is_good =
+        is_good && request->scope_count <= KW_SCOPE_COUNT_MAX && request->resource_scope_count <= KW_SCOPE_COUNT_MAX;
     return is_good && request->cost <= KW_COST_MAX && question->project != KW_PROJECT_NONE;
 }
 
@@ -135,9 +137,29 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
         verdict_out->refused_by = kw_entry_id(v->bound);
     }
     put_text(v->policy, KW_POLICY_MAX, verdict_out->policy);
-    put_text(v->missing, KW_REQUIRE_MAX, verdict_out->missing);
+    bool is_of_policy = v->code == KW_CODE_POLICY_VIOLATION;
+    const struct kw_bytes none = {NULL, 0};
+    put_text(is_of_policy ? v->missing : none, KW_ERROR_FIELD_MAX - 1, verdict_out->field);
+    put_text(is_of_policy ? none : v->missing, KW_REQUIRE_MAX, verdict_out->missing);
     put_text(v->missing_on, KW_RESOURCE_MAX, verdict_out->missing_on);
+    if (v->code == KW_CODE_INSUFFICIENT_SCOPE) {
+        verdict_out->lacks = v->lacks;
+    }
     return KW_OK;
+}
+
+size_t kw_missing_list(const struct kw_verify_request *request, const struct kw_verdict *verdict,
+                       struct kw_missing *missing_out, size_t count_max)
+{
+    const struct kw_question question = {.scopes = request->scopes,
+                                         .scope_count = request->scope_count,
+                                         .require = request->require,
+                                         .resource = request->resource,
+                                         .resource_scopes = request->resource_scopes,
+                                         .resource_scope_count = request->resource_scope_count};
+    return verdict->code == KW_CODE_INSUFFICIENT_SCOPE
+               ? kw_lacks_list(&verdict->lacks, &question, missing_out, count_max)
+               : 0;
 }
 
 /* The index does not know all of the key, or it has nothing to spend yet: a worker asks the store. */

@@ -268,6 +268,9 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     }
     v->missing = decision.missing;
     v->missing_on = decision.missing_on;
+    if (decision.code == KW_CODE_INSUFFICIENT_SCOPE) {
+        v->lacks = decision.lacks;
+    }
     v->bound = decision.bound;
     v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;

@@ -116,23 +116,62 @@ static void show_quota(struct kw_request *request, const struct kw_verification 
     }
 }
 
-/* Names what the profile asks for and the key does not hold, as a verification's body does. */
+#define DETAIL_MAX 240 /* for what is missing, of KW_ERROR_TEXT_MAX */
+
+/* "write, read on website:1, a OR b"; what has no room is counted. */
+static void list_missing(const struct kw_missing *missing, size_t count, struct kw_buffer *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct kw_bytes what = missing[i].require.size > 0 ? missing[i].require : missing[i].scope;
+        struct kw_bytes on = missing[i].resource;
+        what = what.size > 0 ? what : KW_BYTES("any scope");
+        if (i > 0 && text->size + what.size + on.size + 30 > DETAIL_MAX) {
+            kw_buffer_add_format(text, ", and %zu more", count - i);
+            return;
+        }
+        kw_buffer_add_text(text, i > 0 ? ", " : "");
+        kw_buffer_add(text, what);
+        kw_buffer_add_text(text, on.size > 0 ? " on " : "");
+        kw_buffer_add(text, on);
+    }
+}
+
+/* The attribute of RFC 6750 for those that stand alone, all or as many as fit; what can be met in several ways it has
+ * no form for. */
+static struct kw_bytes challenge_of(struct kw_arena *arena, const struct kw_missing *missing, size_t count)
+{
+    uint8_t memory[SCOPES_TEXT_MAX];
+    struct kw_buffer text;
+    struct kw_bytes challenge;
+    bool has_any = false;
+    kw_buffer_init_fixed(&text, memory, sizeof memory);
+    kw_buffer_add_text(&text, "Bearer realm=\"keyward\", error=\"insufficient_scope\"");
+    for (size_t i = 0; i < count && missing[i].scope.size + 16 < sizeof memory - text.size; i++) {
+        if (missing[i].scope.size == 0) {
+            continue;
+        }
+        kw_buffer_add_text(&text, has_any ? " " : ", scope=\"");
+        kw_buffer_add(&text, missing[i].scope);
+        has_any = true;
+    }
+    kw_buffer_add_text(&text, has_any ? "\"" : "");
+    return kw_arena_copy(arena, kw_buffer_bytes(&text), &challenge) == KW_OK ? challenge : KW_BYTES("Bearer");
+}
+
+/* Names all that the profile asks for and the key does not hold, as a verification's body does. */
 static const struct kw_error *show_missing(struct kw_call *call, const struct kw_verification *verification,
                                            struct kw_error *error)
 {
-    struct kw_bytes scope = verification->missing;
-    struct kw_bytes on = verification->missing_on;
+    struct kw_missing missing[KW_MISSING_MAX];
+    uint8_t memory[KW_ERROR_TEXT_MAX + KW_REQUIRE_MAX];
+    struct kw_buffer text;
+    size_t count = kw_lacks_list(&verification->lacks, &verification->question, missing, KW_COUNT_OF(missing));
+    kw_buffer_init_fixed(&text, memory, sizeof memory);
+    list_missing(missing, count, &text);
+    kw__answer_header(call, "WWW-Authenticate", challenge_of(&call->arena, missing, count));
     kw_error_clear(error);
-    if (kw_scope_valid(scope)) {
-        kw__answer_header_format(call, "WWW-Authenticate",
-                                 "Bearer realm=\"keyward\", error=\"insufficient_scope\", scope=\"%.*s\"",
-                                 (int)scope.size, (const char *)scope.data);
-    } else {
-        kw__answer_header(call, "WWW-Authenticate", KW_BYTES("Bearer realm=\"keyward\", error=\"insufficient_scope\""));
-    }
-    (void)kw_refuse(error, KW_CODE_INSUFFICIENT_SCOPE, NULL, "The key lacks what is asked of it here: %.*s%s%.*s",
-                    (int)scope.size, (const char *)scope.data, on.size > 0 ? " on " : "", (int)on.size,
-                    (const char *)on.data);
+    (void)kw_refuse(error, KW_CODE_INSUFFICIENT_SCOPE, NULL, "The key lacks what is asked of it here: %.*s",
+                    (int)text.size, (const char *)text.data);
     return error;
 }
 

@@ -110,10 +110,74 @@ static void write_bound(struct kw_json_writer *writer, const struct kw_entry *bo
     }
 }
 
-static void write_missing(struct kw_json_writer *writer, struct kw_bytes missing, struct kw_bytes missing_on)
+/* An array of those that `pick` finds; no member where there are none. */
+static void write_picked(struct kw_json_writer *writer, const char *name, const struct kw_missing *missing,
+                         size_t count, struct kw_bytes (*pick)(const struct kw_missing *one))
+{
+    bool has_any = false;
+    for (size_t i = 0; i < count; i++) {
+        struct kw_bytes text = pick(&missing[i]);
+        if (text.size == 0) {
+            continue;
+        }
+        if (!has_any) {
+            kw_json_name(writer, name);
+            kw_json_begin_array(writer);
+            has_any = true;
+        }
+        kw_json_string(writer, text);
+    }
+    if (has_any) {
+        kw_json_end_array(writer);
+    }
+}
+
+static struct kw_bytes scope_of(const struct kw_missing *one)
+{
+    return one->resource.size == 0 ? one->scope : (struct kw_bytes){NULL, 0};
+}
+
+static struct kw_bytes requirement_of(const struct kw_missing *one)
+{
+    return one->require;
+}
+
+/* In the forms in which a record holds scopes, and a question asks for them. */
+static void write_all_missing(struct kw_json_writer *writer, const struct kw_lacks *lacks,
+                              const struct kw_question *question)
+{
+    struct kw_missing missing[KW_MISSING_MAX];
+    size_t count = kw_lacks_list(lacks, question, missing, KW_COUNT_OF(missing));
+    bool is_on_resource = false;
+    kw_json_name(writer, "missingAll");
+    kw_json_begin_object(writer);
+    write_picked(writer, "scopes", missing, count, scope_of);
+    for (size_t i = 0; i < count; i++) {
+        if (missing[i].resource.size > 0 && !is_on_resource) {
+            kw_json_name(writer, "resources");
+            kw_json_begin_object(writer);
+            kw_json_name_bytes(writer, missing[i].resource);
+            kw_json_begin_array(writer);
+            is_on_resource = true;
+        }
+        if (missing[i].resource.size > 0 && missing[i].scope.size > 0) {
+            kw_json_string(writer, missing[i].scope);
+        }
+    }
+    if (is_on_resource) {
+        kw_json_end_array(writer);
+        kw_json_end_object(writer);
+    }
+    write_picked(writer, "require", missing, count, requirement_of);
+    kw_json_end_object(writer);
+}
+
+/* What the key lacks, or by which field it goes beyond its policy. */
+static void write_reason(struct kw_json_writer *writer, enum kw_code code, struct kw_bytes missing,
+                         struct kw_bytes missing_on)
 {
     if (missing.size > 0) {
-        kw_json_name(writer, "missing");
+        kw_json_name(writer, code == KW_CODE_POLICY_VIOLATION ? "field" : "missing");
         kw_json_string(writer, missing);
     }
     if (missing_on.size > 0) {
@@ -129,12 +193,16 @@ static void write_refusal(struct kw_json_writer *writer, const struct kw_verific
     kw_json_text(writer, info->name);
     kw_json_name(writer, "message");
     kw_json_text(writer, info->meaning);
-    write_missing(writer, verification->missing, verification->missing_on);
+    write_reason(writer, verification->code, verification->missing, verification->missing_on);
+    if (verification->code == KW_CODE_INSUFFICIENT_SCOPE) {
+        write_all_missing(writer, &verification->lacks, &verification->question);
+    }
     write_bound(writer, verification->bound, verification->policy);
 }
 
-static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const struct kw_check *check)
+static void write_check(struct kw_json_writer *writer, const struct kw_verification *verification, enum kw_rule rule)
 {
+    const struct kw_check *check = &verification->checks[rule];
     kw_json_begin_object(writer);
     kw_json_name(writer, "rule");
     kw_json_text(writer, kw_rule_name(rule));
@@ -147,17 +215,20 @@ static void write_check(struct kw_json_writer *writer, enum kw_rule rule, const 
         kw_json_name(writer, "detail");
         kw_json_text(writer, info->meaning);
     }
-    write_missing(writer, check->decision.missing, check->decision.missing_on);
+    write_reason(writer, check->decision.code, check->decision.missing, check->decision.missing_on);
+    if (check->decision.code == KW_CODE_INSUFFICIENT_SCOPE) {
+        write_all_missing(writer, &check->decision.lacks, &verification->question);
+    }
     write_bound(writer, check->decision.bound, check->decision.policy);
     kw_json_end_object(writer);
 }
 
-static void write_checks(struct kw_json_writer *writer, const struct kw_check checks[KW_RULE_COUNT])
+static void write_checks(struct kw_json_writer *writer, const struct kw_verification *verification)
 {
     kw_json_name(writer, "checks");
     kw_json_begin_array(writer);
     for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
-        write_check(writer, (enum kw_rule)rule, &checks[rule]);
+        write_check(writer, verification, (enum kw_rule)rule);
     }
     kw_json_end_array(writer);
 }
@@ -241,7 +312,7 @@ static void write_verdict(struct kw_json_writer *writer, struct kw_record_cache 
         kw_quota_status_write_json(&verification->quota, writer);
     }
     if (verification->checks != NULL) {
-        write_checks(writer, verification->checks);
+        write_checks(writer, verification);
     }
     kw_json_end_object(writer);
 }

@@ -43,7 +43,11 @@ def test_a_verification_states_where_it_comes_from(folder):
                 ([], 1, 'IP_NOT_ALLOWED'), (['--ip', '11.0.0.1'], 1, 'IP_NOT_ALLOWED'), (['--ip', '10.0.0.1'], 1, 'REGION_NOT_ALLOWED'),
                 (['--ip', '10.0.0.1', '--geo', 'US'], 1, 'REGION_NOT_ALLOWED'), (['--ip', '10.0.0.1', '--geo', 'US-CA'], 0, 'Valid'),
                 (['--ip=10.0.0.1', '--geo=US-CA', '--require', 'read AND (x OR admin)'], 0, 'Valid'),
-                (['--ip=10.0.0.1', '--geo=US-CA', '--require', 'read AND (x OR y)'], 1, 'Missing: x OR y')):
+                (['--ip=10.0.0.1', '--geo=US-CA', '--require', 'read AND (x OR y)'], 1, 'Missing: x OR y'),
+                (['--ip=10.0.0.1', '--geo=US-CA', '--scope', 'a', '--scope', 'b', '--require', 'read AND (x OR y)'], 1,
+                 'Missing: a, b, x OR y\n'),
+                (['--ip=10.0.0.1', '--geo=US-CA', '--resource', 'site:1=a,b'], 1,
+                 'Missing: a on site:1, b on site:1\n')):
             done = world.run('verify', *arguments, stdin=key, code=code)
             check_in(expected, done.out, arguments)
             told.append(done.out)

@@ -182,6 +182,8 @@ def a_profile_asks_for_what_it_says(server):
     server.expect(201, 'POST', '/v1/projects', {'name': 'gated', 'authorize': {
         'live': {'env': 'live'},
         'orders': {'scopes': ['orders:read'], 'require': 'eu OR us'},
+        'all': {'scopes': ['a', 'eu', 'b'], 'resource': {'type': 'website', 'id': '7', 'scopes': ['sell']}, 'require': 'c AND (d OR e)'},
+        'much': {'scopes': [f'{i}:' + 'x' * 120 for i in range(99)]},
         'site': {'resource': {'type': 'website', 'id': '7', 'scopes': ['write']}}}})
     of = {'Keyward-Project': 'gated'}
     live = server.create({'ownerId': '1', 'scopes': ['orders:*', 'eu']}, headers=of)[0]
@@ -205,6 +207,12 @@ def a_profile_asks_for_what_it_says(server):
     equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope", scope="write"', 'challenge')
     answer = authorize(server, test, path='/v1/authorize/gated.orders')
     equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope"', 'of an expression')
+    answer = authorize(server, live, path='/v1/authorize/gated.all')
+    check(answer.json['detail'].endswith(': a, b, sell on website:7, c, d OR e'), answer.body)
+    equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope", scope="a b sell c"', 'all of them')
+    answer = authorize(server, live, path='/v1/authorize/gated.much')
+    check(answer.json['detail'].endswith('x, and 98 more'), answer.body)
+    check(answer.header('WWW-Authenticate').endswith('x"'), 'as many as fit')
 
 
 def a_change_of_a_profile_is_in_force_at_once(server):

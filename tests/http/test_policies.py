@@ -144,7 +144,7 @@ def a_change_narrows_the_keys_under_it(server):
     done = server.expect(200, 'PATCH', PATH + '/live', change, headers={'If-Match': dry.header('ETag')})
     equal((done.json['narrowed'], 'dryRun' in done.json), (dry.json['narrowed'], False), 'the same as before')
     verdict = server.verify(wide)
-    equal((verdict['code'], verdict['missing'], verdict['refusedByPolicy']), ('POLICY_VIOLATION', 'allowedIPs', 'live'), 'no addresses')
+    equal((verdict['code'], verdict['field'], verdict['refusedByPolicy']), ('POLICY_VIOLATION', 'allowedIPs', 'live'), 'no addresses')
     check(server.verify(slim, ip='10.0.0.1', scopes=['orders:read'])['valid'], 'what keeps within it')
     again = server.expect(200, 'PATCH', PATH + '/live', {'requireIP': None, 'maxTtl': '1h'})
     equal(names(again), {'wide': ['expiresAt'], 'slim': ['expiresAt']}, 'by what this change takes')

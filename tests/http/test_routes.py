@@ -247,7 +247,8 @@ def a_batch_is_answered_in_its_order(server):
     answer = server.expect(200, 'POST', path, {'items': items}).json['items']
     for i, (verdict, (_, record)) in enumerate(zip(answer, keys)):
         expected = {'valid': True} if i % 2 == 0 else {
-            'valid': False, 'code': 'INSUFFICIENT_SCOPE', 'message': 'The key may not do this.', 'missing': f's:{i - 1}'}
+            'valid': False, 'code': 'INSUFFICIENT_SCOPE', 'message': 'The key may not do this.', 'missing': f's:{i - 1}',
+            'missingAll': {'scopes': [f's:{i - 1}']}}
         equal(verdict, {**expected, 'record': record}, f'item {i}')
     equal([verdict['code'] for verdict in answer[40:]], ['MISSING_KEY', 'INVALID_FORMAT'], 'the last two')
     equal(server.expect(200, 'POST', path, {'items': []}).json, {'items': []}, 'an empty batch')

@@ -90,6 +90,25 @@ def requirements_are_judged(server):
               (missing is None, missing and 'INSUFFICIENT_SCOPE', missing), text)
 
 
+def all_that_is_missing_is_named(server):
+    key, _ = server.create({'scopes': ['read'], 'resources': {'website:1': ['write']}})
+    on = {'type': 'website', 'id': '1', 'scopes': ['write', 'sell', 'read', 'lend']}
+    for question, missing in (
+            ({'scopes': ['read', 'a', 'b', 'a:*']}, {'scopes': ['a', 'b', 'a:*']}),
+            ({'scopes': ['a'], 'resource': on}, {'scopes': ['a'], 'resources': {'website:1': ['sell', 'lend']}}),
+            ({'require': 'a AND read AND (b OR (c AND d)) AND (e AND (f OR g))'},
+             {'scopes': ['a', 'e'], 'require': ['b OR (c AND d)', 'f OR g']}),
+            ({'scopes': ['a'], 'resource': on, 'require': 'b OR c'},
+             {'scopes': ['a'], 'resources': {'website:1': ['sell', 'lend']}, 'require': ['b OR c']})):
+        verdict = server.verify(key, **question)
+        equal((verdict['code'], verdict['missingAll']), ('INSUFFICIENT_SCOPE', missing), f'{question}')
+        equal(check_of(server.verify(key, dryRun=True, **question), 'scopes')['missingAll'], missing, f'{question}, as a dry run')
+    bare, _ = server.create({'resources': {'website:1': ['write']}})
+    verdict = server.verify(bare, resource={'type': 'shop', 'id': '9'}, scopes=['a'])
+    equal(verdict['missingAll'], {'scopes': ['a'], 'resources': {'shop:9': []}}, 'where any scope would do')
+    check('missingAll' not in server.verify(key) and 'missingAll' not in server.verify(key, env='test', scopes=['a']), 'other verdicts')
+
+
 def a_dry_run_says_what_each_rule_says(server):
     server.expect(201, 'POST', '/v1/policies', {'name': 'checked', 'environments': ['live']})
     key, record = server.create({**PLACES, 'scopes': ['read'], 'expiresIn': '1h', 'policy': 'checked'})
@@ -108,7 +127,9 @@ def a_dry_run_says_what_each_rule_says(server):
           'expired': 'passed', 'rateLimits': 'none', 'quotas': 'none'}, 'of a bad key')
     equal([item.get('code') for item in bad['checks']], [None] * 4 + ['DISABLED', 'IP_NOT_ALLOWED', 'REGION_NOT_ALLOWED',
           'ENVIRONMENT_MISMATCH', 'POLICY_VIOLATION', 'INSUFFICIENT_SCOPE', None, None], 'codes of the refusals')
-    equal((check_of(bad, 'policy')['missing'], check_of(bad, 'policy')['refusedByPolicy']), ('env', 'checked'), 'what violates it')
+    equal((check_of(bad, 'policy')['field'], check_of(bad, 'policy')['refusedByPolicy']), ('env', 'checked'), 'what violates it')
+    check('missing' not in check_of(bad, 'policy') and 'field' not in check_of(bad, 'scopes'), bad)
+    equal(check_of(bad, 'scopes')['missingAll'], {'scopes': ['write']}, 'all that is missing')
     check('refusedByPolicy' not in check_of(bad, 'scopes'), bad)
     equal(check_of(bad, 'scopes')['missing'], 'write', 'what is missing')
     check(all(item['detail'] for item in bad['checks'] if item['outcome'] == 'refused'), bad)
@@ -267,7 +288,7 @@ def a_record_says_what_its_family_says(server):
 
 
 CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
-         what_is_stated_must_be_something, requirements_are_judged, a_dry_run_says_what_each_rule_says,
+         what_is_stated_must_be_something, requirements_are_judged, all_that_is_missing_is_named, a_dry_run_says_what_each_rule_says,
          a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
          a_management_child_hands_on_what_is_left_to_it, a_careful_revocation_leaves_no_orphan,
          a_record_says_what_its_family_says]

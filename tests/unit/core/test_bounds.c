@@ -171,6 +171,43 @@ static bool lacks(const struct rule *rules, size_t count, const struct asked *as
            (asked->requirement >= 0 && !requirements[asked->requirement].met(global));
 }
 
+/* All that the refusing link lacks of what was named, then what the requirement takes of it and those before it. */
+static void check_missing(struct test *t, const struct rule *rules, size_t link, const struct asked *asked,
+                          const struct kw_decision *decision)
+{
+    struct kw_missing missing[KW_MISSING_MAX];
+    size_t count = kw_lacks_list(&decision->lacks, &asked->question, missing, KW_COUNT_OF(missing));
+    unsigned on = asked->resource < 0 ? 0 : rules[link].on[asked->resource];
+    unsigned global = ~0U;
+    size_t at = 0;
+    for (size_t i = 0; i <= link; i++) {
+        global &= rules[i].global;
+    }
+    for (unsigned list = 0; list < 2; list++) {
+        unsigned lacked = list == 0 ? asked->scopes & ~rules[link].global : asked->resource_scopes & ~on;
+        for (unsigned i = 0; i < SCOPES; i++) {
+            if ((lacked >> i & 1) != 0 && at < count) {
+                CHECK_BYTES(t, missing[at].scope, kw_bytes_of_text(world_scopes[i]));
+                CHECK_BYTES(t, missing[at].resource, list == 0 ? KW_BYTES("") : asked->question.resource);
+            }
+            at += lacked >> i & 1;
+        }
+    }
+    if (asked->resource >= 0 && asked->resource_scopes == 0 && on == 0) {
+        CHECK(t, at < count && missing[at].scope.size == 0);
+        CHECK_BYTES(t, missing[at++].resource, asked->question.resource);
+    }
+    bool is_met = asked->requirement < 0 || requirements[asked->requirement].met(global);
+    CHECK(t, is_met ? count == at : count > at);
+    for (; at < count; at++) {
+        CHECK(t, missing[at].resource.size == 0 && (missing[at].scope.size == 0) != (missing[at].require.size == 0));
+    }
+    struct kw_bytes first = missing[0].scope.size > 0     ? missing[0].scope
+                            : missing[0].require.size > 0 ? missing[0].require
+                                                          : missing[0].resource;
+    CHECK_BYTES(t, decision->missing, first);
+}
+
 /* Which link refuses; `count` when none does. */
 static size_t first_refusal(const struct rule *rules, size_t count, const struct asked *asked, enum kw_rule which)
 {
@@ -295,6 +332,9 @@ static void check_decision(struct test *t, struct chain *chain, const struct ask
         bool is_shared = rule == KW_RULE_SCOPES && asked->resource >= 0 && asked->resource_scopes == 0;
         bound = is_shared && refused ? checks[rule].decision.bound : bound;
         by_policy = is_shared && refused ? checks[rule].decision.policy.size != 0 : by_policy;
+        if (refused && rule == KW_RULE_SCOPES && !is_shared) {
+            check_missing(t, chain->rules, link, asked, &checks[rule].decision);
+        }
         CHECK(t, checks[rule].decision.bound == bound);
         CHECK_BYTES(t, checks[rule].decision.policy, by_policy ? KW_BYTES("partners") : KW_BYTES(""));
         if (refused && !is_refused) { /* the first of them is the verdict */

@@ -1,6 +1,8 @@
 #include "core/requirement.h"
 #include "records.h"
 
+#include <stdlib.h>
+
 /* --- A slow model: a random tree, which is printed to a text --- */
 
 #define NODES_MAX 64
@@ -130,6 +132,39 @@ static bool holds_all(void *context, struct kw_bytes scope)
     return context == NULL && scope.size != 0;
 }
 
+/* All parts of a node that is not met. */
+static void model_all_missing(const struct tree *tree, size_t at, unsigned held, const struct node **parts,
+                              size_t *count)
+{
+    const struct node *node = &tree->nodes[at];
+    if (model_met(tree, at, held)) {
+        return;
+    }
+    if (node->kind != AND) {
+        parts[(*count)++] = node;
+        return;
+    }
+    for (size_t i = 0; i < node->side_count; i++) {
+        model_all_missing(tree, node->sides[i], held, parts, count);
+    }
+}
+
+static void check_all_missing(struct test *t, const struct tree *tree, unsigned held)
+{
+    const struct node *expected[KW_REQUIRE_SCOPE_MAX];
+    struct kw_bytes parts[KW_REQUIRE_SCOPE_MAX];
+    size_t expected_count = 0;
+    struct kw_bytes text = kw_bytes_of(tree->text, tree->size);
+    uint32_t lacks = kw_requirement_lacks(text, holds_name, &held);
+    size_t count = kw_requirement_missing(text, lacks, parts);
+    model_all_missing(tree, 0, held, expected, &expected_count);
+    CHECK_I64(t, count, expected_count);
+    for (size_t i = 0; i < count && count == expected_count; i++) {
+        CHECK_BYTES(t, parts[i], kw_bytes_of(tree->text + expected[i]->start, expected[i]->end - expected[i]->start));
+        CHECK(t, parts[i].data == text.data + expected[i]->start);
+    }
+}
+
 static void judging_agrees_with_the_model(struct test *t)
 {
     int met_count = 0;
@@ -163,6 +198,7 @@ static void judging_agrees_with_the_model(struct test *t)
                 CHECK_BYTES(t, missing, kw_bytes_of(tree.text + node->start, node->end - node->start));
                 CHECK(t, missing.data == text.data + node->start);
             }
+            check_all_missing(t, &tree, held);
         }
     }
     CHECK(t, met_count > 5000 && met_count < 35000);
@@ -238,6 +274,34 @@ static void missing_by_example(struct test *t)
         unsigned held = rows[i].held;
         CHECK(t, !kw_requirement_met(kw_bytes_of_text(rows[i].text), holds_name, &held, &missing));
         CHECK_BYTES(t, missing, kw_bytes_of_text(rows[i].missing));
+    }
+}
+
+static void all_missing_by_example(struct test *t)
+{
+    static const struct {
+        const char *text;
+        unsigned held; /* bits: a, b, c */
+        const char *parts[4];
+    } rows[] = {
+        {"a AND b AND c", 2, {"a", "c"}},
+        {"a AND b AND c", 7, {NULL}},
+        {"(a OR b) AND c", 0, {"a OR b", "c"}},
+        {"c AND ((a OR (b)) AND e:f)", 0, {"c", "a OR (b)", "e:f"}},
+        {"a AND (b AND c OR e:f)", 4, {"a", "b AND c OR e:f"}},
+        {"a OR (b AND c)", 4, {"a OR (b AND c)"}},
+        {"a AND (b OR c", 0, {NULL}}, /* no requirement */
+        {"", 0, {NULL}},
+    };
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        struct kw_bytes parts[KW_REQUIRE_SCOPE_MAX];
+        struct kw_bytes text = kw_bytes_of_text(rows[i].text);
+        unsigned held = rows[i].held;
+        size_t count = kw_requirement_missing(text, kw_requirement_lacks(text, holds_name, &held), parts);
+        for (size_t n = 0; n < count; n++) {
+            CHECK_BYTES(t, parts[n], kw_bytes_of_text(rows[i].parts[n]));
+        }
+        CHECK(t, count < 4 && rows[i].parts[count] == NULL);
     }
 }
 
@@ -363,6 +427,10 @@ static void any_bytes_are_judged(struct test *t)
         CHECK(t, !kw_requirement_met(text, holds_name, &none, &missing));
         CHECK(t, kw_requirement_met(text, holds_all, NULL, &missing) == valid);
         CHECK(t, missing.size <= text.size && (missing.size != 0) == (text.size != 0));
+        struct kw_bytes parts[KW_REQUIRE_SCOPE_MAX];
+        size_t count = kw_requirement_missing(text, kw_requirement_lacks(text, holds_name, &none), parts);
+        CHECK(t, (count != 0) == valid);
+        CHECK_I64(t, kw_requirement_lacks(text, holds_all, NULL), 0);
         kw_arena_reset(&arena);
     }
     CHECK(t, accepted > 1000);
@@ -377,6 +445,17 @@ static void caps_are_kept(struct test *t)
         print(&tree, i == 0 ? "s" : " OR s");
     }
     CHECK_STATUS(t, kw_requirement_check(kw_bytes_of(tree.text, tree.size), &at, &why), KW_OK);
+    struct kw_bytes *parts = malloc(KW_REQUIRE_SCOPE_MAX * sizeof *parts); /* by itself, so that its end is guarded */
+    static const char many[] =
+        "s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s "
+        "AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s "
+        "AND s AND (OR s)";
+    REQUIRE(t, parts != NULL);
+    struct kw_bytes all = kw_bytes_of(many, sizeof many - 1 - strlen(" AND (OR s)"));
+    CHECK_I64(t, kw_requirement_missing(all, UINT32_MAX, parts), KW_REQUIRE_SCOPE_MAX);
+    CHECK_I64(t, kw_requirement_missing(kw_bytes_of(many, sizeof many - 1), UINT32_MAX, parts), 0);
+    CHECK_I64(t, kw_requirement_missing(kw_bytes_of(tree.text, tree.size), UINT32_MAX, parts), 1);
+    free(parts);
     print(&tree, " OR s");
     CHECK_STATUS(t, kw_requirement_check(kw_bytes_of(tree.text, tree.size), &at, &why), KW_E_LIMIT);
     CHECK_I64(t, at, tree.size - 1);
@@ -437,6 +516,7 @@ int main(int argc, char **argv)
         TEST_CASE(judging_agrees_with_the_model),
         TEST_CASE(truth_by_table),
         TEST_CASE(missing_by_example),
+        TEST_CASE(all_missing_by_example),
         TEST_CASE(refusals_say_where_and_why),
         TEST_CASE(grammar_agrees_with_rewriting),
         TEST_CASE(any_bytes_are_judged),

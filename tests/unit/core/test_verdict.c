@@ -2,6 +2,7 @@
 #include "core/verdict.h"
 #include "records.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NOW_MS (RECORD_BORN_MS + 100000)
@@ -125,6 +126,48 @@ static void the_unknown_is_invalid(struct test *t)
     struct kw_decision decision = kw_decide(NULL, &question, NOW_MS);
     CHECK_I64(t, decision.code, KW_CODE_INVALID_KEY);
     CHECK(t, !decision.lapsed);
+}
+
+/* More scopes than one word has bits, and all of them that are not held, in their order. */
+static void all_that_is_missing_is_named(struct test *t)
+{
+    char names[2 * KW_SCOPE_COUNT_MAX][8];
+    struct kw_bytes scopes[2 * KW_SCOPE_COUNT_MAX];
+    struct kw_missing missing[KW_MISSING_MAX];
+    struct kw_arena arena;
+    kw_arena_init(&arena, NULL, 0, 1 << 16);
+    struct kw_record record = record_typical(&arena);
+    struct kw_entry *entry = entry_of(t, &record, false);
+    for (unsigned i = 0; i < KW_COUNT_OF(scopes); i++) {
+        (void)snprintf(names[i], sizeof names[i], "s%u", i);
+        scopes[i] = i % 3 == 0 ? KW_BYTES("billing:all") : kw_bytes_of_text(names[i]); /* it holds that everywhere */
+    }
+    struct kw_question question = {.project = 7,
+                                   .scopes = scopes,
+                                   .scope_count = KW_SCOPE_COUNT_MAX,
+                                   .require = KW_BYTES("keys:read AND (a OR b) AND c"),
+                                   .resource = KW_BYTES("website:1"),
+                                   .resource_scopes = scopes + KW_SCOPE_COUNT_MAX,
+                                   .resource_scope_count = KW_SCOPE_COUNT_MAX};
+    struct kw_decision decision = kw_decide(entry, &question, NOW_MS);
+    CHECK_I64(t, decision.code, KW_CODE_INSUFFICIENT_SCOPE);
+    size_t count = kw_lacks_list(&decision.lacks, &question, missing, KW_MISSING_MAX);
+    size_t at = 0;
+    for (unsigned i = 0; i < KW_COUNT_OF(scopes); i++) {
+        if (i % 3 != 0) {
+            CHECK_BYTES(t, missing[at].scope, kw_bytes_of_text(names[i]));
+            CHECK_BYTES(t, missing[at].resource, i < KW_SCOPE_COUNT_MAX ? KW_BYTES("") : KW_BYTES("website:1"));
+            at++;
+        }
+    }
+    CHECK_BYTES(t, missing[at].require, KW_BYTES("a OR b"));
+    CHECK_BYTES(t, missing[at + 1].scope, KW_BYTES("c"));
+    CHECK_I64(t, count, at + 2);
+    missing[1].scope = KW_BYTES("untouched");
+    CHECK_I64(t, kw_lacks_list(&decision.lacks, &question, missing, 1), count);
+    CHECK_BYTES(t, missing[1].scope, KW_BYTES("untouched"));
+    free(entry);
+    kw_arena_reset(&arena);
 }
 
 /* One decision and one status: what the record's JSON says is what its verification says. */
@@ -288,6 +331,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_good_key_is_valid),
         TEST_CASE(refusals_come_in_their_order),
+        TEST_CASE(all_that_is_missing_is_named),
         TEST_CASE(the_unknown_is_invalid),
         TEST_CASE(decisions_agree_with_the_status),
         TEST_CASE(scopes_on_resources_are_decided),

@@ -65,6 +65,40 @@ static void places_and_requirements_are_asked(struct test *t)
     library_end(&library);
 }
 
+/* The same request and verdict give all that is missing; other verdicts give nothing. */
+static void all_that_is_missing_is_named(struct test *t)
+{
+    static const struct kw_bytes scopes[KW_SCOPE_COUNT_MAX + 1] = {
+        {(const uint8_t *)"a", 1}, {(const uint8_t *)"x", 1}, {(const uint8_t *)"y", 1}};
+    struct library library;
+    struct kw_new_key made;
+    struct kw_verdict verdict = {.code = KW_CODE_NONE};
+    struct kw_missing missing[KW_MISSING_MAX];
+    REQUIRE(t, library_open(t, &library));
+    REQUIRE(t, create_bound(t, &library, &made));
+    struct kw_verify_request request = {.key = kw_text(made.key),
+                                        .ip = KW_BYTES("10.1.2.3"),
+                                        .country = KW_BYTES("DE"),
+                                        .scopes = scopes,
+                                        .scope_count = 3,
+                                        .require = KW_BYTES("z AND (b OR c)")};
+    REQUIRE_OK(t, kw_verify(library.keyward, &request, &verdict));
+    CHECK_I64(t, kw_missing_list(&request, &verdict, missing, KW_MISSING_MAX), 4);
+    CHECK_BYTES(t, missing[0].scope, KW_BYTES("x"));
+    CHECK_BYTES(t, missing[1].scope, KW_BYTES("y"));
+    CHECK_BYTES(t, missing[2].scope, KW_BYTES("z"));
+    CHECK_BYTES(t, missing[3].require, KW_BYTES("b OR c"));
+    CHECK_TEXT(t, verdict.missing, "x");
+    CHECK_TEXT(t, verdict.field, "");
+    request.ip = KW_BYTES("11.0.0.1");
+    REQUIRE_OK(t, kw_verify(library.keyward, &request, &verdict));
+    CHECK_I64(t, kw_missing_list(&request, &verdict, missing, KW_MISSING_MAX), 0);
+    request.scope_count = KW_COUNT_OF(scopes); /* one more than may be asked for */
+    CHECK_STATUS(t, kw_verify(library.keyward, &request, &verdict), KW_E_INVALID);
+    kw_new_key_clear(&made);
+    library_end(&library);
+}
+
 static const char *outcome_of(const struct kw_rule_outcome *outcomes, size_t count, const char *rule)
 {
     for (size_t i = 0; i < count; i++) {
@@ -325,6 +359,7 @@ int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(places_and_requirements_are_asked),
+        TEST_CASE(all_that_is_missing_is_named),
         TEST_CASE(an_explanation_names_every_rule),
         TEST_CASE(a_verdict_names_the_parent_that_refuses),
         TEST_CASE(ranges_as_text),
