@@ -204,6 +204,8 @@ int kw_report(struct kw_cli *cli, const struct kw_error *error, bool as_json);
 int kw_report_with(struct kw_cli *cli, const struct kw_error *error, bool as_json, struct kw_bytes members);
 /* Adds what room a data folder's disk has left, where the code is one that a full disk or quota leads to. */
 void kw_report_room(struct kw_cli *cli, const char *code);
+/* Adds a line with the advice, unless the text says it already. */
+void kw_report_advice(struct kw_cli *cli, struct kw_bytes text, struct kw_bytes advice);
 /* Ends a command that went well: what was gathered goes out, and `code` is the exit code unless that failed. */
 int kw_finish(struct kw_cli *cli, int code, bool as_json);
 

@@ -95,7 +95,7 @@ static bool make_plan(struct apply *apply)
         return true;
     }
     report(apply, &error, &apply->plan.refused, 0);
-    if (error.code == NULL && apply->plan.refused.words != NULL) {
+    if ((error.code == NULL || apply->plan.is_foreseen) && apply->plan.refused.words != NULL) {
         say_which(apply, &apply->plan.refused, "nothing was changed");
     }
     return false;

@@ -32,7 +32,9 @@ struct kw_planned_change {
     uint64_t version; /* that was seen; 0: it is new */
     struct kw_planned_field *fields;
     size_t field_count;
-    struct kw_bytes narrowed; /* of a policy: what a dry run says of the keys under it, as JSON; empty: nothing */
+    struct kw_bytes there;        /* as it is, as JSON; empty: it is new */
+    struct kw_document *foreseen; /* of a project: as it would be, held by the plan; NULL: not known */
+    struct kw_bytes narrowed;     /* of a policy: what a dry run says of the keys under it, as JSON; empty: nothing */
 };
 
 /* All that a file asks for and is not so already. Everything lies in the arena. */
@@ -41,6 +43,7 @@ struct kw_plan {
     struct kw_planned_change *changes;
     size_t change_count, room;
     struct kw_planned_change refused; /* what a failure is about, as far as it is known; no `words`: no document */
+    bool is_foreseen;                 /* and the other side would say the same, when its turn came */
 };
 
 void kw_plan_init(struct kw_plan *plan);
@@ -52,6 +55,15 @@ void kw_plan_deinit(struct kw_plan *plan);
  */
 KW_MUST_USE enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw_target *target,
                                         struct kw_plan *plan, struct kw_answer *answer, struct kw_error *error_out);
+/* A project from the other side's answer to a dry run; NULL: it cannot be read here. */
+struct kw_document *kw_plan_foresee_project(struct kw_bytes answer, struct kw_arena *arena);
+/*
+ * Checks a policy or template against its project as that will be by then, just as the other side will. `body` is what
+ * would be sent; `policy_out` is the policy that must be there. The codes of kw_document_make and kw_document_fits.
+ */
+KW_MUST_USE enum kw_status kw_plan_foresee(const struct kw_planned_change *change, const struct kw_document *project,
+                                           struct kw_bytes body, struct kw_arena *arena, struct kw_bytes *policy_out,
+                                           struct kw_error *error_out);
 /* "project shop", "policy shop/partners" */
 void kw_plan_name(const struct kw_planned_change *change, struct kw_buffer *text);
 /* {"kind":"policy","project":"shop","name":"partners","place":"policies[0]","line":7} */

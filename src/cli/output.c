@@ -1,11 +1,13 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/text.h"
+#include "server/call.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <keyward/codes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -81,18 +83,38 @@ void kw_output_say(struct kw_output *output)
     (void)status;
 }
 
+/* As a server's problem, where the code is one of the table. */
 static void report_json(struct kw_output *err, const struct kw_error *error, struct kw_bytes members)
 {
     struct kw_json_writer writer;
+    enum kw_code code = kw_code_of_name(error->code);
+    const struct kw_code_info *info = code == KW_CODE_NONE ? NULL : kw_code_info(code);
     kw_json_writer_init(&writer, &err->text);
     kw_json_begin_object(&writer);
+    if (info != NULL) {
+        char type[KW_PROBLEM_TYPE_SIZE];
+        snprintf(type, sizeof type, KW_PROBLEM_TYPE_START "%s", info->name);
+        kw_json_name(&writer, "type");
+        kw_json_text(&writer, type);
+        kw_json_name(&writer, "title");
+        kw_json_text(&writer, info->meaning);
+        kw_json_name(&writer, "status");
+        kw_json_i64(&writer, info->http_status);
+    }
     kw_json_name(&writer, "code");
     kw_json_text(&writer, error->code);
+    char detail[KW_ERROR_FIELD_MAX + KW_ERROR_TEXT_MAX + 2];
+    bool has_field = info != NULL && error->field[0] != '\0';
+    snprintf(detail, sizeof detail, "%s%s%s", has_field ? error->field : "", has_field ? ": " : "", error->message);
     kw_json_name(&writer, "detail");
-    kw_json_text(&writer, error->message);
+    kw_json_text(&writer, detail);
     if (error->field[0] != '\0') {
         kw_json_name(&writer, "field");
         kw_json_text(&writer, error->field);
+    }
+    if (info != NULL) {
+        kw_json_name(&writer, "advice");
+        kw_json_text(&writer, info->advice);
     }
     kw_buffer_add_text(&err->text, members.size > 0 ? "," : "");
     kw_buffer_add(&err->text, members);
@@ -132,6 +154,10 @@ static void report_text(struct kw_cli *cli, const struct kw_error *error)
         kw_buffer_add_text(&err->text, "  ");
         kw_text_clean(&err->text, kw_bytes_of_text(error->detail));
         kw_buffer_add_byte(&err->text, '\n');
+    }
+    enum kw_code code = kw_code_of_name(error->code);
+    if (code != KW_CODE_NONE) {
+        kw_report_advice(cli, kw_bytes_of_text(error->message), kw_bytes_of_text(kw_code_info(code)->advice));
     }
     kw_report_room(cli, error->code);
     if (error->code != NULL && strcmp(error->code, KW_CLI_USAGE) == 0) {

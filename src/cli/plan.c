@@ -1,30 +1,15 @@
-#include "cli/documents.h"
+#include "cli/plan.h"
 
 #include <stdio.h>
 
 #define PLAN_MEMORY_MAX ((size_t)256 * 1024 * 1024)
 #define ITEM_COUNT_MAX 10000
-#define PATH_SIZE 128
 #define FIELDS_MAX 64
 #define PLACE_SIZE 64
 
-/* A file on its way into a plan. */
-struct planning {
-    struct kw_plan *plan;
-    struct kw_target *target;
-    const char *project; /* of items that name none; may be NULL */
-    struct kw_bytes file;
-    size_t line; /* in it, up to the next; 0: none was counted yet */
-    const uint8_t *counted_to;
-    const struct kw_document_words *words;
-    size_t item_count; /* of this kind */
-    struct kw_answer *answer;
-    struct kw_error *error;
-};
-
 /* The fields of a document as a file, or the other side, has them. */
 struct side {
-    struct planning *planning;
+    struct kw_planning *planning;
     struct kw_planned_field fields[FIELDS_MAX]; /* `to` is the text */
     size_t count;
     struct kw_bytes name, project, version;
@@ -38,12 +23,10 @@ void kw_plan_init(struct kw_plan *plan)
 
 void kw_plan_deinit(struct kw_plan *plan)
 {
+    for (size_t i = 0; i < plan->change_count; i++) {
+        kw_document_release(plan->changes[i].foreseen);
+    }
     kw_arena_reset(&plan->arena);
-}
-
-static enum kw_status no_memory(const struct planning *planning)
-{
-    return kw_fail(planning->error, KW_E_MEMORY, KW_CLI_FAILED, NULL, "there is no memory left for this file");
 }
 
 /* What Keyward itself writes into a document is no wish of the file's. */
@@ -58,7 +41,7 @@ static bool is_written_by_keyward(struct kw_bytes name)
     return false;
 }
 
-static enum kw_status shorten(const struct planning *planning, struct kw_bytes raw, struct kw_bytes *text_out)
+static enum kw_status shorten(const struct kw_planning *planning, struct kw_bytes raw, struct kw_bytes *text_out)
 {
     struct kw_buffer text;
     kw_buffer_init(&text, KW_CALL_BODY_MAX);
@@ -67,7 +50,7 @@ static enum kw_status shorten(const struct planning *planning, struct kw_bytes r
         status = kw_arena_copy(&planning->plan->arena, kw_buffer_bytes(&text), text_out);
     }
     kw_buffer_deinit(&text);
-    return status == KW_OK ? KW_OK : no_memory(planning);
+    return status == KW_OK ? KW_OK : kw_plan_no_memory(planning);
 }
 
 static enum kw_status take_member(void *context, struct kw_bytes name, struct kw_bytes raw)
@@ -109,40 +92,11 @@ static struct kw_bytes text_of(const struct side *side, struct kw_bytes name)
     return (struct kw_bytes){NULL, 0};
 }
 
-/* The text with a NUL behind it. */
-static const char *text_copy(struct planning *planning, struct kw_bytes text)
-{
-    char *copy = kw_arena_take(&planning->plan->arena, text.size + 1);
-    if (copy != NULL && text.size > 0) {
-        memcpy(copy, text.data, text.size);
-    }
-    return copy;
-}
-
-static enum kw_status send(const struct kw_planned_change *change, enum kw_method method, const char *query,
-                           struct kw_bytes body, struct kw_target *target, struct kw_answer *answer,
-                           struct kw_error *error_out)
-{
-    char path[PATH_SIZE];
-    char version[24];
-    snprintf(path, sizeof path, "%s%s%s", change->words->path, method == KW_POST ? "" : "/",
-             method == KW_POST ? "" : change->name);
-    snprintf(version, sizeof version, "\"%llu\"", (unsigned long long)change->version);
-    struct kw_request request = {.method = method,
-                                 .path = path,
-                                 .query = kw_bytes_of_text(query),
-                                 .body = body,
-                                 .project = change->project,
-                                 .if_version = method == KW_PATCH ? version : NULL};
-    kw_buffer_reset(&answer->body);
-    return target->ops->send(target, &request, answer, error_out);
-}
-
 /* What the other side has; nothing where the document, or its project, is not there. */
-static enum kw_status look_up(struct planning *planning, struct kw_planned_change *change, struct side *there)
+static enum kw_status look_up(struct kw_planning *planning, struct kw_planned_change *change, struct side *there)
 {
-    enum kw_status status =
-        send(change, KW_GET, "", (struct kw_bytes){NULL, 0}, planning->target, planning->answer, planning->error);
+    enum kw_status status = kw_plan_send(change, KW_GET, "", (struct kw_bytes){NULL, 0}, planning->target,
+                                         planning->answer, planning->error);
     if (status != KW_OK || planning->answer->status == 404) {
         return status;
     }
@@ -152,92 +106,39 @@ static enum kw_status look_up(struct planning *planning, struct kw_planned_chang
     }
     struct kw_bytes json;
     status = kw_arena_copy(&planning->plan->arena, kw_buffer_bytes(&planning->answer->body), &json);
-    status = status != KW_OK ? no_memory(planning)
+    status = status != KW_OK ? kw_plan_no_memory(planning)
                              : kw_members_each(json, &planning->plan->arena, take_member, there, planning->error);
+    change->there = status == KW_OK ? json : change->there;
     if (status == KW_OK && !kw_bytes_to_u64(there->version, &change->version)) {
         return kw_fail(planning->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the answer is not what Keyward answers");
     }
     return status;
 }
 
-/* A new document whole, of one that is there the fields that differ. */
-static enum kw_status send_fields(const struct kw_planned_change *change, const char *query, struct kw_target *target,
-                                  struct kw_answer *answer, struct kw_error *error_out)
+/* For one more change. */
+static bool make_room(struct kw_plan *plan)
 {
-    struct kw_buffer body;
-    struct kw_json_writer writer;
-    kw_buffer_init(&body, KW_CALL_BODY_MAX);
-    kw_json_writer_init(&writer, &body);
-    kw_json_begin_object(&writer);
-    for (size_t i = 0; i < change->field_count; i++) {
-        kw_json_name_bytes(&writer, change->fields[i].name);
-        kw_json_raw(&writer, change->fields[i].to);
+    if (plan->change_count < plan->room) {
+        return true;
     }
-    kw_json_end_object(&writer);
-    enum kw_status status = kw_buffer_status(&body);
-    if (status == KW_OK) {
-        status = send(change, change->version == 0 ? KW_POST : KW_PATCH, query, kw_buffer_bytes(&body), target, answer,
-                      error_out);
-    } else {
-        status = kw_fail(error_out, status, KW_CLI_FAILED, NULL, "%s is too large", change->name);
+    size_t room = plan->room == 0 ? 16 : plan->room * 2;
+    struct kw_planned_change *longer = kw_arena_take_array(&plan->arena, room, sizeof *longer);
+    if (longer != NULL && plan->change_count > 0) {
+        memcpy(longer, plan->changes, plan->change_count * sizeof *longer);
     }
-    kw_buffer_deinit(&body);
-    return status;
-}
-
-/*
- * What the same file does to the project that a policy or template belongs to; NULL: nothing. Where none is named, it
- * is that of the management key, which may be any.
- */
-static const struct kw_planned_change *change_of_project(const struct kw_plan *plan,
-                                                         const struct kw_planned_change *change)
-{
-    for (size_t i = 0; i < plan->change_count && change->words->kind != KW_DOCUMENT_PROJECT; i++) {
-        const struct kw_planned_change *other = &plan->changes[i];
-        if (other->words->kind == KW_DOCUMENT_PROJECT &&
-            (change->project == NULL || strcmp(other->name, change->project) == 0)) {
-            return other;
-        }
-    }
-    return NULL;
-}
-
-/*
- * Has the other side check the change, so that nothing is made of a file that holds something wrong, and of a policy
- * that changes learns which keys it takes something from. A management key that may only read is not told, and what
- * hangs on the same file's change of a project is checked when its turn comes.
- */
-static enum kw_status rehearse(struct planning *planning, struct kw_planned_change *change)
-{
-    struct kw_arena *arena = &planning->plan->arena;
-    struct kw_member member = {"narrowed"};
-    const struct kw_planned_change *project = change_of_project(planning->plan, change);
-    enum kw_status status = send_fields(change, "dryRun=true", planning->target, planning->answer, planning->error);
-    if (status != KW_OK || planning->answer->status == 403 || (project != NULL && planning->answer->status != 200)) {
-        return status;
-    }
-    if (planning->answer->status != 200) {
-        planning->error->code = NULL;
-        return KW_E_DENIED;
-    }
-    if (change->words->kind != KW_DOCUMENT_POLICY || change->version == 0) {
-        return KW_OK;
-    }
-    status = kw_members_read(kw_buffer_bytes(&planning->answer->body), arena, &member, 1);
-    if (status != KW_OK || member.type != KW_JSON_OBJECT_BEGIN) {
-        return kw_fail(planning->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the answer is not what Keyward answers");
-    }
-    return kw_arena_copy(arena, member.text, &change->narrowed) == KW_OK ? KW_OK : no_memory(planning);
+    plan->changes = longer != NULL ? longer : plan->changes;
+    plan->room = longer != NULL ? room : plan->room;
+    return longer != NULL;
 }
 
 /* Puts the fields that differ into the change, and the change into the plan, if there are any or it is new. */
-static enum kw_status compare(struct planning *planning, struct kw_planned_change *change, const struct side *wanted,
+static enum kw_status compare(struct kw_planning *planning, struct kw_planned_change *change, const struct side *wanted,
                               const struct side *there)
 {
     struct kw_plan *plan = planning->plan;
     change->fields = kw_arena_take_array(&plan->arena, wanted->count, sizeof *change->fields);
     if (change->fields == NULL) {
-        return no_memory(planning);
+        return kw_plan_no_memory(planning);
     }
     for (size_t i = 0; i < wanted->count; i++) {
         struct kw_planned_field field = wanted->fields[i];
@@ -250,44 +151,23 @@ static enum kw_status compare(struct planning *planning, struct kw_planned_chang
     if (change->version != 0 && change->field_count == 0) {
         return KW_OK;
     }
-    enum kw_status status = rehearse(planning, change);
-    if (status != KW_OK) {
-        return status;
+    if (!make_room(plan)) {
+        return kw_plan_no_memory(planning);
     }
-    if (plan->change_count == plan->room) {
-        size_t room = plan->room == 0 ? 16 : plan->room * 2;
-        struct kw_planned_change *longer = kw_arena_take_array(&plan->arena, room, sizeof *longer);
-        if (longer == NULL) {
-            return no_memory(planning);
-        }
-        if (plan->change_count > 0) {
-            memcpy(longer, plan->changes, plan->change_count * sizeof *longer);
-        }
-        plan->changes = longer;
-        plan->room = room;
+    enum kw_status status = kw_plan_rehearse(planning, change);
+    if (status != KW_OK) {
+        kw_document_release(change->foreseen);
+        return status;
     }
     plan->changes[plan->change_count++] = *change;
     return KW_OK;
 }
 
-static bool is_planned(const struct kw_plan *plan, const struct kw_planned_change *wanted)
-{
-    for (size_t i = 0; i < plan->change_count; i++) {
-        const struct kw_planned_change *change = &plan->changes[i];
-        bool has_project = change->project != NULL && wanted->project != NULL;
-        if (change->words == wanted->words && strcmp(change->name, wanted->name) == 0 &&
-            (has_project ? strcmp(change->project, wanted->project) == 0 : change->project == wanted->project)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
+static enum kw_status plan_item(struct kw_planning *planning, struct kw_bytes raw)
 {
     struct side *sides = kw_arena_take_array(&planning->plan->arena, 2, sizeof *sides);
     if (sides == NULL) {
-        return no_memory(planning);
+        return kw_plan_no_memory(planning);
     }
     struct side *wanted = &sides[0];
     struct side *there = &sides[1];
@@ -297,21 +177,22 @@ static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
         return status;
     }
     if (!kw_document_name_valid(planning->words->kind, wanted->name)) {
-        return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, "name", "must be the document's name");
+        return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, "name",
+                         "must be the document's name: 1 to %d letters, digits, '-' and '_'", KW_DOCUMENT_NAME_MAX);
     }
     if (wanted->project.size > 0 && !kw_document_name_valid(KW_DOCUMENT_PROJECT, wanted->project)) {
         return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, "project", "must be the name of a project");
     }
     struct kw_planned_change change = planning->plan->refused;
-    change.name = text_copy(planning, wanted->name);
+    change.name = kw_plan_text(planning, wanted->name);
     if (planning->words->kind != KW_DOCUMENT_PROJECT) {
-        change.project = wanted->project.size == 0 ? planning->project : text_copy(planning, wanted->project);
+        change.project = wanted->project.size == 0 ? planning->project : kw_plan_text(planning, wanted->project);
     }
     if (change.name == NULL || (wanted->project.size > 0 && change.project == NULL)) {
-        return no_memory(planning);
+        return kw_plan_no_memory(planning);
     }
     planning->plan->refused = change;
-    if (is_planned(planning->plan, &change)) {
+    if (kw_plan_has(planning->plan, &change)) {
         return kw_refuse(planning->error, KW_CODE_DUPLICATE_FIELD, "name",
                          "stands twice in this file: keep one of them");
     }
@@ -320,7 +201,7 @@ static enum kw_status plan_item(struct planning *planning, struct kw_bytes raw)
 }
 
 /* The line of the file that a place is in. Places come in order, but that lists may stand in any. */
-static size_t line_of(struct planning *planning, const uint8_t *place)
+static size_t line_of(struct kw_planning *planning, const uint8_t *place)
 {
     if (planning->line == 0 || place < planning->counted_to) {
         planning->line = 1;
@@ -334,7 +215,7 @@ static size_t line_of(struct planning *planning, const uint8_t *place)
 
 static enum kw_status take_item(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    struct planning *planning = context;
+    struct kw_planning *planning = context;
     (void)item;
     if (planning->item_count == ITEM_COUNT_MAX) {
         return kw_refuse(planning->error, KW_CODE_INVALID_FIELD, planning->words->plural, "are too many: at most %d",
@@ -345,7 +226,7 @@ static enum kw_status take_item(void *context, const struct kw_json_token *item,
     enum kw_status status = plan_item(planning, raw);
     if (status == KW_OK) {
         planning->plan->refused.words = NULL;
-    } else if (planning->error->code != NULL) {
+    } else if (planning->error->code != NULL && !planning->plan->is_foreseen) {
         char place[PLACE_SIZE];
         snprintf(place, sizeof place, "%s[%zu]", planning->words->plural, planning->item_count);
         kw_error_nest(planning->error, place);
@@ -384,7 +265,7 @@ enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw
                             struct kw_answer *answer, struct kw_error *error_out)
 {
     struct file file = {.error = error_out};
-    struct planning planning = {
+    struct kw_planning planning = {
         .plan = plan, .target = target, .project = project, .file = json, .answer = answer, .error = error_out};
     enum kw_status status = kw_members_each(json, &plan->arena, take_list, &file, error_out);
     for (size_t i = 0; i < KW_COUNT_OF(file.lists) && status == KW_OK; i++) {
@@ -400,5 +281,5 @@ enum kw_status kw_plan_make(struct kw_bytes json, const char *project, struct kw
 enum kw_status kw_plan_apply_one(const struct kw_planned_change *change, struct kw_target *target,
                                  struct kw_answer *answer, struct kw_error *error_out)
 {
-    return send_fields(change, "", target, answer, error_out);
+    return kw_plan_send_fields(change, "", target, answer, error_out);
 }

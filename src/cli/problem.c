@@ -13,6 +13,15 @@ static bool says_already(struct kw_bytes text, struct kw_bytes advice)
     return kw_bytes_contains_ignoring_case(text, kw_bytes_of(advice.data, advice.size - ends));
 }
 
+void kw_report_advice(struct kw_cli *cli, struct kw_bytes text, struct kw_bytes advice)
+{
+    if (advice.size > 0 && !says_already(text, advice)) {
+        kw_buffer_add_text(&cli->err.text, "  ");
+        kw_text_clean(&cli->err.text, advice);
+        kw_buffer_add_byte(&cli->err.text, '\n');
+    }
+}
+
 static void write_for_people(struct kw_cli *cli, const struct kw_member *members, uint16_t status)
 {
     struct kw_buffer *text = &cli->err.text;
@@ -22,11 +31,7 @@ static void write_for_people(struct kw_cli *cli, const struct kw_member *members
     kw_buffer_add_text(text, " (");
     kw_text_clean(text, members[CODE].text);
     kw_buffer_add_text(text, ")\n");
-    if (members[ADVICE].text.size > 0 && !says_already(what->text, members[ADVICE].text)) {
-        kw_buffer_add_text(text, "  ");
-        kw_text_clean(text, members[ADVICE].text);
-        kw_buffer_add_byte(text, '\n');
-    }
+    kw_report_advice(cli, what->text, members[ADVICE].text);
     if (status >= 500 && members[REQUEST_ID].text.size > 0) {
         kw_buffer_add_text(text, "  Request id: ");
         kw_text_clean(text, members[REQUEST_ID].text);

@@ -51,11 +51,16 @@ KW_MUST_USE enum kw_status kw_document_make(const struct kw_document_change *cha
                                             struct kw_error *error_out);
 
 /*
- * Whether a policy or template, `before` a change (NULL: a new one) and after it, names environments and presets that
- * its project has; one that the project has given up since may stay. INVALID_FIELD.
+ * Whether a policy or template, `before` a change (NULL: a new one) and after it, names environments and presets, and
+ * counts in its quotas, what its project has; what the project has given up since may stay. INVALID_FIELD.
  */
 KW_MUST_USE enum kw_status kw_document_fits(const struct kw_project *project, const struct kw_document *before,
                                             const struct kw_document *after, struct kw_error *error_out);
+/* The policy that a template names and did not name before: there must be one. Empty: none. */
+struct kw_bytes kw_document_new_policy(const struct kw_document *before, const struct kw_document *after);
+#define KW_DOCUMENT_POLICY_FIELD "fields.policy"
+/* Says that there is no such policy. INVALID_FIELD. */
+KW_MUST_USE enum kw_status kw_document_refuse_policy(struct kw_error *error_out);
 
 /* What is left of a project: its name and number. */
 KW_MUST_USE enum kw_status kw_document_tombstone(const struct kw_document *project, int64_t now_ms,

@@ -3,7 +3,6 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "core/id.h"
-#include "core/quota_list.h"
 #include "engine/narrowed.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
@@ -185,42 +184,18 @@ static enum kw_status check_new(const struct edit *edit)
     return KW_OK;
 }
 
-static struct kw_default_limits quotas_in(const struct kw_document *document)
-{
-    struct kw_default_limits none = {.count = 0};
-    if (document == NULL || document->kind == KW_DOCUMENT_PROJECT) {
-        return none;
-    }
-    const struct kw_key_params *fields = &document->is.template.params;
-    return document->kind == KW_DOCUMENT_POLICY
-               ? document->is.policy.default_limits
-               : (struct kw_default_limits){.quotas = fields->quotas, .quota_count = fields->quota_count};
-}
-
 /* A policy or template counts and names what its project has. What the project has forgotten since may stay. */
 static enum kw_status check_against_project(const struct edit *edit)
 {
-    const struct kw_project *project = kw_project_by_number(kw__catalog(edit->engine), edit->op->project);
+    const struct kw_catalog *catalog = kw__catalog(edit->engine);
+    const struct kw_project *project = kw_project_by_number(catalog, edit->op->project);
     if (project == NULL) {
         return KW_OK;
     }
     enum kw_status status = kw_document_fits(project, edit->before, edit->after, &edit->op->error);
-    if (status != KW_OK) {
-        return status;
-    }
-    struct kw_default_limits quotas[] = {quotas_in(edit->before), quotas_in(edit->after)};
-    struct kw_list packed[KW_COUNT_OF(quotas)];
-    for (size_t i = 0; i < KW_COUNT_OF(quotas); i++) {
-        if (!kw_quotas_pack(&edit->engine->writer_state->arena, quotas[i].quotas, quotas[i].quota_count, &packed[i])) {
-            return no_memory(edit);
-        }
-    }
-    if (kw_bytes_equal(packed[0].packed, packed[1].packed)) {
-        return KW_OK;
-    }
-    status = kw_project_admits_quotas(project, quotas[1].quotas, quotas[1].quota_count, &edit->op->error);
-    if (status != KW_OK && edit->after->kind == KW_DOCUMENT_TEMPLATE) {
-        kw_error_nest(&edit->op->error, "fields");
+    struct kw_bytes policy = kw_document_new_policy(edit->before, edit->after);
+    if (status == KW_OK && policy.size > 0 && kw_policy_by_name(catalog, project->name, policy) == NULL) {
+        return kw_document_refuse_policy(&edit->op->error);
     }
     return status;
 }

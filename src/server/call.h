@@ -10,6 +10,9 @@
 #include "server/forwarded.h"
 #include <keyward/codes.h>
 
+#define KW_PROBLEM_TYPE_START "urn:keyward:problem:" /* of a problem's `type`; its code follows */
+#define KW_PROBLEM_TYPE_SIZE 96
+
 #define KW_CALL_BODY_MAX (1024 * 1024)        /* of a request */
 #define KW_CALL_ANSWER_MAX (16 * 1024 * 1024) /* of an answer */
 #define KW_CALL_ARENA_MAX (8 * 1024 * 1024)

@@ -1,7 +1,6 @@
 #include "base/json.h"
 #include "server/request.h"
 
-#define TYPE_START "urn:keyward:problem:"
 #define TEXT_MAX (KW_ERROR_FIELD_MAX + KW_ERROR_TEXT_MAX + 2)
 
 /* "name: is too long: at most 128 bytes" */
@@ -21,10 +20,10 @@ static void write_detail(struct kw_json_writer *writer, const struct kw_code_inf
 
 static void write_type(struct kw_json_writer *writer, const struct kw_code_info *info)
 {
-    uint8_t memory[96];
+    uint8_t memory[KW_PROBLEM_TYPE_SIZE];
     struct kw_buffer text;
     kw_buffer_init_fixed(&text, memory, sizeof memory);
-    kw_buffer_add_text(&text, TYPE_START);
+    kw_buffer_add_text(&text, KW_PROBLEM_TYPE_START);
     kw_buffer_add_text(&text, info->name);
     kw_json_name(writer, "type");
     kw_json_string(writer, kw_buffer_bytes(&text));

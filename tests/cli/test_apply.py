@@ -167,12 +167,14 @@ def test_apply_refuses_what_it_does_not_understand(folder):
         check_in('PROJECT_NOT_FOUND', refused.err)
         check_in('That is said of policy nowhere/lost; nothing was changed.\n', refused.err)
         told.append(refused.err)
-        # What belongs to a project that is not there yet cannot be asked about beforehand.
+        # What belongs to a project that is not there yet is held against what that will be.
         late = write(folder, {'projects': [{'name': 'good'}], 'templates': [{'name': 'bad', 'project': 'good', 'locked': ['x']}]})
-        refused = world.run('apply', late, '--yes', code=2)
-        check_in('locked[0]', refused.err)
-        check_in('That is said of template good/bad; 1 of 2 changes were made before that.\n', refused.err)
-        world.run('projects', 'show', 'good', code=0)
+        for how in ('--yes', '--dry-run'):
+            refused = world.run('apply', late, how, code=2)
+            check_in('locked[0]', refused.err)
+            check_in('That is said of template good/bad; nothing was changed.\n', refused.err)
+            check_equal(refused.out, '')
+        world.run('projects', 'show', 'good', code=2)
         return told + [refused.err]
     each_way(folder, story)
 
@@ -195,15 +197,17 @@ def test_a_problem_for_programs_names_its_document(folder):
                  {'kind': 'project', 'place': 'projects[1]', 'line': 3}, 0),
                 ('{"policies": [{"name": "a"}, {"name": "a"}]}', '--dry-run', 'policies[1].name',
                  {'kind': 'policy', 'name': 'a', 'place': 'policies[1]', 'line': 1}, 0),
-                # And what is found only when its turn comes.
+                # And what the other side could say only when its turn comes.
                 ('{"templates": [{"name": "late", "project": "new", "locked": ["x"]}],\n"projects": [{"name": "new"}]}', '--yes', 'locked[0]',
-                 {'kind': 'template', 'project': 'new', 'name': 'late', 'place': 'templates[0]', 'line': 1}, 1)]:
+                 {'kind': 'template', 'project': 'new', 'name': 'late', 'place': 'templates[0]', 'line': 1}, 0)]:
             with open(path, 'w', encoding='utf-8') as file:
                 file.write(text)
             refused = world.run('apply', path, how, '--json', code=2)
             check_equal(refused.out, '')
             problem = json.loads(refused.err)
-            check(problem['code'] and problem['detail'], refused.err)
+            check(problem['code'] and problem['detail'] and problem['title'] and problem['advice'], refused.err)
+            check_equal(problem['type'], 'urn:keyward:problem:' + problem['code'])
+            check(problem['status'] in (400, 404) and problem['detail'].startswith(field or 'There'), refused.err)
             check_equal((problem.get('field'), problem['document'], problem['changesMade']), (field, document, made), text)
             told.append(json.dumps([problem['code'], problem['document']]))
         with open(path, 'w', encoding='utf-8') as file:
@@ -225,6 +229,54 @@ def test_one_part_of_a_file_may_need_another(folder):
         world.run('apply', path, '--yes', code=0)
         return [world.run('apply', more, how, code=0).out for how in ('--dry-run', '--yes')]
     check_in('2 changes made.', each_way(folder, story)[1])
+
+
+def test_a_dry_run_foretells_what_would_be_refused(folder):
+    """Both say the same, and neither changes anything: whatever hangs on what else the file makes."""
+    dev = {'name': 'dev', 'secretPrefix': 'dev_'}
+    shop = {'name': 'shop', 'environments': [dev], 'presets': {'seller': ['sell']}}
+    def template(**fields):
+        return {'name': 't', 'project': 'shop', 'fields': fields}
+    bad = [
+        ({'templates': [{'name': 't', 'fields': {'env': 'none'}}]}, 'fields.env: there is no such environment'),
+        ({'templates': [{'name': 't', 'fields': {'policy': 'none'}}]}, 'fields.policy: there is no such policy'),
+        ({'policies': [{'name': 'p'}], 'templates': [{'name': 't', 'fields': {'policy': 'p', 'preset': 'none'}}]}, 'fields.preset: '),
+        ({'policies': [{'name': 'p'}], 'templates': [{'name': 't', 'fields': {'policy': 'q'}}]}, 'fields.policy: '),
+        ({'projects': [shop], 'policies': [{'name': 'p', 'project': 'shop', 'environments': ['live']}]}, 'environments[0]: '),
+        ({'projects': [shop], 'templates': [template(env='live')]}, 'fields.env: '),
+        ({'projects': [shop], 'templates': [template(preset='none')]}, 'fields.preset: '),
+        ({'projects': [shop], 'templates': [template(policy='none')]}, 'fields.policy: '),
+        ({'projects': [shop], 'policies': [{'name': 'p'}], 'templates': [template(policy='p')]}, 'fields.policy: '),
+        ({'projects': [shop], 'templates': [template(quotas=[{'metric': 'none', 'limit': 1, 'period': 'day'}])]}, 'fields.quotas[0].metric: '),
+        # What is there now goes. Where no project is named, the root key means the default one.
+        ({'projects': [{'name': 'old', 'environments': [dev]}], 'templates': [{**template(env='live'), 'project': 'old'}]}, 'fields.env: '),
+        ({'projects': [{'name': 'default', 'presets': {'a': ['x']}}], 'templates': [{'name': 't', 'fields': {'preset': 'b'}}]}, 'fields.preset: ')]
+    old = write(folder, {'projects': [{'name': 'old'}]}, 'old.json')
+    good = {'projects': [shop], 'policies': [{'name': 'p', 'project': 'shop', 'environments': ['dev']}, {'name': 'q'}],
+            'templates': [template(env='dev', preset='seller', policy='p'), {'name': 'u', 'fields': {'policy': 'q'}}]}
+
+    def story(world):
+        told = []
+        world.run('apply', old, '--yes', code=0)
+        for number, (wish, part) in enumerate(bad):
+            path = write(folder, wish, f'bad{number}.json')
+            dry = world.run('apply', path, '--dry-run', code=2)
+            check_in('keyward: ' + part, dry.err)
+            check_in('; nothing was changed.\n', dry.err)
+            check_equal(world.run('apply', path, '--yes', code=2).err, dry.err)
+            told.append(dry.err)
+        check_equal(world.run('projects', 'list', code=0).out, 'default\nkeyward\nold\n')
+        path = write(folder, good, 'good.json')
+        world.run('apply', path, '--dry-run', code=0)
+        check_in('5 changes made.', world.run('apply', path, '--yes', code=0).out)
+        # What a template names may go later, and the template stays as it is.
+        world.run('policies', 'delete', 'q', code=0)
+        more = write(folder, {'templates': [{'name': 'u', 'description': 'More.', 'fields': {'policy': 'q'}}]}, 'more.json')
+        check_in('1 change made.', world.run('apply', more, '--yes', code=0).out)
+        gone = write(folder, {'projects': [{'name': 'shop', 'environments': [{'name': 'qa', 'secretPrefix': 'qa_'}]}],
+                              'templates': [{**template(env='dev', preset='seller', policy='p'), 'description': 'More.'}]}, 'gone.json')
+        return told + [world.run('apply', gone, how, code=0).out for how in ('--dry-run', '--yes')]
+    each_way(folder, story)
 
 
 def test_apply_asks_on_a_terminal(folder):
@@ -311,4 +363,4 @@ if __name__ == '__main__':
           test_apply_shows_which_keys_a_policy_narrows, test_apply_shows_the_part_of_a_long_value_that_changes,
           test_what_show_prints_can_be_applied, test_apply_refuses_what_it_does_not_understand,
           test_a_problem_for_programs_names_its_document,
-          test_one_part_of_a_file_may_need_another, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])
+          test_one_part_of_a_file_may_need_another, test_a_dry_run_foretells_what_would_be_refused, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])

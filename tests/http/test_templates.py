@@ -44,6 +44,16 @@ def a_record_names_its_template(server):
     server.refuse('INVALID_FIELD', 'POST', PATH, {'name': 'bad', 'fields': {'allowedIPs': ['x']}}, field='fields.allowedIPs[0]')
 
 
+def what_a_template_names_is_there(server):
+    for fields, field in (({'env': 'none'}, 'fields.env'), ({'preset': 'none'}, 'fields.preset'), ({'policy': 'none'}, 'fields.policy')):
+        for query in ('', '?dryRun=true'):
+            server.refuse('INVALID_FIELD', 'POST', PATH + query, {'name': 'names', 'fields': fields}, field=field, status=400)
+    server.expect(201, 'POST', '/v1/policies', {'name': 'named-once', 'scopes': ['read']})
+    template(server, 'names', {'policy': 'named-once'})
+    equal(made(server, 'names', ownerId='1')['policy'], 'named-once', 'a key of it')
+    server.refuse('INVALID_FIELD', 'PATCH', PATH + '/names', {'fields': {'policy': 'none'}}, field='fields.policy', status=400)
+
+
 def an_owner_is_still_needed(server):
     template(server, 'ownerless', {'scopes': ['read']})
     server.refuse('MISSING_FIELD', 'POST', '/v1/keys', {'template': 'ownerless'}, field='ownerId')
@@ -120,6 +130,6 @@ def what_the_project_has_not_is_refused(server):
 
 
 if __name__ == '__main__':
-    sys.exit(main([a_creation_takes_a_template, a_record_names_its_template, an_owner_is_still_needed, presets_and_scopes_go_together, locked_fields_stay,
+    sys.exit(main([a_creation_takes_a_template, a_record_names_its_template, what_a_template_names_is_there, an_owner_is_still_needed, presets_and_scopes_go_together, locked_fields_stay,
                    what_a_template_says_is_checked, templates_come_and_go,
                    what_the_project_has_not_is_refused]))
