@@ -81,6 +81,20 @@ static enum kw_status check_quotas(const struct kw_project *project, const struc
     return status;
 }
 
+static enum kw_status check_regions(const struct kw_document *before, const struct kw_document *after,
+                                    struct kw_error *error_out)
+{
+    if (after->kind != KW_DOCUMENT_TEMPLATE) {
+        return KW_OK;
+    }
+    enum kw_status status = kw_key_regions_check(&after->is.template.params,
+                                                 before == NULL ? NULL : &before->is.template.params, error_out);
+    if (status != KW_OK) {
+        kw_error_nest(error_out, "fields");
+    }
+    return status;
+}
+
 static struct kw_bytes policy_in(const struct kw_document *document)
 {
     return document != NULL && document->kind == KW_DOCUMENT_TEMPLATE ? document->is.template.params.policy
@@ -119,7 +133,8 @@ enum kw_status kw_document_fits(const struct kw_project *project, const struct k
     struct kw_resource_scopes scopes;
     struct kw_bytes preset = preset_in(after);
     if (preset.size == 0 || kw_bytes_equal(preset, preset_in(before)) || kw_project_preset(project, preset, &scopes)) {
-        return check_quotas(project, before, after, error_out);
+        enum kw_status status = check_quotas(project, before, after, error_out);
+        return status == KW_OK ? check_regions(before, after, error_out) : status;
     }
     return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "fields.preset", "there is no such preset in this project");
 }

@@ -3,6 +3,7 @@
 #include "core/import_parts.h"
 #include "core/internal.h"
 #include "core/schema_parts.h"
+#include "core/transition.h"
 
 #define LAST_FOUR_FROM 16 /* bytes of a key of which four may be shown */
 
@@ -181,8 +182,17 @@ enum kw_status kw__foreign_finish(struct kw__draft *draft, const struct kw__hash
 {
     struct kw_import_item *item = draft->item;
     struct kw_record *record = &item->record;
-    if ((hash->text.size > 0) == (item->key.size > 0)) {
-        return kw_refuse(draft->error, KW_CODE_MISSING_FIELD, "keyHash", "is required: give keyHash or key, not both");
+    if (hash->text.size == 0 && item->key.size == 0) {
+        return kw_refuse(draft->error, KW_CODE_MISSING_FIELD, "keyHash",
+                         "is required: give keyHash, or the key itself as key");
+    }
+    if (hash->text.size > 0 && item->key.size > 0) {
+        return kw_refuse(draft->error, KW_CODE_INVALID_FIELD, "keyHash",
+                         "cannot stand beside key: give one of the two");
+    }
+    enum kw_status status = kw_key_regions_check(&draft->params, NULL, draft->error);
+    if (status != KW_OK) {
+        return status;
     }
     if (item->foreign_id.size > 0) {
         record->id = id_of(item->foreign_id, record->created_at_ms);

@@ -152,6 +152,9 @@ void kw__grace_end(struct kw_record *record);
 
 /* --- Params (params.c) --- */
 
+/* "tags[2]" */
+void kw__name_item(struct kw_bytes parent, size_t index, char field_out[KW_ERROR_FIELD_MAX]);
+
 struct kw_key_params;
 struct kw_error;
 

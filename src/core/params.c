@@ -62,8 +62,7 @@ static void name_field(struct kw_bytes start, struct kw_bytes name, size_t room,
     kw_buffer_add(field, kw_bytes_of(name.data, name.size < left ? name.size : left));
 }
 
-/* "tags[2]" */
-static void name_item(struct kw_bytes parent, size_t index, char field_out[KW_ERROR_FIELD_MAX])
+void kw__name_item(struct kw_bytes parent, size_t index, char field_out[KW_ERROR_FIELD_MAX])
 {
     struct kw_buffer field;
     kw_buffer_init_fixed(&field, field_out, KW_ERROR_FIELD_MAX);
@@ -169,7 +168,7 @@ static enum kw_status check_tags(const struct check *check)
     for (size_t i = 0; i < check->params->tag_count; i++) {
         if (!is_tag(check->params->tags[i])) {
             char field[KW_ERROR_FIELD_MAX];
-            name_item(KW_BYTES("tags"), i, field);
+            kw__name_item(KW_BYTES("tags"), i, field);
             return kw_refuse(check->error, KW_CODE_INVALID_FIELD, field,
                              "must be 1 to %d letters, digits or any of . _ : / @ + - (without spaces)", KW_TAG_MAX);
         }
@@ -187,7 +186,7 @@ static enum kw_status check_scopes(const struct kw_bytes *scopes, size_t count, 
     for (size_t i = 0; i < count; i++) {
         if (!kw_scope_valid(scopes[i])) {
             char field[KW_ERROR_FIELD_MAX];
-            name_item(kw_bytes_of_text(parent), i, field);
+            kw__name_item(kw_bytes_of_text(parent), i, field);
             return kw_refuse(error, KW_CODE_INVALID_FIELD, field,
                              "must be names of letters, digits and . _ / @ + - joined by ':', such as \"keys:read\"; "
                              "the last may be '*'; at most %d bytes",
@@ -363,7 +362,7 @@ static enum kw_status check_ips(const struct kw_bytes *ips, size_t count, const 
         const char *why;
         if (kw_address_range_parse(ips[i], &range, &why) != KW_OK) {
             char item[KW_ERROR_FIELD_MAX];
-            name_item(kw_bytes_of_text(field), i, item);
+            kw__name_item(kw_bytes_of_text(field), i, item);
             return kw_refuse(error, KW_CODE_INVALID_FIELD, item, "%s", why);
         }
     }
@@ -390,7 +389,7 @@ static enum kw_status check_regions(const struct kw_bytes *regions, size_t count
     for (size_t i = 0; i < count; i++) {
         if (!kw_region_valid(regions[i])) {
             char item[KW_ERROR_FIELD_MAX];
-            name_item(kw_bytes_of_text(field), i, item);
+            kw__name_item(kw_bytes_of_text(field), i, item);
             return kw_refuse(error, KW_CODE_INVALID_FIELD, item,
                              "must be a country of ISO 3166-1 (\"US\"), a part of one as in ISO 3166-2 (\"US-CA\"), "
                              "\"EU\" or \"EEA\", in capitals");

@@ -117,6 +117,39 @@ bool kw_region_valid(struct kw_bytes region)
     return is_country(region) || is_eu(region) || is_eea(region);
 }
 
+/* As the generator counts: three digits of base 37 from the left. */
+static unsigned subdivision_number(struct kw_bytes suffix)
+{
+    unsigned number = 0;
+    for (size_t i = 0; i < SUFFIX_MAX; i++) {
+        unsigned c = i < suffix.size ? suffix.data[i] : 0;
+        unsigned digit = c == 0 ? 0 : c <= '9' ? 1 + c - '0' : 11 + c - 'A';
+        number = number * 37 + digit;
+    }
+    return number;
+}
+
+bool kw_region_known(struct kw_bytes region)
+{
+    if (region.size <= CODE_SIZE + 1) {
+        return true;
+    }
+    size_t place = (size_t)(region.data[0] - 'A') * 26 + (size_t)(region.data[1] - 'A');
+    size_t first = kw__subdivision_starts[place];
+    size_t end = kw__subdivision_starts[place + 1];
+    unsigned wanted = subdivision_number(kw_bytes_skip(region, CODE_SIZE + 1));
+    bool has_any = first < end;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (kw__subdivisions[middle] == wanted) {
+            return true;
+        }
+        first = kw__subdivisions[middle] < wanted ? middle + 1 : first;
+        end = kw__subdivisions[middle] < wanted ? end : middle;
+    }
+    return !has_any;
+}
+
 /* Whether a region is that country or lies in it: "EEA" does not lie in "EE". */
 static bool lies_in(struct kw_bytes region, struct kw_bytes country)
 {

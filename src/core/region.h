@@ -1,6 +1,6 @@
 /*
  * Regions: where a key may be used from. A region is a country (ISO 3166-1 alpha-2, the officially assigned codes), a
- * subdivision of one (ISO 3166-2, by form: "US-CA"), or a group of countries: "EU", or "EEA", which is the EU and
+ * subdivision of one (ISO 3166-2: "US-CA"), or a group of countries: "EU", or "EEA", which is the EU and
  * Iceland, Liechtenstein and Norway. All in upper case. Where a caller is, others find out; nothing here looks it up.
  */
 #ifndef KW_CORE_REGION_H
@@ -10,9 +10,21 @@
 
 /*
  * A country, "EU", "EEA", or a country's code, '-' and 1 to 3 of A-Z and 0-9 (ISO 3166-2, 5.2). Which subdivisions a
- * country really has changes every year and is not looked at. Lower case is refused, as are reserved codes ("UK").
+ * country really has changes every year and is not looked at: that is kw_region_known. Lower case is refused, as are
+ * reserved codes ("UK").
  */
 KW_MUST_USE bool kw_region_valid(struct kw_bytes region);
+/*
+ * Of a valid region: whether it is in the standard as the build knew it. A country of which that has no subdivisions
+ * may have any. Rules are held to it when they are given; places, which are facts and may be newer, are not.
+ */
+KW_MUST_USE bool kw_region_known(struct kw_bytes region);
+
+/* The table that tools/generate_subdivisions.py makes: of the countries from AA to ZZ, 26 to a letter, the place of
+ * each one's first subdivision; behind the last of its own stands the next one's. */
+#define KW__COUNTRY_PLACES ((size_t)26 * 26)
+extern const uint16_t kw__subdivision_starts[KW__COUNTRY_PLACES + 1];
+extern const uint16_t kw__subdivisions[];
 
 /*
  * Of two valid regions: a region covers itself, a country also its subdivisions, a group its countries and theirs, the

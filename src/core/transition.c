@@ -170,6 +170,12 @@ static enum kw_status apply(const struct step *step, struct kw_record *record)
     return status != KW_OK ? status : kw__org_check(step->params, record, step->error);
 }
 
+static enum kw_status check_params(const struct step *step)
+{
+    enum kw_status status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+    return status == KW_OK ? kw_key_regions_check(step->params, NULL, step->error) : status;
+}
+
 static enum kw_status create(const struct step *step)
 {
     bool names_owner = (step->params->given & KW_GIVEN_OWNER) != 0 && step->params->owner.size != 0;
@@ -177,7 +183,7 @@ static enum kw_status create(const struct step *step)
         return kw_refuse(step->error, KW_CODE_MISSING_FIELD, "ownerId",
                          "is required: give ownerId, or owner as \"team:ID\" or \"service:ID\"");
     }
-    enum kw_status status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+    enum kw_status status = check_params(step);
     if (status != KW_OK) {
         return status;
     }
@@ -201,7 +207,7 @@ static enum kw_status update(const struct step *step)
         status = refuse_fixed(step, FIXED_IN_UPDATE);
     }
     if (status == KW_OK) {
-        status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+        status = check_params(step);
     }
     if (status != KW_OK) {
         return status;
@@ -284,12 +290,14 @@ static enum kw_status admit_rotation(const struct step *step)
         return status;
     }
     if (!kw_id_is_none(&step->before->rotated_to)) {
+        char successor[KW_ID_TEXT_SIZE];
+        kw_id_format(&step->before->rotated_to, successor);
         return kw_refuse(step->error, KW_CODE_ALREADY_ROTATED, NULL,
-                         "The key was rotated already: rotate its successor, which rotatedTo names.");
+                         "The key was rotated already: rotate its successor %.*s.", (int)sizeof successor, successor);
     }
     status = refuse_fixed(step, FIXED_IN_ROTATION);
     if (status == KW_OK) {
-        status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
+        status = check_params(step);
     }
     if (status != KW_OK) {
         return status;

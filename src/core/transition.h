@@ -80,6 +80,12 @@ KW_MUST_USE enum kw_status kw_transition(const struct kw_record *before, const s
  */
 KW_MUST_USE enum kw_status kw_key_params_check(const struct kw_key_params *params, int64_t now_ms,
                                                struct kw_arena *arena, struct kw_error *error_out);
+/*
+ * Whether ISO 3166-2 has the subdivisions that the params name, but for those that they named `before` (NULL: nothing).
+ * The standard changes; so what was taken once stays good, and kw_key_params_check looks at the form of regions alone.
+ */
+KW_MUST_USE enum kw_status kw_key_regions_check(const struct kw_key_params *params, const struct kw_key_params *before,
+                                                struct kw_error *error_out);
 
 /* Fills an error from the table of codes: status from the code's HTTP status, message as given. Returns the status. */
 enum kw_status kw_refuse(struct kw_error *error_out, enum kw_code code, const char *field, const char *message, ...)

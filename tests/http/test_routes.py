@@ -127,7 +127,8 @@ def a_rotation_makes_a_successor(server):
     equal((new['name'], previous['name'], new['scopes']), ('new', 'old', ['read']), 'what the successor has')
     check('graceUntil' in previous, 'the grace period is shown')
     check(server.verify(key)['valid'] and server.verify(answer.json['key'])['valid'], 'both keys work')
-    server.refuse('ALREADY_ROTATED', 'POST', path + '/rotate', status=409)
+    refused = server.refuse('ALREADY_ROTATED', 'POST', path + '/rotate', status=409)
+    check(new['id'] in refused['detail'], f'whom to rotate instead: {refused}')
     second = server.expect(201, 'POST', f'/v1/keys/{new["id"]}/rotate').json
     equal((second['previous']['status'], second['previous']['revokeReason']), ('revoked', 'rotated'), 'no grace')
     equal(server.verify(answer.json['key'])['code'], 'REVOKED', 'the key before')

@@ -43,7 +43,8 @@ def places_that_are_none_are_refused(server):
     for body, field in (({'allowedIPs': ['10.0.0.1/8']}, 'allowedIPs[0]'), ({'blockedIPs': ['::1', '010.0.0.1']}, 'blockedIPs[1]'),
                         ({'allowedIPs': '10.0.0.1'}, 'allowedIPs'), ({'allowedIPs': ['::1'] * 65}, 'allowedIPs'),
                         ({'blockedIPs': [1]}, 'blockedIPs[0]'), ({'blockedIPs': ['1' * 65]}, 'blockedIPs[0]'),
-                        ({'allowedRegions': ['us']}, 'allowedRegions[0]'), ({'blockedRegions': ['US', 'UK']}, 'blockedRegions[1]'),
+                        ({'allowedRegions': ['us']}, 'allowedRegions[0]'), ({'allowedRegions': ['US', 'US-ZZ']}, 'allowedRegions[1]'),
+                        ({'blockedRegions': ['FR-ZZ']}, 'blockedRegions[0]'), ({'blockedRegions': ['US', 'UK']}, 'blockedRegions[1]'),
                         ({'allowedRegions': ['US'] * 129}, 'allowedRegions'), ({'blockedRegions': {}}, 'blockedRegions')):
         server.refuse('INVALID_FIELD', 'POST', '/v1/keys', {'ownerId': '1', **body}, field=field, status=400)
         server.refuse('INVALID_FIELD', 'PATCH', f'/v1/keys/{record["id"]}', body, field=field, status=400)

@@ -45,7 +45,7 @@ def a_record_names_its_template(server):
 
 
 def what_a_template_names_is_there(server):
-    for fields, field in (({'env': 'none'}, 'fields.env'), ({'preset': 'none'}, 'fields.preset'), ({'policy': 'none'}, 'fields.policy')):
+    for fields, field in (({'env': 'none'}, 'fields.env'), ({'preset': 'none'}, 'fields.preset'), ({'blockedRegions': ['US-ZZ']}, 'fields.blockedRegions[0]'), ({'policy': 'none'}, 'fields.policy')):
         for query in ('', '?dryRun=true'):
             server.refuse('INVALID_FIELD', 'POST', PATH + query, {'name': 'names', 'fields': fields}, field=field, status=400)
     server.expect(201, 'POST', '/v1/policies', {'name': 'named-once', 'scopes': ['read']})

@@ -1,8 +1,6 @@
 #include "core/requirement.h"
 #include "records.h"
 
-#include <stdlib.h>
-
 /* --- A slow model: a random tree, which is printed to a text --- */
 
 #define NODES_MAX 64
@@ -277,34 +275,6 @@ static void missing_by_example(struct test *t)
     }
 }
 
-static void all_missing_by_example(struct test *t)
-{
-    static const struct {
-        const char *text;
-        unsigned held; /* bits: a, b, c */
-        const char *parts[4];
-    } rows[] = {
-        {"a AND b AND c", 2, {"a", "c"}},
-        {"a AND b AND c", 7, {NULL}},
-        {"(a OR b) AND c", 0, {"a OR b", "c"}},
-        {"c AND ((a OR (b)) AND e:f)", 0, {"c", "a OR (b)", "e:f"}},
-        {"a AND (b AND c OR e:f)", 4, {"a", "b AND c OR e:f"}},
-        {"a OR (b AND c)", 4, {"a OR (b AND c)"}},
-        {"a AND (b OR c", 0, {NULL}}, /* no requirement */
-        {"", 0, {NULL}},
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
-        struct kw_bytes parts[KW_REQUIRE_SCOPE_MAX];
-        struct kw_bytes text = kw_bytes_of_text(rows[i].text);
-        unsigned held = rows[i].held;
-        size_t count = kw_requirement_missing(text, kw_requirement_lacks(text, holds_name, &held), parts);
-        for (size_t n = 0; n < count; n++) {
-            CHECK_BYTES(t, parts[n], kw_bytes_of_text(rows[i].parts[n]));
-        }
-        CHECK(t, count < 4 && rows[i].parts[count] == NULL);
-    }
-}
-
 /* --- What is a requirement --- */
 
 static void refusals_say_where_and_why(struct test *t)
@@ -445,17 +415,6 @@ static void caps_are_kept(struct test *t)
         print(&tree, i == 0 ? "s" : " OR s");
     }
     CHECK_STATUS(t, kw_requirement_check(kw_bytes_of(tree.text, tree.size), &at, &why), KW_OK);
-    struct kw_bytes *parts = malloc(KW_REQUIRE_SCOPE_MAX * sizeof *parts); /* by itself, so that its end is guarded */
-    static const char many[] =
-        "s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s "
-        "AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s AND s "
-        "AND s AND (OR s)";
-    REQUIRE(t, parts != NULL);
-    struct kw_bytes all = kw_bytes_of(many, sizeof many - 1 - strlen(" AND (OR s)"));
-    CHECK_I64(t, kw_requirement_missing(all, UINT32_MAX, parts), KW_REQUIRE_SCOPE_MAX);
-    CHECK_I64(t, kw_requirement_missing(kw_bytes_of(many, sizeof many - 1), UINT32_MAX, parts), 0);
-    CHECK_I64(t, kw_requirement_missing(kw_bytes_of(tree.text, tree.size), UINT32_MAX, parts), 1);
-    free(parts);
     print(&tree, " OR s");
     CHECK_STATUS(t, kw_requirement_check(kw_bytes_of(tree.text, tree.size), &at, &why), KW_E_LIMIT);
     CHECK_I64(t, at, tree.size - 1);
@@ -516,7 +475,6 @@ int main(int argc, char **argv)
         TEST_CASE(judging_agrees_with_the_model),
         TEST_CASE(truth_by_table),
         TEST_CASE(missing_by_example),
-        TEST_CASE(all_missing_by_example),
         TEST_CASE(refusals_say_where_and_why),
         TEST_CASE(grammar_agrees_with_rewriting),
         TEST_CASE(any_bytes_are_judged),
