@@ -34,7 +34,7 @@ struct checklist {
     struct kw_arena *arena;
 };
 
-enum { VALID, CODE, RECORD, MISSING, FIELD, REFUSED_BY, POLICY, CHECKS, MEMBER_COUNT };
+enum { VALID, CODE, RECORD, MISSING, FIELD, REFUSED_BY, POLICY, LIMIT_STATE, QUOTA_STATE, CHECKS, MEMBER_COUNT };
 
 /* A list of what is missing, with commas between. */
 struct missing_list {
@@ -118,6 +118,43 @@ static enum kw_status add_reason(struct kw_buffer *text, char before, const stru
     return status;
 }
 
+/* The limit or quota that refuses, and until when. */
+static enum kw_status add_limit(struct kw_buffer *text, char before, const struct kw_member *limit,
+                                const struct kw_member *quota, struct kw_arena *arena)
+{
+    enum { NAME, LIMIT, WINDOW, WAIT, METRIC, PERIOD, RESETS_AT, COUNT };
+    struct kw_member members[COUNT] = {
+        [NAME] = {"name"},     [LIMIT] = {"limit"},   [WINDOW] = {"window"},      [WAIT] = {"retryAfter"},
+        [METRIC] = {"metric"}, [PERIOD] = {"period"}, [RESETS_AT] = {"resetsAt"},
+    };
+    bool is_quota = quota->type == KW_JSON_OBJECT_BEGIN;
+    if (!is_quota && limit->type != KW_JSON_OBJECT_BEGIN) {
+        return KW_OK;
+    }
+    enum kw_status status = kw_members_read(is_quota ? quota->text : limit->text, arena, members, COUNT);
+    kw_buffer_add_byte(text, (uint8_t)before);
+    kw_buffer_add_text(text, is_quota ? "Quota: " : "Limit: ");
+    kw_text_clean(text, members[NAME].text);
+    kw_buffer_add_text(text, ", ");
+    kw_text_clean(text, members[LIMIT].text);
+    kw_buffer_add_text(text, is_quota ? " " : " in ");
+    kw_text_clean(text, members[is_quota ? METRIC : WINDOW].text);
+    if (is_quota) {
+        kw_buffer_add_text(text, " each ");
+        kw_text_clean(text, members[PERIOD].text);
+        kw_buffer_add_text(text, "; the next begins at ");
+        kw_text_clean(text, members[RESETS_AT].text);
+    } else if (members[WAIT].type == KW_JSON_NUMBER) {
+        kw_buffer_add_text(text, "; try again in ");
+        kw_text_clean(text, members[WAIT].text);
+        kw_buffer_add_text(text, " seconds");
+    } else {
+        kw_buffer_add_text(text, "; it costs more than that, and no waiting helps");
+    }
+    kw_buffer_add_byte(text, '.');
+    return status;
+}
+
 /* Whose rule it is, where it is not the key's own. */
 static void add_whose(struct kw_buffer *text, char before, const struct kw_member *parent,
                       const struct kw_member *policy)
@@ -152,6 +189,11 @@ static enum kw_status show_refusal(struct kw_output *out, const struct kw_member
         kw_buffer_add_format(&out->text, "\n%s %s", kw_code_info(known)->meaning, kw_code_info(known)->advice);
     }
     enum kw_status status = add_reason(&out->text, '\n', &members[MISSING], &members[FIELD], arena);
+    static const struct kw_member none = {.type = KW_JSON_NULL};
+    bool is_quota = known == KW_CODE_QUOTA_EXCEEDED;
+    if (status == KW_OK && (is_quota || known == KW_CODE_RATE_LIMITED)) {
+        status = add_limit(&out->text, '\n', &members[LIMIT_STATE], is_quota ? &members[QUOTA_STATE] : &none, arena);
+    }
     add_whose(&out->text, '\n', &members[REFUSED_BY], &members[POLICY]);
     kw_buffer_add_byte(&out->text, '\n');
     return status;
@@ -177,7 +219,7 @@ static enum kw_status show_valid(struct kw_cli *cli, const struct kw_member *mem
 /* One line of the checklist: a mark, the rule, and what it says. */
 static enum kw_status show_check(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    enum { RULE, OUTCOME, DETAIL, LACKS, FAULT, BY, WHICH, COUNT };
+    enum { RULE, OUTCOME, DETAIL, LACKS, FAULT, BY, WHICH, LIMIT, QUOTA, COUNT };
     static const struct {
         const char *outcome, *mark, *colour, *text;
     } looks[] = {
@@ -189,8 +231,9 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
     struct checklist *list = context;
     struct kw_buffer *text = &list->out->text;
     struct kw_member members[COUNT] = {
-        [RULE] = {"rule"},   [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},        [LACKS] = {"missingAll"},
-        [FAULT] = {"field"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}};
+        [RULE] = {"rule"},   [OUTCOME] = {"outcome"}, [DETAIL] = {"detail"},         [LACKS] = {"missingAll"},
+        [FAULT] = {"field"}, [BY] = {"refusedBy"},    [WHICH] = {"refusedByPolicy"}, [LIMIT] = {"rateLimit"},
+        [QUOTA] = {"quota"}};
     (void)item;
     enum kw_status status = kw_members_read(raw, list->arena, members, COUNT);
     for (size_t i = 0; status == KW_OK && i < KW_COUNT_OF(looks); i++) {
@@ -207,6 +250,9 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
     }
     if (status == KW_OK) {
         status = add_reason(text, ' ', &members[LACKS], &members[FAULT], list->arena);
+    }
+    if (status == KW_OK) {
+        status = add_limit(text, ' ', &members[LIMIT], &members[QUOTA], list->arena);
     }
     add_whose(text, ' ', &members[BY], &members[WHICH]);
     kw_buffer_add_byte(text, '\n');
@@ -239,6 +285,8 @@ static enum kw_status show_verdict(struct kw_cli *cli, const struct kw_answer *a
                                               [FIELD] = {"field"},
                                               [REFUSED_BY] = {"refusedBy"},
                                               [POLICY] = {"refusedByPolicy"},
+                                              [LIMIT_STATE] = {"rateLimit"},
+                                              [QUOTA_STATE] = {"quota"},
                                               [CHECKS] = {"checks"}};
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), arena, members, MEMBER_COUNT);
     if (status != KW_OK) {

@@ -9,6 +9,7 @@
 struct source {
     struct kw_list limits, quotas;
     uint64_t hash; /* tells it from others; that of the key itself is where all hashes begin */
+    uint8_t link;  /* twice the generations above the key, and 1 for the policy there */
 };
 
 #define SOURCES_MAX (1 + 2 * (KW_FAMILY_DEPTH_MAX + 1))
@@ -56,9 +57,9 @@ struct kw_quota kw_entry_quota(const struct kw_entry *entry, size_t at)
 /* --- sources --- */
 
 static size_t add_source(struct source *sources, size_t count, const struct kw_list *limits,
-                         const struct kw_list *quotas, uint64_t hash)
+                         const struct kw_list *quotas, uint64_t hash, size_t link)
 {
-    sources[count] = (struct source){.hash = hash};
+    sources[count] = (struct source){.hash = hash, .link = (uint8_t)link};
     if (!kw_rate_limits_within(&sources[0].limits, limits)) {
         sources[count].limits = *limits;
     }
@@ -68,21 +69,21 @@ static size_t add_source(struct source *sources, size_t count, const struct kw_l
     return count + (sources[count].limits.count > 0 || sources[count].quotas.count > 0);
 }
 
-static size_t add_policy(struct source *sources, size_t count, const struct kw_policy_bound *bound)
+static size_t add_policy(struct source *sources, size_t count, const struct kw_policy_bound *bound, size_t link)
 {
     const struct kw_policy *policy = bound == NULL ? NULL : __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
     if (policy == NULL) {
         return count;
     }
     uint64_t hash = kw__claim_hash(kw__claim_hash(KW__CLAIM_HASH_BEGIN, KW_BYTES("policy:")), bound->name);
-    return add_source(sources, count, &policy->rate_limits, &policy->quotas, kw__claim_hash(hash, KW_BYTES(":")));
+    return add_source(sources, count, &policy->rate_limits, &policy->quotas, kw__claim_hash(hash, KW_BYTES(":")), link);
 }
 
 static size_t add_above(const struct kw_entry *entry, struct source *sources)
 {
     size_t count = 1;
     for (size_t generation = 0; entry != NULL && generation <= KW_FAMILY_DEPTH_MAX; generation++) {
-        count = add_policy(sources, count, kw_entry_policy(entry));
+        count = add_policy(sources, count, kw_entry_policy(entry), 2 * generation + 1);
         const struct kw_bound *parent = kw_entry_parent(entry);
         entry = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
         if (entry != NULL) {
@@ -90,7 +91,7 @@ static size_t add_above(const struct kw_entry *entry, struct source *sources)
             struct kw_list quotas = kw_entry_quotas(entry);
             uint64_t hash = kw__claim_hash(KW__CLAIM_HASH_BEGIN, KW_BYTES("parent:"));
             hash = kw__claim_hash(hash, kw_bytes_of(parent->id.bytes, sizeof parent->id.bytes));
-            count = add_source(sources, count, &limits, &quotas, hash);
+            count = add_source(sources, count, &limits, &quotas, hash, 2 * generation + 2);
         }
     }
     return count;
@@ -124,6 +125,7 @@ static size_t add_limits(const struct source *source, enum kw_limit_per per, str
         claim->is_quota = false;
         claim->per = (uint8_t)per;
         claim->second = 0;
+        claim->link = source->link;
         claim->throttles = 0;
         if (source->hash != KW__CLAIM_HASH_BEGIN) {
             claim->id = (uint32_t)(kw__claim_hash(source->hash, claim->limit.name) >> 32);
@@ -171,8 +173,11 @@ static void place_quota(struct kw_claim *claims, size_t count, struct kw_claim *
     claim->id = same->id;
     if (is_tighter(&claim->quota, &same->quota)) {
         struct kw_quota looser = same->quota;
+        uint8_t link = same->link;
         same->quota = claim->quota;
+        same->link = claim->link;
         claim->quota = looser;
+        claim->link = link;
     }
     for (size_t i = 0; i < count; i++) {
         claim->second += claims[i].is_quota && claims[i].per == claim->per && claims[i].id == claim->id;
@@ -194,6 +199,7 @@ static size_t add_quotas(const struct source *source, enum kw_limit_per per, int
         claim->is_quota = true;
         claim->per = (uint8_t)per;
         claim->throttles = 0;
+        claim->link = source->link;
         place_quota(claims, count, claim);
         claim = &claims[++count];
     }
@@ -210,6 +216,7 @@ static size_t add_throttles(enum kw_limit_per per, struct kw_claim *claims, size
             continue;
         }
         struct kw_claim claim = {.per = (uint8_t)per,
+                                 .link = claims[i].link,
                                  .throttles = (uint16_t)(i + 1),
                                  .id = ~claims[i].id,
                                  .limit = {.name = quota->name,
@@ -241,7 +248,7 @@ static size_t add_per(const struct source *sources, size_t source_count, enum kw
 size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX])
 {
     struct source sources[SOURCES_MAX];
-    sources[0] = (struct source){kw_entry_limits(entry), kw_entry_quotas(entry), KW__CLAIM_HASH_BEGIN};
+    sources[0] = (struct source){kw_entry_limits(entry), kw_entry_quotas(entry), KW__CLAIM_HASH_BEGIN, 0};
     size_t source_count = has_above ? add_above(entry, sources) : 1;
     if (source_count == 1 && sources[0].limits.count == 0 && sources[0].quotas.count == 0) {
         return 0;
@@ -254,6 +261,18 @@ size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_c
         count = add_per(sources, source_count, (enum kw_limit_per)per, born_ms, claims_out, count, &others);
     }
     return count;
+}
+
+void kw_claim_owner(const struct kw_entry *entry, const struct kw_claim *claim, const struct kw_entry **bound_out,
+                    struct kw_bytes *policy_out)
+{
+    const struct kw_entry *owner = entry;
+    for (unsigned generation = claim->link / 2; generation > 0 && owner != NULL; generation--) {
+        owner = owner->parent == NULL ? NULL : __atomic_load_n(&owner->parent->entry, __ATOMIC_ACQUIRE);
+    }
+    bool is_policy = owner != NULL && claim->link % 2 != 0 && owner->policy != NULL;
+    *bound_out = owner == entry ? NULL : owner;
+    *policy_out = is_policy ? owner->policy->name : (struct kw_bytes){NULL, 0};
 }
 
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)

@@ -17,6 +17,7 @@ struct kw_claim {
     bool is_quota;
     uint8_t per;        /* enum kw_limit_per; claims stand in its order */
     uint8_t second;     /* of a quota that counts what an earlier one of the claims does: the how-manieth beside it */
+    uint8_t link;       /* whose it is, as kw_claim_owner reads it; 0: the key's own */
     uint16_t throttles; /* a limit that holds only while this claim, counted from 1, is a quota that is exceeded */
     uint32_t id;        /* stands for where it is from and its name; no two of a request have the same */
     union {
@@ -40,6 +41,11 @@ struct kw_quota kw_entry_quota(const struct kw_entry *entry, size_t at);
  * Returns how many.
  */
 size_t kw_entry_claims(const struct kw_entry *entry, bool has_above, struct kw_claim claims_out[KW_CLAIMS_MAX]);
+
+/* Whose claim it is: an ancestor (NULL: the key itself), or a policy, which is the ancestor's or the key's (empty:
+ * none). Right after kw_entry_claims; a policy or parent that has changed since may be gone. */
+void kw_claim_owner(const struct kw_entry *entry, const struct kw_claim *claim, const struct kw_entry **bound_out,
+                    struct kw_bytes *policy_out);
 
 /* Stands for an owner ("user:1") or an organisation of a project, as a lineage does for a key. */
 void kw_account_id(enum kw_limit_per per, struct kw_bytes project, struct kw_bytes name, struct kw_id *id_out);

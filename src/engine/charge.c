@@ -107,10 +107,17 @@ void kw_quota_status_write_json(const struct kw_quota_status *status, struct kw_
     kw_json_end_object(writer);
 }
 
-static void show(struct kw_verification *v, const struct kw_charge *charge, const struct kw_charged *charged)
+static void show(struct kw_verification *v, const struct kw_entry *entry, const struct kw_charge *charge,
+                 const struct kw_charged *charged)
 {
     size_t limit = worst_of(charge, charged, false);
     size_t quota = worst_of(charge, charged, true);
+    size_t refuses = charged->outcome == KW_CHARGE_RATE_LIMITED     ? limit
+                     : charged->outcome == KW_CHARGE_QUOTA_EXCEEDED ? quota
+                                                                    : charge->claim_count;
+    if (refuses < charge->claim_count) {
+        kw_claim_owner(entry, &charge->claims[refuses], &v->bound, &v->policy);
+    }
     if (limit < charge->claim_count) {
         show_limit(v, &charge->claims[limit].limit, &charged->answers[limit].limit);
     }
@@ -163,7 +170,18 @@ static struct kw_check check_of(bool has_any, bool is_refused, enum kw_code code
                              .decision.code = is_refused ? code : KW_CODE_NONE};
 }
 
-static void explain(struct kw_verification *v, const struct kw_charge *charge, const struct kw_charged *charged)
+/* Whose limit or quota it is that refuses most. */
+static void blame(struct kw_check *check, const struct kw_entry *entry, const struct kw_charge *charge,
+                  const struct kw_charged *charged, bool is_quota)
+{
+    size_t worst = worst_of(charge, charged, is_quota);
+    if (check->outcome == KW_OUTCOME_REFUSED && worst < charge->claim_count) {
+        kw_claim_owner(entry, &charge->claims[worst], &check->decision.bound, &check->decision.policy);
+    }
+}
+
+static void explain(struct kw_verification *v, const struct kw_entry *entry, const struct kw_charge *charge,
+                    const struct kw_charged *charged)
 {
     bool has_limit = false, has_quota = false, is_exceeded = false;
     for (size_t i = 0; i < charge->claim_count; i++) {
@@ -175,6 +193,8 @@ static void explain(struct kw_verification *v, const struct kw_charge *charge, c
     bool is_limited = charged->outcome == KW_CHARGE_RATE_LIMITED;
     v->checks[KW_RULE_RATE_LIMITS] = check_of(has_limit, is_limited, KW_CODE_RATE_LIMITED);
     v->checks[KW_RULE_QUOTAS] = check_of(has_quota, is_exceeded, KW_CODE_QUOTA_EXCEEDED);
+    blame(&v->checks[KW_RULE_RATE_LIMITS], entry, charge, charged, false);
+    blame(&v->checks[KW_RULE_QUOTAS], entry, charge, charged, true);
 }
 
 /* Nobody is let through where there is no memory to write down what is spent. */
@@ -253,10 +273,10 @@ enum kw_code kw__charge(struct kw_engine *engine, struct kw_verification *v, str
         memcpy(v->digest.bytes, entry->digest, sizeof entry->digest);
         return KW_CODE_INVALID_KEY;
     }
-    show(v, &charge, &charged);
+    show(v, entry, &charge, &charged);
     v->has_paid = charged.outcome == KW_CHARGE_ADMITTED && !charge.is_trial;
     if (v->checks != NULL) {
-        explain(v, &charge, &charged);
+        explain(v, entry, &charge, &charged);
     }
     if (charged.wants_funds) {
         kw__note_funds(engine, entry);

@@ -262,17 +262,19 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     }
     bool is_charged =
         entry != NULL && decision.code == KW_CODE_NONE && (kw_entry_is_limited(entry) || decision.has_limits_above);
+    v->bound = decision.bound;
+    v->policy = decision.policy;
     v->code = is_charged ? kw__charge(engine, v, entry, decision.has_limits_above, now_ms) : decision.code;
     if (v->checks != NULL && entry != NULL && decision.code != KW_CODE_NONE && decision.code != KW_CODE_INVALID_KEY) {
         explain_spending(engine, v, entry, decision.code, now_ms);
+        v->bound = decision.bound; /* the verdict is the earlier rule's */
+        v->policy = decision.policy;
     }
     v->missing = decision.missing;
     v->missing_on = decision.missing_on;
     if (decision.code == KW_CODE_INSUFFICIENT_SCOPE) {
         v->lacks = decision.lacks;
     }
-    v->bound = decision.bound;
-    v->policy = decision.policy;
     v->entry = decision.code == KW_CODE_INVALID_KEY ? NULL : entry;
     if (decision.lapsed != NULL) {
         kw__note_lapse(engine, decision.lapsed, decision.code, now_ms);

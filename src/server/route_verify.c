@@ -200,39 +200,6 @@ static void write_refusal(struct kw_json_writer *writer, const struct kw_verific
     write_bound(writer, verification->bound, verification->policy);
 }
 
-static void write_check(struct kw_json_writer *writer, const struct kw_verification *verification, enum kw_rule rule)
-{
-    const struct kw_check *check = &verification->checks[rule];
-    kw_json_begin_object(writer);
-    kw_json_name(writer, "rule");
-    kw_json_text(writer, kw_rule_name(rule));
-    kw_json_name(writer, "outcome");
-    kw_json_text(writer, kw_finding_name(check->outcome));
-    if (check->outcome == KW_OUTCOME_REFUSED) {
-        const struct kw_code_info *info = kw_code_info(check->decision.code);
-        kw_json_name(writer, "code");
-        kw_json_text(writer, info->name);
-        kw_json_name(writer, "detail");
-        kw_json_text(writer, info->meaning);
-    }
-    write_reason(writer, check->decision.code, check->decision.missing, check->decision.missing_on);
-    if (check->decision.code == KW_CODE_INSUFFICIENT_SCOPE) {
-        write_all_missing(writer, &check->decision.lacks, &verification->question);
-    }
-    write_bound(writer, check->decision.bound, check->decision.policy);
-    kw_json_end_object(writer);
-}
-
-static void write_checks(struct kw_json_writer *writer, const struct kw_verification *verification)
-{
-    kw_json_name(writer, "checks");
-    kw_json_begin_array(writer);
-    for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
-        write_check(writer, verification, (enum kw_rule)rule);
-    }
-    kw_json_end_array(writer);
-}
-
 static void write_rate_limit(struct kw_json_writer *writer, const struct kw_rate_limit_state *limit)
 {
     char window[KW_DURATION_TEXT_MAX];
@@ -259,6 +226,51 @@ static void write_rate_limit(struct kw_json_writer *writer, const struct kw_rate
         kw_json_raw(writer, kw_bytes_of(seconds, (size_t)size));
     }
     kw_json_end_object(writer);
+}
+
+static void write_quota(struct kw_json_writer *writer, const struct kw_quota_status *quota)
+{
+    kw_json_name(writer, "quota");
+    kw_quota_status_write_json(quota, writer);
+}
+
+static void write_check(struct kw_json_writer *writer, const struct kw_verification *verification, enum kw_rule rule)
+{
+    const struct kw_check *check = &verification->checks[rule];
+    kw_json_begin_object(writer);
+    kw_json_name(writer, "rule");
+    kw_json_text(writer, kw_rule_name(rule));
+    kw_json_name(writer, "outcome");
+    kw_json_text(writer, kw_finding_name(check->outcome));
+    if (check->outcome == KW_OUTCOME_REFUSED) {
+        const struct kw_code_info *info = kw_code_info(check->decision.code);
+        kw_json_name(writer, "code");
+        kw_json_text(writer, info->name);
+        kw_json_name(writer, "detail");
+        kw_json_text(writer, info->meaning);
+    }
+    write_reason(writer, check->decision.code, check->decision.missing, check->decision.missing_on);
+    if (check->decision.code == KW_CODE_INSUFFICIENT_SCOPE) {
+        write_all_missing(writer, &check->decision.lacks, &verification->question);
+    }
+    write_bound(writer, check->decision.bound, check->decision.policy);
+    if (check->outcome == KW_OUTCOME_REFUSED && rule == KW_RULE_RATE_LIMITS && verification->has_rate_limit) {
+        write_rate_limit(writer, &verification->rate_limit);
+    }
+    if (check->outcome == KW_OUTCOME_REFUSED && rule == KW_RULE_QUOTAS && verification->has_quota) {
+        write_quota(writer, &verification->quota);
+    }
+    kw_json_end_object(writer);
+}
+
+static void write_checks(struct kw_json_writer *writer, const struct kw_verification *verification)
+{
+    kw_json_name(writer, "checks");
+    kw_json_begin_array(writer);
+    for (size_t rule = 0; rule < KW_RULE_COUNT; rule++) {
+        write_check(writer, verification, (enum kw_rule)rule);
+    }
+    kw_json_end_array(writer);
 }
 
 /*
@@ -308,8 +320,7 @@ static void write_verdict(struct kw_json_writer *writer, struct kw_record_cache 
         write_rate_limit(writer, &verification->rate_limit);
     }
     if (verification->has_quota) {
-        kw_json_name(writer, "quota");
-        kw_quota_status_write_json(&verification->quota, writer);
+        write_quota(writer, &verification->quota);
     }
     if (verification->checks != NULL) {
         write_checks(writer, verification);

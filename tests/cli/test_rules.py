@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 from support import check, check_equal, check_in, main
@@ -178,6 +179,18 @@ def test_explain_is_a_checklist(folder):
         check_in('The key is refused: DISABLED\n\n', bad)
         check_equal([line.split()[0] for line in bad.splitlines()[2:]], ['✓', '✓', '✓', '-', '✗', '✗', '-', '-', '-', '✗', '-', '-'])
         check_in('Missing: write', bad)
+        spent, parent = created(world, '--owner', 'user:1')
+        child, _ = created(world, '--parent', parent['id'])
+        world.run('update', parent['id'], '--rate-limit', 'slow=1/1d', '--quota', '1/month', code=0)
+        for key_of, whose in ((spent, ''), (child, f' The rule is its parent\'s: {parent["id"]}')):
+            world.run('verify', stdin=key_of, code=0)
+            refused = world.run('verify', stdin=key_of, code=1).out
+            check(re.search(r'\nLimit: slow, 1 in 1d; try again in [\d.]+ seconds\.' + whose.replace(' The', '\nThe', 1) + '\n', refused), refused)
+            explained = world.run('explain', stdin=key_of, code=1).out
+            check(re.search(r'rateLimits +The key was used too often\. Limit: slow, 1 in 1d; try again in [\d.]+ seconds\.' + whose + '\n', explained), explained)
+            check(re.search(r'quotas +A quota of the key is used up\. Quota: requests-month, 1 requests each month; the next begins at 20.*Z\.' + whose + '\n', explained), explained)
+        dear = world.run('verify', '--cost', '2', stdin=spent, code=1).out
+        check_in('\nLimit: slow, 1 in 1d; it costs more than that, and no waiting helps.\n', dear)
         none = world.run('explain', stdin='nonsense', code=1).out
         check_in('The key is refused: INVALID_FORMAT\n\n', none)
         check_equal([line.split()[0] for line in none.splitlines()[2:]], ['✗'] + ['-'] * 11)

@@ -167,6 +167,40 @@ def a_narrowed_policy_takes_effect_at_once(server):
     equal(server.verify(key)['rateLimit']['remaining'], 992, 'its own')
 
 
+def who_refuses_is_named(server):
+    once = [{'name': 'once', 'requests': 1, 'window': '1d'}]
+    monthly = [{'name': 'few', 'limit': 1, 'period': 'month'}]
+    for limits, code, rule, shown in (({'rateLimits': once}, 'RATE_LIMITED', 'rateLimits', 'rateLimit'),
+                                      ({'quotas': monthly}, 'QUOTA_EXCEEDED', 'quotas', 'quota')):
+        server.expect(201, 'POST', '/v1/policies', {'name': f'few-{rule}'.lower()})
+        policy = f'few-{rule}'.lower()
+        own, _ = server.create(limits)
+        _, parent = server.create({'ownerId': '1'})
+        child, _ = server.create({'parentId': parent['id'], 'ownerId': '1'})
+        under, _ = server.create({'policy': policy})
+        _, bound = server.create({'policy': policy, 'ownerId': '1'})
+        grandchild, _ = server.create({'parentId': bound['id'], 'ownerId': '1'})
+        server.expect(200, 'PATCH', f'/v1/keys/{parent["id"]}', limits)
+        server.expect(200, 'PATCH', f'/v1/policies/{policy}', limits)
+        for key, whose in ((own, (None, None)), (child, (parent['id'], None)), (under, (None, policy)), (grandchild, (bound['id'], policy))):
+            verdict = server.verify(key)
+            equal((verdict['valid'], verdict.get('refusedBy'), verdict.get('refusedByPolicy')), (True, None, None), 'what is let through')
+            verdict = server.verify(key)
+            equal((verdict['code'], verdict.get('refusedBy'), verdict.get('refusedByPolicy')), (code, *whose), 'who refuses')
+            dry = server.verify(key, dryRun=True)
+            item = next(item for item in dry['checks'] if item['rule'] == rule)
+            equal((item['code'], item.get('refusedBy'), item.get('refusedByPolicy')), (code, *whose), 'in the checks')
+            equal(item[shown]['name'], verdict[shown]['name'], 'which one')
+            check(rule == 'quotas' or 0 < item['rateLimit']['retryAfter'] <= 86400, f'how long to wait: {item}')
+            # Where another rule is the verdict, its own words stand there, and those of the limit in the checks.
+            dry = server.verify(key, dryRun=True, scopes=['none'])
+            equal((dry['code'], dry.get('refusedBy'), dry.get('refusedByPolicy')), ('INSUFFICIENT_SCOPE', None, None), 'another rule')
+            item = next(item for item in dry['checks'] if item['rule'] == rule)
+            equal((item.get('refusedBy'), item.get('refusedByPolicy')), whose, 'in the checks of a refusal')
+        free = next(item for item in server.verify(server.create()[0], dryRun=True)['checks'] if item['rule'] == rule)
+        equal(free, {'rule': rule, 'outcome': 'none'}, 'of a key without')
+
+
 def a_child_lies_within_its_parent(server):
     _, parent = server.create({'rateLimits': [HOUR]})
     for limits in (None, [], [{**HOUR, 'requests': 101}], [{'requests': 2, 'window': '1m'}]):
@@ -210,7 +244,8 @@ def a_hot_key_shows_its_record_as_it_is(server):
 CASES = [limits_are_kept_updated_and_lifted, what_is_no_limit_is_refused, a_dry_run_tells_of_limits_whatever_else_refuses,
          a_key_is_refused_beyond_its_limit, items_of_a_batch_have_limits, a_gateway_reads_it_in_headers,
          a_management_key_has_limits_too, defaults_come_from_policy_environment_and_project,
-         a_narrowed_policy_takes_effect_at_once, a_child_lies_within_its_parent, a_hot_key_shows_its_record_as_it_is]
+         a_narrowed_policy_takes_effect_at_once, who_refuses_is_named, a_child_lies_within_its_parent,
+         a_hot_key_shows_its_record_as_it_is]
 
 if __name__ == '__main__':
     sys.exit(main(CASES))
