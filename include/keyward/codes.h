@@ -13,7 +13,7 @@ extern "C" {
 
 /* Verdicts on a key. */
 #define KW_VERDICT_CODES(X) \
-    X(MISSING_KEY, 401, "No key was given.", "Send the key, for example in the Authorization header.") \
+    X(MISSING_KEY, 401, "No key was given.", "Send it in one of the headers that the project reads: keyHeaders.") \
     X(INVALID_FORMAT, 401, "This is not a key of this project.", "Check that the key was copied whole.") \
     X(INVALID_KEY, 401, "The key is not known.", "Check that the key belongs to this project, or create one.") \
     X(REVOKED, 401, "The key was revoked.", "Create or rotate to a new key; a revoked key never comes back.") \
@@ -36,16 +36,19 @@ extern "C" {
     X(DUPLICATE_FIELD, 400, "A field stands twice.", "Keep one of them.") \
     X(MISSING_FIELD, 400, "A required field is missing.", "Add the field that is named.") \
     X(INVALID_JSON, 400, "The body is not JSON.", "Correct the body at the byte that is named.") \
+    X(INVALID_ROW, 400, "A line of CSV is no row.", "Correct the line that is named.") \
     X(INVALID_REQUEST, 400, "The request is not acceptable.", "Correct it as the detail says.") \
     X(WEAK_KEY_FORMAT, 400, "Keys of this form could be guessed.", \
       "Ask for a length and alphabet of 128 bits or more.") \
     X(UNAUTHORIZED, 401, "A management key is required.", "Send one as Authorization: Bearer.") \
-    X(FORBIDDEN, 403, "The management key may not do this.", "Use one that holds the scope that is named.") \
+    X(FORBIDDEN, 403, "The management key may not do this.", "Use one that may: the detail says which.") \
     X(KEY_NOT_FOUND, 404, "There is no such key in this project.", "Check the id and the project.") \
     X(PROJECT_NOT_FOUND, 404, "There is no such project.", "Check its name; GET /v1/projects lists what there is.") \
     X(PROFILE_NOT_FOUND, 404, "There is no such authorization profile.", \
       "Name a project, or PROJECT.PROFILE as its authorize has it.") \
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
+    X(PEPPER_NOT_FOUND, 404, "There is no such pepper.", \
+      "Check the fingerprint; GET /v1/peppers lists what there is.") \
     X(POLICY_NOT_FOUND, 404, "There is no such policy in this project.", "Check the name and the project.") \
     X(TEMPLATE_NOT_FOUND, 404, "There is no such template in this project.", "Check the name and the project.") \
     X(METHOD_NOT_ALLOWED, 405, "This address does not take this method.", "See the Allow header.") \
@@ -71,7 +74,9 @@ extern "C" {
     X(FIELD_LOCKED, 400, "The template does not let this field be given.", "Leave it out, or use another template.") \
     X(ALREADY_EXISTS, 409, "There is, or was, something of this name.", "Change it, or choose another name.") \
     X(BUILT_IN, 409, "This is Keyward's own and stays as it is.", "Make a project of your own.") \
-    X(IN_USE, 409, "There are keys that need this.", "See to those keys first, as the detail says.") \
+    X(IN_USE, 409, "There are keys that need this.", "Erase those keys first.") \
+    X(PEPPER_IN_USE, 409, "There are keys that need this pepper.", \
+      "Rotate to a new one first, and retire this one when no key needs it.") \
     X(POLICY_IN_USE, 409, "There are keys under this policy.", "Give them another policy, or revoke them.") \
     X(LIMIT_REACHED, 409, "There are as many as there may be.", "Delete one that is not needed.") \
     X(BODY_TOO_LARGE, 413, "The body is too large.", "Send it in smaller parts.") \

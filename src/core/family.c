@@ -1,6 +1,8 @@
 #include "core/family.h"
 
 #include "base/bytes.h"
+#include "base/error.h"
+#include "base/time.h"
 #include "core/address.h"
 #include "core/limit_list.h"
 #include "core/quota_list.h"
@@ -28,7 +30,11 @@ enum kw_status kw_family_admits(const struct kw_record *parent, const struct kw_
                       "go beyond the parent's: a child may hold what its parent holds, or less");
     }
     if (parent->expires_at_ms != 0 && (child->expires_at_ms == 0 || child->expires_at_ms > parent->expires_at_ms)) {
-        return refuse(error_out, "expiresAt", "must not lie behind the parent's: give an earlier one, or none");
+        char latest[KW_TIME_TEXT_SIZE];
+        kw_time_format(parent->expires_at_ms, latest);
+        return kw_refuse(error_out, KW_CODE_EXCEEDS_PARENT, "expiresAt",
+                         "must not lie behind the parent's, which is %.*s: give that or an earlier one, or none",
+                         (int)sizeof latest, latest);
     }
     if (!kw_rate_limits_within(&child->rate_limits, &parent->rate_limits)) {
         return refuse(error_out, "rateLimits",

@@ -27,7 +27,9 @@ enum kw_status kw_management_check(const struct kw_record *record, const struct 
 {
     if (kw_management_is_root(record)) {
         return kw_refuse(error_out, KW_CODE_FORBIDDEN, "owner",
-                         "%s is the root key's owner: the root key is set with KEYWARD_ROOT_KEY", KW_ROOT_OWNER);
+                         "%s is the root key's owner: name another one. A root key is made by keyward serve "
+                         "--new-root-key, or chosen with KEYWARD_ROOT_KEY",
+                         KW_ROOT_OWNER);
     }
     if (record->scopes.count > 0) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "scopes",

@@ -180,8 +180,10 @@ static enum kw_status create(const struct step *step)
 {
     bool names_owner = (step->params->given & KW_GIVEN_OWNER) != 0 && step->params->owner.size != 0;
     if (!names_owner && step->command->parent == NULL) {
-        return kw_refuse(step->error, KW_CODE_MISSING_FIELD, "ownerId",
-                         "is required: give ownerId, or owner as \"team:ID\" or \"service:ID\"");
+        return kw_refuse(
+            step->error, KW_CODE_MISSING_FIELD, "ownerId",
+            "is required: say who holds the key, as owner \"user:ID\", \"team:ID\" or \"service:ID\", or as "
+            "ownerId for a user");
     }
     enum kw_status status = check_params(step);
     if (status != KW_OK) {
@@ -303,7 +305,9 @@ static enum kw_status admit_rotation(const struct step *step)
         return status;
     }
     if (step->command->grace_ms < 0 || step->command->grace_ms > GRACE_MS_MAX) {
-        return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "gracePeriod", "must be at most \"1y\"");
+        return kw_refuse(
+            step->error, KW_CODE_INVALID_FIELD, "gracePeriod",
+            "must be at most \"1y\" (365 days): a number and its unit, such as \"90s\", \"15m\", \"24h\" or \"7d\"");
     }
     if (step->command->ends_grace && step->command->grace_ms == 0) {
         return kw_refuse(step->error, KW_CODE_INVALID_FIELD, "endGraceOnFirstUse",

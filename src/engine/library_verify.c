@@ -46,8 +46,16 @@ static void begin(const struct keyward *keyward, const struct kw_verify_request 
     v->question.project = kw__project_of(keyward, request->project);
 }
 
-/* False when there is no such project, or something is not what it should be. */
-static bool ask(const struct kw_verify_request *request, struct asked *asked, struct kw_question *question)
+/* An environment that there is not is no question, here as elsewhere. */
+static bool has_environment(const struct keyward *keyward, const struct kw_question *question)
+{
+    const struct kw_project *project = kw_project_by_number(kw_engine_catalog(keyward->engine), question->project);
+    return project != NULL && kw_project_environment(project, question->env) != NULL;
+}
+
+/* False when there is no such project, or something is not what it should be. Between read_begin and read_end. */
+static bool ask(const struct keyward *keyward, const struct kw_verify_request *request, struct asked *asked,
+                struct kw_question *question)
 {
     *question = (struct kw_question){.project = question->project,
                                      .env = request->env,
@@ -62,6 +70,7 @@ static bool ask(const struct kw_verify_request *request, struct asked *asked, st
         is_good = is_good && ask_rest(request, asked, question);
     }
     is_good = is_good && (request->endpoint.size == 0 || kw_endpoint_valid(request->endpoint));
+    is_good = is_good && (request->env.size == 0 || has_environment(keyward, question));
     is_good =
         is_good && request->scope_count <= KW_SCOPE_COUNT_MAX && request->resource_scope_count <= KW_SCOPE_COUNT_MAX;
     return is_good && request->cost <= KW_COST_MAX && question->project != KW_PROJECT_NONE;
@@ -204,7 +213,7 @@ static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify
     begin(keyward, request, checks, &v);
     kw_engine_read_begin();
     kw_engine_verify_start(keyward->engine, &v);
-    bool is_good = ask(request, &asked, &v.question); /* while memory answers */
+    bool is_good = ask(keyward, request, &asked, &v.question); /* while memory answers */
     enum kw_status status = KW_E_INVALID;
     if (is_good) {
         kw_engine_verify_finish(keyward->engine, &v, kw_engine_now_ms(keyward->engine));
@@ -240,15 +249,15 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
 {
     struct kw_verification verifications[TOGETHER];
     struct asked asked[TOGETHER];
+    kw_engine_read_begin();
     for (size_t i = 0; i < count; i++) {
         begin(keyward, &requests[i], NULL, &verifications[i]);
-        statuses_out[i] = ask(&requests[i], &asked[i], &verifications[i].question) ? KW_OK : KW_E_INVALID;
+        statuses_out[i] = ask(keyward, &requests[i], &asked[i], &verifications[i].question) ? KW_OK : KW_E_INVALID;
         if (statuses_out[i] != KW_OK) {
             verifications[i].key = (struct kw_bytes){NULL, 0};
             verifications[i].is_counted = true; /* nothing was asked */
         }
     }
-    kw_engine_read_begin();
     kw_engine_verify_many(keyward->engine, verifications, count, kw_engine_now_ms(keyward->engine));
     for (size_t i = 0; i < count; i++) {
         if (statuses_out[i] == KW_OK && !verifications[i].needs_store) {

@@ -102,8 +102,9 @@ static enum kw_status check_ours(const struct kw_data_folder *folder, const stru
     }
     if (options->pepper_hex.size > 0) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "KEYWARD_PEPPER",
-                         "holds the peppers, and only you can change it: give them in a file with --pepper-file, or "
-                         "put a new one before the others yourself, between commas, and start with that");
+                         "is where this process has its peppers from, and no process can change another's environment: "
+                         "put them in a file and name that with --pepper-file; or set the variable yourself, a new "
+                         "pepper before the others, between commas, and start again");
     }
     return is_link(folder->fd, PEPPER_FILE) ? refuse_link(PEPPER_FILE, error_out) : KW_OK;
 }

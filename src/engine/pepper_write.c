@@ -365,13 +365,15 @@ static enum kw_status check_unneeded(const struct change *change, size_t at)
     struct kw_pepper_use uses[KW_PEPPERS_MAX];
     size_t count = kw_engine_peppers(change->engine, uses, KW_COUNT_OF(uses));
     if (at >= count) {
-        return kw_refuse(&op->error, KW_CODE_NOT_FOUND, NULL, "there is no pepper of this fingerprint: list them");
+        return kw_refuse(&op->error, KW_CODE_PEPPER_NOT_FOUND, "fingerprint",
+                         "is that of no pepper that is here: list those there are");
     }
     if (uses[at].is_current) {
-        return kw_refuse(&op->error, KW_CODE_IN_USE, "fingerprint", "is that of new keys: add another one first");
+        return kw_refuse(&op->error, KW_CODE_PEPPER_IN_USE, "fingerprint",
+                         "is that of new keys: rotate to a new pepper first, then retire this one");
     }
     if (uses[at].keys > 0) {
-        return kw_refuse(&op->error, KW_CODE_IN_USE, "fingerprint",
+        return kw_refuse(&op->error, KW_CODE_PEPPER_IN_USE, "fingerprint",
                          "is still needed by %llu key%s: those in use move at their next use; rotate the others, and "
                          "erase what is revoked, which forgetErased (--forget-erased) lets go then",
                          (unsigned long long)uses[at].keys, uses[at].keys == 1 ? "" : "s");
@@ -383,7 +385,7 @@ static enum kw_status check_unneeded(const struct change *change, size_t at)
     }
     if (uses[at].erased > 0 && !op->forgets_erased) {
         bool is_one = uses[at].erased == 1;
-        return kw_refuse(&op->error, KW_CODE_IN_USE, "fingerprint",
+        return kw_refuse(&op->error, KW_CODE_PEPPER_IN_USE, "fingerprint",
                          "is still needed by %llu erased key%s: without it nothing tells %s from a new one, so that an "
                          "import may bring %s in anew. Keep it as long as you import; or retire it with forgetErased "
                          "(--forget-erased), if that may be",

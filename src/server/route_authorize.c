@@ -175,6 +175,36 @@ static const struct kw_error *show_missing(struct kw_call *call, const struct kw
     return error;
 }
 
+/* "Authorization: Bearer, X-API-Key or X-Shop-Key": where the project that was asked looks, and nowhere else. */
+static const struct kw_error *show_places(struct kw_request *request, uint16_t number, struct kw_error *error)
+{
+    uint8_t memory[KW_ERROR_TEXT_MAX];
+    struct kw_buffer text;
+    const struct kw_project *project = kw_project_by_number(kw_engine_catalog(request->api->options.engine), number);
+    kw_buffer_init_fixed(&text, memory, sizeof memory);
+    for (size_t i = 0; project != NULL && i < project->key_place_count; i++) {
+        const struct kw_key_place *place = &project->key_places[i];
+        bool is_last = i + 1 == project->key_place_count && project->key_parameter.size == 0;
+        kw_buffer_add_text(&text, i == 0 ? "" : is_last ? " or " : ", ");
+        if (place->kind == KW_KEY_IN_HEADER) {
+            kw_buffer_add(&text, place->header);
+        } else {
+            kw_buffer_add_text(&text, place->kind == KW_KEY_IN_X_API_KEY ? "X-API-Key" : "Authorization: Bearer");
+        }
+    }
+    if (project != NULL && project->key_parameter.size > 0) {
+        kw_buffer_add_text(&text, text.size == 0 ? "the parameter " : " or the parameter ");
+        kw_buffer_add(&text, project->key_parameter);
+    }
+    if (project == NULL || kw_buffer_status(&text) != KW_OK) {
+        return NULL;
+    }
+    kw_error_clear(error);
+    (void)kw_refuse(error, KW_CODE_MISSING_KEY, NULL, "No key was given: send it as %.*s.", (int)text.size,
+                    (const char *)text.data);
+    return error;
+}
+
 static void answer_refusal(struct kw_request *request, const struct kw_verification *verification)
 {
     struct kw_call *call = request->call;
@@ -198,6 +228,8 @@ static void answer_refusal(struct kw_request *request, const struct kw_verificat
     }
     if (code == KW_CODE_INSUFFICIENT_SCOPE) {
         detail = show_missing(call, verification, &error);
+    } else if (code == KW_CODE_MISSING_KEY) {
+        detail = show_places(request, verification->question.project, &error);
     }
     show_code(request, code);
     kw_api_problem(call, code, detail);

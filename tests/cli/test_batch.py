@@ -116,7 +116,7 @@ def test_bad_rows_in_the_middle(folder):
 12 INVALID_FIELD expiresAt: must be a time that exists, such as "2031-01-31T12:00:00Z"
 13 INVALID_FIELD expiresAt: must lie in the future
 14 INVALID_FIELD owner: give ownerId or owner, not both
-15 MISSING_FIELD ownerId: is required: give ownerId, or owner as "team:ID" or "service:ID"
+15 MISSING_FIELD ownerId: is required: say who holds the key, as owner "user:ID", "team:ID" or "service:ID", or as ownerId for a user
 16 INVALID_FIELD name (column 2): is not valid UTF-8
 18 ok 
 19 INVALID_ROW line 19, column 2: a quote is opened and never closed
@@ -143,7 +143,7 @@ def test_bad_items_of_ndjson(folder):
 7,false,,,UNKNOWN_FIELD,"nme: is not known here",
 8,false,,,BODY_TOO_LARGE,"is too long: at most 131072 bytes",
 9,false,,,DUPLICATE_FIELD,"ownerId: stands twice",
-10,false,,,MISSING_FIELD,"ownerId: is required: give ownerId, or owner as ""team:ID"" or ""service:ID""",
+10,false,,,MISSING_FIELD,"ownerId: is required: say who holds the key, as owner ""user:ID"", ""team:ID"" or ""service:ID"", or as ownerId for a user",
 11,true,MADE,,,
 Created 3 keys, 6 items were refused.
 ''')

@@ -122,7 +122,7 @@ def test_peppers_of_a_server(folder):
         check_in('that of new keys', refused)
         check_in('IN_USE', refused)
         problem = json.loads(run('pepper', 'retire', second['fingerprint'][:8], *there, '--json', env=client, code=2).err)
-        check_equal(problem['code'], 'IN_USE')
+        check_equal(problem['code'], 'PEPPER_IN_USE')
         check_in('still needed by', problem['detail'])
         for wrong in ('f' * 32, first['fingerprint'][:7], 'x'):
             check_in('FINGERPRINT', run('pepper', 'retire', wrong, *there, env=client, code=2).err)

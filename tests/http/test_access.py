@@ -207,6 +207,12 @@ def a_profile_asks_for_what_it_says(server):
     equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope", scope="write"', 'challenge')
     answer = authorize(server, test, path='/v1/authorize/gated.orders')
     equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope"', 'of an expression')
+    check(authorize(server, None, path='/v1/authorize/gated').json['detail'].endswith(' as Authorization: Bearer or X-API-Key.'), 'where to')
+    server.expect(201, 'POST', '/v1/projects', {'name': 'elsewhere', 'keyHeaders': ['X-Shop-Key', 'X-API-Key'],
+                                                'allowKeyInQuery': {'parameter': 'k', 'iUnderstandKeysEndUpInLogs': True}})
+    answer = authorize(server, None, path='/v1/authorize/elsewhere', Authorization='Bearer x')
+    equal((answer.json['code'], answer.json['detail']),
+          ('MISSING_KEY', 'No key was given: send it as X-Shop-Key, X-API-Key or the parameter k.'), 'where this project looks')
     answer = authorize(server, live, path='/v1/authorize/gated.all')
     check(answer.json['detail'].endswith(': a, b, sell on website:7, c, d OR e'), answer.body)
     equal(answer.header('WWW-Authenticate'), 'Bearer realm="keyward", error="insufficient_scope", scope="a b sell c"', 'all of them')

@@ -73,16 +73,16 @@ def a_new_one_takes_over_and_the_old_one_goes(server):
     equal((older['fingerprint'], older['current']), (before[0]['fingerprint'], False), 'the other')
     check(older['keys'] >= 1, 'keys need it')
 
-    problem = server.refuse('IN_USE', 'DELETE', f'{PATH}/{older["fingerprint"]}', field='fingerprint', status=409)
+    problem = server.refuse('PEPPER_IN_USE', 'DELETE', f'{PATH}/{older["fingerprint"]}', field='fingerprint', status=409)
     check('still needed by' in problem['detail'], problem['detail'])
-    problem = server.refuse('IN_USE', 'DELETE', f'{PATH}/{made["fingerprint"]}', field='fingerprint', status=409)
-    check('that of new keys' in problem['detail'], problem['detail'])
+    problem = server.refuse('PEPPER_IN_USE', 'DELETE', f'{PATH}/{made["fingerprint"]}', field='fingerprint', status=409)
+    check('that of new keys: rotate to a new pepper first' in problem['detail'] and problem['advice'].startswith('Rotate'), problem)
     equal(kept(server), now, 'a refusal changed nothing')
 
     retire_all_but_the_first(server, [key])
     equal(kept(server), now[:1], 'the old one is gone')
     equal(server.expect(200, 'GET', f'/v1/keys/{record["id"]}').json['version'], 2, 'it moved once')
-    server.refuse('NOT_FOUND', 'DELETE', f'{PATH}/{older["fingerprint"]}', status=404)
+    server.refuse('PEPPER_NOT_FOUND', 'DELETE', f'{PATH}/{older["fingerprint"]}', field='fingerprint', status=404)
     equal(server.verify(key)['valid'], True, 'afterwards')
     server.stop()
     server.start()
@@ -106,7 +106,7 @@ def erased_keys_hold_their_pepper_back(server):
         equal((item['fingerprint'], item['keys']), (old, 0), 'the old one')
         check(item['erased'] >= 1, 'erased keys need it')
         for query in ('', '?forgetErased=false'):
-            problem = server.refuse('IN_USE', 'DELETE', f'{PATH}/{old}{query}', field='fingerprint', status=409)
+            problem = server.refuse('PEPPER_IN_USE', 'DELETE', f'{PATH}/{old}{query}', field='fingerprint', status=409)
             check(f'still needed by {item["erased"]} erased key' in problem['detail'], problem['detail'])
             check('forgetErased' in problem['detail'], problem['detail'])
         for query in ('', '?dryRun=true'):
@@ -137,12 +137,12 @@ def only_the_root_key_has_to_do_with_them(server):
 def what_is_asked_for_is_checked(server):
     for bad in ('x', 'f' * 31, 'f' * 33, 'g' * 32, '%66'):
         server.refuse('INVALID_FIELD', 'DELETE', f'{PATH}/{bad}', field='fingerprint', status=400)
-    server.refuse('NOT_FOUND', 'DELETE', f'{PATH}/{"f" * 32}', status=404)
+    server.refuse('PEPPER_NOT_FOUND', 'DELETE', f'{PATH}/{"f" * 32}', field='fingerprint', status=404)
     server.refuse('INVALID_REQUEST', 'POST', PATH, {'pepper': 'f' * 64})
     server.refuse('METHOD_NOT_ALLOWED', 'PATCH', PATH)
     server.refuse('UNKNOWN_FIELD', 'GET', PATH + '?limit=1', field='limit')
     fingerprint = peppers(server)[0]['fingerprint']
-    server.refuse('IN_USE', 'DELETE', f'{PATH}/{fingerprint.upper()}')
+    server.refuse('PEPPER_IN_USE', 'DELETE', f'{PATH}/{fingerprint.upper()}')
     equal(len(kept(server)), 1, 'nothing was changed')
 
 

@@ -229,6 +229,19 @@ def a_management_child_hands_on_what_is_left_to_it(server):
     server.create({**late, 'expiresIn': '30m'}, key=key, headers=header)
 
 
+def a_child_that_would_live_longer_is_told_until_when(server):
+    _, parent = server.create({'ownerId': '1', 'expiresIn': '1h'})
+    problem = server.refuse('EXCEEDS_PARENT', 'POST', '/v1/keys', {'parentId': parent['id'], 'expiresIn': '2h'}, field='expiresAt')
+    check(parent['expiresAt'] in problem['detail'], problem)
+    server.expect(201, 'POST', '/v1/keys', {'parentId': parent['id'], 'expiresAt': parent['expiresAt']})
+
+
+def grace_periods_are_told_their_bounds(server):
+    _, record = server.create()
+    problem = server.refuse('INVALID_FIELD', 'POST', f'/v1/keys/{record["id"]}/rotate', {'gracePeriod': '2y'}, field='gracePeriod')
+    check('1y' in problem['detail'] and '15m' in problem['detail'], problem)
+
+
 def a_careful_revocation_leaves_no_orphan(server):
     _, parent = server.create({'scopes': ['read']})
     _, child = server.create({'parentId': parent['id'], 'scopes': ['read']})
@@ -291,7 +304,8 @@ def a_record_says_what_its_family_says(server):
 CASES = [places_are_kept_updated_and_cleared, places_that_are_none_are_refused, addresses_and_regions_are_asked,
          what_is_stated_must_be_something, requirements_are_judged, all_that_is_missing_is_named, a_dry_run_says_what_each_rule_says,
          a_dry_run_of_what_is_no_key, a_child_stands_under_its_parent, a_child_is_held_to_its_parent, families_have_an_end,
-         a_management_child_hands_on_what_is_left_to_it, a_careful_revocation_leaves_no_orphan,
+         a_management_child_hands_on_what_is_left_to_it, a_child_that_would_live_longer_is_told_until_when,
+         grace_periods_are_told_their_bounds, a_careful_revocation_leaves_no_orphan,
          a_record_says_what_its_family_says]
 
 if __name__ == '__main__':

@@ -205,7 +205,7 @@ static void what_is_erased_holds_its_pepper_back(struct test *t)
         CHECK(t, uses[0].keys == 0 && uses[0].erased == 0 && uses[1].keys == 0);
         CHECK_I64(t, uses[1].erased, KEYS - 1); /* all but the one that was never used: it needs none */
         CHECK_REFUSED(t, kw_pepper_retire(keyward_of(&graves), graves.first_pepper, kw_text(NULL), &error), error,
-                      KW_E_CONFLICT, "IN_USE", "fingerprint");
+                      KW_E_CONFLICT, "PEPPER_IN_USE", "fingerprint");
         CHECK(t, strstr(error.message, "still needed by 4 erased keys:") != NULL);
         CHECK(t, strstr(error.message, "forgetErased (--forget-erased)") != NULL);
         reopen(&graves);

@@ -229,6 +229,14 @@ static void every_verdict(struct test *t)
         CHECK_TEXT(t, verdict.missing, rows[i].code == KW_CODE_INSUFFICIENT_SCOPE ? "c" : "");
         CHECK(t, !verdict.has_record);
     }
+    /* What there is not cannot be asked about: no verdict, as no answer over HTTP. */
+    struct kw_verify_request nowhere = {.key = kw_text(made.key), .env = KW_BYTES("nowhere")};
+    struct kw_verdict untouched = {.code = KW_CODE_INTERNAL};
+    enum kw_status many;
+    CHECK_STATUS(t, kw_verify(library.keyward, &nowhere, &untouched), KW_E_INVALID);
+    CHECK_STATUS(t, kw_verify_many(library.keyward, &nowhere, 1, &many, &untouched), KW_E_INVALID);
+    CHECK_STATUS(t, many, KW_E_INVALID);
+    CHECK_CODE(t, untouched.code, KW_CODE_INTERNAL);
     kw_new_key_clear(&made);
     library_end(&library);
 }

@@ -56,12 +56,12 @@ static void a_folder_keeps_its_peppers(struct test *t)
                  kw_bytes_equal(kw_bytes_of(uses[0].fingerprint, sizeof made), kw_bytes_of(made, sizeof made)));
     CHECK_I64(t, kw_pepper_list(library.keyward, uses, 1), 1);
     CHECK_I64(t, kw_pepper_list(library.keyward, uses, KW_PEPPERS_MAX), 2);
-    CHECK_REFUSED(t, kw_pepper_retire(library.keyward, made, nobody, &error), error, KW_E_CONFLICT, "IN_USE",
+    CHECK_REFUSED(t, kw_pepper_retire(library.keyward, made, nobody, &error), error, KW_E_CONFLICT, "PEPPER_IN_USE",
                   "fingerprint");
     CHECK_REFUSED(t, kw_pepper_retire(library.keyward, uses[1].fingerprint, nobody, &error), error, KW_E_CONFLICT,
-                  "IN_USE", "fingerprint");
-    CHECK_REFUSED(t, kw_pepper_retire(library.keyward, strange, nobody, &error), error, KW_E_NOT_FOUND, "NOT_FOUND",
-                  "");
+                  "PEPPER_IN_USE", "fingerprint");
+    CHECK_REFUSED(t, kw_pepper_retire(library.keyward, strange, nobody, &error), error, KW_E_NOT_FOUND,
+                  "PEPPER_NOT_FOUND", "fingerprint");
     CHECK_REFUSED(t, kw_pepper_add(library.keyward, NULL, KW_BYTES("a\nb"), NULL, &error), error, KW_E_INVALID,
                   "INVALID_FIELD", "actor");
     CHECK_STATUS(t, use_and_retire(t, &library, before.key, uses[1].fingerprint, &error), KW_OK);

@@ -71,12 +71,12 @@ static void a_new_pepper_takes_over_and_the_old_one_goes(struct test *t)
     CHECK_I64(t, record.digest_method, 6);
 
     CHECK_STATUS(t, drawer_retire_letter(&house, 'a', &error), KW_E_CONFLICT);
-    CHECK_TEXT(t, error.code, "IN_USE");
+    CHECK_TEXT(t, error.code, "PEPPER_IN_USE");
     CHECK(t, strstr(error.message, "still needed by 1 key:") != NULL);
     CHECK_STATUS(t, drawer_retire(&house, uses[0].fingerprint, &error), KW_E_CONFLICT);
     CHECK(t, strstr(error.message, "that of new keys") != NULL);
     CHECK_STATUS(t, drawer_retire_letter(&house, 'z', &error), KW_E_NOT_FOUND);
-    CHECK_TEXT(t, error.code, "NOT_FOUND");
+    CHECK_TEXT(t, error.code, "PEPPER_NOT_FOUND");
     CHECK_KEPT(t, &drawer, "?a");
 
     CHECK_I64(t, test_engine_verify(&house.fixture, &keys[0]), KW_CODE_NONE);
@@ -156,11 +156,11 @@ static void what_is_revoked_stays_so_under_every_pepper(struct test *t)
     CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_REVOKED);
     house_settle(&house);
     CHECK_STATUS(t, drawer_retire_letter(&house, 'a', &error), KW_E_CONFLICT); /* it does not move, so it holds */
-    CHECK_TEXT(t, error.code, "IN_USE");
+    CHECK_TEXT(t, error.code, "PEPPER_IN_USE");
     REQUIRE_OK(t, test_engine_do(&house.fixture, KW_OP_ERASE, &id, NULL));
     for (int start = 0; start < 2; start++) {
         CHECK_STATUS(t, drawer_retire_letter(&house, 'a', &error), KW_E_CONFLICT); /* and so does a tombstone */
-        CHECK_TEXT(t, error.code, "IN_USE");
+        CHECK_TEXT(t, error.code, "PEPPER_IN_USE");
         CHECK(t, strstr(error.message, "still needed by 1 erased key:") != NULL);
         house_close(&house);
         REQUIRE_OK(t, house_open(&house, NULL));
@@ -404,7 +404,7 @@ static void retire_all_but_the_first(struct test *t, struct traffic *traffic)
         }
         house_settle(&traffic->house);
         enum kw_status status = drawer_retire(&traffic->house, uses[1].fingerprint, &error);
-        CHECK(t, status == KW_OK || strcmp(error.code, "IN_USE") == 0);
+        CHECK(t, status == KW_OK || strcmp(error.code, "PEPPER_IN_USE") == 0);
     }
 }
 

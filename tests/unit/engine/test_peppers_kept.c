@@ -76,7 +76,7 @@ static void retire_in_the_end(struct test *t, struct life *life, const uint8_t *
 {
     struct kw_error error = {0};
     enum kw_status status = drawer_retire(&life->house, fingerprint, &error);
-    bool is_held = status != KW_OK && strcmp(error.code, "IN_USE") == 0 && life->lost > 0;
+    bool is_held = status != KW_OK && strcmp(error.code, "PEPPER_IN_USE") == 0 && life->lost > 0;
     CHECK(t, status == KW_OK || is_held);
 }
 
