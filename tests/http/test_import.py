@@ -115,7 +115,7 @@ def forms_are_told_apart(server):
     report = send(server, json.dumps(items[0]), 'format=ndjson', {'Content-Type': 'application/json'})
     equal(counts(report), (0, 0, 1, 0), 'format says it where the type does not')
     report = send(server, 'key,ownerId\n"quoted"badly,1\n', headers=CSV)
-    equal(codes(report)[0][:3], (2, 'refused', 'INVALID_REQUEST'), 'a row of CSV that is none')
+    equal(codes(report)[0][:3], (2, 'refused', 'INVALID_ROW'), 'a row of CSV that is none')
     report = send(server, json.dumps(items)[:-2], headers={'Content-Type': 'application/json'})
     equal((report['isCut'], counts(report)), (True, (0, 0, 1, 1)), 'an array that ends before it is whole')
     server.refuse('UNSUPPORTED_MEDIA_TYPE', 'POST', '/v1/import', b'{}', headers={'Content-Type': 'text/plain'})
