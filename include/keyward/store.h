@@ -179,6 +179,15 @@ struct kw_store_batch {
     size_t reservation_count;
     const struct kw_store_usage *usages; /* added, as by usage_add */
     size_t usage_count;
+    /*
+     * NULL, or where more of the batch comes from, which is too much to be held at once. Such a batch is the only one
+     * of its commit. Commit calls it on its own thread when what stands above is written, again and again, until it
+     * gives a piece without a put: `piece_out` is zeroed, and gets puts, audit lines and events, which are borrowed
+     * until the next call. It does not call the store. What it returns but KW_OK is the outcome of the batch, of
+     * which nothing is written then, and no failure of the commit. A commit goes through the pieces once at most.
+     */
+    enum kw_status (*next)(void *context, struct kw_store_batch *piece_out);
+    void *context;
     /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id waits
      * already, or a request of that name was done already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE,
      * KW_E_FULL; nothing of this batch was written with any of these. KW_E_UNCERTAIN: it may be there or not (see

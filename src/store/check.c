@@ -98,6 +98,23 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
 
+enum kw_status kw__store_check_batch_of(const struct kw_store_batch *batch, size_t batch_count)
+{
+    return batch->next != NULL && batch_count != 1 ? KW_E_INVALID : kw__store_check_batch(batch);
+}
+
+enum kw_status kw__store_next_piece(const struct kw_store_batch *batch, struct kw_store_batch *piece_out)
+{
+    *piece_out = (struct kw_store_batch){.put_count = 0};
+    enum kw_status status = batch->next(batch->context, piece_out);
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t others = piece_out->setting_count + piece_out->request_count + piece_out->reservation_count +
+                    piece_out->usage_count + (piece_out->next != NULL);
+    return others > 0 ? KW_E_INVALID : kw__store_check_batch(piece_out);
+}
+
 enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

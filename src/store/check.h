@@ -12,6 +12,13 @@ KW_MUST_USE enum kw_status kw__store_check_limit(size_t limit);
 /* KW_E_LIMIT for a size beyond its cap, KW_E_INVALID for a row without id, digest or version, or another thing without
  * id. */
 KW_MUST_USE enum kw_status kw__store_check_batch(const struct kw_store_batch *batch);
+/* The same of one of `batch_count` that are committed together. */
+KW_MUST_USE enum kw_status kw__store_check_batch_of(const struct kw_store_batch *batch, size_t batch_count);
+/*
+ * The next piece of a batch, checked; its puts are 0 where there is none any more. KW_E_LIMIT or KW_E_INVALID also for
+ * a piece that holds what none may.
+ */
+KW_MUST_USE enum kw_status kw__store_next_piece(const struct kw_store_batch *batch, struct kw_store_batch *piece_out);
 KW_MUST_USE enum kw_status kw__store_check_setting_name(struct kw_bytes name);
 KW_MUST_USE enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count);
 KW_MUST_USE enum kw_status kw__store_check_reservation_name(struct kw_bytes name);

@@ -33,6 +33,9 @@
     X(neighbours_of_a_conflict_are_committed) \
     X(a_conflict_in_a_crowd_of_batches_stays_alone) \
     X(a_later_batch_sees_an_earlier_one) \
+    X(a_batch_may_come_in_pieces) \
+    X(what_is_wrong_with_a_late_piece_takes_all_back) \
+    X(a_batch_in_pieces_is_committed_alone) \
     X(a_row_may_be_put_twice_in_a_batch) \
     X(sequences_ascend_with_commits) \
     X(nothing_to_commit_is_fine) \

@@ -141,11 +141,19 @@ static enum kw_status set(struct kw__memory *memory, struct kw__memory_journal *
     return KW_OK;
 }
 
+static size_t changes_of(const struct kw_store_batch *batch)
+{
+    return batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
+           batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
+           batch->request_count * CHANGES_PER_REQUEST + batch->reservation_count * CHANGES_PER_RESERVATION +
+           batch->usage_count;
+}
+
+/* The batch's own part, or a piece of it. */
 static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal *journal,
                             const struct kw_store_batch *batch, struct kw__memory_sequences *next)
 {
-    enum kw_status status = KW_OK;
-    next->commit++;
+    enum kw_status status = kw__memory_journal_reserve(journal, changes_of(batch));
     for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
         status = put(memory, journal, &batch->puts[i], next->commit);
     }
@@ -164,27 +172,35 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
     for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
         status = kw__memory_reserve(memory, journal, &batch->reservations[i]);
     }
-    /* The last, since what was added up is not taken back. */
-    return status == KW_OK ? kw__memory_count_uses(memory, journal, batch->usages, batch->usage_count) : status;
+    return status;
 }
 
-static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batch *batch)
+static enum kw_status apply_pieces(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                   const struct kw_store_batch *batch, struct kw__memory_sequences *next)
 {
-    enum kw_status status = kw__store_check_batch(batch);
+    struct kw_store_batch piece = {.put_count = 1};
+    enum kw_status status = KW_OK;
+    while (status == KW_OK && batch->next != NULL && piece.put_count > 0) {
+        status = kw__store_next_piece(batch, &piece);
+        status = status == KW_OK ? apply(memory, journal, &piece, next) : status;
+    }
+    return status;
+}
+
+static enum kw_status commit_one(struct kw__memory *memory, struct kw_store_batch *batch, size_t batch_count)
+{
+    enum kw_status status = kw__store_check_batch_of(batch, batch_count);
     if (status != KW_OK) {
         return status;
     }
-    size_t change_count = batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
-                          batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
-                          batch->request_count * CHANGES_PER_REQUEST +
-                          batch->reservation_count * CHANGES_PER_RESERVATION + batch->usage_count;
-    struct kw__memory_journal journal;
-    status = kw__memory_journal_init(&journal, change_count);
-    if (status != KW_OK) {
-        return status;
-    }
+    struct kw__memory_journal journal = {.count = 0};
     struct kw__memory_sequences next = memory->last;
-    status = kw__memory_journal_end(&journal, apply(memory, &journal, batch, &next));
+    next.commit++;
+    status = apply(memory, &journal, batch, &next);
+    status = status == KW_OK ? apply_pieces(memory, &journal, batch, &next) : status;
+    /* The last, since what was added up is not taken back. */
+    status = status == KW_OK ? kw__memory_count_uses(memory, &journal, batch->usages, batch->usage_count) : status;
+    status = kw__memory_journal_end(&journal, status);
     if (status == KW_OK) {
         memory->last = next;
         batch->sequence = next.commit;
@@ -197,7 +213,7 @@ enum kw_status kw__memory_commit(struct kw_store *store, struct kw_store_batch *
     struct kw__memory *memory = (struct kw__memory *)store;
     pthread_rwlock_wrlock(&memory->lock);
     for (size_t i = 0; i < batch_count; i++) {
-        batches[i].outcome = commit_one(memory, &batches[i]);
+        batches[i].outcome = commit_one(memory, &batches[i], batch_count);
     }
     pthread_rwlock_unlock(&memory->lock);
     return KW_OK;

@@ -2,11 +2,21 @@
 
 #include "base/bytes.h"
 
-enum kw_status kw__memory_journal_init(struct kw__memory_journal *journal, size_t change_count_max)
+enum kw_status kw__memory_journal_reserve(struct kw__memory_journal *journal, size_t more)
 {
-    journal->count = 0;
-    journal->changes = kw_alloc(change_count_max == 0 ? 1 : change_count_max, sizeof *journal->changes);
-    return journal->changes == NULL ? KW_E_MEMORY : KW_OK;
+    if (more <= journal->capacity - journal->count) {
+        return KW_OK;
+    }
+    /* A batch of one piece takes what it needs; one of many does not copy all of it for each. */
+    size_t doubled = 2 * journal->capacity;
+    size_t capacity = journal->count + more > doubled ? journal->count + more : doubled;
+    struct kw__memory_change *changes = kw_realloc(journal->changes, capacity * sizeof *changes);
+    if (changes == NULL) {
+        return KW_E_MEMORY;
+    }
+    journal->changes = changes;
+    journal->capacity = capacity;
+    return KW_OK;
 }
 
 void kw__memory_link(struct kw__memory_journal *journal, struct kw__tree *tree, struct kw__tree_node *node,

@@ -82,13 +82,14 @@ struct kw__memory_change {
     void *object; /* to be freed with the node's last change; NULL when another change frees it */
 };
 
-/* What a batch did so far. Its room is taken before the first change, so that noting one cannot fail. */
+/* What a batch did so far. Its room is taken before the changes, so that noting one cannot fail. Begins zeroed. */
 struct kw__memory_journal {
     struct kw__memory_change *changes;
-    size_t count;
+    size_t count, capacity;
 };
 
-KW_MUST_USE enum kw_status kw__memory_journal_init(struct kw__memory_journal *journal, size_t change_count_max);
+/* Room for so many changes more. KW_E_MEMORY. */
+KW_MUST_USE enum kw_status kw__memory_journal_reserve(struct kw__memory_journal *journal, size_t more);
 void kw__memory_link(struct kw__memory_journal *journal, struct kw__tree *tree, struct kw__tree_node *node,
                      void *object);
 void kw__memory_unlink(struct kw__memory_journal *journal, struct kw__tree *tree, struct kw__tree_node *node,

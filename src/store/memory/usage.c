@@ -77,10 +77,10 @@ enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_stor
                                     const struct kw_store_use *uses, size_t use_count)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_journal journal;
+    struct kw__memory_journal journal = {.count = 0};
     enum kw_status status = kw__store_check_usages(usages, usage_count);
     status = status == KW_OK ? kw__store_check_uses(uses, use_count) : status;
-    status = status == KW_OK ? kw__memory_journal_init(&journal, usage_count) : status;
+    status = status == KW_OK ? kw__memory_journal_reserve(&journal, usage_count) : status;
     if (status != KW_OK) {
         return status;
     }
@@ -140,11 +140,11 @@ enum kw_status kw__memory_usage_roll(struct kw_store *store, struct kw_bytes pro
     pthread_rwlock_wrlock(&memory->lock);
     while (status == KW_OK && rolled < limit) {
         struct kw__memory_usage *hour = next_of(memory, project, false, NULL);
-        struct kw__memory_journal journal;
+        struct kw__memory_journal journal = {.count = 0};
         if (hour == NULL || hour->usage.bucket_start_ms >= before_ms) {
             break;
         }
-        status = kw__memory_journal_init(&journal, 1);
+        status = kw__memory_journal_reserve(&journal, 1);
         if (status == KW_OK) {
             struct kw_store_usage day = hour->usage;
             day.is_day = true;

@@ -29,11 +29,11 @@ static enum kw_status write_setting(struct kw__connection *writer, const struct 
     return kw__query_run(&query);
 }
 
-static enum kw_status write_batch(struct kw__inserts *inserts, const struct kw_store_batch *batch,
-                                  struct kw__sequences *next)
+/* The batch's own part, or a piece of it. */
+static enum kw_status write_part(struct kw__inserts *inserts, const struct kw_store_batch *batch,
+                                 struct kw__sequences *next)
 {
     enum kw_status status = KW_OK;
-    next->commit++;
     for (size_t i = 0; i < batch->put_count && status == KW_OK; i++) {
         status = kw__sqlite_put(inserts, &batch->puts[i], next->commit);
     }
@@ -61,15 +61,39 @@ static enum kw_status write_batch(struct kw__inserts *inserts, const struct kw_s
     return status;
 }
 
+/* Nothing of a piece waits when the next one is asked for: what waits is borrowed. */
+static enum kw_status write_pieces(struct kw__sqlite *sqlite, struct kw__inserts *inserts,
+                                   const struct kw_store_batch *batch, struct kw__sequences *next)
+{
+    struct kw_store_batch piece = {.put_count = 1};
+    enum kw_status status = kw__inserts_run_all(inserts);
+    while (status == KW_OK && piece.put_count > 0) {
+        status = kw__store_next_piece(batch, &piece);
+        sqlite->is_refused = status != KW_OK;
+        status = status == KW_OK ? write_part(inserts, &piece, next) : status;
+        status = status == KW_OK ? kw__inserts_run_all(inserts) : status;
+        sqlite->piece_rows += piece.put_count;
+    }
+    return status;
+}
+
+static enum kw_status write_batch(struct kw__sqlite *sqlite, struct kw__inserts *inserts,
+                                  const struct kw_store_batch *batch, struct kw__sequences *next)
+{
+    next->commit++;
+    enum kw_status status = write_part(inserts, batch, next);
+    return status == KW_OK && batch->next != NULL ? write_pieces(sqlite, inserts, batch, next) : status;
+}
+
 /*
  * Sets the batch's outcome. Not KW_OK: the transaction as a whole is lost. With `is_apart` nothing of the batch waits
  * any more, so that the outcome is its own.
  */
-static enum kw_status commit_batch(struct kw__inserts *inserts, struct kw_store_batch *batch, bool is_apart,
-                                   struct kw__sequences *last)
+static enum kw_status commit_batch(struct kw__sqlite *sqlite, struct kw__inserts *inserts, struct kw_store_batch *batch,
+                                   bool is_apart, struct kw__sequences *last)
 {
     struct kw__sequences next = *last;
-    enum kw_status status = write_batch(inserts, batch, &next);
+    enum kw_status status = write_batch(sqlite, inserts, batch, &next);
     status = status == KW_OK && is_apart ? kw__inserts_run_all(inserts) : status;
     batch->outcome = status;
     if (status == KW_OK) {
@@ -80,15 +104,15 @@ static enum kw_status commit_batch(struct kw__inserts *inserts, struct kw_store_
 }
 
 /* As commit_batch, and a conflict takes back this batch alone. */
-static enum kw_status commit_batch_apart(struct kw__inserts *inserts, struct kw_store_batch *batch,
-                                         struct kw__sequences *last)
+static enum kw_status commit_batch_apart(struct kw__sqlite *sqlite, struct kw__inserts *inserts,
+                                         struct kw_store_batch *batch, struct kw__sequences *last)
 {
     enum kw_status status = run_plain(inserts->writer, KW__SQL_SAVEPOINT);
     size_t digests_before = inserts->digests->open->count;
     if (status != KW_OK) {
         return status;
     }
-    status = commit_batch(inserts, batch, true, last);
+    status = commit_batch(sqlite, inserts, batch, true, last);
     if (status == KW_E_CONFLICT) {
         kw__inserts_drop(inserts);
         kw__digests_undo(inserts->digests, digests_before, last->commit);
@@ -124,10 +148,10 @@ static enum kw_status write_all(struct kw__sqlite *sqlite, struct kw_store_batch
     enum kw_status status = KW_OK;
     uint64_t commit_before = last->commit;
     for (size_t i = 0; i < batch_count && status == KW_OK; i++) {
-        batches[i].outcome = kw__store_check_batch(&batches[i]);
+        batches[i].outcome = kw__store_check_batch_of(&batches[i], batch_count);
         if (batches[i].outcome == KW_OK) {
-            status = apart ? commit_batch_apart(&inserts, &batches[i], last)
-                           : commit_batch(&inserts, &batches[i], batch_count == 1, last);
+            status = apart ? commit_batch_apart(sqlite, &inserts, &batches[i], last)
+                           : commit_batch(sqlite, &inserts, &batches[i], batch_count == 1, last);
         }
     }
     status = status == KW_OK ? kw__inserts_run_all(&inserts) : status;
@@ -135,16 +159,16 @@ static enum kw_status write_all(struct kw__sqlite *sqlite, struct kw_store_batch
     if (status != KW_OK || !wrote) {
         return status;
     }
-    status = kw__digests_merge(&inserts, count_rows(batches, batch_count), last);
+    status = kw__digests_merge(&inserts, count_rows(batches, batch_count) + sqlite->piece_rows, last);
     return status == KW_OK ? kw__sequences_write(&sqlite->writer, last) : status;
 }
 
 /* The larger log is kept from one checkpoint to the next: to cut it off and let it grow again costs more than a sync.
  */
-static void choose_log(struct kw__sqlite *sqlite, size_t row_count)
+static void choose_log(struct kw__sqlite *sqlite, bool has_many_rows)
 {
-    sqlite->small_commits = row_count >= MANY_ROWS ? 0 : sqlite->small_commits + 1;
-    bool is_large = row_count >= MANY_ROWS || (sqlite->has_large_log && sqlite->small_commits < SMALL_COMMITS);
+    sqlite->small_commits = has_many_rows ? 0 : sqlite->small_commits + 1;
+    bool is_large = has_many_rows || (sqlite->has_large_log && sqlite->small_commits < SMALL_COMMITS);
     if (is_large == sqlite->has_large_log) {
         return;
     }
@@ -163,8 +187,11 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
         return status;
     }
     struct kw__sequences last = sqlite->last;
-    choose_log(sqlite, count_rows(batches, batch_count));
-    kw__digests_expect(sqlite, count_rows(batches, batch_count));
+    size_t row_count = count_rows(batches, batch_count);
+    sqlite->is_refused = false;
+    sqlite->piece_rows = 0;
+    choose_log(sqlite, row_count >= MANY_ROWS || (batch_count > 0 && batches[0].next != NULL));
+    kw__digests_expect(sqlite, row_count);
     kw__digests_begin(&sqlite->digests, last.commit);
     status = write_all(sqlite, batches, batch_count, apart, &last);
     return kw__write_end(sqlite, status, &last);
@@ -178,8 +205,8 @@ enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = commit_all(sqlite, batches, batch_count, false);
-    if (status == KW_E_CONFLICT && batch_count == 1) {
-        return KW_OK;
+    if (batch_count == 1 && (status == KW_E_CONFLICT || sqlite->is_refused)) {
+        return KW_OK; /* the outcome is the batch's own */
     }
     if (status == KW_E_CONFLICT) {
         status = commit_all(sqlite, batches, batch_count, true);

@@ -121,8 +121,10 @@ enum kw_status kw__inserts_count(struct kw__inserts *inserts, struct kw_bytes pr
 static enum kw_status count_added(struct kw__inserts *inserts)
 {
     int64_t added = inserts->added;
+    struct kw_bytes project = inserts->project;
     inserts->added = 0;
-    return added == 0 ? KW_OK : kw__inserts_count(inserts, inserts->project, added);
+    inserts->project = (struct kw_bytes){NULL, 0};
+    return added == 0 ? KW_OK : kw__inserts_count(inserts, project, added);
 }
 
 enum kw_status kw__inserts_show_row(struct kw__inserts *inserts, const struct kw_store_row *row)
@@ -186,4 +188,5 @@ void kw__inserts_drop(struct kw__inserts *inserts)
 {
     memset(inserts->counts, 0, sizeof inserts->counts);
     inserts->added = 0;
+    inserts->project = (struct kw_bytes){NULL, 0};
 }

@@ -40,6 +40,8 @@ struct kw__sqlite {
     struct kw__digests digests;
     bool has_large_log;         /* one of the last commits was of many rows */
     size_t small_commits;       /* since then */
+    bool is_refused;            /* whoever gave the pieces of the commit under way did not want it */
+    size_t piece_rows;          /* that came in pieces of it */
     pthread_mutex_t pool_mutex; /* guards free_readers */
     pthread_cond_t reader_is_free;
     struct kw__connection *free_readers;
