@@ -295,7 +295,7 @@ struct kw_where_request {
     struct kw_bytes project;            /* "default" when empty */
     struct kw_bytes owner, org_id, tag; /* empty: any, but not all of them */
     const struct kw_id *ids;            /* not beside the three above; a doubled one counts once */
-    size_t id_count;                    /* at most KW_BULK_MAX */
+    size_t id_count;                    /* at most KW_BULK_IDS_MAX */
     struct kw_bytes actor;              /* as in struct kw_change_request, and so is `reason` */
     struct kw_bytes reason;
     bool no_cascade; /* revoke, disable: HAS_CHILDREN where a child would stop with its parent that is not meant itself

@@ -52,7 +52,8 @@ extern "C" {
 #define KW_TOGETHER_MAX 1000                                   /* changes of one call */
 #define KW_PEPPER_SIZE 32                                      /* pepper.h */
 #define KW_PEPPER_FINGERPRINT_SIZE 16
-#define KW_BULK_MAX 10000 /* keys that one action on a filter changes, or names by their ids */
+#define KW_BULK_MAX 1000000   /* keys that one action on a filter changes */
+#define KW_BULK_IDS_MAX 10000 /* that it names by their ids */
 
 /* A ULID: 48 bits of milliseconds, 80 of entropy. All zero means none. Outside it reads "key_" and 26 characters. */
 struct kw_id {

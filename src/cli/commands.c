@@ -331,7 +331,7 @@ static const struct kw_key_call erase_call = {
 
 /* --- the table --- */
 
-#define IDS .operands = "[ID]...", .operands_max = KW_BULK_MAX
+#define IDS .operands = "[ID]...", .operands_max = KW_BULK_IDS_MAX
 #define ABOUT_MANY "Several ids, or a filter, are one change: all of it is made or nothing. Keys that are so already are left\n" \
                    "alone. Before a filter is obeyed it is asked for confirmation, unless --yes is given."
 

@@ -268,11 +268,12 @@ void kw_claim_owner(const struct kw_entry *entry, const struct kw_claim *claim, 
 {
     const struct kw_entry *owner = entry;
     for (unsigned generation = claim->link / 2; generation > 0 && owner != NULL; generation--) {
-        owner = owner->parent == NULL ? NULL : __atomic_load_n(&owner->parent->entry, __ATOMIC_ACQUIRE);
+        const struct kw_bound *parent = kw_entry_parent(owner);
+        owner = parent == NULL ? NULL : __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
     }
-    bool is_policy = owner != NULL && claim->link % 2 != 0 && owner->policy != NULL;
+    const struct kw_policy_bound *policy = owner == NULL || claim->link % 2 == 0 ? NULL : kw_entry_policy(owner);
     *bound_out = owner == entry ? NULL : owner;
-    *policy_out = is_policy ? owner->policy->name : (struct kw_bytes){NULL, 0};
+    *policy_out = policy == NULL ? (struct kw_bytes){NULL, 0} : policy->name;
 }
 
 struct kw_id kw_entry_lineage(const struct kw_entry *entry)

@@ -87,6 +87,7 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
         engine->pepper_keeper = *options->pepper_keeper;
     }
     engine->log = options->log != NULL ? *options->log : (struct kw_log){.fd = -1, .clock = options->clock};
+    engine->bulk_max = options->bulk_max == 0 ? KW_BULK_MAX : options->bulk_max;
     engine->writable = true;
     kw__queue_init(&engine->writes);
     kw__queue_init(&engine->reads);

@@ -50,6 +50,7 @@ struct kw_engine_options {
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
     unsigned reader_count;    /* workers that read the store; 0: 2 */
+    size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
     bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
@@ -191,7 +192,7 @@ struct kw_list_query {
 struct kw_where {
     struct kw_bytes owner, org_id, tag; /* empty: any */
     const struct kw_id *ids;            /* a doubled one counts once; one that is not there is KEY_NOT_FOUND */
-    size_t id_count;                    /* at most KW_BULK_MAX */
+    size_t id_count;                    /* at most KW_BULK_IDS_MAX */
 };
 
 /* What was counted, of what and when. The key is op->id. */

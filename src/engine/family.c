@@ -344,7 +344,7 @@ static enum kw_status look_for_life(void *context, const struct kw_store_row *ro
     enum kw_status status = kw_record_decode(row->record, &record);
     const struct kw_record *left = &record;
     (void)kw__touched_before(life->writer, &row->id, &left);
-    life->found = status == KW_OK && would_suffer(life, left);
+    life->found = status == KW_OK && would_suffer(life, left) && !kw_crowd_has(&life->writer->crowd, &row->id);
     return life->found ? KW_E_CONFLICT : status;
 }
 
@@ -430,27 +430,25 @@ enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work
                                       : refuse_stored_orphan(engine, work, &life);
 }
 
-enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit)
+enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, struct kw_work *work, size_t *looked_at)
 {
-    struct kw_work *works = kw__unit_works(engine, unit);
-    struct life life = {
-        .writer = engine->writer_state, .now_ms = unit->op->now_ms, .is_pause = unit->op->then == KW_OP_DISABLE};
-    for (size_t i = 0; i < unit->count; i++) {
-        if (works[i].put_count == 0 || !may_leave_orphans(&life, &works[i])) {
-            continue;
-        }
-        enum kw_status status = refuse_stored_orphan(engine, &works[i], &life);
-        if (status != KW_OK) {
-            return status;
-        }
-        if (life.looked_at > CHILDREN_LOOKED_AT_MAX) {
-            return kw_refuse(&works[i].op->error, KW_CODE_TOO_MANY_KEYS, NULL,
-                             "the keys that match have more than %d children, and one action looks at no more: narrow "
-                             "it, or leave cascade out; nothing was changed",
-                             CHILDREN_LOOKED_AT_MAX);
-        }
+    struct life life = {.writer = engine->writer_state,
+                        .now_ms = work->op->now_ms,
+                        .is_pause = work->op->kind == KW_OP_DISABLE,
+                        .looked_at = *looked_at};
+    kw__apply_seen(engine, &work->before_digest, &work->before);
+    if (!may_leave_orphans(&life, work)) {
+        return KW_OK;
     }
-    return KW_OK;
+    enum kw_status status = refuse_stored_orphan(engine, work, &life);
+    *looked_at = life.looked_at;
+    if (status == KW_OK && life.looked_at > CHILDREN_LOOKED_AT_MAX) {
+        return kw_refuse(&work->op->error, KW_CODE_TOO_MANY_KEYS, NULL,
+                         "the keys that match have more than %d children, and one action looks at no more: narrow "
+                         "it, or leave cascade out; nothing was changed",
+                         CHILDREN_LOOKED_AT_MAX);
+    }
+    return status;
 }
 
 enum kw_status kw__within_authority(struct kw_engine *engine, struct kw_arena *arena, struct kw_op *op,

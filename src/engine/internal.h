@@ -14,7 +14,7 @@
 #include <pthread.h>
 
 #define KW_LINE_LENGTH_MAX 10000 /* rotations of one line */
-#define KW_DOUBTS_MAX (KW_BULK_MAX + 1024)
+#define KW_DOUBTS_MAX 11024      /* beside those of actions on a filter */
 #define KW_FUND_NOTES_MAX 4096
 #define KW_LAPSES_MAX 256 /* lapses noticed by verifications and not yet written; more are noticed again later */
 
@@ -93,6 +93,8 @@ struct kw_engine {
     int64_t life_ms, clean_life_ms; /* when this process began, and the last before it that ended well; see funds.h */
     struct kw_doubt *doubts;        /* the writer's, a digest once, KW_DOUBTS_MAX at most */
     size_t doubt_count;
+    struct kw_crowd_piece *doubted; /* keys of actions on a filter, bulk_max at most */
+    size_t doubted_count, bulk_max;
     struct kw_writer *writer_state;
 
     pthread_mutex_t filled_lock;
@@ -150,6 +152,9 @@ struct kw_op *kw__queue_take(struct kw_queue *queue, size_t most, int wait_ms, b
 size_t kw__queue_depth(const struct kw_queue *queue);
 /* What is in it is still taken; nothing new comes in. */
 void kw__queue_close(struct kw_queue *queue);
+
+/* Whether a write has no known outcome yet. The writer's. */
+KW_MUST_USE bool kw__has_doubts(const struct kw_engine *engine);
 
 void *kw__writer_main(void *context); /* struct kw_engine */
 void *kw__reader_main(void *context);

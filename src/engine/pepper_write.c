@@ -379,7 +379,7 @@ static enum kw_status check_unneeded(const struct change *change, size_t at)
                          (unsigned long long)uses[at].keys, uses[at].keys == 1 ? "" : "s");
     }
     /* A write of unknown outcome may have made one that the index does not count. */
-    if (!uses[at].is_counted || change->engine->doubts != NULL) {
+    if (!uses[at].is_counted || kw__has_doubts(change->engine)) {
         return kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL,
                          "not all keys are counted yet, so that some may need it: try again after a moment");
     }

@@ -458,7 +458,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
 {
     struct kw_work *work = &engine->writer_state->works[index];
     struct kw_op *op = work->op;
-    if (op->kind != KW_OP_LAPSE) {
+    if (op->kind != KW_OP_LAPSE && !work->is_loaded) { /* an action on a filter happens at one time */
         op->now_ms = kw_engine_now_ms(engine);
     }
     work->project = kw_project_by_number(kw__catalog(engine), op->project);

@@ -96,58 +96,6 @@ static bool decide(struct kw_engine *engine, struct kw_unit *unit)
     return is_whole;
 }
 
-/*
- * A key that an action on a filter finds revoked though its record does not say so: its grace period has passed. That
- * is written down with the action, whose answer counts on it: else a crash and a clock that steps back would revive it.
- */
-static enum kw_status prepare_lapse(struct kw_engine *engine, size_t index)
-{
-    struct kw_writer *writer = engine->writer_state;
-    struct kw_work *work = &writer->works[index];
-    int64_t now_ms = writer->where_part.now_ms;
-    int64_t until_ms = work->before.grace_until_ms;
-    work->op = &writer->where_lapse;
-    work->op->now_ms = now_ms > until_ms ? now_ms : until_ms; /* it may have been seen before the clock stepped back */
-    work->before.revoked_at_ms = 0;
-    enum kw_status status = kw__prepare(engine, index);
-    work->op->now_ms = now_ms;
-    return status;
-}
-
-static enum kw_status prepare_where(struct kw_engine *engine, size_t index)
-{
-    struct kw_writer *writer = engine->writer_state;
-    struct kw_work *work = &writer->works[index];
-    enum kw_status status = kw__prepare(engine, index);
-    if (status == KW_OK || !kw__where_spares(&work->op->error)) {
-        return status;
-    }
-    work->is_refused = true;
-    work->put_count = 0;
-    return kw_record_status(&work->before, work->op->now_ms) == KW_KEY_REVOKED ? prepare_lapse(engine, index) : KW_OK;
-}
-
-/* The same for an action on a filter: a key that is so already is left alone, and any other refusal is that of all. */
-static bool decide_where(struct kw_engine *engine, struct kw_unit *unit)
-{
-    struct kw_writer *writer = engine->writer_state;
-    for (size_t i = 0; i < unit->count; i++) {
-        enum kw_status status = prepare_where(engine, unit->first + i);
-        if (status != KW_OK) {
-            unit->op->error = kw__unit_works(engine, unit)[i].op->error;
-            status = status == KW_E_BUSY ? kw__where_no_memory(writer, &unit->op->error) : status;
-            kw__unit_finish(unit, status);
-            return false;
-        }
-    }
-    enum kw_status status = kw__refuse_orphans_where(engine, unit);
-    if (status != KW_OK) {
-        unit->op->error = writer->where_part.error;
-        kw__unit_finish(unit, status);
-    }
-    return status == KW_OK;
-}
-
 /* What one work writes, behind what is in the batch already; its arrays have room for it. */
 static void bind_work(struct kw_work *work, struct kw_store_put *puts, struct kw_store_setting *settings,
                       struct kw_store_batch *batch)
@@ -195,28 +143,32 @@ static bool bind_alone(struct kw_engine *engine, struct kw_work *work, struct kw
     return batch->puts != NULL;
 }
 
-/* What the works write, as one batch. False when there is no memory. */
 static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw_store_batch *batch)
 {
-    struct kw_work *works = kw__unit_works(engine, unit);
-    if (unit->op->kind != KW_OP_WHERE && unit->op->kind != KW_OP_TOGETHER) {
-        return bind_alone(engine, works, batch);
+    struct kw_work *work = kw__unit_works(engine, unit);
+    if (unit->op->kind != KW_OP_TOGETHER) {
+        return bind_alone(engine, work, batch);
     }
+    return kw__works_bind(engine, work, unit->count, batch);
+}
+
+bool kw__works_bind(struct kw_engine *engine, struct kw_work *works, size_t count, struct kw_store_batch *batch)
+{
     struct kw_arena *arena = &engine->writer_state->arena;
-    struct kw_store_put *puts = kw_arena_take_array(arena, count_puts(works, unit->count) + 1, sizeof *puts);
-    struct kw_store_audit *audits = kw_arena_take_array(arena, unit->count, sizeof *audits);
-    struct kw_store_event *events = kw_arena_take_array(arena, unit->count, sizeof *events);
+    struct kw_store_put *puts = kw_arena_take_array(arena, count_puts(works, count) + 1, sizeof *puts);
+    struct kw_store_audit *audits = kw_arena_take_array(arena, count, sizeof *audits);
+    struct kw_store_event *events = kw_arena_take_array(arena, count, sizeof *events);
     if (puts == NULL || audits == NULL || events == NULL) {
         return false;
     }
-    struct kw_store_request *requests = kw_arena_take_array(arena, unit->count, sizeof *requests);
-    struct kw_store_setting *settings = kw_arena_take_array(arena, unit->count, sizeof *settings);
+    struct kw_store_request *requests = kw_arena_take_array(arena, count, sizeof *requests);
+    struct kw_store_setting *settings = kw_arena_take_array(arena, count, sizeof *settings);
     if (requests == NULL || settings == NULL) {
         return false;
     }
     *batch = (struct kw_store_batch){
         .puts = puts, .audits = audits, .events = events, .requests = requests, .settings = settings};
-    for (size_t i = 0; i < unit->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct kw_work *work = &works[i];
         if (work->put_count == 0) {
             continue;
@@ -310,7 +262,7 @@ static bool would_show_unmade(struct kw_engine *engine, const struct kw_unit *un
 /* Every key is so already. */
 static void finish_idle(struct kw_engine *engine, struct kw_unit *unit)
 {
-    for (size_t i = 0; i < unit->count && unit->op->kind != KW_OP_WHERE; i++) {
+    for (size_t i = 0; i < unit->count; i++) {
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         kw__look_above(engine, work->op);
         kw__work_finish(work, KW_OK);
@@ -318,24 +270,38 @@ static void finish_idle(struct kw_engine *engine, struct kw_unit *unit)
     kw__unit_finish(unit, KW_OK);
 }
 
-void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
+static void add_batch(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
-    bool is_where = unit->op->kind == KW_OP_WHERE;
-    unit->batch = NULL;
-    enum kw_status status = is_where ? kw__where_find(engine, unit) : KW_OK;
-    if (status != KW_OK) {
+    unit->batch = &writer->batches[writer->batch_count++];
+}
+
+/* Its keys are decided on while they are committed. */
+static void prepare_where(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_writer *writer = engine->writer_state;
+    enum kw_status status = kw__where_find(engine, unit);
+    if (status != KW_OK || writer->crowd.count == 0) {
         kw__unit_finish(unit, status);
         return;
     }
-    for (size_t i = 0; i < unit->count && !is_where; i++) {
+    add_batch(engine, unit);
+    *unit->batch = (struct kw_store_batch){.next = kw__where_next, .context = engine};
+}
+
+void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_writer *writer = engine->writer_state;
+    unit->batch = NULL;
+    if (unit->op->kind == KW_OP_WHERE) {
+        prepare_where(engine, unit);
+        return;
+    }
+    for (size_t i = 0; i < unit->count; i++) {
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         *work = (struct kw_work){.op = work->op, .may_share = kw__import_may_share(unit)};
     }
-    if (!is_where && (would_show_unmade(engine, unit) || !may_begin(engine, unit))) {
-        return;
-    }
-    if (!(is_where ? decide_where(engine, unit) : decide(engine, unit))) {
+    if (would_show_unmade(engine, unit) || !may_begin(engine, unit) || !decide(engine, unit)) {
         return;
     }
     if (unit->count > 0 && kw__unit_works(engine, unit)->is_shared && !kw__is_rehearsal(unit->op)) {
@@ -344,18 +310,14 @@ void kw__unit_prepare(struct kw_engine *engine, struct kw_unit *unit)
     }
     kw__import_seal(engine);
     struct kw_store_batch *batch = &writer->batches[writer->batch_count];
-    bool is_made = bind(engine, unit, batch);
-    if (!is_made && is_where) {
-        kw__unit_finish(unit, kw__where_no_memory(writer, &unit->op->error));
-    } else if (!is_made) {
+    if (!bind(engine, unit, batch)) {
         kw__unit_fail(engine, unit, kw__store_failed, KW_E_MEMORY);
     } else if (batch->put_count == 0) {
         finish_idle(engine, unit);
     } else if (kw__is_rehearsal(unit->op)) {
         unit->is_rehearsed = true; /* it is settled after the whole group, which must find what this one would leave */
     } else {
-        unit->batch = batch;
-        writer->batch_count++;
+        add_batch(engine, unit);
     }
 }
 

@@ -8,26 +8,20 @@
 /* Rows that one action looks at, most of which are revoked already: so long the writer keeps others waiting. */
 #define LOOKED_AT_MAX ((size_t)10 * KW_BULK_MAX)
 
-#define ARRAYS_MAX (2 * KW_BULK_MAX * sizeof(struct kw_store_put)) /* the largest piece that is taken at once */
-
-/* A key that is to change, as long as it is not known how many there are. */
-struct meant {
-    struct kw_digest digest;
-    struct kw_bytes record;
-    struct meant *next;
-};
+#define PIECES_A_GRACE_PERIOD 64 /* what was replaced in the index is freed so often */
 
 struct search {
-    struct kw_writer *writer;
+    struct kw_crowd *crowd;
     const struct kw_project *project;
     struct kw_op *op;
-    struct meant *first, **end;
-    size_t count;
+    size_t keys_max;
+    bool is_too_many;
     size_t on_page;
     struct kw_id last; /* looked at */
 };
 
-bool kw__where_spares(const struct kw_error *error)
+/* Whether a refusal says no more than that the key is so already, or is revoked: then it is left alone. */
+static bool spares(const struct kw_error *error)
 {
     switch (kw_code_of_name(error->code)) {
     case KW_CODE_ALREADY_ENABLED:
@@ -40,41 +34,10 @@ bool kw__where_spares(const struct kw_error *error)
     }
 }
 
-static enum kw_status refuse_many(struct kw_error *error_out)
-{
-    return kw_refuse(error_out, KW_CODE_TOO_MANY_KEYS, NULL,
-                     "more than %d keys match, and one action changes no more: narrow it by owner, org or tag, or name "
-                     "ids; nothing was changed",
-                     KW_BULK_MAX);
-}
-
-enum kw_status kw__where_no_memory(struct kw_writer *writer, struct kw_error *error_out)
-{
-    return kw_arena_refusal(&writer->arena, ARRAYS_MAX) != KW_E_LIMIT
-               ? kw__store_failed(error_out, KW_E_MEMORY)
-               : kw_refuse(error_out, KW_CODE_TOO_MANY_KEYS, NULL,
-                           "the keys that match are too large to be changed in one action: narrow it by owner, org or "
-                           "tag, or name ids; nothing was changed");
-}
-
 /* What the core would refuse for certain: such keys need no memory. The core judges all others. */
 static bool stays(const struct kw_op *op, const struct kw_record *record)
 {
     return record->revoked_at_ms != 0 || (op->then != KW_OP_REVOKE && record->enabled == (op->then == KW_OP_ENABLE));
-}
-
-static enum kw_status add_meant(struct search *search, const struct kw_store_row *row)
-{
-    struct meant *meant = kw_arena_take(&search->writer->arena, sizeof *meant);
-    if (meant == NULL || kw_arena_copy(&search->writer->arena, row->record, &meant->record) != KW_OK) {
-        return KW_E_MEMORY;
-    }
-    meant->digest.size = (uint8_t)row->digest.size;
-    memcpy(meant->digest.bytes, row->digest.data, row->digest.size);
-    *search->end = meant;
-    search->end = &meant->next;
-    search->count++;
-    return KW_OK;
 }
 
 static enum kw_status look_at(void *context, const struct kw_store_row *row)
@@ -84,8 +47,8 @@ static enum kw_status look_at(void *context, const struct kw_store_row *row)
     search->last = row->id;
     search->on_page++;
     enum kw_status status = kw_record_decode(row->record, &record);
-    if (status != KW_OK || row->digest.size < KW_DIGEST_INDEX_SIZE || row->digest.size > KW_DIGEST_MAX) {
-        return status != KW_OK ? status : KW_E_CORRUPT;
+    if (status != KW_OK) {
+        return status;
     }
     if (!kw_bytes_equal(record.project, search->project->name)) {
         return KW_E_NOT_FOUND;
@@ -94,28 +57,27 @@ static enum kw_status look_at(void *context, const struct kw_store_row *row)
     if (stays(search->op, &record)) {
         return KW_OK;
     }
-    return search->count == KW_BULK_MAX ? KW_E_LIMIT : add_meant(search, row);
+    search->is_too_many = search->crowd->count == search->keys_max;
+    struct kw_digest digest;
+    status = search->is_too_many ? KW_E_LIMIT : kw__row_digest(row, &digest);
+    return status == KW_OK ? kw_crowd_add(search->crowd, &row->id, &digest, row->record) : status;
 }
 
 static enum kw_status search_failed(struct search *search, enum kw_status status)
 {
     struct kw_error *error = &search->op->error;
+    if (search->is_too_many) {
+        return kw_refuse(error, KW_CODE_TOO_MANY_KEYS, NULL,
+                         "more than %zu keys match, and one action changes no more: narrow it by owner, org or tag, or "
+                         "name ids; nothing was changed",
+                         search->keys_max);
+    }
     if (status == KW_E_LIMIT) {
-        return refuse_many(error);
+        return kw_refuse(error, KW_CODE_TOO_MANY_KEYS, NULL,
+                         "the keys that match are too large to be changed in one action: narrow it by owner, org or "
+                         "tag, or name ids; nothing was changed");
     }
-    return status == KW_E_MEMORY ? kw__where_no_memory(search->writer, error) : kw__store_failed(error, status);
-}
-
-/* Tags are kept in lower case, so that is how they are looked for. */
-static bool lower(struct kw_arena *arena, struct kw_bytes tag, struct kw_bytes *lower_out)
-{
-    uint8_t *text = kw_arena_take(arena, tag.size);
-    if (text == NULL) {
-        return false;
-    }
-    kw_bytes_lower(tag, text);
-    *lower_out = kw_bytes_of(text, tag.size);
-    return true;
+    return kw__store_failed(error, status);
 }
 
 static enum kw_status search_filter(struct kw_engine *engine, struct search *search)
@@ -127,10 +89,13 @@ static enum kw_status search_filter(struct kw_engine *engine, struct search *sea
         .org_id = where->org_id,
         .limit = KW_STORE_LIST_MAX,
     };
-    struct kw_bytes tag;
-    if (!lower(&search->writer->arena, where->tag, &tag)) {
-        return search_failed(search, KW_E_MEMORY);
+    /* Tags are kept in lower case, and none is longer. */
+    uint8_t lower[KW_TAG_MAX];
+    if (where->tag.size > sizeof lower) {
+        return KW_OK;
     }
+    kw_bytes_lower(where->tag, lower);
+    struct kw_bytes tag = kw_bytes_of(lower, where->tag.size);
     filter.tags = &tag;
     filter.tag_count = tag.size > 0 ? 1 : 0;
     size_t looked_at = 0;
@@ -173,7 +138,7 @@ static enum kw_status refuse_id(struct search *search, const struct kw_id *id)
 static enum kw_status search_ids(struct kw_engine *engine, struct search *search)
 {
     const struct kw_where *where = search->op->where;
-    struct kw_id *ids = kw_arena_take_array(&search->writer->arena, where->id_count, sizeof *ids);
+    struct kw_id *ids = kw_arena_take_array(&engine->writer_state->arena, where->id_count, sizeof *ids);
     if (ids == NULL) {
         return search_failed(search, KW_E_MEMORY);
     }
@@ -201,9 +166,9 @@ static enum kw_status check(const struct kw_where *where, struct kw_error *error
         return kw_refuse(error_out, KW_CODE_MISSING_FIELD, NULL,
                          "say which keys are meant: by ids, or by owner, org or tag");
     }
-    return where->id_count <= KW_BULK_MAX
+    return where->id_count <= KW_BULK_IDS_MAX
                ? KW_OK
-               : kw_refuse(error_out, KW_CODE_TOO_MANY_KEYS, "ids", "holds too many: at most %d", KW_BULK_MAX);
+               : kw_refuse(error_out, KW_CODE_TOO_MANY_KEYS, "ids", "holds too many: at most %d", KW_BULK_IDS_MAX);
 }
 
 /* One change that stands for that of every key: what differs between them stands in the works. */
@@ -215,18 +180,111 @@ static void make_part(struct kw_writer *writer, const struct kw_op *op)
     writer->where_part.reason = op->reason;
     writer->where_part.authority = op->authority;
     writer->where_part.spares_children = op->spares_children;
+    writer->where_part.now_ms = op->now_ms;
     kw_op_deinit(&writer->where_lapse);
     kw_op_init(&writer->where_lapse, KW_OP_LAPSE, op->project);
     writer->where_lapse.actor = KW_BYTES("system");
+}
+
+/*
+ * A key that an action on a filter finds revoked though its record does not say so: its grace period has passed. That
+ * is written down with the action, whose answer counts on it: else a crash and a clock that steps back would revive it.
+ */
+static enum kw_status prepare_lapse(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    int64_t now_ms = writer->where_part.now_ms;
+    int64_t until_ms = work->before.grace_until_ms;
+    work->op = &writer->where_lapse;
+    work->op->now_ms = now_ms > until_ms ? now_ms : until_ms; /* it may have been seen before the clock stepped back */
+    work->before.revoked_at_ms = 0;
+    enum kw_status status = kw__prepare(engine, index);
+    work->op->now_ms = now_ms;
+    return status;
+}
+
+/* A key that is so already is left alone, and any other refusal is that of all. */
+static enum kw_status prepare(struct kw_engine *engine, size_t index)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_work *work = &writer->works[index];
+    enum kw_status status = kw__prepare(engine, index);
+    if (status == KW_OK || !spares(&work->op->error)) {
+        return status;
+    }
+    work->is_refused = true;
+    work->put_count = 0;
+    return kw_record_status(&work->before, work->op->now_ms) == KW_KEY_REVOKED ? prepare_lapse(engine, index) : KW_OK;
+}
+
+/* Makes works of a piece, in place of those before. Fails with the error set in the operation. */
+static enum kw_status load_piece(struct kw_engine *engine, struct kw_op *op, const struct kw_crowd_piece *piece)
+{
+    struct kw_writer *writer = engine->writer_state;
+    struct kw_bytes rest = kw_buffer_bytes(&piece->records);
+    memset(writer->touched, 0, sizeof writer->touched);
+    kw_arena_reset(&writer->arena);
+    if (!kw__works_take(writer, piece->count)) {
+        return kw__store_failed(&op->error, KW_E_MEMORY);
+    }
+    for (size_t i = 0; i < piece->count; i++) {
+        struct kw_work *work = &writer->works[writer->work_count++];
+        work->op = &writer->where_part;
+        work->before_digest = piece->keys[i].digest;
+        work->is_loaded = true;
+        if (kw_record_decode(kw_crowd_record(&piece->keys[i], &rest), &work->before) != KW_OK) {
+            return kw__store_failed(&op->error, KW_E_CORRUPT);
+        }
+    }
+    return KW_OK;
+}
+
+static enum kw_status decide_piece(struct kw_engine *engine, struct kw_op *op, const struct kw_crowd_piece *piece)
+{
+    struct kw_writer *writer = engine->writer_state;
+    enum kw_status status = load_piece(engine, op, piece);
+    for (size_t i = 0; i < writer->work_count && status == KW_OK; i++) {
+        status = prepare(engine, i);
+        if (status != KW_OK) {
+            op->error = writer->works[i].op->error;
+        }
+    }
+    return status;
+}
+
+/* Whether any would leave an orphan is asked last, as of one key alone: all of them are decided on before. */
+static enum kw_status refuse_orphans(struct kw_engine *engine, struct kw_op *op)
+{
+    struct kw_writer *writer = engine->writer_state;
+    enum kw_status status = KW_OK;
+    size_t looked_at = 0;
+    for (const struct kw_crowd_piece *piece = writer->crowd.first; piece != NULL && status == KW_OK;
+         piece = piece->next) {
+        status = decide_piece(engine, op, piece);
+    }
+    for (const struct kw_crowd_piece *piece = writer->crowd.first; piece != NULL && status == KW_OK;
+         piece = piece->next) {
+        status = load_piece(engine, op, piece);
+        for (size_t i = 0; i < writer->work_count && status == KW_OK; i++) {
+            status = kw__refuse_orphans_where(engine, &writer->works[i], &looked_at);
+            if (status != KW_OK) {
+                op->error = writer->where_part.error;
+            }
+        }
+    }
+    return status;
 }
 
 enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_writer *writer = engine->writer_state;
     struct kw_op *op = unit->op;
-    struct search search = {
-        .writer = writer, .op = op, .project = kw_project_by_number(kw__catalog(engine), op->project)};
-    search.end = &search.first;
+    kw_crowd_end(&writer->crowd);
+    struct search search = {.crowd = &writer->crowd,
+                            .op = op,
+                            .project = kw_project_by_number(kw__catalog(engine), op->project),
+                            .keys_max = engine->bulk_max};
     op->matched = op->changed = 0;
     op->now_ms = kw_engine_now_ms(engine);
     if (search.project == NULL) {
@@ -239,20 +297,100 @@ enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit)
     if (status != KW_OK) {
         return status;
     }
-    if (!kw__works_take(writer, search.count)) {
-        return kw__store_failed(&op->error, KW_E_MEMORY);
-    }
     make_part(writer, op);
-    for (struct meant *meant = search.first; meant != NULL; meant = meant->next) {
-        struct kw_work *work = &writer->works[writer->work_count++];
-        work->op = &writer->where_part;
-        work->before_digest = meant->digest;
-        work->is_loaded = true;
-        if (kw_record_decode(meant->record, &work->before) != KW_OK) {
-            return kw__store_failed(&op->error, KW_E_CORRUPT);
+    return op->spares_children ? refuse_orphans(engine, op) : KW_OK;
+}
+
+/* What was made of the records takes their place. They stay until the next piece: works and rows point into them. */
+static enum kw_status keep_made(struct kw_writer *writer, struct kw_crowd_piece *piece)
+{
+    struct kw_crowd *crowd = &writer->crowd;
+    size_t size = 0;
+    for (size_t i = 0; i < piece->count; i++) {
+        size += writer->works[i].put_count > 0 ? writer->works[i].puts[0].row.record.size : 0;
+    }
+    kw_buffer_deinit(&crowd->former);
+    crowd->former = piece->records;
+    kw_buffer_init(&piece->records, size == 0 ? 1 : size);
+    for (size_t i = 0; i < piece->count; i++) {
+        const struct kw_work *work = &writer->works[i];
+        struct kw_crowd_key *key = &piece->keys[i];
+        struct kw_bytes made = work->put_count > 0 ? work->puts[0].row.record : (struct kw_bytes){NULL, 0};
+        kw_buffer_add(&piece->records, made);
+        key->size = (uint32_t)made.size;
+        key->is_written = work->put_count > 0;
+        key->is_changed = key->is_written && work->op->kind != KW_OP_LAPSE;
+        crowd->written += key->is_written;
+    }
+    return kw_buffer_status(&piece->records);
+}
+
+enum kw_status kw__where_next(void *engine, struct kw_store_batch *piece_out)
+{
+    struct kw_writer *writer = ((struct kw_engine *)engine)->writer_state;
+    struct kw_crowd *crowd = &writer->crowd;
+    struct kw_op *op = writer->units[0].op; /* it is a group of its own */
+    while (crowd->next != NULL && crowd->refusal == KW_OK && piece_out->put_count == 0) {
+        struct kw_crowd_piece *piece = crowd->next;
+        kw__note_refused(engine);
+        crowd->refusal = decide_piece(engine, op, piece);
+        bool is_whole = crowd->refusal != KW_OK || (kw__works_bind(engine, writer->works, piece->count, piece_out) &&
+                                                    keep_made(writer, piece) == KW_OK);
+        crowd->refusal = is_whole ? crowd->refusal : kw__store_failed(&op->error, KW_E_MEMORY);
+        crowd->next = piece->next;
+    }
+    return crowd->refusal;
+}
+
+bool kw__where_has_happened(struct kw_engine *engine)
+{
+    struct kw_found found = {.arena = &engine->writer_state->arena};
+    const struct kw_crowd_key *last = NULL;
+    struct kw_bytes made = {NULL, 0};
+    for (const struct kw_crowd_piece *piece = engine->writer_state->crowd.first; piece != NULL; piece = piece->next) {
+        struct kw_bytes rest = kw_buffer_bytes(&piece->records);
+        for (size_t i = 0; i < piece->count; i++) {
+            struct kw_bytes record = kw_crowd_record(&piece->keys[i], &rest);
+            made = piece->keys[i].is_written ? record : made;
+            last = piece->keys[i].is_written ? &piece->keys[i] : last;
         }
     }
-    unit->first = 0;
-    unit->count = search.count;
-    return KW_OK;
+    return last != NULL &&
+           engine->store->ops->find_by_digest(engine->store, kw_bytes_of(last->digest.bytes, last->digest.size),
+                                              kw__found_sink, &found) == KW_OK &&
+           kw_bytes_equal(found.row.record, made);
+}
+
+static bool show(struct kw_engine *engine, const struct kw_op *op, const struct kw_crowd_key *key,
+                 struct kw_bytes record)
+{
+    const struct kw_digest *former = kw__doubted_move(engine, &key->digest);
+    enum kw_status status = former == NULL
+                                ? kw_index_put(engine->index, &key->digest, op->project, false, record)
+                                : kw_index_move(engine->index, former, &key->digest, op->project, false, record);
+    if (status != KW_OK) {
+        kw__condemn(engine, &key->digest);
+        kw__doubt(engine, &key->digest, former);
+    }
+    return status == KW_OK;
+}
+
+void kw__where_publish(struct kw_engine *engine, struct kw_unit *unit)
+{
+    struct kw_op *op = unit->op;
+    bool is_seen = true;
+    size_t pieces = 0;
+    for (const struct kw_crowd_piece *piece = engine->writer_state->crowd.first; piece != NULL; piece = piece->next) {
+        struct kw_bytes rest = kw_buffer_bytes(&piece->records);
+        for (size_t i = 0; i < piece->count; i++) {
+            const struct kw_crowd_key *key = &piece->keys[i];
+            struct kw_bytes record = kw_crowd_record(key, &rest);
+            op->changed += key->is_changed;
+            is_seen = (!key->is_written || show(engine, op, key, record)) && is_seen;
+        }
+        if (++pieces % PIECES_A_GRACE_PERIOD == 0) {
+            kw_index_reclaim(engine->index);
+        }
+    }
+    kw__unit_finish(unit, is_seen ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
 }

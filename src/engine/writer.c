@@ -8,7 +8,7 @@
 #include "engine/once.h"
 #include "engine/quotas.h"
 
-#define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* what an action on a filter takes; the usual is a thousandth */
+#define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
 
 enum kw_status kw__writer_new(struct kw_engine *engine)
@@ -33,59 +33,12 @@ void kw__writer_free(struct kw_engine *engine)
     if (writer == NULL) {
         return;
     }
-    while (engine->doubts != NULL) {
-        struct kw_doubt *doubt = engine->doubts;
-        engine->doubts = doubt->next;
-        kw_free(doubt);
-    }
+    kw__doubts_free(engine);
     kw_arena_reset(&writer->arena);
     kw_free(writer->arena.first_block);
     kw_buffer_deinit(&writer->scratch);
     kw_free(writer);
     engine->writer_state = NULL;
-}
-
-/* Without memory an entry cannot be replaced. The old one must not go on saying "valid" after the answer: it is told
- * off in place. */
-static void condemn(struct kw_engine *engine, const struct kw_digest *digest)
-{
-    kw_index_read_begin();
-    struct kw_entry *entry = kw_index_find(engine->index, digest);
-    if (entry != NULL) {
-        kw_entry_tell_off(entry, KW_ENTRY_DISABLED);
-    }
-    kw_index_read_end();
-}
-
-static struct kw_doubt *find_doubt(const struct kw_engine *engine, const struct kw_digest *digest)
-{
-    struct kw_doubt *doubt = engine->doubts;
-    while (doubt != NULL && memcmp(doubt->digest.bytes, digest->bytes, sizeof digest->bytes) != 0) {
-        doubt = doubt->next;
-    }
-    return doubt;
-}
-
-/* `before`: the digest that the key had until then, if it is a move; else NULL. */
-static void remember_doubt(struct kw_engine *engine, const struct kw_digest *digest, const struct kw_digest *before)
-{
-    struct kw_doubt *known = find_doubt(engine, digest);
-    if (known != NULL) {
-        known->before = before != NULL ? *before : known->before;
-        known->is_move = known->is_move || before != NULL;
-        return;
-    }
-    struct kw_doubt *doubt = engine->doubt_count < KW_DOUBTS_MAX ? kw_alloc(1, sizeof *doubt) : NULL;
-    if (doubt == NULL) {
-        condemn(engine, before != NULL ? before : digest);
-        return;
-    }
-    *doubt = (struct kw_doubt){.digest = *digest, .is_move = before != NULL, .next = engine->doubts};
-    if (before != NULL) {
-        doubt->before = *before;
-    }
-    engine->doubts = doubt;
-    engine->doubt_count++;
 }
 
 /* The digest under which the index may know the key still: that before a move, this one or one that is in doubt. */
@@ -94,12 +47,11 @@ static const struct kw_digest *former_digest(const struct kw_engine *engine, con
     if (work->op->kind == KW_OP_MOVE) {
         return &work->before_digest;
     }
-    const struct kw_doubt *doubt = engine->doubts == NULL ? NULL : find_doubt(engine, &work->digests[put]);
-    return doubt != NULL && doubt->is_move ? &doubt->before : NULL;
+    return kw__doubted_move(engine, &work->digests[put]);
 }
 
-static enum kw_status show_row(struct kw_engine *engine, uint16_t project, const struct kw_store_row *row,
-                               const struct kw_digest *digest, const struct kw_digest *former)
+enum kw_status kw__show_row(struct kw_engine *engine, uint16_t project, const struct kw_store_row *row,
+                            const struct kw_digest *digest, const struct kw_digest *former)
 {
     return former == NULL ? kw_index_put(engine->index, digest, project, row->erased, row->record)
                           : kw_index_move(engine->index, former, digest, project, row->erased, row->record);
@@ -113,18 +65,18 @@ static bool show(struct kw_engine *engine, const struct kw_work *work)
     for (size_t i = work->put_count; i-- > 0;) {
         const struct kw_store_row *row = &work->puts[i].row;
         const struct kw_digest *former = former_digest(engine, work, i);
-        if (show_row(engine, work->op->project, row, &work->digests[i], former) != KW_OK) {
+        if (kw__show_row(engine, work->op->project, row, &work->digests[i], former) != KW_OK) {
             /* A key that did not get to its new digest is still what it was under the old one. */
             if (work->op->kind != KW_OP_MOVE) {
-                condemn(engine, &work->digests[i]);
+                kw__condemn(engine, &work->digests[i]);
             }
-            remember_doubt(engine, &work->digests[i], former);
+            kw__doubt(engine, &work->digests[i], former);
             is_seen = false;
         }
     }
     for (size_t i = 0; i < work->end_count; i++) { /* it is not there to be found valid: later will do */
-        if (show_row(engine, work->op->project, &work->ends[i].put.row, &work->ends[i].digest, NULL) != KW_OK) {
-            remember_doubt(engine, &work->ends[i].digest, NULL);
+        if (kw__show_row(engine, work->op->project, &work->ends[i].put.row, &work->ends[i].digest, NULL) != KW_OK) {
+            kw__doubt(engine, &work->ends[i].digest, NULL);
         }
     }
     return is_seen;
@@ -149,23 +101,19 @@ static bool tell(struct kw_engine *engine, const struct kw_work *work)
 static void publish(struct kw_engine *engine, struct kw_unit *unit)
 {
     struct kw_op *op = unit->op;
-    bool is_where = op->kind == KW_OP_WHERE;
-    bool is_seen = true;
+    if (op->kind == KW_OP_WHERE) {
+        kw__where_publish(engine, unit);
+        return;
+    }
     for (size_t i = 0; i < unit->count; i++) {
         struct kw_work *work = &kw__unit_works(engine, unit)[i];
         bool shown = show(engine, work);
-        is_seen = is_seen && shown;
-        op->changed += is_where && work->put_count > 0 && work->op->kind != KW_OP_LAPSE;
         /* The change is made and durable, but not seen everywhere or not to be shown: no answer may claim more. */
-        bool is_told = is_where || work->op->kind == KW_OP_IMPORT_ONE || tell(engine, work);
+        bool is_told = work->op->kind == KW_OP_IMPORT_ONE || tell(engine, work);
         bool whole = shown && is_told;
         kw__work_finish(work, whole ? KW_OK : kw__store_failed(&work->op->error, KW_E_UNCERTAIN));
     }
-    if (is_where) {
-        kw__unit_finish(unit, is_seen ? KW_OK : kw__store_failed(&op->error, KW_E_UNCERTAIN));
-    } else {
-        kw__unit_finish(unit, op->kind == KW_OP_TOGETHER ? KW_OK : op->status);
-    }
+    kw__unit_finish(unit, op->kind == KW_OP_TOGETHER ? KW_OK : op->status);
 }
 
 /*
@@ -174,6 +122,9 @@ static void publish(struct kw_engine *engine, struct kw_unit *unit)
  */
 static bool has_happened(struct kw_engine *engine, const struct kw_unit *unit)
 {
+    if (unit->op->kind == KW_OP_WHERE) {
+        return kw__where_has_happened(engine);
+    }
     struct kw_found found = {.arena = &engine->writer_state->arena};
     /* The last row: no other of the batch was written over it. */
     const struct kw_store_row *row = &unit->batch->puts[unit->batch->put_count - 1].row;
@@ -187,13 +138,16 @@ static void settle_uncertain(struct kw_engine *engine, struct kw_unit *unit)
         publish(engine, unit);
         return;
     }
+    if (unit->op->kind == KW_OP_WHERE) {
+        kw__doubt_crowd(engine, &engine->writer_state->crowd);
+    }
     for (size_t i = 0; i < unit->count; i++) {
         const struct kw_work *work = &kw__unit_works(engine, unit)[i];
         for (size_t j = 0; j < work->put_count; j++) {
-            remember_doubt(engine, &work->digests[j], work->op->kind == KW_OP_MOVE ? &work->before_digest : NULL);
+            kw__doubt(engine, &work->digests[j], work->op->kind == KW_OP_MOVE ? &work->before_digest : NULL);
         }
         for (size_t j = 0; j < work->end_count; j++) {
-            remember_doubt(engine, &work->ends[j].digest, NULL);
+            kw__doubt(engine, &work->ends[j].digest, NULL);
         }
     }
     kw__unit_fail(engine, unit, kw__store_failed, KW_E_UNCERTAIN);
@@ -208,6 +162,11 @@ static enum kw_status explain_conflict(struct kw_error *error_out, enum kw_statu
 
 static void settle(struct kw_engine *engine, struct kw_unit *unit)
 {
+    enum kw_status refusal = engine->writer_state->crowd.refusal;
+    if (refusal != KW_OK) { /* of an action on a filter, which is the only unit then */
+        kw__unit_finish(unit, refusal);
+        return;
+    }
     switch (unit->batch->outcome) {
     case KW_OK:
         publish(engine, unit);
@@ -267,7 +226,10 @@ static void commit_all(struct kw_engine *engine)
     for (size_t i = 0; i < writer->unit_count; i++) {
         const struct kw_unit *unit = &writer->units[i];
         bool is_in = !unit->settled && unit->batch != NULL;
-        changes += !is_in ? 0 : kw__unit_works(engine, unit)->is_shared ? 1 : unit->batch->audit_count;
+        changes += !is_in                                    ? 0
+                   : unit->op->kind == KW_OP_WHERE           ? writer->crowd.written
+                   : kw__unit_works(engine, unit)->is_shared ? 1
+                                                             : unit->batch->audit_count;
     }
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
@@ -293,8 +255,7 @@ static void hand_back(struct kw_op *op)
     op->done(op);
 }
 
-/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
-static void note_passed(struct kw_engine *engine)
+void kw__note_refused(struct kw_engine *engine)
 {
     struct kw_writer *writer = engine->writer_state;
     for (size_t i = 0; i < writer->work_count; i++) {
@@ -321,13 +282,14 @@ static void write_group(struct kw_engine *engine, struct kw_op *chain)
             open += !writer->units[i].settled;
         }
     }
-    note_passed(engine);
+    kw__note_refused(engine);
     for (struct kw_op *op = chain, *next; op != NULL; op = next) {
         next = op->next;
         hand_back(op);
     }
     kw_op_deinit(&writer->where_part);
     kw_op_deinit(&writer->where_lapse);
+    kw_crowd_end(&writer->crowd);
     kw__works_give_back(writer);
     kw_arena_reset(&writer->arena);
     kw_index_reclaim(engine->index);
@@ -394,36 +356,6 @@ static void write_lapses(struct kw_engine *engine)
     }
 }
 
-static enum kw_status resolve(struct kw_engine *engine, const struct kw_doubt *doubt, const struct kw_store_row *row)
-{
-    uint16_t project = kw_project_number(kw__catalog(engine), row->project);
-    return show_row(engine, project, row, &doubt->digest, doubt->is_move ? &doubt->before : NULL);
-}
-
-/* Brings the index to what the store says of keys whose last write had no known outcome. */
-static void resolve_doubts(struct kw_engine *engine)
-{
-    struct kw_doubt **place = &engine->doubts;
-    enum kw_status status = KW_OK;
-    while (*place != NULL && status != KW_E_UNAVAILABLE) {
-        struct kw_doubt *doubt = *place;
-        struct kw_found found = {.arena = &engine->writer_state->arena};
-        struct kw_bytes digest = kw_bytes_of(doubt->digest.bytes, doubt->digest.size);
-        status = engine->store->ops->find_by_digest(engine->store, digest, kw__found_sink, &found);
-        if (status == KW_OK) {
-            status = resolve(engine, doubt, &found.row);
-        }
-        if (status != KW_OK && status != KW_E_NOT_FOUND && status != KW_E_CORRUPT) {
-            place = &doubt->next;
-            continue;
-        }
-        *place = doubt->next;
-        engine->doubt_count--;
-        kw_free(doubt);
-    }
-    kw_arena_reset(&engine->writer_state->arena);
-}
-
 void *kw__writer_main(void *context)
 {
     struct kw_engine *engine = context;
@@ -456,8 +388,8 @@ void *kw__writer_main(void *context)
         if (engine->methods_doubted) {
             engine->methods_doubted = kw__methods_load(engine, NULL) != KW_OK;
         }
-        if (engine->doubts != NULL) {
-            resolve_doubts(engine);
+        if (kw__has_doubts(engine)) {
+            kw__doubts_resolve(engine);
         }
         write_lapses(engine);
         kw__funds_fill(engine);

@@ -7,6 +7,7 @@
 #define KW_ENGINE_WRITER_H
 
 #include "core/id.h"
+#include "engine/crowd.h"
 #include "engine/internal.h"
 #include <keyward/import.h>
 
@@ -14,7 +15,7 @@
 #define KW_WRITER_TICK_MS 250 /* how long a noticed lapse or a doubt waits at most */
 #define KW_LAPSES_TOGETHER 32
 #define KW_TOUCHED_BUCKETS 4096 /* a power of two */
-/* Changes of one group. An action on a filter is a group of its own, of up to KW_BULK_MAX. */
+/* Changes of one group. An action on a filter is a group of its own, and takes them piece by piece (crowd.h). */
 #define KW_GROUP_WORKS_MAX KW_TOGETHER_MAX
 #define KW_GROUP_UNITS_MAX KW_IMPORT_TOGETHER_MAX /* an import's chunk is a group of its own where it is larger */
 
@@ -23,7 +24,7 @@ struct kw_work {
     struct kw_op *op;
     struct kw_record before;
     struct kw_digest before_digest;
-    bool is_loaded; /* `before` is there already */
+    bool is_loaded; /* `before` is there already: it is a part of an action on a filter */
     bool has_before;
     struct kw_record parent; /* of a child: the newest key of its parent's line */
     struct kw_digest parent_digest;
@@ -81,6 +82,7 @@ struct kw_writer {
     struct kw_work own_works[KW_ENGINE_GROUP_MAX];
     struct kw_lapse lapses[KW_LAPSES_TOGETHER];
     struct kw_op lapse_ops[KW_LAPSES_TOGETHER];
+    struct kw_crowd crowd;                 /* of the action on a filter that is under way */
     struct kw_op where_part;               /* the change that every key of an action on a filter undergoes */
     struct kw_op where_lapse;              /* and what becomes of those whose grace period has passed unseen */
     struct kw_id last_id;                  /* of the newest key */
@@ -123,8 +125,9 @@ KW_MUST_USE enum kw_status kw__former_end(struct kw_engine *engine, struct kw_wo
 
 /* HAS_CHILDREN where a revocation or disabling that is to spare children would end one (family.c). */
 KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct kw_work *work);
-/* The same for an action on a filter, all of whose works are prepared: what it ends itself is no orphan. */
-KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, const struct kw_unit *unit);
+/* The same of one key of an action on a filter, whose `before` stands in the work: what the action ends itself is no
+ * orphan. `looked_at` grows by the children that were looked at. */
+KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, struct kw_work *work, size_t *looked_at);
 
 /* What was seen to have passed counts, though the record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
@@ -193,16 +196,41 @@ KW_MUST_USE bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain);
 /* Cuts the operations of one group off a chain; gives what is left of it. */
 struct kw_op *kw__group_cut(struct kw_op *chain);
 
+/* What the works write, as one batch. False when there is no memory. */
+KW_MUST_USE bool kw__works_bind(struct kw_engine *engine, struct kw_work *works, size_t count,
+                                struct kw_store_batch *batch);
+/* A time that a refusal has met stays passed though the clock steps back, as one that a verification has met. */
+void kw__note_refused(struct kw_engine *engine);
+
+/* Puts a row as it was committed into the index: kept under `digest`, and known there under `former` until then where
+ * that is not NULL. Fails as kw_index_put. */
+KW_MUST_USE enum kw_status kw__show_row(struct kw_engine *engine, uint16_t project, const struct kw_store_row *row,
+                                        const struct kw_digest *digest, const struct kw_digest *former);
+
 /* --- actions on a filter (where.c) --- */
 
-/*
- * Finds the keys that the unit's operation (KW_OP_WHERE) means and makes a work of each that is to change. Fails with
- * the error set in the operation.
- */
+/* Finds the keys that the unit's operation (KW_OP_WHERE) means. Fails with the error set in the operation. */
 KW_MUST_USE enum kw_status kw__where_find(struct kw_engine *engine, struct kw_unit *unit);
-/* Whether a refusal says no more than that the key is so already, or is revoked: then it is left alone. */
-KW_MUST_USE bool kw__where_spares(const struct kw_error *error);
-/* Why there was no memory for an action on a filter: TOO_MANY_KEYS where it is its own size. Returns the status. */
-enum kw_status kw__where_no_memory(struct kw_writer *writer, struct kw_error *error_out);
+/* Decides on the next piece of them while the batch is committed (struct kw_store_batch.next); of the engine. */
+enum kw_status kw__where_next(void *engine, struct kw_store_batch *piece_out);
+/* Whether a commit of unknown outcome is there. */
+KW_MUST_USE bool kw__where_has_happened(struct kw_engine *engine);
+/* Puts what was committed into the index, and ends the unit. */
+void kw__where_publish(struct kw_engine *engine, struct kw_unit *unit);
+
+/* --- writes of unknown outcome (doubts.c) --- */
+
+/* Without memory an entry cannot be replaced. The old one must not go on saying "valid" after the answer: it is told
+ * off in place. */
+void kw__condemn(struct kw_engine *engine, const struct kw_digest *digest);
+/* `before`: the digest that the key had until then, if it is a move; else NULL. */
+void kw__doubt(struct kw_engine *engine, const struct kw_digest *digest, const struct kw_digest *before);
+/* The same of all keys of an action on a filter, which is empty then. */
+void kw__doubt_crowd(struct kw_engine *engine, struct kw_crowd *crowd);
+/* Where the move of a key to this digest is in doubt: the digest before; else NULL. */
+const struct kw_digest *kw__doubted_move(const struct kw_engine *engine, const struct kw_digest *digest);
+/* Brings the index to what the store says of those keys. */
+void kw__doubts_resolve(struct kw_engine *engine);
+void kw__doubts_free(struct kw_engine *engine);
 
 #endif

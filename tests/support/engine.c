@@ -7,6 +7,11 @@ static int64_t now_of(void *context)
 
 bool test_engine_open(struct test *t, struct test_engine *fixture, struct kw_store *store_take)
 {
+    return test_engine_open_small(t, fixture, store_take, 0);
+}
+
+bool test_engine_open_small(struct test *t, struct test_engine *fixture, struct kw_store *store_take, size_t bulk_max)
+{
     *fixture = (struct test_engine){.store = store_take, .now_ms = TEST_NOW_MS};
     if (store_take == NULL && kw_store_memory_open(&fixture->store) != KW_OK) {
         test_fail(t, __FILE__, __LINE__, "no memory store");
@@ -22,6 +27,7 @@ bool test_engine_open(struct test *t, struct test_engine *fixture, struct kw_sto
                                         .clock = {now_of, fixture},
                                         .entropy = kw_entropy_system(),
                                         .reader_count = 2,
+                                        .bulk_max = bulk_max,
                                         .counts_by_hand = true};
     if (kw_engine_open(&options, fixture->store, &fixture->engine, &error) != KW_OK) {
         test_fail(t, __FILE__, __LINE__, "no engine: %s", error.message);

@@ -5,6 +5,8 @@
 #include "engine/index.h"
 #include "support/engine.h"
 
+#define CROWD 3000 /* what an action on a filter may change here: a dozen of its pieces */
+
 struct many {
     struct test_engine fixture;
     struct kw_id ids[8];
@@ -31,7 +33,7 @@ static bool open_many(struct test *t, struct many *many)
 {
     static const struct facets all[] = {{"user:1", "acme", "ci"}, {"user:1", "acme", NULL}, {"user:1", "acme", NULL},
                                         {"user:1", NULL, "ci"},   {"user:2", "acme", NULL}, {"user:2", NULL, NULL}};
-    bool opened = test_engine_open(t, &many->fixture, NULL);
+    bool opened = test_engine_open_small(t, &many->fixture, NULL, CROWD);
     for (size_t i = 0; i < KW_COUNT_OF(all) && opened; i++) {
         opened = create_as(t, many, i, &all[i]);
     }
@@ -347,7 +349,7 @@ static void ids_mean_themselves(struct test *t)
 static void what_means_nothing_or_too_much_is_refused(struct test *t)
 {
     static struct many many;
-    static struct kw_id ids[KW_BULK_MAX + 1];
+    static struct kw_id ids[KW_BULK_IDS_MAX + 1];
     REQUIRE(t, open_many(t, &many));
     struct kw_where nothing = {.owner = {NULL, 0}};
     struct kw_where both = {.owner = KW_BYTES("user:1"), .ids = many.ids, .id_count = 1};
@@ -398,12 +400,12 @@ static void one_action_changes_only_so_many(struct test *t)
     static struct many many;
     struct kw_where crowd = {.owner = KW_BYTES("user:3")};
     REQUIRE(t, open_many(t, &many));
-    REQUIRE(t, create_crowd(t, &many, KW_BULK_MAX));
+    REQUIRE(t, create_crowd(t, &many, CROWD));
     struct kw_secret one KW_WIPED = many.keys[7];
-    CHECK_DONE(t, act(&many, KW_OP_DISABLE, &crowd), KW_BULK_MAX, KW_BULK_MAX);
+    CHECK_DONE(t, act(&many, KW_OP_DISABLE, &crowd), CROWD, CROWD);
     CHECK_I64(t, test_engine_verify(&many.fixture, &one), KW_CODE_DISABLED);
     REQUIRE(t, create_crowd(t, &many, 1));
-    CHECK_DONE(t, act(&many, KW_OP_DISABLE, &crowd), 1, KW_BULK_MAX + 1);
+    CHECK_DONE(t, act(&many, KW_OP_DISABLE, &crowd), 1, CROWD + 1);
     struct outcome refused = act(&many, KW_OP_REVOKE, &crowd);
     CHECK_TEXT(t, refused.error.code, "TOO_MANY_KEYS");
     CHECK_STATUS(t, refused.status, KW_E_LIMIT);

@@ -5,7 +5,7 @@
  */
 #include "support/engine.h"
 
-#define KEYS 5
+#define KEYS 600 /* an action on a filter takes them in three pieces */
 #define CALLS_MAX 200
 
 struct crowd {
