@@ -212,23 +212,6 @@ static enum kw_status name_items(struct kw_request *request, struct kw_op *parts
     return status;
 }
 
-/* Of a batch that is all or none: what can be seen to be wrong with one item is said of the whole body. */
-static bool refuse_whole(struct kw_request *request, const struct kw_op *parts)
-{
-    const struct kw_key_many_body *body = request->body;
-    for (size_t i = 0; i < body->item_count && body->atomic; i++) {
-        if (parts[i].is_refused) {
-            char item[32];
-            struct kw_error error = parts[i].error;
-            snprintf(item, sizeof item, "items[%zu]", i);
-            kw_error_nest(&error, item);
-            kw__finish_error(request, &error);
-            return true;
-        }
-    }
-    return false;
-}
-
 static void submit_many(struct kw_request *request, enum kw_op_kind kind)
 {
     const struct kw_key_many_body *body = request->body;
@@ -242,9 +225,6 @@ static void submit_many(struct kw_request *request, enum kw_op_kind kind)
     }
     if (name_items(request, parts) != KW_OK) {
         kw__finish_no_memory(request);
-        return;
-    }
-    if (refuse_whole(request, parts)) {
         return;
     }
     struct kw_op *op = kw__op_begin(request, KW_OP_TOGETHER, answer_many);

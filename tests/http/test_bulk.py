@@ -183,20 +183,35 @@ def bad_batches_do_nothing(server):
             (CREATE, b'{"items": [{"ownerId": "bad"}, {"ownerId": "bad", "x": nul}]}', 'INVALID_JSON', ''),
             (CREATE, b'{"items": [{"ownerId": "bad"}, {"x": 1, "ownerId": "bad"}, {"ownerId": "\\ud800"}]}', 'INVALID_JSON', '')]:
         server.refuse(code, 'POST', path, body, field=field, status=400)
-    for path, body, code, field in [
-            (CREATE, {'items': [good, 1]}, 'INVALID_FIELD', 'items[1]'),
-            (CREATE, {'items': [good, {**good, 'id': record['id']}]}, 'UNKNOWN_FIELD', 'items[1].id'),
-            (CREATE, {'items': [good, {**good, 'name': 'x' * 129}]}, 'INVALID_FIELD', 'items[1].name'),
-            (UPDATE, {'items': [{'name': 'x'}]}, 'MISSING_FIELD', 'items[0].id'),
-            (UPDATE, {'items': [{'id': record['id'], 'ifVersion': -1}]}, 'INVALID_FIELD', 'items[0].ifVersion'),
-            (UPDATE, {'items': [{'id': record['id'], 'ifVersion': '1'}]}, 'INVALID_FIELD', 'items[0].ifVersion'),
-            (UPDATE, {'items': [{'id': record['id'] + '0', 'name': 'x'}]}, 'INVALID_FIELD', 'items[0].id'),
-            (REVOKE, {'items': [{'id': record['id']}, {'id': ''}]}, 'INVALID_FIELD', 'items[1].id'),
-            (REVOKE, {'items': [{'id': record['id'], 'reason': 'x' * 257}]}, 'INVALID_FIELD', 'items[0].reason'),
-            (REVOKE, {'items': [record['id']]}, 'INVALID_FIELD', 'items[0]'),
-            (CREATE, {'items': [good, {**good, 'idempotencyKey': 'a b', 'name': 'x'}]}, 'INVALID_FIELD', 'items[1].idempotencyKey'),
-            (REVOKE, {'items': [{'id': record['id'], 'name': 'x'}]}, 'UNKNOWN_FIELD', 'items[0].name')]:
-        server.refuse(code, 'POST', path, {**body, 'atomic': True}, field=field, status=400)
+    equal(server.everything(), before, 'the keys after all these')
+
+
+def a_fault_in_a_batch_that_is_all_or_none(server):
+    """It is answered where it is, as without `atomic`; the others say that they were left alone because of it."""
+    _, record = server.create({'ownerId': 'bad'})
+    before = server.everything()
+    good = {'ownerId': 'bad'}
+    for path, items, at, code, field in [
+            (CREATE, [good, 1], 1, 'INVALID_FIELD', None),
+            (CREATE, [good, {**good, 'id': record['id']}], 1, 'UNKNOWN_FIELD', 'id'),
+            (CREATE, [good, {**good, 'name': 'x' * 129}], 1, 'INVALID_FIELD', 'name'),
+            (UPDATE, [{'name': 'x'}], 0, 'MISSING_FIELD', 'id'),
+            (UPDATE, [{'id': record['id'], 'ifVersion': -1}], 0, 'INVALID_FIELD', 'ifVersion'),
+            (UPDATE, [{'id': record['id'], 'ifVersion': '1'}], 0, 'INVALID_FIELD', 'ifVersion'),
+            (UPDATE, [{'id': record['id'] + '0', 'name': 'x'}], 0, 'INVALID_FIELD', 'id'),
+            (REVOKE, [{'id': record['id']}, {'id': ''}], 1, 'INVALID_FIELD', 'id'),
+            (REVOKE, [{'id': record['id'], 'reason': 'x' * 257}], 0, 'INVALID_FIELD', 'reason'),
+            (REVOKE, [record['id']], 0, 'INVALID_FIELD', None),
+            (CREATE, [good, {**good, 'idempotencyKey': 'a b', 'name': 'x'}], 1, 'INVALID_FIELD', 'idempotencyKey'),
+            (REVOKE, [{'id': record['id'], 'name': 'x'}], 0, 'UNKNOWN_FIELD', 'name')]:
+        answers = send(server, path, items, True)
+        equal(outcomes(answers), [code if i == at else 'NOT_DONE' for i in range(len(items))], str(items))
+        equal((answers[at]['status'], answers[at].get('field')), (400, field), str(items))
+        equal({answers[i]['status'] for i in range(len(items)) if i != at} - {409}, set(), str(items))
+        alone = send(server, path, [items[at]])
+        equal(alone, [answers[at]], 'the same without atomic')
+    both = send(server, UPDATE, [{'id': UNKNOWN_ID}, {'id': record['id'], 'name': 1}, {'id': record['id'], 'name': 'x'}], True)
+    equal(outcomes(both), ['KEY_NOT_FOUND', 'INVALID_FIELD', 'NOT_DONE'], 'one that cannot be read, and one that cannot be done')
     equal(server.everything(), before, 'the keys after all these')
 
 
@@ -295,17 +310,47 @@ def a_careful_action_leaves_no_orphan(server):
     equal(server.expect(200, 'POST', '/v1/keys/revoke', {'ids': [first], 'cascade': True}).json['changed'], 1, 'with cascade')
 
 
-def one_action_changes_at_most_ten_thousand(server):
+def one_action_changes_more_than_any_batch(server):
     item = {'ownerId': 'crowd', 'tags': ['first']}
-    made = [send(server, CREATE, [item] * 1000, True)[999] for _ in range(10)]
+    made = [send(server, CREATE, [item] * 1000, True)[999] for _ in range(11)]
     extra, record = server.create({'ownerId': 'crowd', 'tags': ['second']})
-    server.refuse('TOO_MANY_KEYS', 'POST', '/v1/keys/revoke', {'ownerId': 'crowd'}, status=409)
-    check(all(code_of(server, item['key']) == 'VALID' for item in made), 'a refused action changes nothing')
-    done = server.expect(200, 'POST', '/v1/keys/revoke', {'ownerId': 'crowd', 'tag': 'first'}).json
-    equal(done, {'changed': 10000, 'matched': 10000}, 'narrowed')
-    check(all(code_of(server, item['key']) == 'REVOKED' for item in made), 'revoked')
-    equal(code_of(server, extra), 'VALID', 'the one that was left out')
-    equal(server.expect(200, 'POST', '/v1/keys/revoke', {'ownerId': 'crowd'}).json, {'changed': 1, 'matched': 10001}, 'the rest')
+    for action, code in (('disable', 'DISABLED'), ('revoke', 'REVOKED')):
+        done = server.expect(200, 'POST', f'/v1/keys/{action}', {'ownerId': 'crowd', 'tag': 'FIRST'}).json
+        equal(done, {'changed': 11000, 'matched': 11000}, action)
+        check(all(code_of(server, item['key']) == code for item in made), action)
+        equal(code_of(server, extra), 'VALID', 'the one that was left out')
+    equal(server.expect(200, 'POST', '/v1/keys/revoke', {'ownerId': 'crowd'}).json, {'changed': 1, 'matched': 11001}, 'the rest')
+    times = {server.expect(200, 'GET', f'/v1/keys/{item["record"]["id"]}').json['revokedAt'] for item in made}
+    equal(len(times), 1, 'moments of one action')
+
+
+def a_crowd_is_changed_whole_or_not_at_all(server):
+    """The last of a crowd, which is decided on long after the first, may be what stands in the way of all."""
+    root = [{'owner': 'service:x', 'resources': {'project:default': ['keys:verify']}, 'tags': ['masses']}] * 700
+    made = send(server, CREATE, root, headers=ADMIN)
+    last, record = server.manager('keys:verify', 'keys:create', tags=['masses'])
+    lesser, _ = server.manager('keys:revoke', 'keys:verify', project='keyward')
+    server.refuse('FORBIDDEN', 'POST', '/v1/keys/revoke', {'tag': 'masses'}, key=lesser, headers=ADMIN, status=403)
+    server.expect(200, 'POST', '/v1/keys/verify', {'key': 'x'}, key=made[0]['key'])
+    equal(server.expect(200, 'GET', f'/v1/keys/{made[0]["record"]["id"]}', headers=ADMIN).json['version'], 1, 'version')
+    equal(server.expect(200, 'POST', '/v1/keys/revoke', {'tag': 'masses'}, headers=ADMIN).json['changed'], 701, 'by who may')
+    for key in (made[0]['key'], made[699]['key'], last):
+        server.refuse('UNAUTHORIZED', 'POST', '/v1/keys/verify', {'key': 'x'}, key=key, status=401)
+
+
+def a_careful_action_on_a_crowd(server):
+    """A child far behind its parent is no orphan when it is meant too, and one when it is not."""
+    parent, first = server.create({'ownerId': 'p', 'tags': ['family']})
+    send(server, CREATE, [{'ownerId': 'p', 'tags': ['family']}] * 700, True)
+    child, second = server.create({'parentId': first['id'], 'tags': ['family']})
+    stranger, third = server.create({'parentId': first['id'], 'tags': ['other']})
+    body = {'tag': 'family', 'cascade': False}
+    detail = server.refuse('HAS_CHILDREN', 'POST', '/v1/keys/revoke', body, status=409)['detail']
+    check(first['id'] in detail and third['id'] in detail, detail)
+    equal([code_of(server, key) for key in (parent, child, stranger)], ['VALID'] * 3, 'verdicts')
+    server.expect(200, 'POST', f'/v1/keys/{third["id"]}/revoke', {})
+    equal(server.expect(200, 'POST', '/v1/keys/revoke', body).json, {'changed': 702, 'matched': 702}, 'the crowd')
+    equal([code_of(server, key) for key in (parent, child)], ['REVOKED'] * 2, 'verdicts')
 
 
 def a_management_key_reaches_no_further_in_many(server):
@@ -335,7 +380,8 @@ def what_was_done_outlives_a_restart(server):
 if __name__ == '__main__':
     sys.exit(main([
         a_batch_creates_in_its_order, a_full_batch_fits, large_records_are_left_out_of_an_answer_before_it_is_too_large,
-        each_item_has_its_own_answer, a_fault_of_one_item_is_its_own, a_verification_that_cannot_be_asked_is_its_own, all_or_none, bad_batches_do_nothing, a_filter_means_what_all_of_it_holds_for,
+        each_item_has_its_own_answer, a_fault_of_one_item_is_its_own, a_verification_that_cannot_be_asked_is_its_own, all_or_none, bad_batches_do_nothing,
+        a_fault_in_a_batch_that_is_all_or_none, a_filter_means_what_all_of_it_holds_for,
         bad_filters_change_nothing, a_careful_action_leaves_no_orphan,
-        one_action_changes_at_most_ten_thousand, a_management_key_reaches_no_further_in_many,
+        one_action_changes_more_than_any_batch, a_crowd_is_changed_whole_or_not_at_all, a_careful_action_on_a_crowd, a_management_key_reaches_no_further_in_many,
         what_was_done_outlives_a_restart]))
