@@ -206,3 +206,22 @@ bool kw_hex_decode(struct kw_bytes hex, uint8_t *out, size_t size)
     }
     return true;
 }
+
+bool kw_bytes_percent_decode(struct kw_bytes text, uint8_t *out, size_t *size_out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] != '%') {
+            out[size++] = text.data[i];
+            continue;
+        }
+        bool has_digits = text.size - i > 2 && hex_value(text.data[i + 1]) < 16 && hex_value(text.data[i + 2]) < 16;
+        if (!has_digits) {
+            return false;
+        }
+        out[size++] = (uint8_t)(hex_value(text.data[i + 1]) << 4 | hex_value(text.data[i + 2]));
+        i += 2;
+    }
+    *size_out = size;
+    return true;
+}

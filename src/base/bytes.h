@@ -71,6 +71,12 @@ int kw_bytes_compare(struct kw_bytes a, struct kw_bytes b);
 /* The text with its ASCII letters in lower case; `lower_out` has as many bytes. */
 void kw_bytes_lower(struct kw_bytes text, uint8_t *lower_out);
 
+/*
+ * `text` as it was before it was put into an address: %XX is the byte (RFC 3986), all else is itself. `out` has room
+ * for `text`, and may be where it stands. False for a '%' without two hexadecimal digits.
+ */
+KW_MUST_USE bool kw_bytes_percent_decode(struct kw_bytes text, uint8_t *out, size_t *size_out);
+
 /* Equal but for the case of ASCII letters. */
 bool kw_bytes_equal_ignoring_case(struct kw_bytes a, struct kw_bytes b);
 

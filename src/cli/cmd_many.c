@@ -139,8 +139,9 @@ static int change_many(struct kw_cli *cli, const struct kw_command_line *line)
     struct kw_formed_request formed = {0};
     struct kw_answer answer;
     kw_answer_init(&answer);
-    if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target) &&
-        kw_key_send(cli, line, target, &formed, &answer)) {
+    bool is_begun = kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target);
+    formed.request.takes_long = true;
+    if (is_begun && kw_key_send(cli, line, target, &formed, &answer)) {
         bool is_shown = show(cli, line, &answer) == KW_OK;
         code = is_shown ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
     }

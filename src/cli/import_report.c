@@ -94,7 +94,9 @@ static void tell(struct kw_import_report *report, const struct told *told)
     struct kw_buffer *text = &report->cli->err.text;
     kw_progress_clear(report->progress);
     if (report->shown++ < KW_IMPORT_SHOWN_MAX) {
-        kw_buffer_add_format(text, "line %llu: ", (unsigned long long)told->line);
+        if (!kw_bytes_starts_with(told->detail, KW_BYTES("line "))) { /* a row of CSV says where in it */
+            kw_buffer_add_format(text, "line %llu: ", (unsigned long long)told->line);
+        }
         kw_text_clean(text, told->detail);
         kw_buffer_add_text(text, " (");
         kw_text_clean(text, told->code);

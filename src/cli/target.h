@@ -23,6 +23,7 @@ struct kw_request {
     enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
     void *take_context;
     bool counts_keys; /* all keys of a data folder are to be in memory first; a server takes its time */
+    bool takes_long;  /* it may be a change of a million keys, which is answered when all of it is done */
 };
 
 struct kw_answer {

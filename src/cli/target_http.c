@@ -7,6 +7,7 @@
 
 #define CONNECT_TIMEOUT_MS 10000L
 #define ANSWER_TIMEOUT_MS 60000L
+#define LONG_ANSWER_TIMEOUT_MS 900000L
 #define HEADER_SIZE 512
 
 struct http_target {
@@ -131,9 +132,11 @@ static size_t take_head_line(char *line, size_t one, size_t size, void *context)
 }
 
 /* An answer of any size may take any time, as long as something comes. */
-static void set_patience(CURL *curl, bool is_endless)
+static void set_patience(CURL *curl, const struct kw_request *request)
 {
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, is_endless ? 0L : ANSWER_TIMEOUT_MS);
+    bool is_endless = request->take != NULL;
+    long whole_ms = request->takes_long ? LONG_ANSWER_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, is_endless ? 0L : whole_ms);
     (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, is_endless ? 1L : 0L);
     (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, is_endless ? ANSWER_TIMEOUT_MS / 1000 : 0L);
 }
@@ -143,7 +146,7 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
 {
     CURL *curl = self->curl;
     self->failure[0] = '\0';
-    set_patience(curl, request->take != NULL);
+    set_patience(curl, request);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);

@@ -31,6 +31,7 @@ struct kw_import_source {
     bool is_cut;                             /* JSON: it ended before its array did */
     /* The source's own. */
     uint8_t state;
+    uint8_t after; /* of an array of JSON: what came last */
     uint64_t lines_read;
     struct kw_csv *csv;
     struct kw_buffer row; /* as JSON; wiped */

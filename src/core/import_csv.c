@@ -59,7 +59,8 @@ static enum kw_status take_column(struct kw_import_source *source, struct kw_byt
         return is_mapped ? refuse_map(error_out)
                          : kw__schema_refuse_name(KW_CODE_INVALID_FIELD, name,
                                                   "is a column that names no field: map it (column=field, "
-                                                  "column=metadata.NAME, or column=- to leave it out)",
+                                                  "column=metadata.NAME, or column=- to leave it out); commas part "
+                                                  "the columns",
                                                   error_out);
     }
     status = status == KW_OK ? kw_arena_copy(&source->names, means, &column->field) : status;

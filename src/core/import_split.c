@@ -13,6 +13,13 @@ enum {
     IN_END,
 };
 
+/* What came last in an array. */
+enum {
+    AFTER_START,
+    AFTER_ITEM,
+    AFTER_COMMA,
+};
+
 static const struct kw_bytes mark = {(const uint8_t *)"\xef\xbb\xbf", 3}; /* of byte order, which some programs write */
 
 static enum kw_status refuse_long(const struct kw_import_source *source, uint64_t line, struct kw_error *error_out)
@@ -108,6 +115,21 @@ static enum kw_status refuse_json(struct kw_error *error_out)
                      "must be an array of objects, or an object whose \"keys\" are such an array");
 }
 
+/* One comma stands between two items, and none else. */
+static bool is_due(const struct kw_import_source *source, uint8_t byte)
+{
+    bool is_item = byte != ',' && byte != ']';
+    return is_item ? source->after != AFTER_ITEM
+                   : source->after == AFTER_ITEM || (byte == ']' && source->after == AFTER_START);
+}
+
+static enum kw_status refuse_commas(const struct kw_import_source *source, struct kw_error *error_out)
+{
+    return kw_refuse(error_out, KW_CODE_INVALID_JSON, NULL,
+                     "after item %llu of the array a comma %s: the items before it were read",
+                     (unsigned long long)source->line, source->after == AFTER_ITEM ? "is missing" : "is too many");
+}
+
 /* One step through what is no item: `at` goes on, or the state changes. False: more bytes are needed. */
 static bool step_json(struct kw_import_source *source, struct kw_bytes text, size_t *at, bool *is_wrong)
 {
@@ -163,6 +185,7 @@ static enum kw_status take_item(struct kw_import_source *source, struct kw_bytes
         *item_out = kw_bytes_of(text->data + at, size);
         *part_out = KW_IMPORT_PART_ITEM;
         source->line++;
+        source->after = AFTER_ITEM;
     }
     *text = kw_bytes_skip(*text, at + size);
     return KW_OK;
@@ -176,6 +199,12 @@ static enum kw_status next_json(struct kw_import_source *source, struct kw_bytes
     while (goes_on && at < text->size && source->state != IN_END) {
         uint8_t byte = text->data[at];
         bool is_wrong = false;
+        if (source->state == IN_ARRAY && !is_space(byte)) {
+            if (!is_due(source, byte)) {
+                return refuse_commas(source, error_out);
+            }
+            source->after = byte == ',' ? AFTER_COMMA : source->after;
+        }
         if (source->state == IN_ARRAY && byte == ']') {
             source->state = IN_END;
         } else if (source->state == IN_ARRAY && !is_space(byte) && byte != ',') {

@@ -3,36 +3,6 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-static int hex_value(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    uint8_t lower = digit | 0x20;
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* `text` as it was before it was put into an address. False for a '%' without two hexadecimal digits. */
-static bool decode(struct kw_bytes text, uint8_t *out, size_t *size_out)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] != '%') {
-            out[size++] = text.data[i] == '+' ? ' ' : text.data[i];
-            continue;
-        }
-        int high = i + 2 < text.size ? hex_value(text.data[i + 1]) : -1;
-        int low = i + 2 < text.size ? hex_value(text.data[i + 2]) : -1;
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out[size++] = (uint8_t)(high << 4 | low);
-        i += 2;
-    }
-    *size_out = size;
-    return true;
-}
-
 static enum kw_status take_text(struct kw_bytes encoded, struct kw_arena *arena, struct kw_bytes *text_out,
                                 struct kw_error *error_out)
 {
@@ -41,7 +11,10 @@ static enum kw_status take_text(struct kw_bytes encoded, struct kw_arena *arena,
         return kw__schema_no_room(arena, encoded.size, error_out);
     }
     size_t size;
-    if (!decode(encoded, out, &size)) {
+    for (size_t i = 0; i < encoded.size; i++) {
+        out[i] = encoded.data[i] == '+' ? ' ' : encoded.data[i]; /* a plus itself is encoded */
+    }
+    if (!kw_bytes_percent_decode(kw_bytes_of(out, encoded.size), out, &size)) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
                          "a %% must be followed by two hexadecimal digits: write %%25 for the sign itself");
     }

@@ -48,21 +48,43 @@ static void find_in_header(const struct kw_call *call, struct kw_bytes header, s
     }
 }
 
-static void find_in_query(const struct kw_call *call, struct kw_bytes parameter, struct finding *finding)
+static enum kw_status refuse_parameter(struct kw_bytes parameter, struct kw_error *error_out)
+{
+    return kw_refuse(
+        error_out, KW_CODE_INVALID_REQUEST, NULL,
+        "In the parameter %.*s of the address a %% is not followed by two hexadecimal digits: write %%25 for "
+        "the sign itself.",
+        (int)parameter.size, (const char *)parameter.data);
+}
+
+/* Keys from elsewhere may hold any character, and may also be encoded where they need not be. A plus is a plus. */
+static enum kw_status find_in_query(struct kw_call *call, struct kw_bytes parameter, struct finding *finding,
+                                    struct kw_error *error_out)
 {
     struct kw_bytes rest = call->query;
     while (rest.size > 0) {
         struct kw_bytes pair, name, value;
         struct kw_bytes from = rest;
         kw_bytes_split(from, '&', &pair, &rest);
-        /* No key has a character that an address would encode: what is encoded is no key. */
-        if (kw_bytes_split(pair, '=', &name, &value) && kw_bytes_equal(name, parameter)) {
-            find(finding, value);
+        if (!kw_bytes_split(pair, '=', &name, &value) || !kw_bytes_equal(name, parameter)) {
+            continue;
         }
+        uint8_t *key = kw_arena_take(&call->arena, value.size);
+        size_t size;
+        if (key == NULL) {
+            return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL,
+                             "There is no memory left for this request: try again later.");
+        }
+        if (!kw_bytes_percent_decode(value, key, &size)) {
+            return refuse_parameter(parameter, error_out);
+        }
+        find(finding, kw_bytes_of(key, size));
     }
+    return KW_OK;
 }
 
-bool kw__key_of_call(const struct kw_call *call, const struct kw_project *project, struct kw_bytes *key_out)
+enum kw_status kw__key_of_call(struct kw_call *call, const struct kw_project *project, struct kw_bytes *key_out,
+                               struct kw_error *error_out)
 {
     struct finding finding = {.is_clear = true};
     for (size_t i = 0; i < project->key_place_count && finding.key.size == 0; i++) {
@@ -76,9 +98,17 @@ bool kw__key_of_call(const struct kw_call *call, const struct kw_project *projec
             find(&finding, token); /* another scheme is meant for somebody else */
         }
     }
+    enum kw_status status = KW_OK;
     if (project->key_parameter.size > 0 && finding.key.size == 0) {
-        find_in_query(call, project->key_parameter, &finding);
+        status = find_in_query(call, project->key_parameter, &finding, error_out);
     }
-    *key_out = finding.key;
-    return finding.is_clear;
+    if (status == KW_OK && !finding.is_clear) {
+        return kw_refuse(error_out, KW_CODE_INVALID_REQUEST, NULL,
+                         "The header or parameter that holds the key stands twice, with different keys: send one of "
+                         "them.");
+    }
+    if (status == KW_OK) {
+        *key_out = finding.key;
+    }
+    return status;
 }

@@ -10,9 +10,10 @@
 
 /*
  * The key of the first place that holds one: what stands in later ones is not looked at. It lies in the call; no bytes
- * when there is none. False when that place, a header or parameter that stands twice, holds different keys.
+ * when there is none. INVALID_REQUEST when that place, a header or parameter that stands twice, holds different keys,
+ * or is not encoded as addresses are (RFC 3986); TOO_BUSY without memory.
  */
-KW_MUST_USE bool kw__key_of_call(const struct kw_call *call, const struct kw_project *project,
-                                 struct kw_bytes *key_out);
+KW_MUST_USE enum kw_status kw__key_of_call(struct kw_call *call, const struct kw_project *project,
+                                           struct kw_bytes *key_out, struct kw_error *error_out);
 
 #endif

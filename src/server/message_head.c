@@ -20,26 +20,36 @@ static int refuse_here(llhttp_t *llhttp, enum kw_code code, const char *reason)
     return HPE_USER;
 }
 
+/* Who stands in between may read the first of two, the last, or both as one: even where they are equal nobody knows. */
+#define TWICE(name) \
+    "The header " name " stands twice, and may stand once, also where both say the same: send one of them."
+
 struct known_field {
     struct kw_bytes name;
     uint8_t field;
+    const char *twice;
 };
+
+#define KNOWN(name, field) \
+    { \
+        {(const uint8_t *)(name), sizeof(name) - 1}, (field), TWICE(name) \
+    }
 
 /* By length, so that a header that nobody reads costs one look. */
 static const struct known_field known_fields[] = {
-    {{(const uint8_t *)"host", 4}, KW_FIELD_HOST},
-    {{(const uint8_t *)"expect", 6}, KW_FIELD_EXPECT},
-    {{(const uint8_t *)"if-match", 8}, KW_HEADER_IF_MATCH},
-    {{(const uint8_t *)"x-api-key", 9}, KW_HEADER_X_API_KEY},
-    {{(const uint8_t *)"user-agent", 10}, KW_HEADER_USER_AGENT},
-    {{(const uint8_t *)"content-type", 12}, KW_HEADER_CONTENT_TYPE},
-    {{(const uint8_t *)"x-request-id", 12}, KW_HEADER_REQUEST_ID},
-    {{(const uint8_t *)"authorization", 13}, KW_HEADER_AUTHORIZATION},
-    {{(const uint8_t *)"content-length", 14}, KW_FIELD_CONTENT_LENGTH},
-    {{(const uint8_t *)"keyward-project", 15}, KW_HEADER_KEYWARD_PROJECT},
-    {{(const uint8_t *)"idempotency-key", 15}, KW_HEADER_IDEMPOTENCY_KEY},
-    {{(const uint8_t *)"x-forwarded-for", 15}, KW_FIELD_FORWARDED_FOR},
-    {{(const uint8_t *)"transfer-encoding", 17}, KW_FIELD_TRANSFER_ENCODING},
+    KNOWN("Host", KW_FIELD_HOST),
+    KNOWN("Expect", KW_FIELD_EXPECT),
+    KNOWN("If-Match", KW_HEADER_IF_MATCH),
+    KNOWN("X-API-Key", KW_HEADER_X_API_KEY),
+    KNOWN("User-Agent", KW_HEADER_USER_AGENT),
+    KNOWN("Content-Type", KW_HEADER_CONTENT_TYPE),
+    KNOWN("X-Request-Id", KW_HEADER_REQUEST_ID),
+    KNOWN("Authorization", KW_HEADER_AUTHORIZATION),
+    KNOWN("Content-Length", KW_FIELD_CONTENT_LENGTH),
+    KNOWN("Keyward-Project", KW_HEADER_KEYWARD_PROJECT),
+    KNOWN("Idempotency-Key", KW_HEADER_IDEMPOTENCY_KEY),
+    KNOWN("X-Forwarded-For", KW_FIELD_FORWARDED_FOR),
+    KNOWN("Transfer-Encoding", KW_FIELD_TRANSFER_ENCODING),
 };
 
 static uint8_t field_of_name(struct kw_bytes name)
@@ -50,6 +60,15 @@ static uint8_t field_of_name(struct kw_bytes name)
         }
     }
     return KW_FIELD_NONE;
+}
+
+static const char *why_not_twice(uint8_t field)
+{
+    size_t i = 0;
+    while (known_fields[i].field != field) {
+        i++;
+    }
+    return known_fields[i].twice;
 }
 
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t size)
@@ -74,9 +93,7 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t size)
     }
     uint32_t bit = UINT32_C(1) << message->field;
     if ((message->seen & bit) != 0) {
-        return refuse_here(
-            llhttp, KW_CODE_INVALID_REQUEST,
-            "A header that may stand once, such as Authorization or Keyward-Project, stands twice: keep one.");
+        return refuse_here(llhttp, KW_CODE_INVALID_REQUEST, why_not_twice(message->field));
     }
     while (size > 0 && (at[size - 1] == ' ' || at[size - 1] == '\t')) {
         size--;

@@ -269,10 +269,9 @@ static enum kw_status ask(const struct kw_request *request, struct kw_verificati
                          "There is no such authorization profile: name a project, or PROJECT.PROFILE as its authorize "
                          "has it.");
     }
-    if (!kw__key_of_call(request->call, project, &verification->key)) {
-        return kw_refuse(error, KW_CODE_INVALID_REQUEST, NULL,
-                         "The header or parameter that holds the key stands twice, with different keys: send one of "
-                         "them.");
+    enum kw_status status = kw__key_of_call(request->call, project, &verification->key, error);
+    if (status != KW_OK) {
+        return status;
     }
     if (kw_profile_question(project, profile, &request->call->arena, &verification->question) != KW_OK) {
         return kw_refuse(error, KW_CODE_TOO_BUSY, NULL, "There is no memory left for this request: try again later.");

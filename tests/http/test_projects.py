@@ -1,7 +1,9 @@
 """Projects as documents: what they may say, what takes effect, what is refused, and where their keys stand in requests."""
 
 import http.client
+import json
 import sys
+import urllib.parse
 
 from api_support import check, equal, main
 
@@ -252,6 +254,8 @@ def keys_stand_where_the_project_says(server):
     equal(twice(server, 'places', 'X-Shop-Key', key, other), 400, 'one header twice')
     equal(twice(server, 'places', 'X-Shop-Key', key, key), 200, 'the same twice')
     equal(twice(server, 'places', 'Authorization', f'Bearer {key}', f'Bearer {other}'), 400, 'Authorization twice')
+    equal(twice(server, 'places', 'Authorization', f'Bearer {key}', f'Bearer {key}'), 400, 'Authorization twice, with one key')
+    equal(twice(server, 'places', 'X-API-Key', key, key), 400, 'X-API-Key twice, with one key')
     equal(authorize(server, 'places', {'X-Shop-Key': key, 'Authorization': 'Basic YTpi'}).status, 200, 'beside another scheme')
     equal(authorize(server, 'places', {}, f'?key={key}').status, 401, 'the query, which nobody allowed')
     equal(authorize(server, 'default', {'X-API-Key': key}).status, 401, 'another project')
@@ -267,6 +271,33 @@ def keys_stand_where_the_project_says(server):
     equal(taken({'X-Shop-Key': key, 'Authorization': f'Bearer {other}'}), (200, another['id']), 'another order')
     equal(taken({'X-Shop-Key': key, 'Authorization': 'Bearer '}), (200, record['id']), 'nothing in the first')
     equal(authorize(server, 'places', {}, f'?API_KEY={key}').status, 401, 'a parameter in another case')
+
+
+def a_key_in_the_query_may_be_encoded(server):
+    """As RFC 3986 has it: %XX is a byte, and a plus is a plus. Keys from elsewhere may hold any character."""
+    project(server, 'encoded', allowKeyInQuery={'parameter': 'api_key', 'iUnderstandKeysEndUpInLogs': True})
+    own, record = server.create(headers=of('encoded'))
+    keys = {'plus': 'own+key/of=12&more', 'percent': 'key%2Fwith%20its#own 100%', 'more': 'schlüssel?nr=1'}
+    lines = ''.join(json.dumps({'id': name, 'key': key, 'ownerId': '1'}) + '\n' for name, key in keys.items())
+    report = server.expect(200, 'POST', '/v1/import', lines.encode(),
+                           headers={**of('encoded'), 'Content-Type': 'application/x-ndjson'})
+    def asked(text):
+        return authorize(server, 'encoded', {}, f'?api_key={text}')
+    for name, key in keys.items():
+        for text in (urllib.parse.quote(key, safe=''), ''.join(f'%{byte:02x}' for byte in key.encode())):
+            equal(asked(text).status, 200, f'{name}: {text} {report.json}')
+    equal(asked(urllib.parse.quote(keys['plus'], safe='+=')).status, 200, 'a plus stands for itself')
+    equal(asked(own.replace('_', '%5F')).status, 200, 'what need not be encoded')
+    equal(asked(urllib.parse.quote(keys['plus'], safe='').replace('%2B', '%20')).status, 401, 'a space is none')
+    equal(asked(own + '&api_key=' + own.replace('_', '%5f')).status, 200, 'the same key twice, in two writings')
+    equal(asked(own + '&api_key=' + own.replace('_', '%5e')).status, 400, 'two keys')
+    for text in ('%', own + '%', own + '%2', own + '%2g', '%zz' + own, own + '%%41', '%+1'):
+        answer = asked(text)
+        equal((answer.status, answer.json['code']), (400, 'INVALID_REQUEST'), text)
+        check('api_key' in answer.json['detail'] and '%25' in answer.json['detail'], answer.json['detail'])
+        check(own not in answer.text if hasattr(answer, 'text') else True, 'the key comes back')
+    equal(authorize(server, 'encoded', {'X-API-Key': own}, '?api_key=%').status, 200, 'a header goes before the query')
+    equal(asked('').status, 401, 'none')
 
 
 def keys_move_to_the_projects_digest(server):
@@ -324,7 +355,8 @@ def a_dry_run_checks_and_changes_nothing(server):
 
 CASES = [built_in_projects_are_shown, a_project_is_made_and_used, what_a_project_says_is_checked,
          a_change_names_its_version, what_has_keys_stays, what_is_built_in_stays, a_life_is_bounded, presets_give_scopes,
-         only_who_may_changes_projects, lists_go_on, keys_stand_where_the_project_says, keys_move_to_the_projects_digest,
+         only_who_may_changes_projects, lists_go_on, keys_stand_where_the_project_says,
+        a_key_in_the_query_may_be_encoded, keys_move_to_the_projects_digest,
          a_dry_run_checks_and_changes_nothing, what_is_written_lasts]
 
 if __name__ == '__main__':

@@ -211,6 +211,31 @@ static void wrong_hexadecimal_leaves_the_output_alone(struct test *t)
     }
 }
 
+static void addresses_are_decoded(struct test *t)
+{
+    static const struct {
+        const char *text, *meant; /* NULL: refused */
+    } cases[] = {{"", ""},      {"a+b", "a+b"},   {"%41%7a", "Az"}, {"a%2Fb%2b", "a/b+"}, {"%C3%a9", "\xc3\xa9"},
+                 {"%25", "%"},  {"%2525", "%25"}, {"%", NULL},      {"a%", NULL},         {"%4", NULL},
+                 {"a%4", NULL}, {"%g0", NULL},    {"%0g", NULL},    {"%%41", NULL},       {"%41%", NULL},
+                 {"%+1", NULL}, {"% 1", NULL},    {"%4\xb1", NULL}, {"%41%4", NULL}};
+    for (size_t i = 0; i < KW_COUNT_OF(cases); i++) {
+        uint8_t memory[16];
+        size_t size = 99;
+        struct kw_bytes text = kw_bytes_of_text(cases[i].text);
+        bool is_decoded = kw_bytes_percent_decode(text, memory, &size);
+        CHECK(t, is_decoded == (cases[i].meant != NULL));
+        CHECK(t, !is_decoded || kw_bytes_equal(kw_bytes_of(memory, size), kw_bytes_of_text(cases[i].meant)));
+        CHECK(t, is_decoded || size == 99);
+        memcpy(memory, text.data, text.size); /* where it stands */
+        CHECK(t, kw_bytes_percent_decode(kw_bytes_of(memory, text.size), memory, &size) == is_decoded);
+        CHECK(t, !is_decoded || kw_bytes_equal(kw_bytes_of(memory, size), kw_bytes_of_text(cases[i].meant)));
+    }
+    uint8_t zero[3] = {'%', '0', '0'};
+    size_t size = 0;
+    CHECK(t, kw_bytes_percent_decode(kw_bytes_of(zero, sizeof zero), zero, &size) && size == 1 && zero[0] == 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -226,6 +251,7 @@ int main(int argc, char **argv)
         TEST_CASE(control_characters_are_seen),
         TEST_CASE(hexadecimal_round_trips),
         TEST_CASE(wrong_hexadecimal_leaves_the_output_alone),
+        TEST_CASE(addresses_are_decoded),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
