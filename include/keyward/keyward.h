@@ -311,9 +311,9 @@ struct kw_where_result {
  * One atomic change to all keys that are meant at the moment when it is made: every key whose creation was acknowledged
  * before the call is among them. Keys that are so already, and revoked ones, are left alone, so it can be repeated. On
  * failure nothing was changed (but for KW_E_UNCERTAIN). MISSING_FIELD where nothing says which keys, KEY_NOT_FOUND for
- * an id that is not there, TOO_MANY_KEYS (KW_E_LIMIT) where more than KW_BULK_MAX keys would change, or their records are
- * more than 512 MB. The time (some 40 us a key) and the memory (some 400 bytes a key) are proportional to the keys; other
- * changes wait meanwhile, verifications do not.
+ * an id that is not there, TOO_MANY_KEYS (KW_E_LIMIT) where more than KW_BULK_MAX keys would change, or their records
+ * are more than 512 MB. The time (some 40 us a key) and the memory (some 400 bytes a key) are proportional to the keys;
+ * other changes wait meanwhile, verifications do not.
  */
 KW_API KW_MUST_USE enum kw_status kw_revoke_where(struct keyward *keyward, const struct kw_where_request *request,
                                                   struct kw_where_result *result_out, struct kw_error *error_out);

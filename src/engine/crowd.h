@@ -12,8 +12,9 @@
 #include "engine/engine.h"
 
 #define KW_CROWD_PIECE KW_ENGINE_GROUP_MAX
-#define KW_CROWD_MEMORY_MAX ((size_t)512 * 1024 * 1024) /* a million keys with records of usual size take two thirds \
-                                                         */
+#define KW_CROWD_MEMORY_MAX \
+    ((size_t)512 * 1024 * 1024) /* a million keys with records of usual size take two thirds \
+                                 */
 
 struct kw_crowd_key {
     struct kw_id id;
