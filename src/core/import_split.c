@@ -115,19 +115,22 @@ static enum kw_status refuse_json(struct kw_error *error_out)
                      "must be an array of objects, or an object whose \"keys\" are such an array");
 }
 
-/* One comma stands between two items, and none else. */
-static bool is_due(const struct kw_import_source *source, uint8_t byte)
+/* One comma stands between two items of an array, and none else. */
+static enum kw_status admit(struct kw_import_source *source, uint8_t byte, struct kw_error *error_out)
 {
+    if (source->state != IN_ARRAY || is_space(byte)) {
+        return KW_OK;
+    }
     bool is_item = byte != ',' && byte != ']';
-    return is_item ? source->after != AFTER_ITEM
-                   : source->after == AFTER_ITEM || (byte == ']' && source->after == AFTER_START);
-}
-
-static enum kw_status refuse_commas(const struct kw_import_source *source, struct kw_error *error_out)
-{
-    return kw_refuse(error_out, KW_CODE_INVALID_JSON, NULL,
-                     "after item %llu of the array a comma %s: the items before it were read",
-                     (unsigned long long)source->line, source->after == AFTER_ITEM ? "is missing" : "is too many");
+    bool is_due = is_item ? source->after != AFTER_ITEM
+                          : source->after == AFTER_ITEM || (byte == ']' && source->after == AFTER_START);
+    if (!is_due) {
+        return kw_refuse(error_out, KW_CODE_INVALID_JSON, NULL,
+                         "after item %llu of the array a comma %s: the items before it were read",
+                         (unsigned long long)source->line, source->after == AFTER_ITEM ? "is missing" : "is too many");
+    }
+    source->after = byte == ',' ? AFTER_COMMA : source->after;
+    return KW_OK;
 }
 
 /* One step through what is no item: `at` goes on, or the state changes. False: more bytes are needed. */
@@ -199,16 +202,14 @@ static enum kw_status next_json(struct kw_import_source *source, struct kw_bytes
     while (goes_on && at < text->size && source->state != IN_END) {
         uint8_t byte = text->data[at];
         bool is_wrong = false;
-        if (source->state == IN_ARRAY && !is_space(byte)) {
-            if (!is_due(source, byte)) {
-                return refuse_commas(source, error_out);
-            }
-            source->after = byte == ',' ? AFTER_COMMA : source->after;
+        enum kw_status status = admit(source, byte, error_out);
+        if (status != KW_OK) {
+            return status;
         }
         if (source->state == IN_ARRAY && byte == ']') {
             source->state = IN_END;
         } else if (source->state == IN_ARRAY && !is_space(byte) && byte != ',') {
-            enum kw_status status = take_item(source, text, at, part_out, item_out, error_out);
+            status = take_item(source, text, at, part_out, item_out, error_out);
             if (status != KW_OK || *part_out == KW_IMPORT_PART_ITEM) {
                 return status;
             }
