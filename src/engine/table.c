@@ -26,7 +26,7 @@ void kw_table_free(struct kw_table *table)
     }
     kw_pages_unmap(table->buckets, (table->mask + 1) * sizeof *table->buckets);
     kw_free(table->marks);
-    kw_free(table->hints);
+    kw_pages_unmap(table->hints, kw_table_hint_bytes(table));
     kw_free(table);
 }
 
@@ -42,12 +42,12 @@ static uint32_t *hints_of(struct kw_table *table)
     if (hints != NULL) {
         return hints;
     }
-    uint32_t *made = kw_alloc(slot_count(table), sizeof *made);
+    uint32_t *made = kw_pages_map(slot_count(table) * sizeof *made);
     if (made == NULL ||
         __atomic_compare_exchange_n(&table->hints, &hints, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         return made;
     }
-    kw_free(made);
+    kw_pages_unmap(made, slot_count(table) * sizeof *made);
     return hints;
 }
 

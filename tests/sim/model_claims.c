@@ -6,38 +6,44 @@
 /* Where limits are from: the key itself, policies, ancestors. */
 struct source {
     const struct model_limits *limits;
-    char name[24]; /* "" for the key itself */
+    char name[24];        /* "" for the key itself */
+    int ancestor, policy; /* as in a claim */
     bool gives_limits, gives_quotas;
 };
 
 #define SOURCES_MAX (2 * (MODEL_DEPTH_MAX + 2))
 
 /* Beside the key's own those that these do not keep it within. */
-static void add_source(struct source *sources, int *count, const struct model_limits *limits, const char *name)
+static struct source *add_source(struct source *sources, int *count, const struct model_limits *limits,
+                                 const char *name)
 {
     struct source *source = &sources[(*count)++];
+    source->ancestor = source->policy = -1;
     snprintf(source->name, sizeof source->name, "%s", name);
     source->limits = limits;
     source->gives_limits = *count == 1 || !model_rates_within(sources[0].limits, limits);
     source->gives_quotas = *count == 1 || !model_quotas_within(sources[0].limits, limits);
+    return source;
 }
 
 static int find_sources(const struct model *model, int key, struct source *sources)
 {
     char name[24];
-    int count = 0;
-    add_source(sources, &count, &model->keys[key].limits, "");
+    int count = 0, ancestor = -1;
+    (void)add_source(sources, &count, &model->keys[key].limits, "");
     while (key >= 0) {
         int policy = model->keys[key].policy;
         if (policy >= 0 && model->policies[policy].is_there) {
             snprintf(name, sizeof name, "policy:%d:", policy);
-            add_source(sources, &count, &model->policies[policy].limits, name);
+            struct source *source = add_source(sources, &count, &model->policies[policy].limits, name);
+            source->policy = policy;
+            source->ancestor = ancestor;
         }
         int parent = model->keys[key].parent;
-        key = parent < 0 ? -1 : model_newest(model, parent);
+        key = ancestor = parent < 0 ? -1 : model_newest(model, parent);
         if (key >= 0) {
             snprintf(name, sizeof name, "parent:%d:", parent);
-            add_source(sources, &count, &model->keys[key].limits, name);
+            add_source(sources, &count, &model->keys[key].limits, name)->ancestor = key;
         }
     }
     return count;
@@ -71,8 +77,14 @@ static struct model_claim *add(struct model_weighed *weighed, const struct model
     return claim;
 }
 
-static void add_quota(struct model_weighed *weighed, const struct model_key *key, int64_t born,
-                      const struct model_quota *quota)
+static void set_owner(struct model_claim *claim, const struct source *source)
+{
+    claim->ancestor = source->ancestor;
+    claim->policy = source->policy;
+}
+
+static struct model_claim *add_quota(struct model_weighed *weighed, const struct model_key *key, int64_t born,
+                                     const struct model_quota *quota)
 {
     char what[48];
     snprintf(what, sizeof what, "%s/%d/%d", quota->metric, (int)quota->period, (int)quota->anchor);
@@ -82,6 +94,7 @@ static void add_quota(struct model_weighed *weighed, const struct model_key *key
     claim->born = quota->anchor == KW_ANCHOR_CREATED ? born : 0;
     claim->is_second = strchr(claim->id, '#') != NULL; /* it counts the same */
     *(claim->id + strcspn(claim->id, "#")) = '\0';
+    return claim;
 }
 
 /* A quota that throttles brings a limit. Where two on the same do, nobody says which is which. */
@@ -94,6 +107,8 @@ static void add_throttle(struct model_weighed *weighed, const struct model_key *
     claim->limit = quota.throttle;
     claim->limit.name = quota.name;
     claim->throttled_by = at;
+    claim->ancestor = weighed->claims[at].ancestor;
+    claim->policy = weighed->claims[at].policy;
     claim->is_ambiguous = strchr(claim->id, '#') != NULL;
     *(claim->id + strcspn(claim->id, "#")) = '\0';
     for (int i = 0; i < weighed->count - 1 && claim->is_ambiguous; i++) {
@@ -115,7 +130,7 @@ void model_find_claims(const struct model *model, int key, struct model_weighed 
     weighed->count = 0;
     for (int i = 0; i < count; i++) {
         for (int n = 0; sources[i].gives_quotas && n < sources[i].limits->quota_count; n++) {
-            add_quota(weighed, asked, born, &sources[i].limits->quotas[n]);
+            set_owner(add_quota(weighed, asked, born, &sources[i].limits->quotas[n]), &sources[i]);
         }
     }
     int quotas = weighed->count;
@@ -129,6 +144,7 @@ void model_find_claims(const struct model *model, int key, struct model_weighed 
             const struct model_limit *limit = &sources[i].limits->limits[n];
             struct model_claim *claim = add(weighed, asked, limit->per, sources[i].name, limit->name);
             claim->limit = *limit;
+            set_owner(claim, &sources[i]);
         }
     }
 }

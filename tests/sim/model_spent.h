@@ -84,10 +84,11 @@ struct model_claim {
     struct model_limit limit;
     struct model_quota quota;
     char account[32], id[64];
-    int throttled_by;  /* claim of a quota that must be exceeded first; -1: none */
-    bool is_second;    /* a quota: it counts what an earlier one does */
-    bool is_ambiguous; /* which of several it is, cannot be told */
-    int64_t born;      /* where the periods of a quota begin */
+    int ancestor, policy; /* whose it is: key and policy; -1: the key's own, none */
+    int throttled_by;     /* claim of a quota that must be exceeded first; -1: none */
+    bool is_second;       /* a quota: it counts what an earlier one does */
+    bool is_ambiguous;    /* which of several it is, cannot be told */
+    int64_t born;         /* where the periods of a quota begin */
     struct model_slot *slot;
     bool may_be_over, must_be_over; /* a quota, with this request */
 };

@@ -65,12 +65,32 @@ static void check_shown(struct sim *sim, const struct model_weighed *weighed, co
     CHECK_I64(t, verdict->has_quota, has_quota);
 }
 
+/* That whose limit or quota refuses is one that has such a one. */
+static void check_owner(struct sim *sim, const struct model_weighed *weighed, const struct kw_verdict *verdict)
+{
+    static const struct kw_id none;
+    bool is_quota = verdict->code == KW_CODE_QUOTA_EXCEEDED;
+    const char *name = is_quota ? verdict->quota.name : verdict->rate_limit.name;
+    bool is_found = false;
+    for (int i = 0; i < weighed->count && !is_found; i++) {
+        const struct model_claim *claim = &weighed->claims[i];
+        const struct kw_id *by = claim->ancestor < 0 ? &none : &sim->model.keys[claim->ancestor].id;
+        is_found = claim->is_quota == is_quota && memcmp(&verdict->refused_by, by, sizeof none) == 0 &&
+                   strcmp(verdict->policy, claim->policy < 0 ? "" : model_policies[claim->policy]) == 0 &&
+                   strcmp(is_quota ? claim->quota.name : claim->limit.name, name) == 0;
+    }
+    CHECK(sim->t, is_found);
+}
+
 /* Of a key that all other rules let through. */
 static void check_spent(struct sim *sim, int key, const struct model_weighed *weighed, const struct kw_verdict *verdict)
 {
     struct test *t = sim->t;
     sim->retry_after = 0;
     check_shown(sim, weighed, verdict);
+    if (is_spent(verdict->code)) {
+        check_owner(sim, weighed, verdict);
+    }
     if (verdict->code == KW_CODE_RATE_LIMITED) {
         CHECK(t, weighed->may_limit);
         sim->retry_after = verdict->rate_limit.retry_after_ms;
@@ -110,13 +130,16 @@ static void check_refusal(struct sim *sim, int index, const struct model_refusal
 {
     static const struct kw_id none;
     const struct model_key *key = &sim->model.keys[index];
+    CHECK(sim->t, verdict->code != KW_CODE_NONE || !(key->acknowledged_dead || key->erased));
+    if (is_spent(verdict->code)) {
+        return; /* check_owner */
+    }
     if (verdict->code == KW_CODE_NONE || refusal->ancestor >= 0) {
         const struct kw_id *by = refusal->ancestor >= 0 ? &sim->model.keys[refusal->ancestor].id : &none;
         CHECK(sim->t, memcmp(&verdict->refused_by, by, sizeof none) == 0);
     }
     int policy = sim->model.keys[refusal->ancestor >= 0 ? refusal->ancestor : index].policy;
     CHECK_TEXT(sim->t, verdict->policy, refusal->by_policy ? model_policies[policy] : "");
-    CHECK(sim->t, verdict->code != KW_CODE_NONE || !(key->acknowledged_dead || key->erased));
 }
 
 /* What the model says is not of limits. KW_CODE_INTERNAL: the store failed, and nothing was decided. */
