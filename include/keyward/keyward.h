@@ -153,9 +153,9 @@ struct kw_verdict {
 
 /*
  * Decides. KW_OK whenever there is a verdict, whatever it says. A failure never reads as valid: verdict_out is
- * untouched, and the status is KW_E_INVALID for a request that cannot be asked (no such project or environment; a resource,
- * requirement, address or region, or a scope that the verdict hangs on, of no valid form), KW_E_LIMIT when the record
- * does not fit its memory, KW_E_UNAVAILABLE or KW_E_CORRUPT when the key had to be looked up in the store.
+ * untouched, and the status is KW_E_INVALID for a request that cannot be asked (no such project or environment; a
+ * resource, requirement, address or region, or a scope that the verdict hangs on, of no valid form), KW_E_LIMIT when
+ * the record does not fit its memory, KW_E_UNAVAILABLE or KW_E_CORRUPT when the key had to be looked up in the store.
  */
 KW_API KW_MUST_USE enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                                             struct kw_verdict *verdict_out);

@@ -48,10 +48,10 @@ KW_API KW_MUST_USE enum kw_status kw_pepper_add(struct keyward *keyward, const u
 
 /*
  * Retires a pepper that no key needs; with a data folder it is taken out of the folder's file. With a store of your own
- * leave it out of what you give to kw_open once this has returned. PEPPER_NOT_FOUND; PEPPER_IN_USE for that of new keys,
- * and, with their number, where keys need it: those in use move by themselves, the others are to be rotated. Erased keys need it
- * too, since without it an import could bring them in anew. TOO_BUSY as long as not every key is in memory. Else as
- * kw_pepper_add. Blocks.
+ * leave it out of what you give to kw_open once this has returned. PEPPER_NOT_FOUND; PEPPER_IN_USE for that of new
+ * keys, and, with their number, where keys need it: those in use move by themselves, the others are to be rotated.
+ * Erased keys need it too, since without it an import could bring them in anew. TOO_BUSY as long as not every key is in
+ * memory. Else as kw_pepper_add. Blocks.
  */
 KW_API KW_MUST_USE enum kw_status kw_pepper_retire(struct keyward *keyward,
                                                    const uint8_t fingerprint[KW_PEPPER_FINGERPRINT_SIZE],

@@ -262,6 +262,7 @@ static enum kw_status refuse_orphans(struct kw_engine *engine, struct kw_op *op)
     for (const struct kw_crowd_piece *piece = writer->crowd.first; piece != NULL && status == KW_OK;
          piece = piece->next) {
         status = decide_piece(engine, op, piece);
+        kw__note_refused(engine); /* should the action come to nothing */
     }
     for (const struct kw_crowd_piece *piece = writer->crowd.first; piece != NULL && status == KW_OK;
          piece = piece->next) {

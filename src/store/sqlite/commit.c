@@ -180,9 +180,10 @@ static void choose_log(struct kw__sqlite *sqlite, bool has_many_rows)
 }
 
 static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batch *batches, size_t batch_count,
-                                 bool apart)
+                                 bool apart, bool *is_refused_out)
 {
     enum kw_status status = kw__write_begin(sqlite);
+    *is_refused_out = false;
     if (status != KW_OK) {
         return status;
     }
@@ -194,6 +195,7 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
     kw__digests_expect(sqlite, row_count);
     kw__digests_begin(&sqlite->digests, last.commit);
     status = write_all(sqlite, batches, batch_count, apart, &last);
+    *is_refused_out = sqlite->is_refused; /* the next one's, after this */
     return kw__write_end(sqlite, status, &last);
 }
 
@@ -204,12 +206,13 @@ static enum kw_status commit_all(struct kw__sqlite *sqlite, struct kw_store_batc
 enum kw_status kw__sqlite_commit(struct kw_store *store, struct kw_store_batch *batches, size_t batch_count)
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
-    enum kw_status status = commit_all(sqlite, batches, batch_count, false);
-    if (batch_count == 1 && (status == KW_E_CONFLICT || sqlite->is_refused)) {
+    bool is_refused;
+    enum kw_status status = commit_all(sqlite, batches, batch_count, false, &is_refused);
+    if (batch_count == 1 && (status == KW_E_CONFLICT || is_refused)) {
         return KW_OK; /* the outcome is the batch's own */
     }
     if (status == KW_E_CONFLICT) {
-        status = commit_all(sqlite, batches, batch_count, true);
+        status = commit_all(sqlite, batches, batch_count, true, &is_refused);
     }
     return status == KW_OK ? KW_OK : kw__store_outcome_for_all(batches, batch_count, status);
 }
