@@ -268,8 +268,11 @@ size_t kw_lacks_list(const struct kw_lacks *lacks, const struct kw_question *que
     }
     size_t part_count = lacks->required == 0 ? 0 : kw_requirement_missing(question->require, lacks->required, parts);
     for (size_t i = 0; i < part_count; i++) {
-        add_missing(&list, kw_scope_valid(parts[i]) ? (struct kw_missing){.scope = parts[i]}
-                                                    : (struct kw_missing){.require = parts[i]});
+        struct kw_missing one = {.scope = parts[i]};
+        if (!kw_scope_valid(parts[i])) {
+            one = (struct kw_missing){.require = parts[i]};
+        }
+        add_missing(&list, one);
     }
     return list.count;
 }

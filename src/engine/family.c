@@ -123,9 +123,14 @@ static bool has_ended(const struct kw_record *record, int64_t now_ms)
     return status == KW_KEY_REVOKED || status == KW_KEY_EXPIRED;
 }
 
-/* The key that the group has put into the place of one that it left so; none where it has not. */
+/* The key that the group has put into the place of one that it left so; none where it has not. `earlier` may be NULL.
+ */
 static struct kw_id put_in_place(const struct kw_work *earlier, const struct kw_record *left)
 {
+    const struct kw_id none = {{0}};
+    if (earlier == NULL) {
+        return none;
+    }
     bool is_tombstone = left == &earlier->change.after && earlier->change.erased;
     return is_tombstone ? earlier->before.rotated_to : left->rotated_to;
 }
@@ -142,8 +147,8 @@ static enum kw_status load_bound(struct kw_engine *engine, const struct kw_id *l
     for (size_t step = 0; status == KW_OK && !kw_id_is_none(&id) && step < KW_LINE_LENGTH_MAX; step++) {
         const struct kw_record *left = NULL;
         const struct kw_work *earlier = kw__touched_before(engine->writer_state, &id, &left);
-        struct kw_id next = earlier == NULL ? (struct kw_id){{0}} : put_in_place(earlier, left);
-        if (earlier == NULL || kw_id_is_none(&next)) {
+        struct kw_id next = put_in_place(earlier, left);
+        if (kw_id_is_none(&next)) {
             status = kw__load_key(engine, &id, record_out, digest_out);
             next = record_out->rotated_to;
         }
@@ -245,7 +250,7 @@ static struct kw_record as_left(struct kw_writer *writer, const struct kw_record
     struct kw_id id = newest->id;
     while (!kw_id_is_none(&id)) {
         const struct kw_work *earlier = kw__touched_before(writer, &id, &left);
-        id = earlier == NULL ? (struct kw_id){{0}} : put_in_place(earlier, left);
+        id = put_in_place(earlier, left);
     }
     return *left;
 }
