@@ -110,13 +110,13 @@ def measure(churn, pid):
     return samples
 
 
-def main():
-    with tempfile.TemporaryDirectory(prefix='keyward-soak-') as folder:
-        process, port, root, _ = bench_http.start_keyward(pathlib.Path(folder))
+def churned(process, port, root):
+    """Samples, what was done meanwhile, and the server's exit code; it does not outlive the bench, however that ends."""
+    try:
         churn = Churn(port, root)
         print('  … filling the caches', file=sys.stderr, flush=True)
         churn.warm_up()
-        threads = [threading.Thread(target=churn.run, args=(i,)) for i in range(THREADS)]
+        threads = [threading.Thread(target=churn.run, args=(i,), daemon=True) for i in range(THREADS)]
         for thread in threads:
             thread.start()
         samples = measure(churn, process.pid)
@@ -124,7 +124,14 @@ def main():
         for thread in threads:
             thread.join()
         process.send_signal(signal.SIGTERM)
-        code = process.wait()
+        return samples, churn, process.wait(timeout=60)
+    finally:
+        process.kill()
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix='keyward-soak-') as folder:
+        samples, churn, code = churned(*bench_http.start_keyward(pathlib.Path(folder)))
     third = len(samples) // 3
     before, after = samples[third:2 * third], samples[2 * third:]
     if churn.failures or code != 0 or third == 0:
