@@ -21,15 +21,14 @@ static inline struct kw_bytes kw_bytes_of_text(const char *text)
     return kw_bytes_of(text, text == NULL ? 0 : strlen(text));
 }
 
+#define KW__SHORT 16
+
 /*
- * Whether `size` bytes are the same. Most texts are short, and a call of memcmp costs more than they do: what is up to
- * sixteen bytes long is read as two words, which may overlap.
+ * Whether `size` bytes are the same, at most KW__SHORT. Most texts are short, and a call of memcmp costs more than they
+ * do: they are read as two words, which may overlap.
  */
-static inline bool kw__same(const uint8_t *a, const uint8_t *b, size_t size)
+static inline bool kw__same_short(const uint8_t *a, const uint8_t *b, size_t size)
 {
-    if (size > 16) {
-        return memcmp(a, b, size) == 0;
-    }
     if (size >= 8) {
         uint64_t words[4];
         memcpy(&words[0], a, 8);
@@ -47,6 +46,11 @@ static inline bool kw__same(const uint8_t *a, const uint8_t *b, size_t size)
         return ((words[0] ^ words[1]) | (words[2] ^ words[3])) == 0;
     }
     return size == 0 || ((a[0] ^ b[0]) | (a[size / 2] ^ b[size / 2]) | (a[size - 1] ^ b[size - 1])) == 0;
+}
+
+static inline bool kw__same(const uint8_t *a, const uint8_t *b, size_t size)
+{
+    return size > KW__SHORT ? memcmp(a, b, size) == 0 : kw__same_short(a, b, size);
 }
 
 static inline bool kw_bytes_equal(struct kw_bytes a, struct kw_bytes b)

@@ -47,9 +47,10 @@ static inline bool is_ipv4(struct words address)
 
 static inline bool holds(struct words first, unsigned bits, struct words address)
 {
-    struct words mask = mask_of(bits);
-    uint64_t differs = ((first.high ^ address.high) & mask.high) | ((first.low ^ address.low) & mask.low);
-    return differs == 0 && (bits >= KW_ADDRESS_IPV4_BITS || !is_ipv4(address));
+    uint64_t high = first.high ^ address.high;
+    uint64_t low = first.low ^ address.low;
+    bool is_same = bits > 64 ? (high | low >> (ADDRESS_BITS - bits)) == 0 : bits == 0 || high >> (64 - bits) == 0;
+    return is_same && (bits >= KW_ADDRESS_IPV4_BITS || !is_ipv4(address));
 }
 
 static bool has_host_bits(const struct kw_address_range *range)
@@ -364,13 +365,13 @@ bool kw_address_range_unpack(struct kw_bytes packed, struct kw_address_range *ou
     return true;
 }
 
-bool kw_addresses_hold(const struct kw_list *packed_ranges, const struct kw_address *address)
+bool kw_addresses_hold(struct kw_bytes packed_ranges, const struct kw_address *address)
 {
     struct words wanted = words_of(address->bytes);
     const size_t step = 1 + KW_ADDRESS_RANGE_SIZE; /* each has its size before it */
     bool is_held = false;
-    for (size_t at = 0; at + step <= packed_ranges->packed.size && !is_held; at += step) {
-        const uint8_t *range = packed_ranges->packed.data + at + 1;
+    for (size_t at = 0; at + step <= packed_ranges.size && !is_held; at += step) {
+        const uint8_t *range = packed_ranges.data + at + 1;
         is_held = range[-1] == KW_ADDRESS_RANGE_SIZE && holds(words_of(range), range[ADDRESS_SIZE], wanted);
     }
     return is_held;

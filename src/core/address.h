@@ -64,7 +64,7 @@ bool kw_address_range_within(const struct kw_address_range *inner, const struct 
 /* Of lists whose items are packed ranges that unpacking accepts; items of another size hold nothing. */
 
 /* True when one of the ranges holds the address. */
-bool kw_addresses_hold(const struct kw_list *packed_ranges, const struct kw_address *address);
+bool kw_addresses_hold(struct kw_bytes packed_ranges, const struct kw_address *address);
 
 /*
  * True when every range of `inner` lies within one of `outer`. Never true where `inner` holds more; but ranges of

@@ -33,8 +33,13 @@ static inline size_t kw__leb128_size(uint64_t value)
     return size;
 }
 
-/* Reads a number of two bytes or more, shortest form only; `rest` then starts after it. */
-KW_MUST_USE bool kw__leb128_read_long(struct kw_bytes *rest, uint64_t *value_out);
+/* A number and how many bytes it takes; 0 where there is none. In registers, so that who reads it needs no memory. */
+struct kw__number {
+    uint64_t value;
+    size_t size;
+};
+/* The number of two bytes or more that these begin with, shortest form only. */
+KW_MUST_USE struct kw__number kw__leb128_long(struct kw_bytes bytes);
 
 KW_MUST_USE static inline bool kw__leb128_read(struct kw_bytes *rest, uint64_t *value_out)
 {
@@ -44,15 +49,11 @@ KW_MUST_USE static inline bool kw__leb128_read(struct kw_bytes *rest, uint64_t *
         rest->size--;
         return true;
     }
-    /* Copies, whose address may leave: so the caller's own stay in registers. */
-    struct kw_bytes after = *rest;
-    uint64_t value;
-    if (!kw__leb128_read_long(&after, &value)) {
-        return false;
-    }
-    *rest = after;
-    *value_out = value;
-    return true;
+    struct kw__number number = kw__leb128_long(*rest);
+    rest->data += number.size;
+    rest->size -= number.size;
+    *value_out = number.value;
+    return number.size != 0;
 }
 
 /* kw_list_next, for the places where every nanosecond counts. */

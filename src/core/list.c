@@ -1,26 +1,23 @@
 #include "core/internal.h"
 #include "core/record.h"
 
-bool kw__leb128_read_long(struct kw_bytes *rest, uint64_t *value_out)
+struct kw__number kw__leb128_long(struct kw_bytes bytes)
 {
+    const struct kw__number none = {0, 0};
     uint64_t value = 0;
-    size_t size_max = rest->size < KW_LEB128_MAX ? rest->size : KW_LEB128_MAX;
+    size_t size_max = bytes.size < KW_LEB128_MAX ? bytes.size : KW_LEB128_MAX;
     for (size_t i = 0; i < size_max; i++) {
-        uint64_t part = rest->data[i] & 0x7f;
+        uint64_t part = bytes.data[i] & 0x7f;
         if (i == KW_LEB128_MAX - 1 && part > 1) {
-            return false; /* beyond 64 bits */
+            return none; /* beyond 64 bits */
         }
         value |= part << (7 * i);
-        if (rest->data[i] < 0x80) {
-            if (part == 0 && i != 0) {
-                return false; /* a shorter form says the same */
-            }
-            *value_out = value;
-            *rest = (struct kw_bytes){rest->data + i + 1, rest->size - i - 1};
-            return true;
+        if (bytes.data[i] < 0x80) {
+            /* Of what ends in a zero a shorter form says the same. */
+            return part == 0 && i != 0 ? none : (struct kw__number){value, i + 1};
         }
     }
-    return false;
+    return none;
 }
 
 bool kw_list_next(struct kw_bytes *rest, struct kw_bytes *item_out)

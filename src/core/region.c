@@ -188,16 +188,20 @@ bool kw_place_valid(const struct kw_place *place)
            is_suffix(is_whole(place) ? kw_bytes_skip(place->region, CODE_SIZE + 1) : place->region);
 }
 
-static bool any_covers(struct kw_bytes rest, struct kw_bytes wanted)
+static bool is_named(struct kw_bytes rest, struct kw_bytes wanted)
 {
     struct kw_bytes granted;
-    struct kw_bytes all = rest;
-    while (kw__list_next(&rest, &granted)) { /* what is named itself needs no look into the groups */
+    while (kw__list_next(&rest, &granted)) {
         if (kw_bytes_equal(granted, wanted)) {
             return true;
         }
     }
-    rest = all;
+    return false;
+}
+
+static bool any_covers(struct kw_bytes rest, struct kw_bytes wanted)
+{
+    struct kw_bytes granted;
     while (kw__list_next(&rest, &granted)) {
         if (kw_region_covers(granted, wanted)) {
             return true;
@@ -206,23 +210,23 @@ static bool any_covers(struct kw_bytes rest, struct kw_bytes wanted)
     return false;
 }
 
-bool kw_regions_hold(const struct kw_list *regions, const struct kw_place *place)
+bool kw_regions_hold(struct kw_bytes packed_regions, const struct kw_place *place)
 {
     if (place->country.size != CODE_SIZE) {
         return false;
     }
-    if (place->region.size == 0) {
-        return any_covers(regions->packed, place->country);
+    if (place->region.size == 0) { /* what is named itself needs no look into the groups */
+        return is_named(packed_regions, place->country) || any_covers(packed_regions, place->country);
     }
     if (is_whole(place)) {
-        return any_covers(regions->packed, place->region);
+        return any_covers(packed_regions, place->region);
     }
     if (place->region.size > SUFFIX_MAX) {
         return false;
     }
     uint8_t whole[KW_REGION_MAX] = {place->country.data[0], place->country.data[1], '-'};
     memcpy(whole + CODE_SIZE + 1, place->region.data, place->region.size);
-    return any_covers(regions->packed, kw_bytes_of(whole, CODE_SIZE + 1 + place->region.size));
+    return any_covers(packed_regions, kw_bytes_of(whole, CODE_SIZE + 1 + place->region.size));
 }
 
 bool kw_regions_within(const struct kw_list *inner, const struct kw_list *outer)

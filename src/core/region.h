@@ -45,7 +45,7 @@ KW_MUST_USE bool kw_place_valid(const struct kw_place *place);
  * True when one of the regions covers the place, which is valid. A subdivision does not cover a place of which only the
  * country is known: who blocks by such a list has to see to that.
  */
-bool kw_regions_hold(const struct kw_list *regions, const struct kw_place *place);
+bool kw_regions_hold(struct kw_bytes packed_regions, const struct kw_place *place);
 
 /*
  * True when every region of `inner` is covered by one of `outer`. Never true where `inner` covers more; but regions of

@@ -206,8 +206,8 @@ bool kw__refuses_address(const struct kw__hearing *hearing, struct kw_decision *
         if ((allowed.count | blocked.count) == 0) {
             continue;
         }
-        if (address == NULL || kw_addresses_hold(&blocked, address) ||
-            (allowed.count != 0 && !kw_addresses_hold(&allowed, address))) {
+        if (address == NULL || kw_addresses_hold(blocked.packed, address) ||
+            (allowed.count != 0 && !kw_addresses_hold(allowed.packed, address))) {
             return kw__refuse(hearing, i, KW_CODE_IP_NOT_ALLOWED, decision);
         }
     }
@@ -230,9 +230,9 @@ bool kw__has_address_rule(const struct kw__hearing *hearing)
 }
 
 /* Whether the place may lie in one of them: where only the country is known, any part of it is possible. */
-static bool may_be_in(const struct kw_list *regions, const struct kw_place *place)
+static bool may_be_in(struct kw_bytes regions, const struct kw_place *place)
 {
-    struct kw_bytes rest = regions->packed;
+    struct kw_bytes rest = regions;
     struct kw_bytes region;
     while (place->region.size == 0 && kw__list_next(&rest, &region)) {
         if (kw_region_covers(place->country, region)) {
@@ -255,7 +255,8 @@ bool kw__refuses_region(const struct kw__hearing *hearing, struct kw_decision *d
         if ((allowed.count | blocked.count) == 0) {
             continue;
         }
-        if (place == NULL || may_be_in(&blocked, place) || (allowed.count != 0 && !kw_regions_hold(&allowed, place))) {
+        if (place == NULL || may_be_in(blocked.packed, place) ||
+            (allowed.count != 0 && !kw_regions_hold(allowed.packed, place))) {
             return kw__refuse(hearing, i, KW_CODE_REGION_NOT_ALLOWED, decision);
         }
     }
@@ -269,19 +270,13 @@ bool kw__is_in_place(const struct kw_entry *entry, const struct kw_question *que
     struct kw_list list;
     bool is_good = true;
     while (is_good && next_rule(&rest, &tag, &list)) {
-        switch (tag) {
-        case KW__TAG_ALLOWED_IPS:
-            is_good = question->address != NULL && kw_addresses_hold(&list, question->address);
-            break;
-        case KW__TAG_BLOCKED_IPS:
-            is_good = question->address != NULL && !kw_addresses_hold(&list, question->address);
-            break;
-        case KW__TAG_ALLOWED_REGIONS:
-            is_good = question->place != NULL && kw_regions_hold(&list, question->place);
-            break;
-        default:
-            is_good = question->place != NULL && !may_be_in(&list, question->place);
-            break;
+        if (tag <= KW__TAG_BLOCKED_IPS) {
+            is_good = question->address != NULL &&
+                      kw_addresses_hold(list.packed, question->address) == (tag == KW__TAG_ALLOWED_IPS);
+        } else {
+            is_good = question->place != NULL &&
+                      (tag == KW__TAG_ALLOWED_REGIONS ? kw_regions_hold(list.packed, question->place)
+                                                      : !may_be_in(list.packed, question->place));
         }
     }
     return is_good;

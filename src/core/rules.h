@@ -77,15 +77,9 @@ unsigned kw__within(const struct kw_entry *inner, const struct kw_entry *outer);
 /* And what of it within a policy: so that the policy cannot refuse before the key's own expiry does. */
 unsigned kw__within_policy(const struct kw_entry *entry, const struct kw_policy *policy);
 
-/* A scope that is not held, and the resource on which it was asked for; empty: on none. */
-struct kw__lack {
-    struct kw_bytes scope, resource;
-};
-
-/* True, with the first of them, when this one entry lacks a scope that is asked for (requirements apart). */
-bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw__lack *lack_out);
+/* True when this one entry holds all that is asked for (requirements apart). */
+bool kw__holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question);
 /* The same of what a policy leaves; any scope on a resource is not looked for. */
-bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
-                            struct kw__lack *lack_out);
+bool kw__leaves_what_is_asked(const struct kw_policy *policy, const struct kw_question *question);
 
 #endif

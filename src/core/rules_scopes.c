@@ -33,9 +33,8 @@ static bool authority_of(const struct kw__link *link, struct authority *authorit
     return true;
 }
 
-static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes wanted)
+static bool holds_grant_on(struct kw_bytes rest, struct kw_bytes wanted)
 {
-    struct kw_bytes rest = resources->packed;
     struct kw_bytes resource;
     struct kw_list scopes;
     while (kw_resources_next(&rest, &resource, &scopes)) {
@@ -46,20 +45,25 @@ static bool holds_grant_on(const struct kw_list *resources, struct kw_bytes want
     return false;
 }
 
+/* A scope that is not held, and the resource on which it was asked for; empty: on none. */
+struct lack {
+    struct kw_bytes scope, resource;
+};
+
 /* What is missing may be empty: that is no scope. */
 static bool lacks_named_scope(const struct authority *authority, const struct kw_question *question,
-                              struct kw__lack *lack_out)
+                              struct lack *lack_out)
 {
     for (size_t i = 0; i < question->scope_count; i++) {
-        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
-            *lack_out = (struct kw__lack){.scope = question->scopes[i]};
+        if (!kw_scopes_allow(authority->scopes.packed, question->scopes[i])) {
+            *lack_out = (struct lack){.scope = question->scopes[i]};
             return true;
         }
     }
     for (size_t i = 0; i < question->resource_scope_count; i++) {
-        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
+        if (!kw_resources_allow(authority->scopes.packed, authority->resources.packed, question->resource,
                                 question->resource_scopes[i])) {
-            *lack_out = (struct kw__lack){question->resource_scopes[i], question->resource};
+            *lack_out = (struct lack){question->resource_scopes[i], question->resource};
             return true;
         }
     }
@@ -70,30 +74,45 @@ static bool lacks_named_scope(const struct authority *authority, const struct kw
 static bool lacks_any_scope(const struct authority *authority, const struct kw_question *question)
 {
     bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
-    return needs_any && authority->scopes.count == 0 && !holds_grant_on(&authority->resources, question->resource);
+    return needs_any && authority->scopes.count == 0 &&
+           !holds_grant_on(authority->resources.packed, question->resource);
 }
 
-static bool lacks_scope(const struct authority *authority, const struct kw_question *question,
-                        struct kw__lack *lack_out)
+static bool lacks_scope(const struct authority *authority, const struct kw_question *question, struct lack *lack_out)
 {
     if (lacks_named_scope(authority, question, lack_out)) {
         return true;
     }
-    *lack_out = (struct kw__lack){.scope = question->resource};
+    *lack_out = (struct lack){.scope = question->resource};
     return lacks_any_scope(authority, question);
 }
 
-bool kw__lacks_scope(const struct kw_entry *entry, const struct kw_question *question, struct kw__lack *lack_out)
+static bool holds_what_is_named(struct kw_bytes scopes, struct kw_bytes resources, const struct kw_question *question)
 {
-    struct authority authority = {kw__scopes_of(entry), kw__resources_of(entry)};
-    return lacks_scope(&authority, question, lack_out);
+    for (size_t i = 0; i < question->scope_count; i++) {
+        if (!kw_scopes_allow(scopes, question->scopes[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < question->resource_scope_count; i++) {
+        if (!kw_resources_allow(scopes, resources, question->resource, question->resource_scopes[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
-bool kw__policy_lacks_scope(const struct kw_policy *policy, const struct kw_question *question,
-                            struct kw__lack *lack_out)
+bool kw__holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)
 {
-    struct authority authority = {policy->scopes, policy->resources};
-    return lacks_named_scope(&authority, question, lack_out);
+    struct kw_bytes resources = kw__resources_of(entry).packed;
+    bool needs_any = question->resource.size != 0 && question->resource_scope_count == 0;
+    return holds_what_is_named(kw__scopes_of(entry).packed, resources, question) &&
+           (!needs_any || entry->scope_count != 0 || holds_grant_on(resources, question->resource));
+}
+
+bool kw__leaves_what_is_asked(const struct kw_policy *policy, const struct kw_question *question)
+{
+    return holds_what_is_named(policy->scopes.packed, policy->resources.packed, question);
 }
 
 static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
@@ -101,7 +120,8 @@ static bool all_allow(const struct kw__hearing *hearing, struct kw_bytes scope)
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct authority authority;
         if (authority_of(&hearing->links[i], &authority) &&
-            !kw_resources_allow(&authority.scopes, &authority.resources, hearing->question->resource, scope)) {
+            !kw_resources_allow(authority.scopes.packed, authority.resources.packed, hearing->question->resource,
+                                scope)) {
             return false;
         }
     }
@@ -155,7 +175,7 @@ static bool holds_up_to(void *context, struct kw_bytes scope)
     const struct holding *holding = context;
     for (size_t i = 0; i <= holding->link; i++) {
         struct authority authority;
-        if (authority_of(&holding->hearing->links[i], &authority) && !kw_scopes_allow(&authority.scopes, scope)) {
+        if (authority_of(&holding->hearing->links[i], &authority) && !kw_scopes_allow(authority.scopes.packed, scope)) {
             return false;
         }
     }
@@ -175,12 +195,12 @@ static struct kw_lacks lacks_of(const struct authority *authority, struct holdin
     const struct kw_question *question = holding->hearing->question;
     struct kw_lacks lacks = {.required = 0};
     for (size_t i = 0; i < question->scope_count; i++) {
-        if (!kw_scopes_allow(&authority->scopes, question->scopes[i])) {
+        if (!kw_scopes_allow(authority->scopes.packed, question->scopes[i])) {
             note_lack(lacks.scopes, i);
         }
     }
     for (size_t i = 0; i < question->resource_scope_count; i++) {
-        if (!kw_resources_allow(&authority->scopes, &authority->resources, question->resource,
+        if (!kw_resources_allow(authority->scopes.packed, authority->resources.packed, question->resource,
                                 question->resource_scopes[i])) {
             note_lack(lacks.resource_scopes, i);
         }
@@ -203,7 +223,7 @@ bool kw__refuses_scopes(const struct kw__hearing *hearing, struct kw_decision *d
             continue;
         }
         last = i;
-        struct kw__lack lack = {.scope.size = 0};
+        struct lack lack = {.scope.size = 0};
         if (lacks_scope(&authority, question, &lack) ||
             (question->require.size != 0 &&
              !kw_requirement_met(question->require, holds_up_to, &holding, &lack.scope))) {

@@ -118,21 +118,10 @@ bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted)
     return granted.size != 0 && covers(granted, wanted);
 }
 
-static inline bool any_covers(struct kw_bytes packed, struct kw_bytes wanted)
+static __attribute__((noinline)) bool any_covers(struct kw_bytes rest, struct kw_bytes wanted)
 {
     struct kw_bytes granted;
-    const uint8_t *end = packed.data + packed.size;
-    for (; packed.data < end && packed.data[0] < 0x80; packed.data += 1 + granted.size) { /* as all but long ones are */
-        granted = (struct kw_bytes){packed.data + 1, packed.data[0]};
-        if (granted.size > (size_t)(end - granted.data)) {
-            return false;
-        }
-        if (granted.size != 0 && scope_covers(granted, wanted)) {
-            return true;
-        }
-    }
-    packed.size = (size_t)(end - packed.data);
-    while (kw__list_next(&packed, &granted)) {
+    while (kw__list_next(&rest, &granted)) {
         if (granted.size != 0 && scope_covers(granted, wanted)) {
             return true;
         }
@@ -140,22 +129,40 @@ static inline bool any_covers(struct kw_bytes packed, struct kw_bytes wanted)
     return false;
 }
 
-bool kw_scopes_allow(const struct kw_list *granted, struct kw_bytes wanted)
+/*
+ * Most scopes are short, and most of those that are held do not cover what is asked for: so each is looked at in as few
+ * steps as can be, without a call. Where a star lets the text's beginning pass, no other scope says more of its end.
+ */
+bool kw_scopes_allow(struct kw_bytes granted, struct kw_bytes wanted)
 {
-    return any_covers(granted->packed, wanted);
+    const uint8_t *at = granted.data;
+    const uint8_t *end = at + granted.size;
+    while (wanted.size <= KW__SHORT && at < end && *at < 0x80) {
+        size_t size = *at++;
+        if (size > (size_t)(end - at)) {
+            return false;
+        }
+        if (size == wanted.size && size != 0 && kw__same_short(at, wanted.data, size)) {
+            return true;
+        }
+        if (size <= wanted.size && at[(ptrdiff_t)size - 1] == '*' && kw__same_short(at, wanted.data, size - 1)) {
+            return kw_scope_valid(kw_bytes_skip(wanted, size - 1));
+        }
+        at += size;
+    }
+    return at < end && any_covers(kw_bytes_of(at, (size_t)(end - at)), wanted);
 }
 
-bool kw_resources_allow(const struct kw_list *scopes, const struct kw_list *resources, struct kw_bytes resource,
+bool kw_resources_allow(struct kw_bytes scopes, struct kw_bytes resources, struct kw_bytes resource,
                         struct kw_bytes wanted)
 {
-    if (any_covers(scopes->packed, wanted)) {
+    if (kw_scopes_allow(scopes, wanted)) {
         return true;
     }
-    struct kw_bytes rest = resources->packed;
     struct kw_bytes granted;
     struct kw_bytes packed;
-    while (kw__list_next(&rest, &granted) && kw__list_next(&rest, &packed)) {
-        if (kw_resource_covers(granted, resource) && any_covers(packed, wanted)) {
+    while (kw__list_next(&resources, &granted) && kw__list_next(&resources, &packed)) {
+        if (kw_resource_covers(granted, resource) && kw_scopes_allow(packed, wanted)) {
             return true;
         }
     }
@@ -192,7 +199,7 @@ bool kw_authority_beyond(const struct kw_list *inner_scopes, const struct kw_lis
     struct kw_bytes rest = inner_scopes->packed;
     struct kw_bytes scope;
     while (kw__list_next(&rest, &scope)) {
-        if (!kw_scopes_allow(outer_scopes, scope)) {
+        if (!kw_scopes_allow(outer_scopes->packed, scope)) {
             *scope_out = scope;
             *resource_out = KW_BYTES("");
             return true;
@@ -203,7 +210,7 @@ bool kw_authority_beyond(const struct kw_list *inner_scopes, const struct kw_lis
     struct kw_bytes scopes;
     while (kw__list_next(&rest, &resource) && kw__list_next(&rest, &scopes)) {
         while (kw__list_next(&scopes, &scope)) {
-            if (!kw_resources_allow(outer_scopes, outer_resources, resource, scope)) {
+            if (!kw_resources_allow(outer_scopes->packed, outer_resources->packed, resource, scope)) {
                 *scope_out = scope;
                 *resource_out = resource;
                 return true;
@@ -233,8 +240,9 @@ struct sharing {
 /* On the resource, or on none where it is empty. */
 static bool holds(const struct kw_authority *authority, struct kw_bytes resource, struct kw_bytes scope)
 {
-    return resource.size == 0 ? kw_scopes_allow(&authority->scopes, scope)
-                              : kw_resources_allow(&authority->scopes, &authority->resources, resource, scope);
+    return resource.size == 0
+               ? kw_scopes_allow(authority->scopes.packed, scope)
+               : kw_resources_allow(authority->scopes.packed, authority->resources.packed, resource, scope);
 }
 
 static bool is_shared_beyond(const struct sharing *sharing, struct kw_bytes resource, struct kw_bytes scope)

@@ -16,14 +16,14 @@ KW_MUST_USE bool kw_resource_valid(struct kw_bytes resource);
 bool kw_scope_covers(struct kw_bytes granted, struct kw_bytes wanted);
 bool kw_resource_covers(struct kw_bytes granted, struct kw_bytes wanted);
 
-/* True when one of `granted` covers `wanted`. */
-bool kw_scopes_allow(const struct kw_list *granted, struct kw_bytes wanted);
+/* True when one of `granted` covers `wanted`. Here and below lists are packed, as in a record. */
+bool kw_scopes_allow(struct kw_bytes granted, struct kw_bytes wanted);
 
 /*
  * True when the key may do `wanted` on `resource`: by its global scopes, which hold on every resource, or by the scopes
  * of a grant that covers the resource.
  */
-bool kw_resources_allow(const struct kw_list *scopes, const struct kw_list *resources, struct kw_bytes resource,
+bool kw_resources_allow(struct kw_bytes scopes, struct kw_bytes resources, struct kw_bytes resource,
                         struct kw_bytes wanted);
 
 /* The next pair of a record's resources (see struct kw_record); start with `rest` = resources.packed. */

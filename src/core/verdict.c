@@ -218,8 +218,11 @@ static bool is_unknown(const struct kw_entry *entry, const struct kw_question *q
 }
 
 /* Rule by rule, of the key and everything that it stands under. */
-static struct kw_decision decide_by_rule(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+struct kw_decision kw_decide_by_rule(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
+    if (is_unknown(entry, question)) {
+        return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
+    }
     struct kw__hearing hearing;
     kw__hear(&hearing, entry, question, now_ms);
     if (hearing.is_open) {
@@ -243,9 +246,8 @@ static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
 
 static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)
 {
-    struct kw__lack lack;
     return (question->scope_count | question->resource_scope_count | question->resource.size) == 0 ||
-           !kw__lacks_scope(entry, question, &lack);
+           kw__holds_what_is_asked(entry, question);
 }
 
 /* What bounds an entry, as it is now. */
@@ -348,13 +350,12 @@ void kw_entry_compare(struct kw_entry *entry)
 
 static bool policy_agrees(const struct kw_policy *policy, unsigned within, const struct kw_question *question)
 {
-    struct kw__lack lack;
     if ((within & KW__WITHIN_POLICY) == 0) {
         return false;
     }
     return (within & KW__WITHIN_POLICY_AUTHORITY) != 0 ||
            ((question->resource.size == 0 || question->resource_scope_count != 0) &&
-            !kw__policy_lacks_scope(policy, question, &lack));
+            kw__leaves_what_is_asked(policy, question));
 }
 
 /*
@@ -397,31 +398,41 @@ static bool bounds_agree(struct kw_entry *entry, const struct kw_question *quest
     return true;
 }
 
-struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+/*
+ * Whatever does not pass is looked at again, rule by rule: so a refusal has one place that says why, and what is rare
+ * (a requirement, any scope on a resource under a parent) has one place that lets pass, too.
+ */
+unsigned kw_passes(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
 {
     if (is_unknown(entry, question)) {
-        return (struct kw_decision){.code = KW_CODE_INVALID_KEY};
+        return 0;
     }
     const struct kw_entry_bounds *above = kw_entry_bounds(entry);
     const struct kw_bound *parent = above == NULL ? NULL : above->parent;
     __builtin_prefetch(parent); /* it comes while the key's own rules are looked at */
-    /*
-     * What a good key passes, in as few steps as can be. Whatever does not pass is looked at again, rule by rule: so a
-     * refusal has one place that says why, and what is rare (a requirement, any scope on a resource under a parent) has
-     * one place that lets pass, too.
-     */
     bool is_plain = (question->require.size == 0) &
                     (parent == NULL || question->resource.size == 0 || question->resource_scope_count != 0);
     bool is_good = is_plain && is_alive(entry, now_ms) && kw__is_of_environment(entry, question->env) &&
                    (entry->rules_size == 0 || kw__is_in_place(entry, question));
-    is_good = is_good && holds_what_is_asked(entry, question);
-    bool calm = is_good && (above == NULL || is_calm(above, now_ms));
-    is_good = calm || (is_good && bounds_agree(entry, question, now_ms));
-    if (!is_good) {
-        return decide_by_rule(entry, question, now_ms);
+    if (!is_good || !holds_what_is_asked(entry, question)) {
+        return 0;
     }
-    return (struct kw_decision){.first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0,
-                                .has_limits_above = !calm && above != NULL};
+    bool is_bounded = above != NULL && !is_calm(above, now_ms);
+    if (is_bounded && !bounds_agree(entry, question, now_ms)) {
+        return 0;
+    }
+    bool is_first_use = (kw_entry_flags(entry) & KW_ENTRY_ENDS_GRACE) != 0;
+    return KW_PASSES | (is_bounded ? KW_PASSES_LIMITS_ABOVE : 0U) | (is_first_use ? KW_PASSES_FIRST_USE : 0U);
+}
+
+struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
+{
+    unsigned passes = kw_passes(entry, question, now_ms);
+    if (passes == 0) {
+        return kw_decide_by_rule(entry, question, now_ms);
+    }
+    return (struct kw_decision){.first_use = (passes & KW_PASSES_FIRST_USE) != 0,
+                                .has_limits_above = (passes & KW_PASSES_LIMITS_ABOVE) != 0};
 }
 
 void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms,

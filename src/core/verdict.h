@@ -270,6 +270,18 @@ struct kw_decision {
     struct kw_entry *lapsed;      /* a time of this entry has passed, nothing says so yet: enqueue KW_COMMAND_LAPSE */
 };
 
+/*
+ * Whether a known entry is valid for what is asked, found out in as few steps as can be: KW_PASSES and what else a
+ * decision says of it. 0 says nothing: then kw_decide_by_rule does. No allocation, no lock, no clock.
+ */
+enum {
+    KW_PASSES = 1 << 0,
+    KW_PASSES_LIMITS_ABOVE = 1 << 1, /* `has_limits_above` */
+    KW_PASSES_FIRST_USE = 1 << 2,    /* `first_use` */
+};
+unsigned kw_passes(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+struct kw_decision kw_decide_by_rule(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
+
 /* Decides in the order of DESIGN section 5. `entry` NULL: unknown. No allocation, no lock, no clock. */
 struct kw_decision kw_decide(struct kw_entry *entry, const struct kw_question *question, int64_t now_ms);
 

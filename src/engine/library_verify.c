@@ -108,6 +108,24 @@ static void put_text(struct kw_bytes text, size_t size_max, char *text_out)
     text_out[size] = '\0';
 }
 
+static void put_texts(const struct kw_verification *v, struct kw_verdict *verdict_out)
+{
+    verdict_out->policy[0] = verdict_out->field[0] = verdict_out->missing[0] = verdict_out->missing_on[0] = '\0';
+    if (v->code == KW_CODE_NONE) {
+        return;
+    }
+    put_text(v->policy, KW_POLICY_MAX, verdict_out->policy);
+    if (v->code == KW_CODE_POLICY_VIOLATION) {
+        put_text(v->missing, KW_ERROR_FIELD_MAX - 1, verdict_out->field);
+    } else {
+        put_text(v->missing, KW_REQUIRE_MAX, verdict_out->missing);
+    }
+    put_text(v->missing_on, KW_RESOURCE_MAX, verdict_out->missing_on);
+    if (v->code == KW_CODE_INSUFFICIENT_SCOPE) {
+        verdict_out->lacks = v->lacks;
+    }
+}
+
 /* Takes over what lives only as long as the read section. The verdict is touched last, when nothing can fail any more.
  */
 static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
@@ -145,15 +163,7 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     if (v->bound != NULL) {
         verdict_out->refused_by = kw_entry_id(v->bound);
     }
-    put_text(v->policy, KW_POLICY_MAX, verdict_out->policy);
-    bool is_of_policy = v->code == KW_CODE_POLICY_VIOLATION;
-    const struct kw_bytes none = {NULL, 0};
-    put_text(is_of_policy ? v->missing : none, KW_ERROR_FIELD_MAX - 1, verdict_out->field);
-    put_text(is_of_policy ? none : v->missing, KW_REQUIRE_MAX, verdict_out->missing);
-    put_text(v->missing_on, KW_RESOURCE_MAX, verdict_out->missing_on);
-    if (v->code == KW_CODE_INSUFFICIENT_SCOPE) {
-        verdict_out->lacks = v->lacks;
-    }
+    put_texts(v, verdict_out);
     return KW_OK;
 }
 

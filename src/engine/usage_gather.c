@@ -270,9 +270,14 @@ static inline bool is_from_there(const struct kw_usage *usage, uint64_t word, co
     if (number == 0) {
         return question->address == NULL && question->place == NULL;
     }
+    const struct kw__origin *origin = kw__origin_at(usage, number);
+    if (question->place == NULL || question->place->region.size == 0) {
+        const struct kw_bytes *country = question->place == NULL ? NULL : &question->place->country;
+        return kw__origin_is_country(origin, question->address, country);
+    }
     struct kw__origin_text text;
     origin_of(question, &text);
-    return kw__origin_is(kw__origin_at(usage, number), &text);
+    return kw__origin_is(origin, &text);
 }
 
 /* Whether it was counted in the entry; else `parts` says more of why not. */

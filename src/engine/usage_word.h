@@ -77,6 +77,31 @@ struct kw__origin_text {
 };
 _Static_assert(sizeof(struct kw__origin_text) == sizeof(struct kw__origin), "one is read as the other");
 
+/*
+ * The same of an address, or none, and of a country alone, or no region at all. In registers: a word that has just been
+ * written in parts takes long to be read.
+ */
+static inline bool kw__origin_is_country(const struct kw__origin *origin, const struct kw_address *address,
+                                         const struct kw_bytes *country)
+{
+    static const uint8_t has_address[8] = {1};
+    uint64_t wanted[4] = {0};
+    uint16_t letters;
+    if (address != NULL) {
+        memcpy(wanted, address->bytes, sizeof address->bytes);
+        memcpy(&wanted[3], has_address, sizeof wanted[3]);
+    }
+    if (country != NULL && country->size == sizeof letters) {
+        memcpy(&letters, country->data, sizeof letters);
+        wanted[2] = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? (uint64_t)letters << 48 : letters;
+    }
+    uint64_t differs = 0;
+    for (size_t i = 0; i < 4; i++) {
+        differs |= wanted[i] ^ __atomic_load_n(&origin->words[i], __ATOMIC_RELAXED);
+    }
+    return differs == 0;
+}
+
 static inline bool kw__origin_is(const struct kw__origin *origin, const struct kw__origin_text *text)
 {
     uint64_t wanted[4];

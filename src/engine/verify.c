@@ -224,36 +224,19 @@ static __attribute__((noinline)) void explain_spending(struct kw_engine *engine,
     }
 }
 
-static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
-                   struct kw_verification *v, struct kw_entry *expected, int64_t now_ms)
+/* Where it does not pass at a glance, or each rule is to be told of. What it says is of the key; `v` says the rest. */
+static __attribute__((noinline)) struct kw_decision decide_in_full(struct kw_engine *engine, struct kw_verification *v,
+                                                                   struct kw_entry *entry, bool is_complete,
+                                                                   int64_t now_ms)
 {
-    struct look_up look = {.engine = engine, .methods = methods, .own = own, .project = v->question.project};
-    look.complete = kw_index_complete(engine->index);
-    struct kw_entry *entry = kw_index_find_expected(engine->index, &v->digest, expected);
-    if (__builtin_expect(!is_at_home(entry, &look), 0)) {
-        v->needs_store = !look_further(&look, v, now_ms);
-        entry = look.found;
-    }
-    if (v->needs_store) {
-        v->code = KW_CODE_INVALID_KEY;
-        if (v->checks != NULL) {
-            kw_decide_each(NULL, &v->question, now_ms, v->checks);
-        }
-        return;
-    }
-    if (entry != NULL && kw_entry_is_limited(entry)) {
-        fetch_limits(entry); /* they come while the rules are looked at */
-    }
-    if (entry != NULL && v->question.address != NULL) {
-        kw__usage_prefetch(engine->usage, entry);
-    }
-    struct kw_decision decision = kw_decide(entry, &v->question, now_ms);
+    struct kw_decision decision =
+        v->checks == NULL ? kw_decide_by_rule(entry, &v->question, now_ms) : kw_decide(entry, &v->question, now_ms);
     if (v->checks != NULL) {
         kw_decide_each(entry, &v->question, now_ms, v->checks);
     }
     if (decision.is_open) {
         /* A parent that is in no store, or not in the index yet: nobody says that this key may go. */
-        v->needs_store = !look.complete;
+        v->needs_store = !is_complete;
         decision.code = KW_CODE_REVOKED;
         if (v->checks != NULL) {
             v->checks[KW_RULE_REVOKED] =
@@ -279,11 +262,47 @@ static void decide(struct kw_engine *engine, const struct kw__methods *methods, 
     if (decision.lapsed != NULL) {
         kw__note_lapse(engine, decision.lapsed, decision.code, now_ms);
     }
+    return decision;
+}
+
+static void decide(struct kw_engine *engine, const struct kw__methods *methods, const struct kw__method *own,
+                   struct kw_verification *v, struct kw_entry *expected, int64_t now_ms)
+{
+    struct look_up look = {.engine = engine, .methods = methods, .own = own, .project = v->question.project};
+    look.complete = kw_index_complete(engine->index);
+    struct kw_entry *entry = kw_index_find_expected(engine->index, &v->digest, expected);
+    if (__builtin_expect(!is_at_home(entry, &look), 0)) {
+        v->needs_store = !look_further(&look, v, now_ms);
+        entry = look.found;
+    }
+    if (v->needs_store) {
+        v->code = KW_CODE_INVALID_KEY;
+        if (v->checks != NULL) {
+            kw_decide_each(NULL, &v->question, now_ms, v->checks);
+        }
+        return;
+    }
+    if (entry != NULL && kw_entry_is_limited(entry)) {
+        fetch_limits(entry); /* they come while the rules are looked at */
+    }
+    if (entry != NULL && v->question.address != NULL) {
+        kw__usage_prefetch(engine->usage, entry);
+    }
+    unsigned passes = entry == NULL ? 0 : kw_passes(entry, &v->question, now_ms);
+    if (passes != 0 && v->checks == NULL) {
+        bool is_bounded = (passes & KW_PASSES_LIMITS_ABOVE) != 0;
+        bool is_charged = kw_entry_is_limited(entry) || is_bounded;
+        v->entry = entry;
+        v->code = is_charged ? kw__charge(engine, v, entry, is_bounded, now_ms) : KW_CODE_NONE;
+    } else {
+        struct kw_decision decision = decide_in_full(engine, v, entry, look.complete, now_ms);
+        passes = decision.first_use ? KW_PASSES_FIRST_USE : 0;
+    }
     count(engine, v, now_ms);
     if (entry == NULL || v->checks != NULL || v->code != KW_CODE_NONE) { /* neither a refusal nor a dry run is a use */
         return;
     }
-    if (decision.first_use) {
+    if ((passes & KW_PASSES_FIRST_USE) != 0) {
         kw__note_first_use(engine, entry, now_ms);
     }
     if (entry->method != own->is.number) {

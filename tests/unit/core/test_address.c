@@ -457,7 +457,7 @@ static void lists_agree_with_the_model(struct test *t)
             expected |= model_holds(&inner.items[n], &address);
         }
         held += expected;
-        CHECK(t, kw_addresses_hold(&inner.list, &address) == expected);
+        CHECK(t, kw_addresses_hold(inner.list.packed, &address) == expected);
         expected = model_list_within(&inner, &outer);
         within += expected && inner.count != 0;
         CHECK(t, kw_addresses_within(&inner.list, &outer.list) == expected);
@@ -474,9 +474,9 @@ static void damaged_items_hold_nothing(struct test *t)
     struct kw_list short_one = {KW_BYTES("\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), 1};
     struct kw_list cut = {KW_BYTES("\x11\0\0\0"), 1};
     struct kw_address address = {.bytes = {0x20, 0x01}};
-    CHECK(t, kw_addresses_hold(&any, &address));
-    CHECK(t, !kw_addresses_hold(&short_one, &address));
-    CHECK(t, !kw_addresses_hold(&cut, &address));
+    CHECK(t, kw_addresses_hold(any.packed, &address));
+    CHECK(t, !kw_addresses_hold(short_one.packed, &address));
+    CHECK(t, !kw_addresses_hold(cut.packed, &address));
     CHECK(t, kw_addresses_within(&any, &any));
     CHECK(t, !kw_addresses_within(&short_one, &any));
     CHECK(t, !kw_addresses_within(&any, &short_one));

@@ -249,9 +249,9 @@ static void lists_agree_with_the_model(struct test *t)
         bool expected = model_any_covers(&inner, whole);
         held += expected;
         struct kw_place place = {kw_bytes_of_text(country), kw_bytes_of_text(suffix)};
-        CHECK(t, kw_place_valid(&place) && kw_regions_hold(&inner.list, &place) == expected);
+        CHECK(t, kw_place_valid(&place) && kw_regions_hold(inner.list.packed, &place) == expected);
         place.region = kw_bytes_of_text(suffix[0] == 0 ? "" : whole);
-        CHECK(t, kw_place_valid(&place) && kw_regions_hold(&inner.list, &place) == expected);
+        CHECK(t, kw_place_valid(&place) && kw_regions_hold(inner.list.packed, &place) == expected);
         expected = true;
         for (size_t n = 0; n < inner.count; n++) {
             expected &= model_any_covers(&outer, inner.items[n]);
@@ -285,11 +285,12 @@ static void places_by_example(struct test *t)
     for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
         struct kw_place place = {kw_bytes_of_text(rows[i].country), kw_bytes_of_text(rows[i].region)};
         if (kw_place_valid(&place) != rows[i].valid ||
-            (rows[i].valid && kw_regions_hold(&california, &place) != rows[i].held)) {
+            (rows[i].valid && kw_regions_hold(california.packed, &place) != rows[i].held)) {
             test_fail(t, __FILE__, __LINE__, "%s, %s", rows[i].country, rows[i].region);
         }
-        (void)kw_regions_hold(&california, &place); /* even of an invalid one, nothing is read that is not there */
-        CHECK(t, !kw_regions_hold(&damaged, &place) && !kw_regions_hold(&odd, &place));
+        (void)kw_regions_hold(california.packed,
+                              &place); /* even of an invalid one, nothing is read that is not there */
+        CHECK(t, !kw_regions_hold(damaged.packed, &place) && !kw_regions_hold(odd.packed, &place));
     }
 }
 

@@ -344,8 +344,9 @@ static void allowing_agrees_with_the_model(struct test *t)
             struct kw_bytes resource = kw_bytes_of_text(name);
             bool expected = model_allows(&authority, resource, scope);
             allowed += expected;
-            CHECK(t, kw_resources_allow(&authority.scopes, &authority.resources, resource, scope) == expected);
-            CHECK(t, kw_scopes_allow(&authority.scopes, scope) ==
+            CHECK(t,
+                  kw_resources_allow(authority.scopes.packed, authority.resources.packed, resource, scope) == expected);
+            CHECK(t, kw_scopes_allow(authority.scopes.packed, scope) ==
                          model_allows(&authority, (struct kw_bytes){NULL, 0}, scope));
         }
         kw_arena_reset(&arena);
