@@ -21,18 +21,6 @@ static struct kw_digest_method method_of(const struct kw_import_forms *forms, co
     return method;
 }
 
-/* The equal method that is there already; 0: none. */
-static uint8_t find_method(const struct kw_import_forms *forms, const struct kw_digest_method *wanted)
-{
-    struct kw_digest_method method;
-    for (unsigned number = 1; number <= UINT8_MAX; number++) {
-        if (kw_engine_method(forms->engine, (uint8_t)number, &method) && kw_digest_method_equal(&method, wanted)) {
-            return (uint8_t)number;
-        }
-    }
-    return 0;
-}
-
 static enum kw_status take_method(struct kw_import_forms *forms, const struct kw_import_item *item, uint8_t *number_out,
                                   struct kw_error *error_out)
 {
@@ -43,17 +31,9 @@ static enum kw_status take_method(struct kw_import_forms *forms, const struct kw
             return KW_OK;
         }
     }
-    enum kw_status status;
-    uint8_t number = find_method(forms, &method);
-    status = number == 0 ? kw_engine_pepper_check(forms->engine, &method, error_out) : KW_OK;
-    if (status != KW_OK) {
-        return status;
-    }
-    if (number == 0 && forms->dry_run) {
-        number = (uint8_t)method.scheme; /* nothing is kept, and nothing has the method yet */
-    } else {
-        status = kw_engine_method_take(forms->engine, &method, &number, error_out);
-    }
+    uint8_t number = 0;
+    enum kw_status status =
+        kw_engine_method_take(forms->engine, forms->project, &method, forms->dry_run, &number, error_out);
     if (status == KW_OK && forms->known_count < KW_IMPORT_METHODS_KNOWN_MAX) {
         forms->known[forms->known_count].method = method;
         forms->known[forms->known_count++].number = number;

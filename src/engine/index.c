@@ -168,6 +168,11 @@ uint64_t kw_index_method_erased(const struct kw_index *index, uint8_t method)
     return __atomic_load_n(&index->tally.erased[method], __ATOMIC_SEQ_CST);
 }
 
+void kw_index_methods(const struct kw_index *index, uint16_t project, bool of_erased, struct kw_method_set *methods_out)
+{
+    kw_tally_methods(&index->tally, project, of_erased, methods_out);
+}
+
 bool kw_index_has_imported(const struct kw_index *index, uint16_t project)
 {
     return kw_tally_imported(&index->tally, project) != 0;

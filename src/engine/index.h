@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "core/catalog.h"
 #include "core/verdict.h"
+#include "engine/method_set.h"
 
 struct kw_index;
 struct kw_slot;
@@ -68,9 +69,12 @@ bool kw_index_was_moved(const struct kw_index *index, const struct kw_digest *di
  */
 uint64_t kw_index_moves(const struct kw_index *index);
 
-/* Entries by the method of their digest; of keys, and of what is erased. */
+/* Entries of all projects by the method of their digest; of keys, and of what is erased. */
 uint64_t kw_index_method_keys(const struct kw_index *index, uint8_t method);
 uint64_t kw_index_method_erased(const struct kw_index *index, uint8_t method);
+/* The methods of a project's entries; of its keys, or of what was erased of it. */
+void kw_index_methods(const struct kw_index *index, uint16_t project, bool of_erased,
+                      struct kw_method_set *methods_out);
 /* Whether keys that came from elsewhere are here, of a project. */
 bool kw_index_has_imported(const struct kw_index *index, uint16_t project);
 

@@ -52,7 +52,7 @@ static void count_in(struct kw_index *index, const struct kw_entry *entry)
     if (kw__is_signpost(entry)) {
         __atomic_store_n(&index->signpost_count, index->signpost_count + 1, __ATOMIC_RELAXED);
     } else {
-        kw_tally_add(&index->tally, entry, 1);
+        kw_tally_add(&index->tally, entry);
     }
 }
 
@@ -61,7 +61,7 @@ static void count_out(struct kw_index *index, const struct kw_entry *entry)
     if (kw__is_signpost(entry)) {
         __atomic_store_n(&index->signpost_count, index->signpost_count - 1, __ATOMIC_RELAXED);
     } else {
-        kw_tally_add(&index->tally, entry, -1);
+        kw_tally_remove(&index->tally, entry);
     }
 }
 

@@ -5,17 +5,16 @@
 #ifndef KW_ENGINE_METHOD_TABLE_H
 #define KW_ENGINE_METHOD_TABLE_H
 
+#include "engine/method_set.h"
 #include "engine/methods.h"
 #include "engine/peppers.h"
 
-#define KW_METHODS_MAX 256
 #define KW_METHOD_FIRST_OWN 6 /* below, a method has its scheme's number and is there from the start */
 
 struct kw__method {
     struct kw_digest_method is;
     struct kw_digester *digester; /* NULL: its pepper is not here; hmac-sha256: the pepper's, borrowed */
     bool is_retired;              /* no record needed it when its pepper was first missing, or was taken out */
-    bool is_fresh;                /* taken since the start: it counts as in use, though it has no records yet */
 };
 
 /* Prefixes of foreign keys. */
@@ -32,6 +31,7 @@ struct kw__methods {
     const struct kw__method *by_number[KW_METHODS_MAX]; /* NULL: there is none that keys can be looked for under */
     uint8_t numbers[KW_METHODS_MAX];                    /* of those that are there, ascending */
     size_t count;
+    struct kw_method_set all;                    /* the same */
     uint8_t own_of[KW_DIGEST_SHA512_SALTED + 1]; /* by scheme; 0: the store's default */
     struct kw__foreign *foreigns;
     size_t foreign_count;
@@ -39,6 +39,12 @@ struct kw__methods {
     size_t pepper_count;
     /* What a number means, or meant before its pepper was retired; NULL: nothing yet. */
     const struct kw_digest_method *meant[KW_METHODS_MAX];
+};
+
+/* What was taken for a project since the start: it counts as in use there, though no key may have it yet. */
+struct kw__fresh {
+    uint16_t project;
+    struct kw_method_set methods;
 };
 
 /* What the engine keeps beside the table. The writer's, once there are threads. */
@@ -50,6 +56,8 @@ struct kw__method_memory {
     uint8_t fingerprints[KW_PEPPERS_MAX][KW_PEPPER_FINGERPRINT_SIZE];
     size_t pepper_count;
     enum kw_digest_scheme default_scheme;
+    struct kw__fresh *freshes;
+    size_t fresh_count;
 };
 
 /* For the writer, and for whoever is inside read_begin and read_end. */
@@ -68,12 +76,6 @@ static inline bool kw__method_serves(const struct kw__method *method, uint16_t p
     return method->is.project == KW_PROJECT_NONE || method->is.project == project;
 }
 
-/*
- * Whether records may be found under the method: always while the index is filling, else where the index has some.
- * `is_complete` was asked before the find that this stands beside.
- */
-bool kw__method_has_records(const struct kw_engine *engine, uint8_t number, bool is_complete);
-
 /* Whether a key that is not of our form is looked up in that project. */
 bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods *methods, uint16_t project,
                         struct kw_bytes key);
@@ -84,6 +86,10 @@ KW_MUST_USE enum kw_status kw__method_ready(struct kw__method_memory *memory, st
 uint8_t kw__method_find(const struct kw__method_memory *memory, const struct kw_digest_method *wanted);
 /* The lowest number that is free; 0: none is. */
 uint8_t kw__method_free_number(const struct kw__method_memory *memory);
+/* What was taken for the project, which is noted there. NULL: no memory. Until the next call. */
+struct kw__fresh *kw__fresh_of(struct kw__method_memory *memory, uint16_t project);
+/* The method is in use nowhere for that it was taken. */
+void kw__fresh_forget(struct kw__method_memory *memory, uint8_t number);
 /* PEPPER_MISMATCH: the method's pepper is not here. */
 enum kw_status kw__pepper_missing(const struct kw_digest_method *method, struct kw_error *error_out);
 /* Lets go of the digester of a method that did not come about. */

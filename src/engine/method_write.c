@@ -6,41 +6,61 @@
  * published, before anybody is told.
  */
 
-/* Whether the method counts against what a project may have in use. No key is looked for under one that only erased
- * keys had, unless another one is found (verify.c). */
-static bool is_in_use(const struct kw_engine *engine, const struct kw__methods *methods,
-                      const struct kw__method *method)
+/*
+ * What counts against the methods that a project may have in use: its own, those of its keys, and those that were taken
+ * for it. No key is looked for under one that only its erased keys had, unless another one is found (verify.c).
+ */
+static struct kw_method_set in_use(const struct kw_engine *engine, const struct kw__fresh *fresh)
 {
-    uint8_t number = method->is.number;
-    bool has_keys = kw_index_complete(engine->index) ? kw_index_method_keys(engine->index, number) != 0
-                                                     : number >= KW_METHOD_FIRST_OWN;
-    return method->is_fresh || has_keys || number == methods->own_of[0];
+    const struct kw__methods *methods = kw__methods(engine);
+    const struct kw_project *project = kw_project_by_number(kw__catalog(engine), fresh->project);
+    struct kw_method_set counted = methods->all;
+    struct kw_method_set used = {{0}};
+    uint8_t number;
+    for (number = 0; number < KW_METHOD_FIRST_OWN; number++) {
+        kw_method_set_remove(&counted, number);
+    }
+    if (kw_index_complete(engine->index)) {
+        kw_index_methods(engine->index, fresh->project, false, &counted);
+    }
+    kw_method_set_add_all(&counted, &fresh->methods);
+    kw_method_set_add(&counted, kw__own_method(methods, project)->is.number);
+    while (kw_method_set_take(&counted, &number)) {
+        const struct kw__method *method = methods->by_number[number];
+        if (method != NULL && kw__method_serves(method, fresh->project)) {
+            kw_method_set_add(&used, number);
+        }
+    }
+    return used;
 }
 
-static size_t count_in_use(const struct kw_engine *engine, const struct kw__methods *methods, uint16_t project)
+static size_t count_of(struct kw_method_set methods)
 {
     size_t count = 0;
-    for (size_t i = 0; i < methods->count; i++) {
-        const struct kw__method *method = methods->by_number[methods->numbers[i]];
-        count += kw__method_serves(method, project) && is_in_use(engine, methods, method);
+    uint8_t number;
+    while (kw_method_set_take(&methods, &number)) {
+        count++;
     }
     return count;
 }
 
-/* A method of all projects is one more in each of them. */
-static bool has_room(const struct kw_engine *engine, uint16_t project)
+/* One more in the project. Until all keys are counted it is not known which it has. */
+static enum kw_status refuse_one_more(const struct kw_engine *engine, struct kw_error *error_out)
 {
-    const struct kw__methods *methods = kw__methods(engine);
-    size_t most = count_in_use(engine, methods, project);
-    for (size_t i = 0; i < methods->count && project == KW_PROJECT_NONE; i++) {
-        size_t count = count_in_use(engine, methods, methods->by_number[methods->numbers[i]]->is.project);
-        most = count > most ? count : most;
+    if (!kw_index_complete(engine->index)) {
+        return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL,
+                         "not all keys are counted yet, so that the project may have %d digest methods in use already: "
+                         "try again after a moment",
+                         KW_METHODS_OF_PROJECT_MAX);
     }
-    return most < KW_METHODS_OF_PROJECT_MAX;
+    return kw_refuse(error_out, KW_CODE_LIMIT_REACHED, NULL,
+                     "the project's keys are of %d digest methods already, old peppers among them, and may be of no "
+                     "more: use them, so that they move to the project's own, or erase what is revoked",
+                     KW_METHODS_OF_PROJECT_MAX);
 }
 
-static enum kw_status check_method(const struct kw_engine *engine, const struct kw_digest_method *method,
-                                   struct kw_error *error_out)
+static enum kw_status check_method(const struct kw_engine *engine, uint16_t project,
+                                   const struct kw_digest_method *method, struct kw_error *error_out)
 {
     if (kw_digest_scheme_name(method->scheme) == NULL) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "digest", "there is no such digest scheme");
@@ -54,10 +74,8 @@ static enum kw_status check_method(const struct kw_engine *engine, const struct 
     if (status != KW_OK) {
         return status;
     }
-    bool is_of_all = method->project == KW_PROJECT_NONE;
-    return is_of_all || kw_project_by_number(kw__catalog(engine), method->project) != NULL
-               ? KW_OK
-               : kw__project_gone(error_out);
+    bool serves = method->project == KW_PROJECT_NONE || method->project == project;
+    return serves && kw_project_by_number(kw__catalog(engine), project) != NULL ? KW_OK : kw__project_gone(error_out);
 }
 
 static enum kw_status commit(struct kw_engine *engine, struct kw_bytes name, struct kw_bytes value)
@@ -77,7 +95,7 @@ static enum kw_status add_method(struct kw_engine *engine, const struct kw_diges
     const struct kw__methods *before = kw__methods(engine);
     struct kw__method *method = &memory->methods[wanted->number];
     struct kw_buffer encoding;
-    *method = (struct kw__method){.is = *wanted, .is_fresh = true};
+    *method = (struct kw__method){.is = *wanted};
     kw_buffer_init(&encoding, KW_METHODS_SETTING_MAX);
     enum kw_status status = kw__method_ready(memory, method);
     status = status != KW_OK ? status : kw__methods_encode(memory, &encoding);
@@ -95,6 +113,36 @@ static enum kw_status add_method(struct kw_engine *engine, const struct kw_diges
     return status;
 }
 
+/* Numbers are not used again, and peppers need some, too. */
+static bool has_all_salts(const struct kw__method_memory *memory)
+{
+    size_t count = 0;
+    for (size_t number = KW_METHOD_FIRST_OWN; number < KW_METHODS_MAX; number++) {
+        count += kw_digest_scheme_is_salted(memory->methods[number].is.scheme);
+    }
+    return count >= KW_METHODS_SALTED_MAX;
+}
+
+static enum kw_status make_method(struct kw_engine *engine, struct kw_digest_method *wanted, struct kw_op *op)
+{
+    wanted->number = kw__method_free_number(&engine->method_memory);
+    if (wanted->number == 0) {
+        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "the store knows as many digest methods as it can");
+    }
+    if (kw_digest_scheme_is_salted(wanted->scheme) && has_all_salts(&engine->method_memory)) {
+        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, "salt",
+                         "is one more than the %d that imports may bring into all projects of a store, those of keys "
+                         "that are gone among them: import the plain keys, or into another store",
+                         KW_METHODS_SALTED_MAX);
+    }
+    if (op->is_dry_run) {
+        wanted->number = (uint8_t)wanted->scheme; /* nothing is kept, and nothing has the method yet */
+        return KW_OK;
+    }
+    enum kw_status status = add_method(engine, wanted);
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+}
+
 static enum kw_status take_method(struct kw_engine *engine, struct kw_op *op)
 {
     struct kw__method_memory *memory = &engine->method_memory;
@@ -103,7 +151,7 @@ static enum kw_status take_method(struct kw_engine *engine, struct kw_op *op)
     if (wanted.scheme != KW_DIGEST_HMAC_SHA256) {
         memset(wanted.fingerprint, 0, sizeof wanted.fingerprint);
     }
-    enum kw_status status = check_method(engine, &wanted, &op->error);
+    enum kw_status status = check_method(engine, op->project, &wanted, &op->error);
     if (status != KW_OK) {
         return status;
     }
@@ -111,26 +159,24 @@ static enum kw_status take_method(struct kw_engine *engine, struct kw_op *op)
     if (number != 0 && memory->methods[number].is_retired) { /* its pepper is on its way out */
         return kw__pepper_missing(&wanted, &op->error);
     }
-    bool is_in_use_already = number != 0 && is_in_use(engine, kw__methods(engine), &memory->methods[number]);
-    if (!is_in_use_already && !has_room(engine, wanted.project)) {
-        return kw_refuse(
-            &op->error, KW_CODE_LIMIT_REACHED, NULL,
-            "keys here are of %d digest methods already, old peppers of any project among them, and may be "
-            "of no more: use them, so that they move to their project's own, or erase what is revoked",
-            KW_METHODS_OF_PROJECT_MAX);
+    struct kw__fresh *fresh = kw__fresh_of(memory, op->project);
+    if (fresh == NULL) {
+        return kw__store_failed(&op->error, KW_E_MEMORY);
     }
-    if (number != 0) {
-        memory->methods[number].is_fresh = true;
-        op->method_number = number;
-        return KW_OK;
+    struct kw_method_set used = in_use(engine, fresh);
+    bool is_in_use_already = number != 0 && kw_method_set_has(&used, number);
+    if (!is_in_use_already && count_of(used) >= KW_METHODS_OF_PROJECT_MAX) {
+        return refuse_one_more(engine, &op->error);
     }
-    wanted.number = kw__method_free_number(memory);
-    if (wanted.number == 0) {
-        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "the store knows as many digest methods as it can");
+    if (number == 0) {
+        status = make_method(engine, &wanted, op);
+        number = wanted.number;
     }
-    status = add_method(engine, &wanted);
-    op->method_number = wanted.number;
-    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
+    if (status == KW_OK && !op->is_dry_run) {
+        kw_method_set_add(&fresh->methods, number);
+    }
+    op->method_number = number;
+    return status;
 }
 
 /* --- foreign prefixes --- */
@@ -251,11 +297,12 @@ void kw__method_write(struct kw_engine *engine, struct kw_op *op)
 
 /* --- for callers --- */
 
-enum kw_status kw_engine_method_take(struct kw_engine *engine, const struct kw_digest_method *method,
-                                     uint8_t *number_out, struct kw_error *error_out)
+enum kw_status kw_engine_method_take(struct kw_engine *engine, uint16_t project, const struct kw_digest_method *method,
+                                     bool is_dry_run, uint8_t *number_out, struct kw_error *error_out)
 {
     struct kw_op op;
-    kw_op_init(&op, KW_OP_METHOD_TAKE, KW_PROJECT_NONE);
+    kw_op_init(&op, KW_OP_METHOD_TAKE, project);
+    op.is_dry_run = is_dry_run;
     op.method = method;
     enum kw_status status = kw_engine_run(engine, &op);
     if (status == KW_OK) {

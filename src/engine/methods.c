@@ -9,12 +9,6 @@ const struct kw__methods *kw__methods(const struct kw_engine *engine)
     return __atomic_load_n(&engine->methods, __ATOMIC_ACQUIRE);
 }
 
-bool kw__method_has_records(const struct kw_engine *engine, uint8_t number, bool is_complete)
-{
-    return !is_complete || kw_index_method_keys(engine->index, number) != 0 ||
-           kw_index_method_erased(engine->index, number) != 0;
-}
-
 bool kw__foreign_admits(const struct kw_engine *engine, const struct kw__methods *methods, uint16_t project,
                         struct kw_bytes key)
 {
@@ -106,6 +100,30 @@ void kw__method_memory_deinit(struct kw__method_memory *memory)
     for (size_t i = 0; i < KW_PEPPERS_MAX; i++) {
         kw_digester_free(memory->pepper_digesters[i]);
     }
+    kw_free(memory->freshes);
+}
+
+struct kw__fresh *kw__fresh_of(struct kw__method_memory *memory, uint16_t project)
+{
+    for (size_t i = 0; i < memory->fresh_count; i++) {
+        if (memory->freshes[i].project == project) {
+            return &memory->freshes[i];
+        }
+    }
+    struct kw__fresh *longer = kw_realloc(memory->freshes, (memory->fresh_count + 1) * sizeof *longer);
+    if (longer == NULL) {
+        return NULL;
+    }
+    memory->freshes = longer;
+    longer[memory->fresh_count] = (struct kw__fresh){.project = project};
+    return &longer[memory->fresh_count++];
+}
+
+void kw__fresh_forget(struct kw__method_memory *memory, uint8_t number)
+{
+    for (size_t i = 0; i < memory->fresh_count; i++) {
+        kw_method_set_remove(&memory->freshes[i].methods, number);
+    }
 }
 
 /* --- tables --- */
@@ -143,6 +161,7 @@ struct kw__methods *kw__methods_make(const struct kw__method_memory *memory, con
         if (method->digester != NULL && !method->is_retired) {
             methods->by_number[number] = method;
             methods->numbers[methods->count++] = (uint8_t)number;
+            kw_method_set_add(&methods->all, (uint8_t)number);
         }
     }
     memcpy(methods->fingerprints, memory->fingerprints, sizeof methods->fingerprints);
@@ -237,7 +256,8 @@ bool kw_engine_method_meant(const struct kw_engine *engine, uint8_t number, stru
 
 bool kw_engine_method_has_keys(const struct kw_engine *engine, uint8_t number)
 {
-    return kw__method_has_records(engine, number, kw_index_complete(engine->index));
+    return !kw_index_complete(engine->index) || kw_index_method_keys(engine->index, number) != 0 ||
+           kw_index_method_erased(engine->index, number) != 0;
 }
 
 bool kw_engine_own_method(const struct kw_engine *engine, uint16_t project, struct kw_digest_method *method_out)

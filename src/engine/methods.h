@@ -5,7 +5,7 @@
  * number never changes its meaning.
  *
  * All of them are one table, which is replaced as a whole (like the catalog) and read without a lock. A key is looked
- * for under its project's own method first, then under the others that the project may have keys of.
+ * for under its project's own method first, then under the others that the project has keys of.
  */
 #ifndef KW_ENGINE_METHODS_H
 #define KW_ENGINE_METHODS_H
@@ -13,7 +13,8 @@
 #include "core/digest.h"
 #include "engine/engine.h"
 
-#define KW_METHODS_OF_PROJECT_MAX 8 /* in use at once, those of all projects among them */
+#define KW_METHODS_OF_PROJECT_MAX 8 /* in use in one project, when an import brings another */
+#define KW_METHODS_SALTED_MAX 200   /* that imports bring into a store in its life, for all projects */
 #define KW_FOREIGN_COUNT_MAX 8      /* prefixes of foreign keys that a project admits */
 
 struct kw_digest_method {
@@ -35,12 +36,16 @@ KW_MUST_USE enum kw_status kw_engine_pepper_check(const struct kw_engine *engine
                                                   struct kw_error *error_out);
 
 /*
- * Finds the method that is equal but for its number, or adds it; durable and known to all verifications when it
- * returns. `method->number` is not read. Blocks: not from a worker's `done`. PEPPER_MISMATCH, naming the fingerprint,
- * for one under a pepper that this engine was not given; LIMIT_REACHED when a project would have more than
- * KW_METHODS_OF_PROJECT_MAX in use; INVALID_FIELD ("salt", "digest") for what is no method.
+ * Finds the method that is equal but for its number, or adds it, for keys that are to come into `project`; durable and
+ * known to all verifications when it returns. `method->number` is not read. Blocks: not from a worker's `done`.
+ * PEPPER_MISMATCH, naming the fingerprint, for one under a pepper that this engine was not given; LIMIT_REACHED when
+ * the project would have more than KW_METHODS_OF_PROJECT_MAX in use, or the store more than KW_METHODS_SALTED_MAX
+ * salts; TOO_BUSY when the former is not known yet; PROJECT_NOT_FOUND, also for a method of another project;
+ * INVALID_FIELD
+ * ("salt", "digest") for what is no method. A dry run changes nothing; of what is not there the number is the scheme's.
  */
-KW_MUST_USE enum kw_status kw_engine_method_take(struct kw_engine *engine, const struct kw_digest_method *method,
+KW_MUST_USE enum kw_status kw_engine_method_take(struct kw_engine *engine, uint16_t project,
+                                                 const struct kw_digest_method *method, bool is_dry_run,
                                                  uint8_t *number_out, struct kw_error *error_out);
 
 /* The method of that number. False when there is none, or its pepper was retired. Any thread. */
@@ -62,7 +67,8 @@ KW_MUST_USE bool kw_engine_digest(const struct kw_engine *engine, uint8_t number
 KW_MUST_USE enum kw_status kw_engine_foreign_add(struct kw_engine *engine, uint16_t project, struct kw_bytes prefix,
                                                  struct kw_error *error_out);
 
-/* Whether keys of that method are here, erased ones too, or may be: the index is filling. Any thread. */
+/* Whether keys of that method are here, in any project, erased ones too, or may be: the index is filling. Any thread.
+ */
 KW_MUST_USE bool kw_engine_method_has_keys(const struct kw_engine *engine, uint8_t number);
 
 /* What the number means, or meant before its pepper was retired: for who read it from a store before that. */

@@ -406,7 +406,7 @@ static void mark(struct kw__method_memory *memory, const uint8_t *fingerprint, b
         struct kw__method *method = &memory->methods[number];
         if (method->is.scheme == KW_DIGEST_HMAC_SHA256 && kw_fingerprint_equal(method->is.fingerprint, fingerprint)) {
             method->is_retired = is_retired;
-            method->is_fresh = false;
+            kw__fresh_forget(memory, (uint8_t)number);
         }
     }
 }

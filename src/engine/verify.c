@@ -124,16 +124,14 @@ static bool consider(struct look_up *look, struct kw_entry *entry, int64_t now_m
     return !is_imported(look->found);
 }
 
-/* Under the methods that the project's keys may have, but for its own: those of keys, or those that only erased ones
- * had. True when that settles what the key is. */
-static bool look_under(struct look_up *look, struct kw_bytes key, int64_t now_ms, bool of_erased)
+/* Under methods that the project's keys may have, but for its own. True when that settles what the key is. */
+static bool look_under(struct look_up *look, struct kw_method_set methods, struct kw_bytes key, int64_t now_ms)
 {
     bool is_settled = false;
-    for (size_t i = 0; i < look->methods->count && !is_settled; i++) {
-        const struct kw__method *method = look->methods->by_number[look->methods->numbers[i]];
-        bool has_keys = !look->complete || kw_index_method_keys(look->engine->index, method->is.number) != 0;
-        if (method == look->own || !kw__method_serves(method, look->project) || has_keys == of_erased ||
-            !kw__method_has_records(look->engine, method->is.number, look->complete)) {
+    uint8_t number;
+    while (!is_settled && kw_method_set_take(&methods, &number)) {
+        const struct kw__method *method = look->methods->by_number[number];
+        if (method == NULL || method == look->own || !kw__method_serves(method, look->project)) {
             continue;
         }
         struct kw_digest digest;
@@ -143,12 +141,24 @@ static bool look_under(struct look_up *look, struct kw_bytes key, int64_t now_ms
     return is_settled;
 }
 
-/* What was erased is as good as unknown: it is looked for only where the key is found under another method. */
+/*
+ * Until the index is full the project may have keys of any method. What was erased is as good as unknown: it is looked
+ * for only where the key is found under another method.
+ */
 static void look_elsewhere(struct look_up *look, struct kw_bytes key, int64_t now_ms)
 {
-    if (!look_under(look, key, now_ms, false) && look->found != NULL) {
-        (void)look_under(look, key, now_ms, true);
+    const struct kw_index *index = look->engine->index;
+    struct kw_method_set of_keys = look->methods->all;
+    struct kw_method_set of_erased;
+    if (look->complete) {
+        kw_index_methods(index, look->project, false, &of_keys);
     }
+    if (look_under(look, of_keys, key, now_ms) || look->found == NULL) {
+        return;
+    }
+    kw_index_methods(index, look->project, true, &of_erased);
+    kw_method_set_remove_all(&of_erased, &of_keys);
+    (void)look_under(look, of_erased, key, now_ms);
 }
 
 /*

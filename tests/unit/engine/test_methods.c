@@ -156,20 +156,22 @@ static void a_taken_method_keeps_its_number(struct test *t)
     struct kw_digest_method strange = {.scheme = KW_DIGEST_HMAC_SHA256, .fingerprint = "no such pepper"};
     REQUIRE(t, house_begin(t, &house, true));
     REQUIRE_OK(t, house_open(&house, "a"));
-    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, &plain, &number, &error));
+    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &plain, false, &number, &error));
     CHECK_I64(t, number, KW_DIGEST_SHA512); /* there from the start */
-    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, &before, &number, &error));
-    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, &after, &again, &error));
+    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &before, false, &number, &error));
+    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &after, false, &again, &error));
     CHECK_I64(t, number, 6);
     CHECK_I64(t, again, 7);
-    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, &strange, &again, &error), KW_E_INVALID);
+    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &strange, false, &again, &error),
+                 KW_E_INVALID);
     CHECK_TEXT(t, error.code, "PEPPER_MISMATCH");
     plain.salt_size = 4;
-    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, &plain, &again, &error), KW_E_INVALID);
+    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &plain, false, &again, &error),
+                 KW_E_INVALID);
     CHECK_TEXT(t, error.field, "salt");
     house_close(&house);
     REQUIRE_OK(t, house_open(&house, "a"));
-    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, &after, &again, &error));
+    REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &after, false, &again, &error));
     CHECK_I64(t, again, 7);
     struct kw_digest_method read;
     CHECK(t, kw_engine_method(house.fixture.engine, 6, &read));
@@ -188,19 +190,21 @@ static void a_project_has_eight_methods_at_most(struct test *t)
     for (int i = 0; i < KW_METHODS_OF_PROJECT_MAX; i++) {
         char salt[] = {(char)('a' + i), '\0'};
         struct kw_digest_method method = salted(salt, KW_SALT_AFTER_KEY);
-        enum kw_status status = kw_engine_method_take(house.fixture.engine, &method, &number, &error);
+        enum kw_status status =
+            kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &method, false, &number, &error);
         CHECK_STATUS(t, status, i < KW_METHODS_OF_PROJECT_MAX - 1 ? KW_OK : KW_E_CONFLICT);
     }
     CHECK_TEXT(t, error.code, "LIMIT_REACHED");
     struct kw_digest_method known = salted("a", KW_SALT_AFTER_KEY);
-    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, &known, &number, &error), KW_OK);
+    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &known, false, &number, &error),
+                 KW_OK);
     struct kw_digest_method other = salted("z", KW_SALT_AFTER_KEY);
     other.project = KW_PROJECT_KEYWARD;
-    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, &other, &number, &error), KW_OK);
+    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, other.project, &other, false, &number, &error), KW_OK);
     house_close(&house);
     REQUIRE_OK(t, house_open(&house, "a")); /* none of them has a record: so none is in use */
     other.project = KW_PROJECT_DEFAULT;
-    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, &other, &number, &error), KW_OK);
+    CHECK_STATUS(t, kw_engine_method_take(house.fixture.engine, other.project, &other, false, &number, &error), KW_OK);
     house_end(&house);
 }
 
@@ -217,7 +221,8 @@ static void imported_keys_are_found_under_their_method_and_move(struct test *t)
     REQUIRE_OK(t, kw_engine_foreign_add(house.fixture.engine, KW_PROJECT_DEFAULT, KW_BYTES("legacy-"), &error));
     for (size_t i = 0; i < 2; i++) {
         struct kw_digest_method method = salted("pinch", i == 0 ? KW_SALT_BEFORE_KEY : KW_SALT_AFTER_KEY);
-        REQUIRE_OK(t, kw_engine_method_take(house.fixture.engine, &method, &numbers[i], &error));
+        REQUIRE_OK(
+            t, kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &method, false, &numbers[i], &error));
         ids[i] = house_import(&house, keys[i], numbers[i], (uint8_t)(i + 1), HOUSE_ACTIVE);
     }
     house_close(&house);

@@ -175,7 +175,9 @@ static void check_untakable(struct test *t, struct life *life, const uint8_t *fi
     struct kw_error error = {0};
     uint8_t number;
     memcpy(method.fingerprint, fingerprint, sizeof method.fingerprint);
-    CHECK_STATUS(t, kw_engine_method_take(life->house.fixture.engine, &method, &number, &error), KW_E_INVALID);
+    CHECK_STATUS(t,
+                 kw_engine_method_take(life->house.fixture.engine, KW_PROJECT_DEFAULT, &method, false, &number, &error),
+                 KW_E_INVALID);
     CHECK_TEXT(t, error.code, "PEPPER_MISMATCH");
 }
 
