@@ -252,6 +252,98 @@ static void a_moved_key_is_found_by_every_digest_it_had(struct test *t)
     kw_index_free(index);
 }
 
+/* A key of a project, by a method that is put in under its number. */
+static enum kw_status put_in(struct kw_index *index, uint16_t project, enum kw_digest_scheme method, uint64_t version,
+                             bool erased)
+{
+    uint8_t memory[256];
+    struct kw_buffer encoding;
+    struct kw_digest digest;
+    uint64_t number = (uint64_t)project * 16 + (uint64_t)method;
+    kw_buffer_init_fixed(&encoding, memory, sizeof memory);
+    enum kw_status status = encode(number, version, method, &encoding);
+    digest_of(number, &digest);
+    return status != KW_OK ? status : kw_index_put(index, &digest, project, erased, kw_buffer_bytes(&encoding));
+}
+
+/* The methods that keys of the project have, or what was erased of it, as the digits of a decimal number. */
+static int64_t methods_of(const struct kw_index *index, uint16_t project, bool of_erased)
+{
+    struct kw_method_set methods;
+    int64_t digits = 0;
+    uint8_t number;
+    kw_index_methods(index, project, of_erased, &methods);
+    while (kw_method_set_take(&methods, &number)) {
+        digits = digits * 10 + number;
+    }
+    return digits;
+}
+
+static void methods_are_counted_by_project(struct test *t)
+{
+    static const uint16_t projects[] = {1, 2, 255, 256, UINT16_MAX};
+    struct kw_index *index;
+    REQUIRE_OK(t, kw_index_new(&index));
+    for (size_t i = 0; i < KW_COUNT_OF(projects); i++) {
+        CHECK_I64(t, methods_of(index, projects[i], false), 0);
+        for (size_t method = 1; method <= i + 1; method++) {
+            REQUIRE_OK(t, put_in(index, projects[i], (enum kw_digest_scheme)method, 1, false));
+        }
+    }
+    CHECK_I64(t, methods_of(index, 1, false), 1);
+    CHECK_I64(t, methods_of(index, 2, false), 12);
+    CHECK_I64(t, methods_of(index, 3, false), 0);
+    CHECK_I64(t, methods_of(index, 255, false), 123);
+    CHECK_I64(t, methods_of(index, 256, false), 1234);
+    CHECK_I64(t, methods_of(index, UINT16_MAX, false), 12345);
+    CHECK_I64(t, kw_index_method_keys(index, 1), 5);
+    REQUIRE_OK(t, put_in(index, 2, KW_DIGEST_HMAC_SHA256, 2, false)); /* a change of it is not one more */
+    REQUIRE_OK(t, put_in(index, 2, KW_DIGEST_HMAC_SHA256, 3, true));
+    REQUIRE_OK(t, put_in(index, 256, KW_DIGEST_SHA512, 2, true));
+    CHECK_I64(t, methods_of(index, 1, false), 1);
+    CHECK_I64(t, methods_of(index, 1, true), 0);
+    CHECK_I64(t, methods_of(index, 2, false), 2);
+    CHECK_I64(t, methods_of(index, 2, true), 1);
+    CHECK_I64(t, methods_of(index, 256, false), 124);
+    CHECK_I64(t, methods_of(index, 256, true), 3);
+    CHECK_I64(t, kw_index_method_keys(index, 1), 4);
+    CHECK_I64(t, kw_index_method_erased(index, 1), 1);
+    kw_index_free(index);
+}
+
+static void a_move_takes_the_method_along(struct test *t)
+{
+    struct kw_index *index;
+    REQUIRE_OK(t, kw_index_new(&index));
+    REQUIRE_OK(t, put(index, 0, 1, false));
+    REQUIRE_OK(t, put(index, 1, 1, false));
+    REQUIRE_OK(t, move(index, 0, 1001, 2));
+    CHECK_I64(t, methods_of(index, 1, false), 23); /* the other key is by SHA-256 still */
+    REQUIRE_OK(t, put(index, 1, 2, true));
+    CHECK_I64(t, methods_of(index, 1, false), 3);
+    CHECK_I64(t, methods_of(index, 1, true), 2);
+    kw_index_free(index);
+}
+
+/* What is not in for want of memory is not counted, and comes in later. */
+static void without_memory_nothing_is_counted(struct test *t)
+{
+    struct kw_index *index;
+    REQUIRE_OK(t, kw_index_new(&index));
+    REQUIRE_OK(t, put_in(index, 1, KW_DIGEST_SHA256, 1, false));
+    for (int64_t nth = 1; nth <= 2; nth++) { /* the block of the project, then the method in it */
+        kw_alloc_fail_after(nth);
+        CHECK_STATUS(t, put_in(index, 256, KW_DIGEST_SHA512, 1, false), KW_E_MEMORY);
+        kw_alloc_fail_after(-1);
+        CHECK_I64(t, methods_of(index, 256, false), 0);
+        CHECK_I64(t, kw_index_method_keys(index, KW_DIGEST_SHA512), 0);
+        CHECK_I64(t, kw_index_count(index), 1);
+    }
+    REQUIRE_OK(t, put_in(index, 256, KW_DIGEST_SHA512, 1, false));
+    CHECK_I64(t, methods_of(index, 256, false), 3);
+    kw_index_free(index);
+}
+
 static uint32_t hint_of(const struct kw_table *table, const struct kw_entry *entry)
 {
     uint64_t slot;
@@ -303,6 +395,9 @@ int main(int argc, char **argv)
         TEST_CASE(an_impossible_record_is_refused),
         TEST_CASE(readers_miss_nothing_while_it_grows),
         TEST_CASE(a_moved_key_is_found_by_every_digest_it_had),
+        TEST_CASE(methods_are_counted_by_project),
+        TEST_CASE(a_move_takes_the_method_along),
+        TEST_CASE(without_memory_nothing_is_counted),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
