@@ -42,7 +42,10 @@ void on_both(struct test *t, void (*run)(struct place *place))
 
 enum kw_code verify(struct place *place, const char *key)
 {
-    return library_verify(place->t, &place->library, key);
+    struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
+    struct kw_verify_request request = {.project = place->project, .key = kw_text(key)};
+    CHECK_STATUS(place->t, kw_verify(place->library.keyward, &request, &verdict), KW_OK);
+    return verdict.code;
 }
 
 /* The digest of `before`, key and `after` in hexadecimal. */
@@ -81,7 +84,7 @@ void import_and_check(struct place *place, int line, const char *text, const cha
     struct kw_buffer report;
     struct kw_import_counts counts;
     struct kw_error error = {0};
-    struct kw_import_request request = {.text = kw_text(text), .options = options};
+    struct kw_import_request request = {.project = place->project, .text = kw_text(text), .options = options};
     kw_buffer_init(&report, 65536);
     enum kw_status status = kw_import_many(place->library.keyward, &request, note, &report, &counts, &error);
     if (status != KW_OK) {

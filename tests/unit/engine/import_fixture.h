@@ -15,6 +15,7 @@ struct place {
     struct test *t;
     struct library library;
     bool in_memory;
+    struct kw_bytes project; /* of imports and verifications; empty: "default" */
 };
 
 int64_t place_now(void *context); /* struct library */

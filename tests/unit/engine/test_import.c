@@ -240,6 +240,63 @@ static void an_imported_revocation_revokes(struct test *t)
     on_both(t, import_revocation);
 }
 
+/* --- salts --- */
+
+#define SALTED "{\"id\":\"%s%d\",\"keyHash\":\"%s\",\"ownerId\":\"1\",\"salt\":\"s%d\"}\n"
+
+static void form_salted(const char *project, int i, char key[64], char line[512])
+{
+    char hex[2 * KW_DIGEST_MAX + 1], salt[8];
+    snprintf(salt, sizeof salt, "s%d", i);
+    snprintf(key, 64, "%s-%d-0123456789abcdef", project, i);
+    hash_of(KW_DIGEST_SHA256, "", key, salt, hex);
+    snprintf(line, 512, SALTED, project, i, hex, i);
+}
+
+static void verify_salted(struct place *place, const char *project, const char *key_of)
+{
+    for (int i = 0; i < 7; i++) {
+        char key[64], line[512];
+        form_salted(key_of, i, key, line);
+        place->project = kw_text(project);
+        CHECK_CODE(place->t, verify(place, key), project == key_of ? KW_CODE_NONE : KW_CODE_INVALID_KEY);
+    }
+}
+
+/* Each project has seven salts beside its own digest, whatever the other one has. */
+static void import_into_both(struct place *place)
+{
+    static const char *const projects[] = {"default", "other"};
+    struct kw_document_request request = {.kind = KW_DOCUMENT_PROJECT, .json = kw_text("{\"name\":\"other\"}")};
+    CHECK_STATUS(place->t, kw_document_create(place->library.keyward, &request, NULL, NULL), KW_OK);
+    for (size_t p = 0; p < 2; p++) {
+        char key[64], line[512], text[4096] = "";
+        place->project = kw_text(projects[p]);
+        for (int i = 0; i < 8; i++) {
+            form_salted(projects[p], i, key, line);
+            strcat(text, line);
+        }
+        IMPORT(place, text,
+               "1 created|2 created|3 created|4 created|5 created|6 created|7 created|8 refused LIMIT_REACHED|");
+        IMPORT_AS(place, line, "1 refused LIMIT_REACHED|", .dry_run = true);
+    }
+    if (!place->in_memory) {
+        REQUIRE(place->t, library_reopen(place->t, &place->library, 0));
+        kw_wait_filled(place->library.keyward);
+    }
+    for (int use = 0; use < 2; use++) { /* they move with the first */
+        for (size_t p = 0; p < 2; p++) {
+            verify_salted(place, projects[p], projects[1 - p]);
+            verify_salted(place, projects[p], projects[p]);
+        }
+    }
+}
+
+static void every_project_has_salts_of_its_own(struct test *t)
+{
+    on_both(t, import_into_both);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -251,6 +308,7 @@ int main(int argc, char **argv)
         TEST_CASE(what_is_erased_stays_away),
         TEST_CASE(what_ended_by_one_list_is_not_revived_by_another),
         TEST_CASE(an_imported_revocation_revokes),
+        TEST_CASE(every_project_has_salts_of_its_own),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
