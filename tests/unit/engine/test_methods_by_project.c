@@ -325,6 +325,31 @@ static void who_cannot_count_says_so(struct test *t)
     house_end(&house);
 }
 
+/* What an import took and brought no key of is in use, until its pepper goes. */
+static void a_retired_pepper_leaves_its_place(struct test *t)
+{
+    struct house house;
+    struct drawer drawer;
+    struct kw_error error = {0};
+    struct kw_digest_method older = {.scheme = KW_DIGEST_HMAC_SHA256};
+    uint8_t number;
+    REQUIRE(t, drawer_begin(t, &house, &drawer, "ba"));
+    REQUIRE_OK(t, house_open(&house, NULL));
+    struct kw_secret pepper KW_WIPED = {0};
+    house_pepper('a', &pepper);
+    kw_pepper_fingerprint(&pepper, older.fingerprint);
+    REQUIRE_OK(t,
+               kw_engine_method_take(house.fixture.engine, KW_PROJECT_DEFAULT, &older, false, &number, &house.error));
+    uint16_t other = add_project(&house, "{\"name\":\"other\"}");
+    CHECK_I64(t, take_all(&house, other, 'o'), SALTS_MAX);
+    CHECK_STATUS(t, take_salt(&house, KW_PROJECT_DEFAULT, "s", &number), KW_OK);
+    REQUIRE_OK(t, drawer_retire_letter(&house, 'a', &error));
+    REQUIRE_OK(t, drawer_add(&house, 'a', &error)); /* it comes back, and is one of older keys again */
+    REQUIRE_OK(t, drawer_add(&house, 'c', &error));
+    CHECK_I64(t, take_all(&house, KW_PROJECT_DEFAULT, 'd'), SALTS_MAX - 1);
+    drawer_end(&house, &drawer);
+}
+
 /* Whichever project has the keys, be they erased. */
 static void a_pepper_stays_as_long_as_any_project_needs_it(struct test *t)
 {
@@ -372,6 +397,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_rehearsal_takes_no_place),
         TEST_CASE(salts_leave_numbers_for_peppers),
         TEST_CASE(who_cannot_count_says_so),
+        TEST_CASE(a_retired_pepper_leaves_its_place),
         TEST_CASE(a_pepper_stays_as_long_as_any_project_needs_it),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
