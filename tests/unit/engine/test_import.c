@@ -270,13 +270,16 @@ static void import_into_both(struct place *place)
     struct kw_document_request request = {.kind = KW_DOCUMENT_PROJECT, .json = kw_text("{\"name\":\"other\"}")};
     CHECK_STATUS(place->t, kw_document_create(place->library.keyward, &request, NULL, NULL), KW_OK);
     for (size_t p = 0; p < 2; p++) {
-        char key[64], line[512], text[4096] = "";
+        char key[64], line[512], memory[4096];
+        struct kw_buffer text;
+        kw_buffer_init_fixed(&text, (uint8_t *)memory, sizeof memory);
         place->project = kw_text(projects[p]);
         for (int i = 0; i < 8; i++) {
             form_salted(projects[p], i, key, line);
-            strcat(text, line);
+            kw_buffer_add_text(&text, line);
         }
-        IMPORT(place, text,
+        kw_buffer_add_byte(&text, '\0');
+        IMPORT(place, memory,
                "1 created|2 created|3 created|4 created|5 created|6 created|7 created|8 refused LIMIT_REACHED|");
         IMPORT_AS(place, line, "1 refused LIMIT_REACHED|", .dry_run = true);
     }
