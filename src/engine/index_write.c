@@ -65,13 +65,14 @@ static void count_out(struct kw_index *index, const struct kw_entry *entry)
     }
 }
 
-/* What stays true of a key whatever becomes of its record. */
+/* What stays true of a key whatever becomes of its record. Where it moves, its counts have gone ahead (put_moved), or
+ * are found at the signpost. */
 static void inherit(struct kw_entry *old, struct kw_entry *entry)
 {
     if (!kw__is_signpost(entry) && !kw__is_signpost(old)) {
         entry->marks |= (uint8_t)(kw_entry_marks(old) & KW_ENTRY_CHECKED); /* nobody sees it yet */
-        entry->uses = entry->uses == 0 ? kw__word_inherit(old) : entry->uses;
     }
+    entry->uses = entry->uses == 0 ? kw__word_inherit(old) : entry->uses;
 }
 
 static void replace(struct kw_index *index, uint64_t *place, struct kw_entry *old, struct kw_entry *entry)
@@ -292,7 +293,10 @@ static enum kw_status move_locked(struct kw_index *index, const struct kw_digest
     return put_locked(index, signpost);
 }
 
-/* The record under its new digest. What was counted under the old one goes with it. */
+/*
+ * The record under its new digest. What was counted under the old one goes with it, but where a loader was quicker to
+ * bring it: then that stays for the signpost, since the entry that is there counts already.
+ */
 static enum kw_status put_moved(struct kw_index *index, const struct kw_digest *from, const struct kw_digest *to,
                                 uint16_t project, bool erased, struct kw_bytes encoding)
 {

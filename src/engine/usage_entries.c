@@ -127,8 +127,23 @@ static void read_origin(const struct kw__origin *origin, struct kw__use *use)
 
 /* --- words --- */
 
-static void make_use(const struct kw_usage *usage, const struct kw_entry *entry, uint64_t word, struct kw__use *use)
+static bool is_signpost(const struct kw_entry *entry)
 {
+    return entry->project == KW_PROJECT_NONE;
+}
+
+/* What a key has left at a signpost counts for it where it is now. */
+static const struct kw_entry *counting(const struct kw_usage *usage, const struct kw_entry *entry)
+{
+    struct kw_digest digest = {.size = KW_DIGEST_INDEX_SIZE};
+    memcpy(digest.bytes, entry->digest, KW_DIGEST_INDEX_SIZE);
+    const struct kw_entry *found = is_signpost(entry) ? kw_index_find(usage->index, &digest) : entry;
+    return found == NULL ? entry : found;
+}
+
+static void make_use(const struct kw_usage *usage, const struct kw_entry *taken, uint64_t word, struct kw__use *use)
+{
+    const struct kw_entry *entry = counting(usage, taken);
     uint32_t origin = kw__word_origin(word);
     use->head = (struct kw__use_head){
         .at_ms = usage->hours[kw__word_hour(word)] * KW_HOUR_MS + kw__word_ms(word),
@@ -161,7 +176,7 @@ static bool take_word(const struct kw_usage *usage, struct kw_entry *entry, stru
     return false;
 }
 
-/* An erased key is asked for no more, and leaves its origin to others. */
+/* Who is asked for no more, as what is erased, leaves its origin to others. */
 static void forget_origin(struct kw_usage *usage, struct kw_entry *entry, uint64_t word)
 {
     if (kw__word_origin(word) != 0 &&
@@ -242,7 +257,7 @@ static void take_bucket(struct sweep *sweep, const struct kw_bucket *bucket)
         }
         sweep->looked++;
         sweep->count += take_word(sweep->usage, entry, &sweep->uses[sweep->count], &word) ? 1 : 0;
-        if ((kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0) {
+        if (is_signpost(entry) || (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0) {
             forget_origin(sweep->usage, entry, word);
         }
         if (sweep->count == TOGETHER) {

@@ -3,6 +3,8 @@
  * whose n-th call fails. The key is never unknown, no change is lost, and one that was revoked stays so under every
  * digest that it ever had.
  */
+#include "engine/internal.h"
+#include "engine/usage_table.h"
 #include "house.h"
 #include "shelf.h"
 
@@ -160,6 +162,133 @@ static void a_change_that_was_quicker_is_kept(struct test *t)
     house_end(&house);
 }
 
+/* --- what was counted --- */
+
+static enum kw_status add_valid(void *context, const struct kw_store_usage *usage)
+{
+    bool is_valid = usage->dimension == KW_USAGE_CODE && kw_bytes_equal(usage->value, KW_BYTES("VALID"));
+    *(int64_t *)context += is_valid ? usage->amount : 0;
+    return KW_OK;
+}
+
+/* From one address, a second after the one before. */
+static void use_at(struct house *house, const struct kw_secret *key, int64_t second)
+{
+    struct kw_address address;
+    CHECK(house->t, kw_address_parse(KW_BYTES("192.0.2.7"), &address));
+    struct kw_verification v = {.key = kw_secret_expose(key),
+                                .question = {.project = KW_PROJECT_DEFAULT, .address = &address}};
+    __atomic_store_n(&house->fixture.now_ms, TEST_NOW_MS + second * 1000, __ATOMIC_RELAXED);
+    kw_engine_read_begin();
+    kw_engine_verify(house->fixture.engine, &v, kw_engine_now_ms(house->fixture.engine));
+    kw_engine_read_end();
+    CHECK_I64(house->t, v.code, KW_CODE_NONE);
+}
+
+static void compare_uses(struct house *house, const struct kw_id *id, int64_t count, int64_t last_second)
+{
+    const struct kw_store_ops *ops = house->fixture.store->ops;
+    int64_t valid = 0;
+    CHECK_STATUS(house->t, kw_usage_flush(house->fixture.engine), KW_OK);
+    CHECK_STATUS(
+        house->t,
+        ops->usage_read(house->fixture.store, KW_BYTES("default"), id, INT64_MIN, INT64_MAX, add_valid, &valid), KW_OK);
+    CHECK_I64(house->t, valid, count);
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_GET, KW_PROJECT_DEFAULT);
+    op.id = *id;
+    CHECK_STATUS(house->t, kw_engine_run(house->fixture.engine, &op), KW_OK);
+    CHECK_I64(house->t, op.last_use.at_ms, TEST_NOW_MS + last_second * 1000);
+    CHECK_I64(house->t, op.last_use.address_size, 16);
+    kw_op_deinit(&op);
+}
+
+/* Makes the move that was left word of, up to where it is in the store and not in the index. */
+static void begin_move(struct house *house, struct kw_op *op, int *is_done)
+{
+    kw_op_init(op, KW_OP_REVOKE, KW_PROJECT_DEFAULT);
+    op->id = (struct kw_id){{0xff}};
+    op->done = let_go;
+    op->context = is_done;
+    kw_engine_submit(house->fixture.engine, op);
+    shelf_wait_for_commit();
+}
+
+static void load(struct house *house, const struct kw_secret *key)
+{
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_LOAD, KW_PROJECT_DEFAULT);
+    op.key = kw_secret_expose(key);
+    CHECK_STATUS(house->t, kw_engine_run(house->fixture.engine, &op), KW_OK);
+    kw_op_deinit(&op);
+}
+
+/* A key that was used twice and is on its way. `is_overtaken`: a reader brings it under its new digest before the
+ * writer does. */
+static bool count_and_move(struct test *t, struct house *house, struct kw_id *id, struct kw_secret *key,
+                           bool is_overtaken)
+{
+    struct kw_op op;
+    int is_done = 0;
+    *house = (struct house){.t = t};
+    if (!shelf_open(&house->shelf) || !test_engine_open(t, &house->fixture, house->shelf)) {
+        return false;
+    }
+    kw_engine_wait_filled(house->fixture.engine);
+    bool is_made = test_engine_create(t, &house->fixture, NULL, id, key);
+    use_at(house, key, 1);
+    compare_uses(house, id, 1, 1); /* the key is used from there: that is counted in its entry from now on */
+    CHECK_STATUS(t, house_change_project(house, digests[0]), KW_OK);
+    shelf_stop_after_commits();
+    use_at(house, key, 2);
+    use_at(house, key, 3);
+    begin_move(house, &op, &is_done);
+    if (is_overtaken) {
+        load(house, key);
+    }
+    shelf_let_commits_go(false);
+    house_settle(house);
+    CHECK(t, __atomic_load_n(&is_done, __ATOMIC_ACQUIRE) == 1);
+    kw_op_deinit(&op);
+    return is_made;
+}
+
+static void a_move_loses_no_count(struct test *t)
+{
+    for (int i = 0; i < 2; i++) {
+        struct house house;
+        struct kw_id id;
+        struct kw_secret key KW_WIPED = {0};
+        REQUIRE(t, count_and_move(t, &house, &id, &key, i == 1));
+        compare_uses(&house, &id, 3, 3);
+        for (int64_t second = 4; second < 7; second++) {
+            use_at(&house, &key, second);
+        }
+        compare_uses(&house, &id, 6, 6);
+        house_end(&house);
+    }
+}
+
+/* What is not written yet counts for the project, and nothing is held for the key any more. */
+static void a_key_that_was_erased_after_its_move_has_counted(struct test *t)
+{
+    for (int i = 0; i < 2; i++) {
+        struct house house;
+        struct kw_id id;
+        struct kw_secret key KW_WIPED = {0};
+        struct kw_usage_stats stats;
+        REQUIRE(t, count_and_move(t, &house, &id, &key, i == 1));
+        CHECK_STATUS(t, test_engine_do(&house.fixture, KW_OP_REVOKE, &id, NULL), KW_OK);
+        CHECK_STATUS(t, test_engine_do(&house.fixture, KW_OP_ERASE, &id, NULL), KW_OK);
+        CHECK_STATUS(t, kw_usage_flush(house.fixture.engine), KW_OK);
+        kw_usage_stats(house.fixture.engine->usage, &stats);
+        CHECK_I64(t, stats.written, 3);
+        CHECK_I64(t, stats.dropped, 0);
+        CHECK(t, house.fixture.engine->usage->origin_freed != 0);
+        house_end(&house);
+    }
+}
+
 /* --- faults --- */
 
 static enum kw_status see(void *context, const struct kw_store_row *row)
@@ -297,6 +426,8 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(nobody_misses_a_key_that_moves),
         TEST_CASE(a_change_that_was_quicker_is_kept),
+        TEST_CASE(a_move_loses_no_count),
+        TEST_CASE(a_key_that_was_erased_after_its_move_has_counted),
         TEST_CASE(a_revocation_holds_while_a_move_is_in_doubt),
         TEST_CASE(a_revocation_holds_after_a_move_was_in_doubt),
         TEST_CASE(a_store_out_of_reach_leaves_the_key_where_it_was),
