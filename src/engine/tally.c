@@ -46,13 +46,13 @@ void kw_tally_deinit(struct kw_tally *tally)
     }
 }
 
-static struct kw_tally_method *method_of(const struct kw_tally_project *project, uint8_t number)
+static bool has_method(const struct kw_tally_project *project, uint8_t number)
 {
-    struct kw_tally_method *method = project->methods;
+    const struct kw_tally_method *method = project->methods;
     while (method != NULL && method->number != number) {
         method = method->next;
     }
-    return method;
+    return method != NULL;
 }
 
 static struct kw_tally_project *project_of(const struct kw_tally *tally, uint16_t number)
@@ -75,7 +75,7 @@ enum kw_status kw_tally_make_room(struct kw_tally *tally, const struct kw_entry 
     if (project == NULL) {
         return KW_E_MEMORY;
     }
-    if (method_of(project, entry->method) == NULL) {
+    if (!has_method(project, entry->method)) {
         struct kw_tally_method *method = kw_alloc(1, sizeof *method);
         if (method == NULL) {
             return KW_E_MEMORY;
@@ -103,8 +103,12 @@ static void count(struct kw_tally *tally, const struct kw_entry *entry, int64_t 
     if (!is_counted(entry)) {
         return;
     }
-    struct kw_tally_project *project = project_of(tally, entry->project);
-    struct kw_tally_method *method = method_of(project, entry->method);
+    struct kw_tally_project *block = tally->projects[entry->project / KW_TALLY_BLOCK]; /* room was made for it */
+    struct kw_tally_project *project = &block[entry->project % KW_TALLY_BLOCK];
+    struct kw_tally_method *method = project->methods;
+    while (method->number != entry->method) {
+        method = method->next;
+    }
     bool of_erased = is_erased(entry);
     uint64_t *here = of_erased ? &method->erased : &method->keys;
     *here += (uint64_t)amount;
