@@ -293,15 +293,21 @@ static enum kw_status move_locked(struct kw_index *index, const struct kw_digest
     return put_locked(index, signpost);
 }
 
+static bool counts(const struct kw_entry *entry)
+{
+    uint32_t count = entry == NULL ? 0 : kw__word_count(__atomic_load_n(&entry->uses, __ATOMIC_SEQ_CST));
+    return count != 0 && count != KW__WORD_CLOSED;
+}
+
 /*
- * The record under its new digest. What was counted under the old one goes with it, but where a loader was quicker to
- * bring it: then that stays for the signpost, since the entry that is there counts already.
+ * The record under its new digest. What was counted under the old one goes with it, but where something counts there
+ * already, as where a loader was quicker to bring it: then that stays for the signpost.
  */
 static enum kw_status put_moved(struct kw_index *index, const struct kw_digest *from, const struct kw_digest *to,
                                 uint16_t project, bool erased, struct kw_bytes encoding)
 {
     struct kw_entry *old = kw__index_at(index, from->bytes);
-    bool is_counted = old != NULL && !kw__is_signpost(old);
+    bool is_counted = old != NULL && !kw__is_signpost(old) && !counts(kw__index_at(index, to->bytes));
     uint64_t uses = is_counted ? kw__word_inherit(old) : 0;
     enum kw_status status = put_record(index, to, project, erased, encoding, uses, WRITER);
     if (status == KW_OK && uses != 0) {

@@ -269,6 +269,23 @@ static void a_move_loses_no_count(struct test *t)
     }
 }
 
+/* What an overtaken move left behind is still there when the key comes back. */
+static void a_key_that_moves_back_loses_no_count(struct test *t)
+{
+    struct house house;
+    struct kw_id id;
+    struct kw_secret key KW_WIPED = {0};
+    REQUIRE(t, count_and_move(t, &house, &id, &key, true));
+    REQUIRE_OK(t, house_change_project(&house, digests[1]));
+    __atomic_store_n(&house.fixture.now_ms, TEST_NOW_MS + 2000, __ATOMIC_RELAXED); /* it is set back a little */
+    CHECK_I64(t, test_engine_verify(&house.fixture, &key), KW_CODE_NONE); /* from nowhere: in the entry itself */
+    house_settle(&house);
+    struct kw_record record;
+    CHECK(t, house_record(&house, &id, &record) && record.version == 3);
+    compare_uses(&house, &id, 4, 3);
+    house_end(&house);
+}
+
 /* What is not written yet counts for the project, and nothing is held for the key any more. */
 static void a_key_that_was_erased_after_its_move_has_counted(struct test *t)
 {
@@ -427,6 +444,7 @@ int main(int argc, char **argv)
         TEST_CASE(nobody_misses_a_key_that_moves),
         TEST_CASE(a_change_that_was_quicker_is_kept),
         TEST_CASE(a_move_loses_no_count),
+        TEST_CASE(a_key_that_moves_back_loses_no_count),
         TEST_CASE(a_key_that_was_erased_after_its_move_has_counted),
         TEST_CASE(a_revocation_holds_while_a_move_is_in_doubt),
         TEST_CASE(a_revocation_holds_after_a_move_was_in_doubt),
