@@ -173,6 +173,13 @@ struct kw_rule_outcome {
     const char *rule;    /* "address"; static, as is `outcome` */
     const char *outcome; /* "passed", "refused", "none" (there is no such rule), "skipped" (nothing left to look at) */
     enum kw_code code;   /* of a refusal, else KW_CODE_NONE */
+    /* Of a refusal, as a verdict has them that it would be the reason of. */
+    struct kw_id refused_by;
+    char policy[KW_POLICY_MAX + 1], field[KW_ERROR_FIELD_MAX];
+    struct kw_lacks lacks; /* a verdict with this code and these is what kw_missing_list reads */
+    bool has_rate_limit, has_quota;
+    struct kw_rate_limit_state rate_limit; /* RATE_LIMITED: by what, and how long to wait */
+    struct kw_quota_status quota;          /* QUOTA_EXCEEDED */
 };
 #define KW_RULES_MAX 16
 
@@ -475,7 +482,8 @@ KW_API KW_MUST_USE enum kw_status kw_document_after(struct keyward *keyward, con
 KW_API enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms);
 /*
  * What a verification goes by: the worst of a key's own status and those of its ancestors as they are now; one that was
- * erased counts as revoked. False, and the output untouched, where an ancestor is not in memory yet (kw_wait_filled).
+ * erased counts as revoked, and one that has outlived the `maxTtl` of its policy as expired. False, and the output
+ * untouched, where an ancestor is not in memory yet (kw_wait_filled).
  */
 KW_API KW_MUST_USE bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
                                             enum kw_key_status *status_out);

@@ -44,6 +44,33 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
     hearing->is_open = true;
 }
 
+/* What became an entry was read once already. */
+static struct kw_record record_of(const struct kw_entry *entry)
+{
+    struct kw_record record;
+    return kw_record_decode(kw_entry_record(entry), &record) == KW_OK ? record : (struct kw_record){.version = 0};
+}
+
+/* A key that has outlived its policy. Nobody writes that down: a policy that gives more time again gives it to all. */
+static bool has_outlived(const struct kw_entry *entry, const struct kw_policy *policy, int64_t now_ms)
+{
+    return policy != NULL && policy->max_ttl_ms > 0 &&
+           kw_policy_has_outlived(policy, record_of(entry).created_at_ms, now_ms);
+}
+
+/* What its policy makes of the state of an entry. */
+static enum kw_key_status status_by_policy(const struct kw_entry *entry, int64_t now_ms)
+{
+    const struct kw_policy_bound *bound = kw_entry_policy(entry);
+    const struct kw_policy *policy = bound == NULL ? NULL : __atomic_load_n(&bound->policy, __ATOMIC_ACQUIRE);
+    return has_outlived(entry, policy, now_ms) ? KW_KEY_EXPIRED : KW_KEY_ACTIVE;
+}
+
+static enum kw_key_status worse_of(enum kw_key_status one, enum kw_key_status other)
+{
+    return one > other ? one : other;
+}
+
 bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_status *status_out)
 {
     enum kw_key_status worst = KW_KEY_ACTIVE;
@@ -56,10 +83,20 @@ bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_
                                     : is_expired(entry, now_ms)                        ? KW_KEY_EXPIRED
                                     : (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0 ? KW_KEY_DISABLED
                                                                                        : KW_KEY_ACTIVE;
-        worst = status > worst ? status : worst;
+        worst = worse_of(worst, worse_of(status, status_by_policy(entry, now_ms)));
         parent = kw_entry_parent(entry);
     }
     *status_out = worst;
+    return true;
+}
+
+bool kw_entry_status_above(const struct kw_entry *entry, int64_t now_ms, enum kw_key_status *status_out)
+{
+    enum kw_key_status above;
+    if (!kw_bound_status(kw_entry_parent(entry), now_ms, &above)) {
+        return false;
+    }
+    *status_out = worse_of(above, status_by_policy(entry, now_ms));
     return true;
 }
 
@@ -80,13 +117,6 @@ static struct kw_entry *key_at(const struct kw__hearing *hearing, size_t at)
     return hearing->links[at].bound == NULL ? hearing->links[at].entry : NULL;
 }
 
-/* What became an entry was read once already. */
-static struct kw_record record_of(const struct kw_entry *entry)
-{
-    struct kw_record record;
-    return kw_record_decode(kw_entry_record(entry), &record) == KW_OK ? record : (struct kw_record){.version = 0};
-}
-
 bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
@@ -102,18 +132,12 @@ bool kw__refuses_revoked(const struct kw__hearing *hearing, struct kw_decision *
     return false;
 }
 
-/* A key that has outlived its policy. Nobody writes that down: a policy that gives more time again gives it to all. */
-static bool has_outlived(const struct kw__link *link, int64_t now_ms)
-{
-    return link->policy != NULL && link->policy->max_ttl_ms > 0 &&
-           kw_policy_has_outlived(link->policy, record_of(link->entry).created_at_ms, now_ms);
-}
-
 bool kw__refuses_expired(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
         struct kw_entry *entry = key_at(hearing, i);
-        if (hearing->links[i].bound != NULL && has_outlived(&hearing->links[i], hearing->now_ms)) {
+        const struct kw__link *link = &hearing->links[i];
+        if (link->bound != NULL && has_outlived(link->entry, link->policy, hearing->now_ms)) {
             return kw__refuse(hearing, i, KW_CODE_EXPIRED, decision);
         }
         if (entry == NULL || !is_expired(entry, hearing->now_ms)) {

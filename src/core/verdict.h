@@ -332,9 +332,12 @@ void kw_decide_each(struct kw_entry *entry, const struct kw_question *question, 
                     struct kw_check checks_out[KW_RULE_COUNT]);
 
 /*
- * The worst status of all that stands above an entry with this parent. False where one of them is not known (yet).
- * Between kw_engine_read_begin and kw_engine_read_end, as a decision.
+ * The worst status of all that stands above an entry with this parent: EXPIRED of what has outlived its policy, as a
+ * decision has it. False where one of them is not known (yet). Between kw_engine_read_begin and kw_engine_read_end, as
+ * a decision.
  */
 KW_MUST_USE bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_status *status_out);
+/* The same of all that an entry stands under: its parents, and its policy. */
+KW_MUST_USE bool kw_entry_status_above(const struct kw_entry *entry, int64_t now_ms, enum kw_key_status *status_out);
 
 #endif

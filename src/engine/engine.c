@@ -225,7 +225,7 @@ bool kw_op_next(struct kw_bytes *rest, struct kw_bytes *encoding_out)
 
 struct kw_listed kw_op_next_listed(struct kw_bytes *rest)
 {
-    struct kw_listed listed = {.is_child = false};
+    struct kw_listed listed = {.above.has_word = false};
     if (rest->size >= sizeof listed) {
         memcpy(&listed, rest->data, sizeof listed);
         *rest = kw_bytes_skip(*rest, sizeof listed);

@@ -224,11 +224,16 @@ struct kw_last_use {
     uint8_t region[KW_STORE_USE_REGION_MAX];
 };
 
+/* What a record's own status does not say of it. */
+struct kw_above {
+    bool has_word; /* it has ancestors, and they are known; or it has none and has outlived its policy. Then: */
+    enum kw_key_status status; /* the worst of the ancestors' statuses, and EXPIRED where it has outlived its policy */
+};
+
 /* What a list knows of a record beside it. */
 struct kw_listed {
     struct kw_last_use use;
-    bool is_child; /* it has ancestors, and they are known; then: */
-    enum kw_key_status above;
+    struct kw_above above;
 };
 
 /*
@@ -315,8 +320,8 @@ struct kw_op {
                                   document's   JSON; list: see kw_op_next; insight, insights: JSON */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
                                   it narrows, as JSON (narrowed.h) */
-    bool is_child;             /* get, find, writes: it has ancestors, and they are known; then: */
-    enum kw_key_status above;  /* the worst of their statuses */
+    struct kw_above above;     /* get, find, writes */
+    struct kw_above above_old; /* rotate: of the old key */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */
     struct kw_last_use last_use; /* get, find */
     bool has_more; /* list: `cursor` is where to go on; `other` holds a struct kw_listed for each record */
@@ -355,10 +360,10 @@ KW_MUST_USE enum kw_status kw_usage_flush(struct kw_engine *engine);
 /* Adds old hours up to days and removes old days, a bounded part of it. True: there is more. */
 bool kw_usage_tend(struct kw_engine *engine);
 
-/* The worst status of a line's newest key and of all that it stands under, REVOKED where one of them was erased; false
- * where one of them is not in memory yet. */
-KW_MUST_USE bool kw_engine_family_status(struct kw_engine *engine, const struct kw_id *lineage, int64_t now_ms,
-                                         enum kw_key_status *status_out);
+/* What a record stands under makes of it now: its ancestors (REVOKED where one of them was erased) and its policy.
+ * False where one of the ancestors is not in memory yet: then `above_out` is of the policy alone, and has no word. */
+KW_MUST_USE bool kw_engine_look_above(struct kw_engine *engine, const struct kw_record *record, int64_t now_ms,
+                                      struct kw_above *above_out);
 
 /* --- the root key --- */
 

@@ -57,27 +57,6 @@ enum kw_status kw__load_family(struct kw_engine *engine, const struct kw_id *lin
     return status;
 }
 
-bool kw_engine_family_status(struct kw_engine *engine, const struct kw_id *lineage, int64_t now_ms,
-                             enum kw_key_status *status_out)
-{
-    return kw_index_family_status(engine->index, lineage, now_ms, status_out);
-}
-
-void kw__look_above(struct kw_engine *engine, struct kw_op *op)
-{
-    struct kw_record record;
-    size_t generation;
-    bool is_child =
-        kw_record_decode(kw_buffer_bytes(&op->result), &record) == KW_OK && !kw_id_is_none(&record.parent_id);
-    if (!is_child) {
-        return;
-    }
-    int64_t now_ms = kw_engine_now_ms(engine);
-    op->is_child = kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above) ||
-                   (kw__load_family(engine, &record.parent_id, &generation) == KW_OK &&
-                    kw_index_family_status(engine->index, &record.parent_id, now_ms, &op->above));
-}
-
 /* --- the parents of what the writer is to change --- */
 
 static enum kw_status refuse_parent(struct kw_op *op, const char *why)

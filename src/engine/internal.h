@@ -223,7 +223,7 @@ void kw__note_funds(struct kw_engine *engine, const struct kw_entry *entry);
 void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, uint16_t project,
                      const struct kw_record *record, int64_t now_ms);
 
-/* Fills in what is known of the ancestors of the record that the operation shows (family.c). */
+/* Fills in what is known of what the records that the operation shows stand under (above.c). */
 void kw__look_above(struct kw_engine *engine, struct kw_op *op);
 
 #endif

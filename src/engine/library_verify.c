@@ -126,6 +126,34 @@ static void put_texts(const struct kw_verification *v, struct kw_verdict *verdic
     }
 }
 
+static void tell_outcome(const struct kw_verification *v, enum kw_rule rule, struct kw_rule_outcome *outcome_out)
+{
+    const struct kw_check *check = &v->checks[rule];
+    const struct kw_decision *decision = &check->decision;
+    *outcome_out = (struct kw_rule_outcome){
+        .rule = kw_rule_name(rule), .outcome = kw_finding_name(check->outcome), .code = decision->code};
+    if (check->outcome != KW_OUTCOME_REFUSED) {
+        return;
+    }
+    if (decision->bound != NULL) {
+        outcome_out->refused_by = kw_entry_id(decision->bound);
+    }
+    put_text(decision->policy, KW_POLICY_MAX, outcome_out->policy);
+    if (decision->code == KW_CODE_POLICY_VIOLATION) {
+        put_text(decision->missing, KW_ERROR_FIELD_MAX - 1, outcome_out->field);
+    } else if (decision->code == KW_CODE_INSUFFICIENT_SCOPE) {
+        outcome_out->lacks = decision->lacks;
+    }
+    outcome_out->has_rate_limit = rule == KW_RULE_RATE_LIMITS && v->has_rate_limit;
+    if (outcome_out->has_rate_limit) {
+        outcome_out->rate_limit = v->rate_limit;
+    }
+    outcome_out->has_quota = rule == KW_RULE_QUOTAS && v->has_quota;
+    if (outcome_out->has_quota) {
+        outcome_out->quota = v->quota;
+    }
+}
+
 /* Takes over what lives only as long as the read section. The verdict is touched last, when nothing can fail any more.
  */
 static enum kw_status answer(const struct kw_verify_request *request, const struct kw_verification *v,
@@ -167,6 +195,17 @@ static enum kw_status answer(const struct kw_verify_request *request, const stru
     return KW_OK;
 }
 
+/* `outcomes_out`: NULL, or room for every rule's. */
+static enum kw_status answer_all(const struct kw_verify_request *request, const struct kw_verification *v,
+                                 struct kw_verdict *verdict_out, struct kw_rule_outcome *outcomes_out)
+{
+    enum kw_status status = answer(request, v, verdict_out);
+    for (size_t rule = 0; status == KW_OK && outcomes_out != NULL && rule < KW_RULE_COUNT; rule++) {
+        tell_outcome(v, (enum kw_rule)rule, &outcomes_out[rule]);
+    }
+    return status;
+}
+
 size_t kw_missing_list(const struct kw_verify_request *request, const struct kw_verdict *verdict,
                        struct kw_missing *missing_out, size_t count_max)
 {
@@ -193,7 +232,8 @@ static enum kw_status load(struct keyward *keyward, const struct kw_verification
 }
 
 static enum kw_status verify_after_load(struct keyward *keyward, const struct kw_verify_request *request,
-                                        struct kw_verification *v, struct kw_verdict *verdict_out)
+                                        struct kw_verification *v, struct kw_verdict *verdict_out,
+                                        struct kw_rule_outcome *outcomes_out)
 {
     bool is_open = true;
     for (int tries = 0; is_open && tries < KW_TRIES_MAX; tries++) {
@@ -206,7 +246,7 @@ static enum kw_status verify_after_load(struct keyward *keyward, const struct kw
         kw_engine_verify(keyward->engine, v, kw_engine_now_ms(keyward->engine));
         /* What the store did not know either is unknown: the code says so already. */
         is_open = v->needs_funds || (v->needs_store && !was_loaded);
-        status = is_open ? KW_OK : answer(request, v, verdict_out);
+        status = is_open ? KW_OK : answer_all(request, v, verdict_out, outcomes_out);
         kw_engine_read_end();
         if (!is_open) {
             return status;
@@ -216,7 +256,8 @@ static enum kw_status verify_after_load(struct keyward *keyward, const struct kw
 }
 
 static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify_request *request,
-                                 struct kw_check *checks, struct kw_verdict *verdict_out)
+                                 struct kw_check *checks, struct kw_verdict *verdict_out,
+                                 struct kw_rule_outcome *outcomes_out)
 {
     struct kw_verification v;
     struct asked asked;
@@ -227,16 +268,16 @@ static enum kw_status verify_one(struct keyward *keyward, const struct kw_verify
     enum kw_status status = KW_E_INVALID;
     if (is_good) {
         kw_engine_verify_finish(keyward->engine, &v, kw_engine_now_ms(keyward->engine));
-        status = v.needs_store ? KW_OK : answer(request, &v, verdict_out);
+        status = v.needs_store ? KW_OK : answer_all(request, &v, verdict_out, outcomes_out);
     }
     kw_engine_read_end();
-    return is_good && v.needs_store ? verify_after_load(keyward, request, &v, verdict_out) : status;
+    return is_good && v.needs_store ? verify_after_load(keyward, request, &v, verdict_out, outcomes_out) : status;
 }
 
 enum kw_status kw_verify(struct keyward *keyward, const struct kw_verify_request *request,
                          struct kw_verdict *verdict_out)
 {
-    return verify_one(keyward, request, NULL, verdict_out);
+    return verify_one(keyward, request, NULL, verdict_out, NULL);
 }
 
 enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_request *request,
@@ -245,11 +286,7 @@ enum kw_status kw_explain(struct keyward *keyward, const struct kw_verify_reques
 {
     _Static_assert(KW_RULE_COUNT <= KW_RULES_MAX, "callers have room for all rules");
     struct kw_check checks[KW_RULE_COUNT];
-    enum kw_status status = verify_one(keyward, request, checks, verdict_out);
-    for (size_t rule = 0; status == KW_OK && rule < KW_RULE_COUNT; rule++) {
-        outcomes_out[rule] = (struct kw_rule_outcome){
-            kw_rule_name((enum kw_rule)rule), kw_finding_name(checks[rule].outcome), checks[rule].decision.code};
-    }
+    enum kw_status status = verify_one(keyward, request, checks, verdict_out, outcomes_out);
     *count_out = status == KW_OK ? KW_RULE_COUNT : 0;
     return status;
 }
@@ -277,7 +314,7 @@ static void verify_together(struct keyward *keyward, const struct kw_verify_requ
     kw_engine_read_end();
     for (size_t i = 0; i < count; i++) {
         if (statuses_out[i] == KW_OK && verifications[i].needs_store) {
-            statuses_out[i] = verify_after_load(keyward, &requests[i], &verifications[i], &verdicts_out[i]);
+            statuses_out[i] = verify_after_load(keyward, &requests[i], &verifications[i], &verdicts_out[i], NULL);
         }
     }
 }
@@ -300,11 +337,10 @@ bool kw_effective_status(struct keyward *keyward, const struct kw_record *record
                          enum kw_key_status *status_out)
 {
     enum kw_key_status own = kw_record_status(record, now_ms);
-    enum kw_key_status above = KW_KEY_ACTIVE;
-    bool is_child = memcmp(&record->parent_id, &(struct kw_id){{0}}, sizeof record->parent_id) != 0;
-    if (is_child && !kw_engine_family_status(keyward->engine, &record->parent_id, now_ms, &above)) {
+    struct kw_above above;
+    if (!kw_engine_look_above(keyward->engine, record, now_ms, &above)) {
         return false;
     }
-    *status_out = above > own ? above : own;
+    *status_out = above.status > own ? above.status : own;
     return true;
 }

@@ -18,42 +18,42 @@ struct listing {
 };
 
 /*
- * What its ancestors say of the row. False: the index does not know them yet, and the store cannot be asked while it
- * shows the row.
+ * What the row stands under says of it. False: the index does not know its ancestors yet, and the store cannot be asked
+ * while it shows the row. A damaged record is told by whoever shows it.
  */
-static bool look_above(struct listing *listing, const struct kw_store_row *row, struct kw_listed *listed_out)
+static bool look_above(struct listing *listing, const struct kw_store_row *row, struct kw_record *record_out,
+                       struct kw_listed *listed_out)
 {
-    *listed_out = (struct kw_listed){.use = kw__last_use_of(row), .above = KW_KEY_ACTIVE};
-    if (kw_id_is_none(&row->parent_id)) {
+    *listed_out = (struct kw_listed){.use = kw__last_use_of(row), .above.status = KW_KEY_ACTIVE};
+    if (kw_record_decode(row->record, record_out) != KW_OK) {
+        *record_out = (struct kw_record){.version = 0};
         return true;
     }
-    listed_out->is_child =
-        kw_index_family_status(listing->engine->index, &row->parent_id, listing->now_ms, &listed_out->above);
-    if (!listed_out->is_child && !kw_id_equal(&row->parent_id, &listing->unknown)) {
+    if (!kw_engine_look_above(listing->engine, record_out, listing->now_ms, &listed_out->above) &&
+        !kw_id_equal(&row->parent_id, &listing->unknown)) {
         listing->line = row->parent_id;
         return false;
     }
     return true;
 }
 
-/* By what a verification would say of its state, so far as it is the key's own and its ancestors'. */
-static bool wanted(const struct kw_list_query *query, struct kw_bytes encoding, const struct kw_listed *listed,
+/* By what a verification would say of its state. */
+static bool wanted(const struct kw_list_query *query, const struct kw_record *record, const struct kw_listed *listed,
                    int64_t now_ms)
 {
     if (!query->has_status && query->text.size == 0) {
         return true;
     }
-    struct kw_record record;
-    if (kw_record_decode(encoding, &record) != KW_OK) {
+    if (record->version == 0) {
         return false;
     }
-    enum kw_key_status status = kw_record_status(&record, now_ms);
-    status = listed->above > status ? listed->above : status;
+    enum kw_key_status status = kw_record_status(record, now_ms);
+    status = listed->above.status > status ? listed->above.status : status;
     if (query->has_status && status != query->status) {
         return false;
     }
-    return query->text.size == 0 || kw_bytes_contains_ignoring_case(record.name, query->text) ||
-           kw_bytes_contains_ignoring_case(record.description, query->text);
+    return query->text.size == 0 || kw_bytes_contains_ignoring_case(record->name, query->text) ||
+           kw_bytes_contains_ignoring_case(record->description, query->text);
 }
 
 static bool is_left(const struct listing *listing)
@@ -72,12 +72,13 @@ static enum kw_status list_sink(void *context, const struct kw_store_row *row)
         return KW_E_LIMIT; /* enough: one more than asked for tells that there is more */
     }
     struct kw_listed listed;
-    if (!look_above(listing, row, &listed)) {
+    struct kw_record record;
+    if (!look_above(listing, row, &record, &listed)) {
         return KW_E_CONFLICT;
     }
     listing->last = (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
     listing->looked_at++;
-    if (!wanted(op->query, row->record, &listed, listing->now_ms)) {
+    if (!wanted(op->query, &record, &listed, listing->now_ms)) {
         return KW_OK;
     }
     listing->kept++;
@@ -208,12 +209,13 @@ static enum kw_status count_sink(void *context, const struct kw_store_row *row)
         return KW_E_LIMIT;
     }
     struct kw_listed listed;
-    if (!look_above(listing, row, &listed)) {
+    struct kw_record record;
+    if (!look_above(listing, row, &record, &listed)) {
         return KW_E_CONFLICT;
     }
     listing->last = (struct kw_position){row->id, row->expires_at_ms, row->used_at_ms};
     listing->looked_at++;
-    listing->kept += wanted(listing->op->query, row->record, &listed, listing->now_ms);
+    listing->kept += wanted(listing->op->query, &record, &listed, listing->now_ms);
     return KW_OK;
 }
 

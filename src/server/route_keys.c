@@ -7,12 +7,11 @@
 
 /* --- answers --- */
 
-/* `above`: of its ancestors; NULL: it has none, or they are not known. */
-static void write_under(struct kw_json_writer *writer, const struct kw_record *record, const enum kw_key_status *above,
+static void write_under(struct kw_json_writer *writer, const struct kw_record *record, const struct kw_above *above,
                         int64_t now_ms)
 {
-    if (above != NULL) {
-        kw_record_write_json_under(record, *above, now_ms, writer);
+    if (above->has_word) {
+        kw_record_write_json_under(record, above->status, now_ms, writer);
     } else {
         kw_record_write_json(record, now_ms, writer);
     }
@@ -25,24 +24,25 @@ enum kw_status kw__write_listed(struct kw_json_writer *writer, struct kw_bytes e
     enum kw_status status = kw_record_decode(encoding, &record);
     if (status == KW_OK) {
         kw_last_use_show(&listed->use, &record);
-        write_under(writer, &record, listed->is_child ? &listed->above : NULL, now_ms);
+        write_under(writer, &record, &listed->above, now_ms);
     }
     return status;
 }
 
-static void write_shown(struct kw_json_writer *writer, const struct kw_op *op, const struct kw_record *record)
-{
-    write_under(writer, record, op->is_child ? &op->above : NULL, op->now_ms);
-}
-
-enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op, struct kw_bytes encoding)
+static enum kw_status write_encoded(struct kw_json_writer *writer, struct kw_bytes encoding,
+                                    const struct kw_above *above, int64_t now_ms)
 {
     struct kw_record record;
     enum kw_status status = kw_record_decode(encoding, &record);
     if (status == KW_OK) {
-        write_shown(writer, op, &record);
+        write_under(writer, &record, above, now_ms);
     }
     return status;
+}
+
+enum kw_status kw__write_shown(struct kw_json_writer *writer, const struct kw_op *op, struct kw_bytes encoding)
+{
+    return write_encoded(writer, encoding, &op->above, op->now_ms);
 }
 
 /* Writes one record and its version as ETag. */
@@ -60,7 +60,7 @@ static enum kw_status write_versioned(struct kw_call *call, struct kw_json_write
         kw__answer_header_format(call, "Location", "/v1/keys/%.*s", KW_ID_TEXT_SIZE, id);
     }
     kw_last_use_show(&op->last_use, &record);
-    write_shown(writer, op, &record);
+    write_under(writer, &record, &op->above, op->now_ms);
     return KW_OK;
 }
 
@@ -99,7 +99,7 @@ static enum kw_status write_made(struct kw_call *call, struct kw_json_writer *wr
     enum kw_status status = write_versioned(call, writer, op);
     if (status == KW_OK && op->kind == KW_OP_ROTATE && op->other.size > 0) {
         kw_json_name(writer, "previous");
-        status = kw__write_shown(writer, op, kw_buffer_bytes(&op->other));
+        status = write_encoded(writer, kw_buffer_bytes(&op->other), &op->above_old, op->now_ms);
     }
     return status;
 }

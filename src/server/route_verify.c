@@ -293,8 +293,10 @@ static void write_record(struct kw_json_writer *writer, struct kw_record_cache *
         return;
     }
     size_t before = writer->buffer->size;
-    enum kw_key_status above = KW_KEY_REVOKED; /* where it was erased, which is what has refused the key then */
-    if (parent != NULL && (kw_bound_status(parent, now_ms, &above) || verification->code == KW_CODE_REVOKED)) {
+    bool is_valid = verification->code == KW_CODE_NONE;                   /* then nothing above it is against it */
+    enum kw_key_status above = is_valid ? KW_KEY_ACTIVE : KW_KEY_REVOKED; /* as an ancestor that was erased */
+    bool is_known = is_valid || kw_entry_status_above(entry, now_ms, &above) || verification->code == KW_CODE_REVOKED;
+    if (is_known && (parent != NULL || above != KW_KEY_ACTIVE)) {
         kw_record_write_json_under(&record, above, now_ms, writer);
     } else {
         kw_record_write_json(&record, now_ms, writer);

@@ -129,6 +129,23 @@ def names(answer):
     return {item['name']: item['fields'] for item in answer.json['narrowed']['items']}
 
 
+def statuses(record):
+    return record['status'], record.get('effectiveStatus')
+
+
+def seen_as_expired(server, key_id):
+    """Wherever a key is shown that has outlived its policy, and in what lists and counts go by."""
+    path = f'/v1/keys/{key_id}'
+    equal(statuses(server.expect(200, 'GET', path).json), ('active', 'expired'), 'read')
+    equal(statuses(server.expect(200, 'POST', path + '/disable').json), ('disabled', 'expired'), 'disabled')
+    equal(statuses(server.expect(200, 'POST', path + '/enable').json), ('active', 'expired'), 'enabled')
+    for status, is_there in (('expired', True), ('active', False), (None, True)):
+        query = f'policy=live{"" if status is None else "&status=" + status}'
+        found = server.expect(200, 'GET', f'/v1/keys?limit=1000&{query}').json['items']
+        equal([statuses(one) for one in found if one['id'] == key_id], [('active', 'expired')] * is_there, f'listed by {status}')
+        equal(server.expect(200, 'GET', '/v1/keys/count?' + query).json['count'], len(found), f'counted by {status}')
+
+
 def a_change_narrows_the_keys_under_it(server):
     server.expect(201, 'POST', PATH, {'name': 'live', 'scopes': ['orders:*', 'users:*']})
     wide, _ = server.create({'policy': 'live', 'name': 'wide', 'scopes': ['orders:read', 'users:read']})
@@ -152,7 +169,9 @@ def a_change_narrows_the_keys_under_it(server):
     verdict = server.verify(wide, scopes=['orders:read', 'users:read'], dryRun=True)
     equal((verdict['code'], verdict['missing'], verdict['refusedByPolicy']), ('INSUFFICIENT_SCOPE', 'users:read', 'live'), 'what it took')
     server.expect(200, 'PATCH', PATH + '/live', {'maxTtl': '1ms'})
-    equal(server.verify(slim, ip='10.0.0.1')['code'], 'EXPIRED', 'an old key')
+    verdict = server.verify(slim, ip='10.0.0.1')
+    equal((verdict['code'], statuses(verdict['record'])), ('EXPIRED', ('active', 'expired')), 'an old key')
+    seen_as_expired(server, verdict['record']['id'])
     equal(server.expect(200, 'PATCH', PATH + '/live', {'maxTtl': None, 'scopes': None}).json['narrowed']['count'], 0, 'of a wider one')
     check(server.verify(wide, scopes=['users:read'])['valid'], 'given back')
     equal(server.verify(gone)['code'], 'REVOKED', 'a revoked key')

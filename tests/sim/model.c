@@ -45,7 +45,7 @@ static bool links_of(const struct model *model, int key, int *links, int *count)
 
 enum kw_key_status model_status_above(const struct model *model, const struct model_key *key)
 {
-    enum kw_key_status worst = KW_KEY_ACTIVE;
+    enum kw_key_status worst = model_outlived(model, key) ? KW_KEY_EXPIRED : KW_KEY_ACTIVE;
     while (key->parent >= 0) {
         int newest = model_newest(model, key->parent);
         if (newest < 0) {
@@ -53,6 +53,7 @@ enum kw_key_status model_status_above(const struct model *model, const struct mo
         }
         key = &model->keys[newest];
         enum kw_key_status status = model_status(key, model->now);
+        status = status < KW_KEY_EXPIRED && model_outlived(model, key) ? KW_KEY_EXPIRED : status;
         worst = status > worst ? status : worst;
     }
     return worst;

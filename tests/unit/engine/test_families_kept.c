@@ -148,7 +148,7 @@ static int find(struct test *t, struct test_engine *fixture, const struct kw_id 
     while (kw_op_next(&rest, &encoding)) {
         struct kw_listed listed = kw_op_next_listed(&others);
         count++;
-        is_whole = is_whole && (parent == NULL || listed.is_child);
+        is_whole = is_whole && (parent == NULL || listed.above.has_word);
     }
     kw_op_deinit(&op);
     CHECK_STATUS(t, search(fixture, KW_OP_COUNT, parent, status, &op), KW_OK);

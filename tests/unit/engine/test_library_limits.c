@@ -89,6 +89,10 @@ static void all_limits_are_taken_or_none_and_refusals_spend_nothing(struct test 
     CHECK_STATUS(t, kw_explain(library.keyward, &request, &verdict, outcomes, &count), KW_OK);
     CHECK_CODE(t, verdict.code, KW_CODE_RATE_LIMITED);
     CHECK_TEXT(t, outcomes[count - 2].outcome, "refused");
+    CHECK(t, outcomes[count - 2].has_rate_limit && !outcomes[count - 1].has_rate_limit);
+    CHECK_TEXT(t, outcomes[count - 2].rate_limit.name, "burst");
+    CHECK_I64(t, outcomes[count - 2].rate_limit.retry_after_ms, 1000);
+    CHECK_I64(t, outcomes[count - 2].rate_limit.requests, 2);
     library_set_clock(&library, LIBRARY_NOW_MS + 1000);
     check_spent(t, &library, made.key, 1, KW_CODE_NONE, 0); /* of steady */
     struct kw_verdict refused = library_spend(t, &library, made.key, 1);

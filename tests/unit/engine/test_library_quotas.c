@@ -95,11 +95,24 @@ static void what_is_no_quota_is_refused(struct test *t)
 
 static enum kw_code explain(struct test *t, struct library *library, const char *key, uint32_t cost)
 {
-    struct kw_rule_outcome outcomes[KW_RULES_MAX];
+    struct kw_rule_outcome outcomes[KW_RULES_MAX] = {{0}};
     struct kw_verdict verdict = {.code = KW_CODE_INTERNAL};
     struct kw_verify_request request = {.key = kw_text(key), .cost = cost};
-    size_t count;
+    size_t count = 2;
     CHECK_STATUS(t, kw_explain(library->keyward, &request, &verdict, outcomes, &count), KW_OK);
+    const struct kw_rule_outcome *limits = &outcomes[count - 2], *quotas = &outcomes[count - 1];
+    CHECK(t, limits->has_rate_limit == (limits->code != KW_CODE_NONE));
+    CHECK(t, quotas->has_quota == (quotas->code != KW_CODE_NONE));
+    if (quotas->has_quota) {
+        CHECK_TEXT(t, quotas->quota.name, verdict.quota.name);
+        CHECK_I64(t, quotas->quota.limit, verdict.quota.limit);
+        CHECK_I64(t, quotas->quota.resets_at_ms, verdict.quota.resets_at_ms);
+        CHECK(t, quotas->quota.resets_at_ms > library->now_ms);
+    }
+    if (limits->has_rate_limit) {
+        CHECK_TEXT(t, limits->rate_limit.name, verdict.rate_limit.name);
+        CHECK_I64(t, limits->rate_limit.requests, 2);
+    }
     return verdict.code;
 }
 
