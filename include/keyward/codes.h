@@ -91,7 +91,7 @@ extern "C" {
     X(STORE_FULL, 507, "The disk that the store is on is full.", \
       "Make room on it, then try again; nothing was changed.") \
     X(OUTCOME_UNCERTAIN, 503, "The change may or may not have happened.", \
-      "Read what was to change before trying again.") \
+      "Read what was to change before trying again; with an Idempotency-Key trying again is safe.") \
     X(STORE_CORRUPT, 500, "The store holds damaged data.", "Restore it from a backup; the log says which part.") \
     X(STORE_NEWER, 500, "The store was written by a newer version.", "Start that version or a later one.") \
     X(FILE_UNUSABLE, 500, "A file or folder cannot be used.", "Do what the message says.") \

@@ -246,8 +246,12 @@ static enum kw_status call(const struct kw_batch_sender *sender, const struct kw
     kw_buffer_init_secret(&body, KW_CALL_BODY_MAX);
     write_body(sender, chunk, part, count, &body);
     enum kw_status status = kw_buffer_status(&body);
-    struct kw_request request = {
-        .method = KW_POST, .path = sender->action->path, .body = kw_buffer_bytes(&body), .project = sender->project};
+    struct kw_request request = {.method = KW_POST,
+                                 .path = sender->action->path,
+                                 .body = kw_buffer_bytes(&body),
+                                 .project = sender->project,
+                                 .changes_nothing = !sender->action->changes,
+                                 .if_unknown = "--resume goes on, and does nothing twice"};
     if (status != KW_OK) {
         kw_buffer_deinit(&body);
         return kw_fail(error_out, status, KW_CLI_FAILED, NULL,

@@ -15,6 +15,7 @@
 #define KW_CLI_DEFAULT_LISTEN "127.0.0.1:7411"
 #define KW_CLI_DEFAULT_URL "http://127.0.0.1:7411"
 #define KW_CLI_DEFAULT_DATA "data"
+#define KW_CLI_DEFAULT_TIMEOUT "15m"
 
 enum kw_exit {
     KW_EXIT_OK = 0,

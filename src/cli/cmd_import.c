@@ -113,6 +113,7 @@ static void add_to_query(struct import *import)
     kw_buffer_add_text(query, "format=ndjson"); /* whatever was read: it is sent an object a line */
     kw_buffer_add_text(query, kw_line_has(import->line, "dry-run") ? "&dryRun=true" : "");
     import->formed.request.query = kw_buffer_bytes(query);
+    import->formed.request.if_unknown = "the same import can be run again";
 }
 
 /* --- the input --- */

@@ -140,7 +140,7 @@ static int change_many(struct kw_cli *cli, const struct kw_command_line *line)
     struct kw_answer answer;
     kw_answer_init(&answer);
     bool is_begun = kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target);
-    formed.request.takes_long = true;
+    formed.request.if_unknown = "trying again is safe: keys that are so already are left alone";
     if (is_begun && kw_key_send(cli, line, target, &formed, &answer)) {
         bool is_shown = show(cli, line, &answer) == KW_OK;
         code = is_shown ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);

@@ -13,6 +13,7 @@ static const struct kw_option where_options[] = {
     {.name = "url", .argument = "URL", .help = "a server's address (KEYWARD_URL; " KW_CLI_DEFAULT_URL " if KEYWARD_KEY is set)"},
     {.name = "management-key-file", .argument = "FILE", .help = "the server's management key, instead of KEYWARD_KEY"},
     {.name = "cacert", .argument = "FILE", .help = "trust the server's certificate by this one (PEM)"},
+    {.name = "timeout", .argument = "DURATION", .help = "how long a server may be busy with other things (" KW_CLI_DEFAULT_TIMEOUT ")"},
     {.name = "data", .argument = "DIR", .help = "a data folder, when no server holds it"},
     {.name = "pepper-file", .argument = "FILE", .help = "the folder's pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
     {.name = "project", .argument = "NAME", .help = "the project (default, if it is not given)"},

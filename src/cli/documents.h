@@ -34,6 +34,8 @@ struct kw_planned_change {
     size_t field_count;
     struct kw_bytes there;        /* as it is, as JSON; empty: it is new */
     struct kw_document *foreseen; /* of a project: as it would be, held by the plan; NULL: not known */
+    size_t there_count;           /* of a new one: others of its kind and project that are there; known where the plan
+                                     has another new one behind it */
     struct kw_bytes narrowed;     /* of a policy: what a dry run says of the keys under it, as JSON; empty: nothing */
 };
 

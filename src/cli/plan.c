@@ -155,6 +155,7 @@ static enum kw_status compare(struct kw_planning *planning, struct kw_planned_ch
         return kw_plan_no_memory(planning);
     }
     enum kw_status status = kw_plan_rehearse(planning, change);
+    status = status == KW_OK && change->version == 0 ? kw_plan_find_room(planning, change) : status;
     if (status != KW_OK) {
         kw_document_release(change->foreseen);
         return status;

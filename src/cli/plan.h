@@ -1,7 +1,7 @@
 /*
  * What the parts of a plan share among themselves: asking the other side about one document. plan.c compares a file
  * with what is there, plan_rehearse.c has each change checked before any is made, plan_foresee.c checks what the other
- * side cannot know yet.
+ * side cannot know yet, plan_room.c whether all of it will fit in.
  */
 #ifndef KW_CLI_PLAN_H
 #define KW_CLI_PLAN_H
@@ -44,5 +44,11 @@ bool kw_plan_has(const struct kw_plan *plan, const struct kw_planned_change *wan
  * on what the same file does before is checked here, against what that will be.
  */
 KW_MUST_USE enum kw_status kw_plan_rehearse(struct kw_planning *planning, struct kw_planned_change *change);
+
+/*
+ * Whether there may be one more of its kind when what the plan makes before it is there: each rehearsal counts only
+ * what is there now. LIMIT_REACHED, and then it is foreseen.
+ */
+KW_MUST_USE enum kw_status kw_plan_find_room(struct kw_planning *planning, const struct kw_planned_change *change);
 
 #endif

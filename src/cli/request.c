@@ -178,6 +178,7 @@ enum kw_status kw_request_form(const struct kw_command_line *line, struct kw_byt
         .project = kw_line_value(line, "project"),
         .if_version = formed_out->if_version[0] != '\0' ? formed_out->if_version : NULL,
         .once = kw_line_value(line, "idempotency-key"),
+        .changes_nothing = call->sends_key,
     };
     return KW_OK;
 }

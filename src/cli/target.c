@@ -1,5 +1,6 @@
 #include "cli/target.h"
 
+#include "base/time.h"
 #include "cli/secret_input.h"
 #include "core/transition.h"
 #include "engine/data_folder.h"
@@ -60,6 +61,26 @@ static enum kw_status find_key(struct kw_cli *cli, const struct kw_command_line 
     return status;
 }
 
+static enum kw_status find_timeout(const struct kw_command_line *line, int64_t *timeout_ms_out,
+                                   struct kw_error *error_out)
+{
+    const char *text = kw_line_value(line, "timeout");
+    if (!kw_duration_parse(kw_bytes_of_text(text != NULL ? text : KW_CLI_DEFAULT_TIMEOUT), timeout_ms_out) ||
+        *timeout_ms_out < 1000 || *timeout_ms_out > INT64_C(86400) * 1000) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "--timeout must be a duration from 1s to 1d, such as 30s or 15m");
+    }
+    return KW_OK;
+}
+
+/* Nobody is told of an answer that is late who asked for JSON, or for no progress. */
+static struct kw_output *notices_of(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    const char *progress = kw_line_value(line, "progress");
+    bool is_quiet = kw_line_has(line, "json") || (progress != NULL && strcmp(progress, "none") == 0);
+    return is_quiet ? NULL : &cli->err;
+}
+
 static enum kw_status open_http(struct kw_cli *cli, const struct kw_command_line *line, const char *url,
                                 struct kw_target **target_out, struct kw_error *error_out)
 {
@@ -72,8 +93,10 @@ static enum kw_status open_http(struct kw_cli *cli, const struct kw_command_line
         return kw_refuse(error_out, KW_CODE_UNAUTHORIZED, NULL,
                          "a server wants a management key: set KEYWARD_KEY, or give --management-key-file FILE");
     }
-    struct kw_http_options options = {.url = url, .key = &key, .ca_file = kw_line_value(line, "cacert")};
-    return kw_target_http_open(&options, target_out, error_out);
+    struct kw_http_options options = {
+        .url = url, .key = &key, .ca_file = kw_line_value(line, "cacert"), .notices = notices_of(cli, line)};
+    status = find_timeout(line, &options.timeout_ms, error_out);
+    return status != KW_OK ? status : kw_target_http_open(&options, target_out, error_out);
 }
 
 static bool has_key(const struct kw_cli *cli, const struct kw_command_line *line)

@@ -22,8 +22,9 @@ struct kw_request {
      */
     enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
     void *take_context;
-    bool counts_keys; /* all keys of a data folder are to be in memory first; a server takes its time */
-    bool takes_long;  /* it may be a change of a million keys, which is answered when all of it is done */
+    bool counts_keys;       /* all keys of a data folder are to be in memory first; a server takes its time */
+    bool changes_nothing;   /* whatever its method */
+    const char *if_unknown; /* what to do where a change was sent and no answer came; NULL: look */
 };
 
 struct kw_answer {
@@ -66,6 +67,8 @@ struct kw_http_options {
     const char *url;             /* http or https, the interface's address without /v1 */
     const struct kw_secret *key; /* the management key */
     const char *ca_file;         /* NULL: the system's */
+    int64_t timeout_ms;          /* how long a server that is up may take to answer (patience.h) */
+    struct kw_output *notices;   /* where it is said that one does; NULL: nowhere */
 };
 
 KW_MUST_USE enum kw_status kw_target_http_open(const struct kw_http_options *options, struct kw_target **target_out,

@@ -1,13 +1,10 @@
+#include "cli/patience.h"
 #include "cli/target.h"
-
 #include "core/transition.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
 
-#define CONNECT_TIMEOUT_MS 10000L
-#define ANSWER_TIMEOUT_MS 60000L
-#define LONG_ANSWER_TIMEOUT_MS 900000L
 #define HEADER_SIZE 512
 
 struct http_target {
@@ -15,6 +12,7 @@ struct http_target {
     CURL *curl;
     char *url;
     struct kw_secret key;
+    struct kw_patience patience;
     char failure[CURL_ERROR_SIZE];
 };
 
@@ -131,22 +129,12 @@ static size_t take_head_line(char *line, size_t one, size_t size, void *context)
     return one * size;
 }
 
-/* An answer of any size may take any time, as long as something comes. */
-static void set_patience(CURL *curl, const struct kw_request *request)
-{
-    bool is_endless = request->take != NULL;
-    long whole_ms = request->takes_long ? LONG_ANSWER_TIMEOUT_MS : ANSWER_TIMEOUT_MS;
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, is_endless ? 0L : whole_ms);
-    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, is_endless ? 1L : 0L);
-    (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, is_endless ? ANSWER_TIMEOUT_MS / 1000 : 0L);
-}
-
 static CURLcode perform(struct http_target *self, const struct kw_request *request, const char *url,
                         struct curl_slist *headers, struct reception *reception)
 {
     CURL *curl = self->curl;
     self->failure[0] = '\0';
-    set_patience(curl, request);
+    kw_patience_begin(&self->patience, curl, request->take != NULL);
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);
@@ -162,10 +150,44 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
     return code == CURLE_OK && !reception->head_is_whole ? CURLE_RECV_ERROR : code;
 }
 
+/* What to do where a change was sent, and no answer came. */
+static const char *advice_on(const struct kw_request *request)
+{
+    return request->once != NULL         ? "the same call with the same --idempotency-key is safe: it is done once"
+           : request->if_unknown != NULL ? request->if_unknown
+                                         : "look before trying again";
+}
+
+static bool was_sent(const struct http_target *self)
+{
+    long size = 0;
+    (void)curl_easy_getinfo(self->curl, CURLINFO_REQUEST_SIZE, &size);
+    return size > 0;
+}
+
+static enum kw_status explain_silence(const struct http_target *self, const struct kw_request *request,
+                                      const char *silence, struct kw_error *error_out)
+{
+    if (!was_sent(self)) {
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "%s %s: nothing was sent; try again",
+                       self->url, silence);
+    }
+    if (request->method == KW_GET || request->changes_nothing) {
+        return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "%s %s: try again", self->url, silence);
+    }
+    return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
+                     "%s %s: the change may have happened, or happen yet; %s", self->url, silence, advice_on(request));
+}
+
 static enum kw_status explain(const struct http_target *self, const struct kw_request *request, CURLcode code,
                               struct kw_error *error_out)
 {
+    char memory[64];
+    const char *silence = kw_patience_end(&self->patience, code, memory, sizeof memory);
     const char *reason = self->failure[0] != '\0' ? self->failure : curl_easy_strerror(code);
+    if (silence != NULL) {
+        return explain_silence(self, request, silence, error_out);
+    }
     switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -190,12 +212,12 @@ static enum kw_status explain(const struct http_target *self, const struct kw_re
                        "the answer of %s broke off, and what came of it is not whole (%s): try again", self->url,
                        reason);
     }
-    if (request->method == KW_GET) {
+    if (request->method == KW_GET || request->changes_nothing) {
         return kw_fail(error_out, KW_E_UNAVAILABLE, KW_CLI_FAILED, NULL, "no answer from %s: %s", self->url, reason);
     }
     return kw_refuse(error_out, KW_CODE_OUTCOME_UNCERTAIN, NULL,
-                     "no answer from %s (%s): the change may or may not have happened; look before trying again",
-                     self->url, reason);
+                     "no answer from %s (%s): the change may or may not have happened; %s", self->url, reason,
+                     advice_on(request));
 }
 
 static enum kw_status http_send(struct kw_target *target, const struct kw_request *request,
@@ -307,25 +329,18 @@ static char *copy_without_slash(const char *url)
     return copy;
 }
 
-static void set_up(struct http_target *self, const char *ca_file, bool loopback)
+static void set_up(struct http_target *self, const struct kw_http_options *options, bool loopback)
 {
     CURL *curl = self->curl;
+    kw_patience_set_up(curl, options->ca_file, loopback);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, self->failure);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "keyward/" KEYWARD_VERSION);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_piece);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_head_line);
-    if (loopback) {
-        (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
-    }
-    if (ca_file != NULL) {
-        (void)curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file);
-    }
+    self->patience = (struct kw_patience){.url = self->url,
+                                          .ca_file = options->ca_file,
+                                          .is_loopback = loopback,
+                                          .timeout_ms = options->timeout_ms,
+                                          .notices = options->notices};
 }
 
 static void name_place(struct http_target *self)
@@ -362,7 +377,7 @@ enum kw_status kw_target_http_open(const struct kw_http_options *options, struct
         http_close(&self->target);
         return kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "not enough memory");
     }
-    set_up(self, options->ca_file, loopback);
+    set_up(self, options, loopback);
     name_place(self);
     *target_out = &self->target;
     return KW_OK;

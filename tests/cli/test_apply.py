@@ -279,6 +279,24 @@ def test_a_dry_run_foretells_what_would_be_refused(folder):
     each_way(folder, story)
 
 
+def test_a_dry_run_counts_what_a_file_makes(folder):
+    """There may be a thousand policies of a project, and one more finds no room, whoever made those before it."""
+    def policies(first, end, **more):
+        return [{'name': f'p{number}', **more} for number in range(first, end)]
+
+    with World(folder, 'data') as world:
+        world.run('create', '--owner', 'user:1', code=0)
+        world.run('apply', write(folder, {'policies': policies(0, 201)}), '--yes', code=0)
+        fits = write(folder, {'policies': policies(0, 1000) + policies(0, 2, project='shop'), 'projects': [{'name': 'shop'}]}, 'fits.json')
+        check_in('+ policy p999\n', world.run('apply', fits, '--dry-run', code=0).out)
+        full = write(folder, {'policies': policies(0, 1001)}, 'full.json')
+        for how in ('--dry-run', '--yes'):
+            refused = world.run('apply', full, how, code=2).err
+            check_in('there may be 1000 of this kind, and with those that this file makes before it there are (LIMIT_REACHED)', refused)
+            check_in('That is said of policy p1000; nothing was changed.', refused)
+        check_equal(world.run('policies', 'list', code=0).out.count('\n'), 201)
+
+
 def test_apply_asks_on_a_terminal(folder):
     path = write(folder, WISH)
     with World(folder, 'data') as world:
@@ -363,4 +381,4 @@ if __name__ == '__main__':
           test_apply_shows_which_keys_a_policy_narrows, test_apply_shows_the_part_of_a_long_value_that_changes,
           test_what_show_prints_can_be_applied, test_apply_refuses_what_it_does_not_understand,
           test_a_problem_for_programs_names_its_document,
-          test_one_part_of_a_file_may_need_another, test_a_dry_run_foretells_what_would_be_refused, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])
+          test_one_part_of_a_file_may_need_another, test_a_dry_run_foretells_what_would_be_refused, test_a_dry_run_counts_what_a_file_makes, test_apply_asks_on_a_terminal, test_documents_are_listed_and_shown, test_documents_are_deleted])

@@ -67,6 +67,7 @@ Where the keys are
   --url URL                   a server's address (KEYWARD_URL; http://127.0.0.1:7411 if KEYWARD_KEY is set)
   --management-key-file FILE  the server's management key, instead of KEYWARD_KEY
   --cacert FILE               trust the server's certificate by this one (PEM)
+  --timeout DURATION          how long a server may be busy with other things (15m)
   --data DIR                  a data folder, when no server holds it
   --pepper-file FILE          the folder's pepper, instead of KEYWARD_PEPPER or DIR/pepper
   --project NAME              the project (default, if it is not given)
