@@ -13,10 +13,10 @@ static const struct kw_option where_options[] = {
     {.name = "url", .argument = "URL", .help = "a server's address (KEYWARD_URL; " KW_CLI_DEFAULT_URL " if KEYWARD_KEY is set)"},
     {.name = "management-key-file", .argument = "FILE", .help = "the server's management key, instead of KEYWARD_KEY"},
     {.name = "cacert", .argument = "FILE", .help = "trust the server's certificate by this one (PEM)"},
-    {.name = "timeout", .argument = "DURATION", .help = "how long a server may be busy with other things (" KW_CLI_DEFAULT_TIMEOUT ")"},
+    {.name = "timeout", .argument = "DURATION", .help = "how long to wait for a server that is busy (" KW_CLI_DEFAULT_TIMEOUT ")"},
     {.name = "data", .argument = "DIR", .help = "a data folder, when no server holds it"},
     {.name = "pepper-file", .argument = "FILE", .help = "the folder's pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
-    {.name = "project", .argument = "NAME", .help = "the project (default, if it is not given)"},
+    {.name = "project", .argument = "NAME", .help = "the project (if it is not given, the management key's, or else default)"},
 };
 
 static const struct kw_option output_options[] = {
@@ -37,11 +37,11 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .field = "description"}, \
     {.name = "tag", .argument = "TAG", .help = "a word to find it by", .place = KW_PLACE_LIST, .field = "tags", \
      .repeats = true}, \
-    {.name = "metadata", .argument = "JSON|@FILE", .help = "an object of your own", .place = KW_PLACE_JSON, \
+    {.name = "metadata", .argument = "JSON|@FILE", .help = "a JSON object of your own, or @ and the file that it is in", .place = KW_PLACE_JSON, \
      .field = "metadata"}, \
     {.name = "scope", .argument = "SCOPE", .help = "what it may do: read, read:*, *", .place = KW_PLACE_LIST, \
      .field = "scopes", .repeats = true}, \
-    {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource", \
+    {.name = "resource", .argument = "TYPE:ID=SCOPE,SCOPE", .help = "what it may do on one resource: website:123=read,write", \
      .place = KW_PLACE_RESOURCES, .field = "resources", .repeats = true}, \
     {.name = "rate-limit", .argument = "[NAME=]N/WINDOW[,PER]", \
      .help = "how often it may be used: 100/1m, burst=10/1s,owner", .place = KW_PLACE_RATE_LIMITS, \
@@ -51,6 +51,8 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
      .repeats = true}, \
     {.name = "expires-in", .argument = "DURATION", .help = "how long it is valid: 12h, 90d, 1y", \
      .place = KW_PLACE_TEXT, .field = "expiresIn"}, \
+    {.name = "expires-at", .argument = "TIME", .help = "or until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
+     .field = "expiresAt"}, \
     {.name = "allow-ip", .argument = "ADDRESS|RANGE", .help = "it works from here only: 192.0.2.1, 2001:db8::/32", \
      .place = KW_PLACE_LIST, .field = "allowedIPs", .repeats = true}, \
     {.name = "block-ip", .argument = "ADDRESS|RANGE", .help = "it never works from here", .place = KW_PLACE_LIST, \
@@ -58,9 +60,7 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
     {.name = "allow-region", .argument = "REGION", .help = "it works in these only: US, US-CA, EU, EEA", \
      .place = KW_PLACE_LIST, .field = "allowedRegions", .repeats = true}, \
     {.name = "block-region", .argument = "REGION", .help = "it never works in these", .place = KW_PLACE_LIST, \
-     .field = "blockedRegions", .repeats = true}, \
-    {.name = "expires-at", .argument = "TIME", .help = "until when: 2027-01-31T00:00:00Z", .place = KW_PLACE_TEXT, \
-     .field = "expiresAt"}
+     .field = "blockedRegions", .repeats = true}
 
 #define OPTION_POLICY {.name = "policy", .argument = "NAME", .help = "a policy that the key must keep within", \
                        .place = KW_PLACE_TEXT, .field = "policy"}
@@ -71,11 +71,11 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
 #define OPTION_IF_VERSION {.name = "if-version", .argument = "N", .help = "only if the key is still of this version"}
 /* Which keys a list or an export is of. */
 #define OPTIONS_WHICH_KEYS \
-    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner", .place = KW_PLACE_QUERY, .field = "owner"}, \
+    {.name = "owner", .argument = "TYPE:ID", .help = "of this owner: user:1, team:9, service:ci", .place = KW_PLACE_QUERY, .field = "owner"}, \
     {.name = "org", .argument = "ID", .help = "of this organization", .place = KW_PLACE_QUERY, .field = "org"}, \
     {.name = "tag", .argument = "TAG", .help = "with this tag, or any of several", .place = KW_PLACE_QUERY, \
      .field = "tag", .repeats = true}, \
-    {.name = "tag-mode", .argument = "MODE", .help = "with any of the tags (if it is not given), or all of them", \
+    {.name = "tag-mode", .argument = "MODE", .help = "any (of the tags, if it is not given) or all (of them)", \
      .place = KW_PLACE_QUERY, .field = "tagMode"}, \
     {.name = "env", .argument = "NAME", .help = "of this environment", .place = KW_PLACE_QUERY, .field = "env"}
 #define OPTION_REASON {.name = "reason", .argument = "TEXT", .help = "why; it is kept with the key", \
@@ -86,7 +86,7 @@ static const struct kw_option_group output_group = GROUP("Output", output_option
 /* --- each command's own --- */
 
 static const struct kw_option create_options[] = {
-    {.name = "owner", .argument = "TYPE:ID", .help = "who holds it: user:1, team:9 or service:ci",
+    {.name = "owner", .argument = "TYPE:ID", .help = "who holds it, where no parent or template says so: user:1, team:9, service:ci",
      .place = KW_PLACE_TEXT, .field = "owner"},
     {.name = "env", .argument = "NAME", .help = "the environment: live (if it is not given) or test",
      .place = KW_PLACE_TEXT, .field = "env"},
@@ -107,7 +107,7 @@ static const struct kw_option update_options[] = {OPTION_POLICY, OPTION_ORG, OPT
                                                  OPTION_IF_VERSION};
 
 static const struct kw_option rotate_options[] = {
-    {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working; else it is revoked now",
+    {.name = "grace", .argument = "DURATION", .help = "how long the old key goes on working: 1h, 7d, at most 1y; else it is revoked now",
      .place = KW_PLACE_TEXT, .field = "gracePeriod"},
     {.name = "end-grace-on-first-use", .help = "the grace also ends when the new key is first used",
      .place = KW_PLACE_TRUE, .field = "endGraceOnFirstUse"},
@@ -129,10 +129,10 @@ static const struct kw_option import_options[] = {
     {.name = "format", .argument = "FORMAT", .help = "ndjson, json, csv or keypal; if it is not given, by the file's name or first bytes"},
     {.name = "map", .argument = "COLUMN=FIELD", .help = "what a column of CSV means: a field, metadata.NAME, or - to leave it out",
      .repeats = true},
-    {.name = "on-conflict", .argument = "WAY", .help = "skip what is here already (if it is not given), overwrite it, or error",
+    {.name = "on-conflict", .argument = "WAY", .help = "what is here already: skip it (if it is not given), overwrite it, or error",
      .place = KW_PLACE_QUERY, .field = "onConflict"},
     {.name = "dry-run", .help = "only say what would become of each line"},
-    {.name = "owner", .argument = "TYPE:ID", .help = "who holds keys whose line does not say it", .place = KW_PLACE_QUERY,
+    {.name = "owner", .argument = "TYPE:ID", .help = "who holds keys whose line does not say it: user:1", .place = KW_PLACE_QUERY,
      .field = "owner"},
     {.name = "env", .argument = "NAME", .help = "the environment of such keys", .place = KW_PLACE_QUERY, .field = "env"},
     {.name = "prefix", .argument = "TEXT", .help = "what keys of another form than Keyward's begin with",
@@ -150,7 +150,7 @@ static const struct kw_option import_options[] = {
 
 /* cmd_many.c knows them by name. */
 static const struct kw_option filter_options[] = {
-    {.name = "owner", .argument = "TYPE:ID", .help = "all keys of this owner", .place = KW_PLACE_TEXT, .field = "owner"},
+    {.name = "owner", .argument = "TYPE:ID", .help = "all keys of this owner: user:1, team:9, service:ci", .place = KW_PLACE_TEXT, .field = "owner"},
     {.name = "org", .argument = "ID", .help = "all keys of this organization", .place = KW_PLACE_TEXT, .field = "org"},
     {.name = "tag", .argument = "TAG", .help = "all keys with this tag", .place = KW_PLACE_TEXT, .field = "tag"},
     {.name = "yes", .help = "do not ask before changing what a filter means"},
@@ -172,14 +172,14 @@ static const struct kw_option list_options[] = {
      .field = "usedBefore"},
     {.name = "used-after", .argument = "TIME", .help = "last used then or later, in that order", .place = KW_PLACE_QUERY,
      .field = "usedAfter"},
-    {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked", .place = KW_PLACE_QUERY,
+    {.name = "status", .argument = "STATUS", .help = "active, disabled, expired or revoked, as a verification sees it", .place = KW_PLACE_QUERY,
      .field = "status"},
     {.name = "search", .argument = "TEXT", .help = "with this text in name or description", .place = KW_PLACE_QUERY,
      .field = "q"},
     {.name = "sort", .argument = "ORDER", .help = "createdAt (if it is not given), -createdAt, expiresAt or lastUsedAt",
      .place = KW_PLACE_QUERY, .field = "sort"},
-    {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
-    {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
+    {.name = "limit", .argument = "N", .help = "how many at once, 1 to 1000 (50)", .place = KW_PLACE_QUERY, .field = "limit"},
+    {.name = "cursor", .argument = "CURSOR", .help = "where to go on: the nextCursor of the answer before", .place = KW_PLACE_QUERY, .field = "cursor"},
     {.name = "all", .help = "all of them, page after page"},
     {.name = "count", .help = "only how many there are"},
 };
@@ -195,7 +195,7 @@ static const struct kw_option export_options[] = {
     {.name = "format", .argument = "FORMAT", .help = "ndjson (if it is not given), or json for one document",
      .place = KW_PLACE_QUERY, .field = "format"},
     {.name = "out", .argument = "FILE|-",
-     .help = "write to this file, which is there only when it is whole. -: standard output, as without it"},
+     .help = "write to this file, there only once it is whole. -: standard output, as without it"},
     KW_OPTION_PROGRESS,
 };
 
@@ -224,7 +224,7 @@ static const struct kw_option verify_options[] = {
      .field = "ip"},
     {.name = "geo", .argument = "REGION", .help = "the country or part of it that it comes from: US, US-CA",
      .place = KW_PLACE_GEO, .field = "geo"},
-    {.name = "cost", .argument = "N", .help = "what it takes from each rate limit (1, if it is not given)",
+    {.name = "cost", .argument = "N", .help = "what it takes from rate limits and quotas of requests (1, if it is not given)",
      .place = KW_PLACE_JSON, .field = "cost"},
     {.name = "endpoint", .argument = "TEXT", .help = "what it is used for, to be counted: 'GET /v1/things'",
      .place = KW_PLACE_TEXT, .field = "endpoint"},

@@ -5,7 +5,7 @@
 static const struct kw_option usage_options[] = {
     {.name = "owner",
      .argument = "TYPE:ID",
-     .help = "of all keys of this owner",
+     .help = "of all keys of this owner: user:1, team:9, service:ci",
      .place = KW_PLACE_QUERY,
      .field = "owner"},
     {.name = "org",
@@ -23,7 +23,7 @@ static const struct kw_option usage_options[] = {
      .help = "until then (now, if it is not given)",
      .place = KW_PLACE_QUERY,
      .field = "until"},
-    {.name = "by", .argument = "SPAN", .help = "hour or day", .place = KW_PLACE_QUERY, .field = "by"},
+    {.name = "by", .argument = "SPAN", .help = "hour or day (days, if it is not given, where the time is longer than two)", .place = KW_PLACE_QUERY, .field = "by"},
     {.name = "group",
      .argument = "WHAT",
      .help = "code (if it is not given), endpoint, region or metric",

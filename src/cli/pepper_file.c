@@ -17,7 +17,7 @@ static const struct kw_option options[] = {
     {.name = "cacert", .argument = "FILE", .help = "trust the server's certificate by this one (PEM)"},
     {.name = "timeout",
      .argument = "DURATION",
-     .help = "how long a server may be busy with other things (" KW_CLI_DEFAULT_TIMEOUT ")"},
+     .help = "how long to wait for a server that is busy (" KW_CLI_DEFAULT_TIMEOUT ")"},
     {.name = "data", .argument = "DIR", .help = "a data folder, when no server holds it (" KW_CLI_DEFAULT_DATA ")"},
     {.name = "pepper-file",
      .argument = "FILE",

@@ -58,7 +58,7 @@ Options
   --no-cascade                only if no other key stops with it, as a child of it
 
 Instead of ids; all that is given must hold
-  --owner TYPE:ID             all keys of this owner
+  --owner TYPE:ID             all keys of this owner: user:1, team:9, service:ci
   --org ID                    all keys of this organization
   --tag TAG                   all keys with this tag
   --yes                       do not ask before changing what a filter means
@@ -67,10 +67,10 @@ Where the keys are
   --url URL                   a server's address (KEYWARD_URL; http://127.0.0.1:7411 if KEYWARD_KEY is set)
   --management-key-file FILE  the server's management key, instead of KEYWARD_KEY
   --cacert FILE               trust the server's certificate by this one (PEM)
-  --timeout DURATION          how long a server may be busy with other things (15m)
+  --timeout DURATION          how long to wait for a server that is busy (15m)
   --data DIR                  a data folder, when no server holds it
   --pepper-file FILE          the folder's pepper, instead of KEYWARD_PEPPER or DIR/pepper
-  --project NAME              the project (default, if it is not given)
+  --project NAME              the project (if it is not given, the management key's, or else default)
 
 Output
   --json                      JSON for programs; problems too, on standard error
