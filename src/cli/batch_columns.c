@@ -30,10 +30,12 @@ static bool find_map(const struct kw_command_line *line, struct kw_bytes column,
     return false;
 }
 
+/* `name` is that of the column, or what --map says of it. */
 static enum kw_status no_such_field(const struct kw_batch_input *input, size_t column, struct kw_bytes name,
                                     struct kw_error *error_out)
 {
-    char texts[KW_SCHEMA_FIELDS_MAX][48], wanted[48];
+    char texts[KW_SCHEMA_FIELDS_MAX][48], wanted[48], header[48];
+    struct kw_bytes cell = kw_csv_cell(&input->csv, column);
     const char *names[KW_SCHEMA_FIELDS_MAX + 1] = {NULL};
     for (size_t i = 0; i < input->schema->field_count; i++) {
         struct kw_bytes field = input->schema->fields[i].name;
@@ -41,7 +43,8 @@ static enum kw_status no_such_field(const struct kw_batch_input *input, size_t c
         names[i] = texts[i];
     }
     snprintf(wanted, sizeof wanted, "%.*s", (int)name.size, (const char *)name.data);
-    if (kw_looks_like_key(wanted)) {
+    snprintf(header, sizeof header, "%.*s", (int)cell.size, (const char *)cell.data);
+    if (kw_looks_like_key(wanted) || kw_looks_like_key(header)) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_FAILED, NULL,
                        "%s: column %zu of the first line is a key: the first line must name the fields", input->name,
                        column + 1);
@@ -49,18 +52,19 @@ static enum kw_status no_such_field(const struct kw_batch_input *input, size_t c
     const char *near = kw_suggest(names, wanted);
     return kw_fail(
         error_out, KW_E_INVALID, KW_CLI_FAILED, NULL,
-        "%s: column %zu, '%s', is no field%s%s%s: --map '%s=FIELD' says which one it is, --map '%s=' leaves it "
+        "%s: column %zu, '%s', is no field%s%s%s: --map '%s=FIELD' says which one it is, --map '%s=-' leaves it "
         "out",
         input->name, column + 1, wanted, near == NULL ? "" : " (did you mean ", near == NULL ? "" : near,
-        near == NULL ? "" : "?)", wanted, wanted);
+        near == NULL ? "" : "?)", header, header);
 }
 
 static enum kw_status take_column(struct kw_batch_input *input, size_t column, struct kw_error *error_out)
 {
     struct kw_bytes name = kw_csv_cell(&input->csv, column), mapped;
     bool is_mapped = find_map(input->line, name, &mapped);
+    bool is_left_out = is_mapped && (mapped.size == 0 || kw_bytes_equal(mapped, KW_BYTES("-"))); /* as imports say it */
     const struct kw_field *field = NULL;
-    if (!is_mapped || mapped.size > 0) {
+    if (!is_left_out) {
         field = find_field(input->schema, is_mapped ? mapped : name);
         if (field == NULL) {
             return no_such_field(input, column, is_mapped ? mapped : name, error_out);

@@ -98,7 +98,7 @@ static enum kw_status add_reason(struct kw_buffer *text, char before, const stru
     if (field->type == KW_JSON_STRING) {
         bool is_gone = kw_bytes_equal(field->text, KW_BYTES("policy"));
         kw_buffer_add_byte(text, (uint8_t)before);
-        kw_buffer_add_text(text, is_gone ? "There is no policy of that name any more." : "What goes beyond it: ");
+        kw_buffer_add_text(text, is_gone ? "There is no policy of that name any more" : "What goes beyond it: ");
         kw_text_clean(text, is_gone ? (struct kw_bytes){NULL, 0} : field->text);
     }
     if (missing->type != KW_JSON_OBJECT_BEGIN) {
@@ -249,7 +249,10 @@ static enum kw_status show_check(void *context, const struct kw_json_token *item
         kw_text_clean(text, has_detail ? members[DETAIL].text : kw_bytes_of_text(looks[i].text));
     }
     if (status == KW_OK) {
+        size_t before = text->size;
+        bool is_whose = members[BY].type == KW_JSON_STRING || members[WHICH].type == KW_JSON_STRING;
         status = add_reason(text, ' ', &members[LACKS], &members[FAULT], list->arena);
+        kw_buffer_add_text(text, is_whose && text->size > before ? "." : "");
     }
     if (status == KW_OK) {
         status = add_limit(text, ' ', &members[LIMIT], &members[QUOTA], list->arena);

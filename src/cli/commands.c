@@ -232,7 +232,7 @@ static const struct kw_option verify_options[] = {
 
 static const struct kw_option batch_options[] = {
     {.name = "format", .argument = "FORMAT", .help = "of FILE: csv or ndjson (its name says, if it is not given)"},
-    {.name = "map", .argument = "COLUMN=FIELD", .help = "a column of a CSV is this field; 'COLUMN=' leaves it out",
+    {.name = "map", .argument = "COLUMN=FIELD", .help = "a column of a CSV is this field; 'COLUMN=-' leaves it out",
      .repeats = true},
     {.name = "out", .argument = "FILE|-", .help = "where the lines go, keys too; made with mode 0600. -: standard output"},
     {.name = "out-format", .argument = "FORMAT", .help = "of --out: ndjson (if it is not given) or csv"},

@@ -109,7 +109,11 @@ static void show_status(const struct line *line)
     kw_buffer_add_text(line->text, colour == NULL ? NULL : KW_COLOUR_RESET);
     const struct kw_member *effective = &line->record->fields[KW_SHOWN_EFFECTIVE];
     if (effective->type == KW_JSON_STRING && !kw_bytes_equal(effective->text, line->field->text)) {
-        kw_buffer_add_text(line->text, ", but stopped by a parent: ");
+        bool has_parent = line->record->fields[KW_SHOWN_PARENT].type == KW_JSON_STRING;
+        bool has_policy = line->record->fields[KW_SHOWN_POLICY].type == KW_JSON_STRING;
+        kw_buffer_add_text(line->text, !has_policy   ? ", but stopped by a parent: "
+                                       : !has_parent ? ", but stopped by its policy: "
+                                                     : ", but stopped by a parent or its policy: ");
         kw_text_clean(line->text, effective->text);
     }
 }

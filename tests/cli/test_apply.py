@@ -89,9 +89,18 @@ def test_apply_shows_which_keys_a_policy_narrows(folder):
         refused = world.run(*ask, stdin=made['key'], code=1)
         check_in('INSUFFICIENT_SCOPE', refused.out)
         check_in('\nMissing: users:read\nThe rule is its policy\'s: partners\n', refused.out)
+        check_in('Status        active\n', world.run('show', top, code=0).out)
         explained = world.run('explain', '-', '--scope', 'users:read', stdin=made['key'], code=1)
-        check_in('Missing: users:read The rule is its policy\'s: partners\n', explained.out)
-        return [shown.out, refused.out, explained.out]
+        check_in('Missing: users:read. The rule is its policy\'s: partners\n', explained.out)
+        # Whom its policy has ended, and whom a parent that its policy has ended.
+        short = write(folder, {'policies': [{'name': 'partners', 'maxTtl': '1ms'}]}, 'short.json')
+        world.run('apply', short, '--yes', code=0)
+        ended = [world.run('show', one, code=0).out for one in (top, child)]
+        check_in('Status        active, but stopped by its policy: expired\n', ended[0])
+        check_in('Status        active, but stopped by a parent: expired\n', ended[1])
+        listed = world.run('list', '--status', 'expired', code=0).out
+        check(top in listed and child in listed, listed)
+        return [shown.out, refused.out, explained.out, *ended]
     each_way(folder, story)
 
 

@@ -172,7 +172,7 @@ def test_headers_that_do_not_fit(folder):
             ('ownerId,name,name\n', [], 'columns 2 and 3 are both name'),
             ('ownerId,x\n', ['--map', 'x=ownerId'], 'columns 1 and 2 are both ownerId'),
             ('ownerId\n', ['--map', 'x=name'], "has no column 'x', which --map names"),
-            ('ownerId\n', ['--map', 'ownerId=nobody'], "column 1, 'nobody', is no field"),
+            ('ownerId\n', ['--map', 'ownerId=nobody'], "column 1, 'nobody', is no field: --map 'ownerId=FIELD' says which one it is, --map 'ownerId=-' leaves it out"),
             ('ownerId\n', ['--map', 'ownerId'], '--map must read COLUMN=FIELD'),
             (f'{key}\n', [], 'the first line must name the fields'),
             ('"ownerId\n1\n', [], 'line 1, column 1: a quote is opened and never closed'),
