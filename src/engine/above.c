@@ -37,7 +37,7 @@ static struct kw_above look_above(struct kw_engine *engine, struct kw_bytes enco
     bool is_read = encoding.size > 0 && kw_record_decode(encoding, &record) == KW_OK;
     if (is_read && !kw_engine_look_above(engine, &record, now_ms, &above) &&
         kw__load_family(engine, &record.parent_id, &generation) == KW_OK) {
-        is_read = kw_engine_look_above(engine, &record, now_ms, &above);
+        (void)kw_engine_look_above(engine, &record, now_ms, &above);
     }
     return above;
 }
