@@ -43,7 +43,7 @@ KW_MUST_USE bool kw_key_status_of_name(struct kw_bytes name, enum kw_key_status 
  * by a past grace reads as such.
  */
 void kw_record_write_json(const struct kw_record *record, int64_t now_ms, struct kw_json_writer *writer);
-/* The same of a child, with `effectiveStatus`: the worse of its own status and `above`, the worst of its ancestors'. */
+/* The same with `effectiveStatus`: the worse of its own status and `above`, what ancestors and policy make of it. */
 void kw_record_write_json_under(const struct kw_record *record, enum kw_key_status above, int64_t now_ms,
                                 struct kw_json_writer *writer);
 

@@ -1,11 +1,13 @@
 """Policies as documents: kept, listed, changed, refused, each in its project."""
 
+import json
 import sys
 from datetime import datetime, timedelta
 
 from api_support import check, equal, main
 
 PATH = '/v1/policies'
+NDJSON = {'Content-Type': 'application/x-ndjson'}
 KEY_ID = 'key_01JD5W3K2M8Q4T6V9X0Z1B3D5F'
 WHOLE = {'name': 'whole', 'description': 'For partners.', 'scopes': ['orders:*'], 'resources': {'website:*': ['read']},
          'maxTtl': '90d', 'requireIP': True, 'maxResources': 3, 'environments': ['live'], 'creators': [KEY_ID]}
@@ -177,6 +179,20 @@ def a_change_narrows_the_keys_under_it(server):
     equal(server.verify(gone)['code'], 'REVOKED', 'a revoked key')
 
 
+def a_rotation_shows_each_key_as_its_own_policy_has_it(server):
+    """The old key has outlived what the new one has before it."""
+    server.expect(201, 'POST', PATH, {'name': 'short'})
+    line = {'key': 'elder_Zx81kQp0a7Lw2mRt', 'ownerId': '1', 'createdAt': '2025-01-31T12:00:00.000Z', 'policy': 'short', 'prefix': 'elder_'}
+    equal(server.expect(200, 'POST', '/v1/import?prefix=elder_', json.dumps(line).encode(), headers=NDJSON).json['created'], 1, 'imported')
+    elder = server.verify(line['key'])['record']
+    equal(statuses(elder), ('active', None), 'before')
+    server.expect(200, 'PATCH', PATH + '/short', {'maxTtl': '1d'})
+    made = server.expect(201, 'POST', f'/v1/keys/{elder["id"]}/rotate', {'gracePeriod': '1h', 'expiresIn': '12h'}).json
+    equal((statuses(made['record']), statuses(made['previous'])), (('active', None), ('active', 'expired')), 'new and old')
+    check(server.verify(made['key'])['valid'], 'the new key')
+    equal(server.verify(line['key'])['code'], 'EXPIRED', 'the old key')
+
+
 def of_many_keys_the_first_hundred_are_named(server):
     server.expect(201, 'POST', PATH, {'name': 'crowd'})
     made = server.expect(200, 'POST', '/v1/keys/batch/create', {
@@ -238,5 +254,6 @@ def its_creators_bring_keys_under_it(server):
 if __name__ == '__main__':
     sys.exit(main([policies_are_kept, policies_belong_to_a_project, what_a_policy_says_is_checked,
                    only_who_may_changes_policies, a_key_gets_what_its_policy_gives, a_creation_keeps_within_its_policy,
-                   changes_keep_within_the_policy, a_change_narrows_the_keys_under_it, of_many_keys_the_first_hundred_are_named, a_parent_is_bound_with_its_policy,
+                   changes_keep_within_the_policy, a_change_narrows_the_keys_under_it, a_rotation_shows_each_key_as_its_own_policy_has_it,
+                   of_many_keys_the_first_hundred_are_named, a_parent_is_bound_with_its_policy,
                    a_policy_with_keys_stays, its_creators_bring_keys_under_it]))
