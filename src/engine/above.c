@@ -35,10 +35,10 @@ static struct kw_above look_above(struct kw_engine *engine, struct kw_bytes enco
     size_t generation;
     int64_t now_ms = kw_engine_now_ms(engine);
     bool is_read = encoding.size > 0 && kw_record_decode(encoding, &record) == KW_OK;
-    if (is_read && !kw_engine_look_above(engine, &record, now_ms, &above) &&
-        kw__load_family(engine, &record.parent_id, &generation) == KW_OK) {
-        (void)kw_engine_look_above(engine, &record, now_ms, &above);
-    }
+    bool is_known = is_read && (kw_engine_look_above(engine, &record, now_ms, &above) ||
+                                (kw__load_family(engine, &record.parent_id, &generation) == KW_OK &&
+                                 kw_engine_look_above(engine, &record, now_ms, &above)));
+    above.has_word = is_known && above.has_word;
     return above;
 }
 
