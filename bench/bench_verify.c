@@ -121,6 +121,21 @@ static enum kw_status made_up_usage_add(struct kw_store *store, const struct kw_
     return KW_OK;
 }
 
+static enum kw_status made_up_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                          uint64_t *waiting_out)
+{
+    (void)store, (void)pieces, (void)count;
+    *waiting_out = 0;
+    return KW_OK;
+}
+
+static enum kw_status made_up_usage_deferred(struct kw_store *store, uint32_t part, size_t limit,
+                                             kw_store_deferred_sink *sink, void *context)
+{
+    (void)store, (void)part, (void)limit, (void)sink, (void)context;
+    return KW_OK;
+}
+
 static enum kw_status made_up_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms,
                                            size_t limit, uint64_t *count_out)
 {
@@ -144,6 +159,8 @@ static const struct kw_store_ops made_up_ops = {
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,
     .usage_add = made_up_usage_add,
+    .usage_defer = made_up_usage_defer,
+    .usage_deferred = made_up_usage_deferred,
     .usage_roll = made_up_usage_forget,
     .usage_prune = made_up_usage_forget,
     .reservations_read = made_up_reservations,

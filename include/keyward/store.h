@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 4 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 5 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -44,6 +44,7 @@ extern "C" {
 #define KW_STORE_RESERVATIONS_MAX 1000                   /* of a batch */
 #define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000) /* that one reservation takes or gives back */
 #define KW_STORE_NOTE_MAX 1024
+#define KW_STORE_DEFERRED_MAX 65536 /* bytes of one piece of use that is added later */
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -161,6 +162,16 @@ struct kw_store_use {
     struct kw_bytes region;  /* at most KW_STORE_USE_REGION_MAX; may be empty */
 };
 
+/*
+ * A piece of use that was counted and is yet to be added: bytes that mean nothing to the store. Pieces of one part are
+ * added together.
+ */
+struct kw_store_deferred {
+    uint32_t part;
+    struct kw_bytes bytes; /* 1 to KW_STORE_DEFERRED_MAX */
+    uint64_t sequence;     /* set by the store: ascends within a part, as long as something waits there */
+};
+
 /* What is written together or not at all. */
 struct kw_store_batch {
     const struct kw_store_put *puts;
@@ -259,6 +270,7 @@ typedef enum kw_status kw_store_row_sink(void *context, const struct kw_store_ro
 typedef enum kw_status kw_store_audit_sink(void *context, const struct kw_store_audit *audit);
 typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_event *event);
 typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
+typedef enum kw_status kw_store_deferred_sink(void *context, const struct kw_store_deferred *piece);
 typedef enum kw_status kw_store_reservation_sink(void *context, const struct kw_store_reservation *reservation);
 typedef enum kw_status kw_store_setting_sink(void *context, const struct kw_store_setting *setting);
 
@@ -338,6 +350,20 @@ struct kw_store_ops {
      */
     enum kw_status (*usage_add)(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                 const struct kw_store_use *uses, size_t use_count);
+    /*
+     * Keeps pieces of use that usage_settle adds later, all of them or none. Durable when it returns, and as usage_add
+     * it may come while another call commits, as usage_settle may. Costs no more than their bytes do, whatever they are
+     * of. `waiting_out`: the bytes of all that wait now; it is set by a call without pieces too.
+     */
+    enum kw_status (*usage_defer)(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                  uint64_t *waiting_out);
+    /* The pieces of one part, the first from `part` on that has any, in order of their sequence, `limit` at most. */
+    enum kw_status (*usage_deferred)(struct kw_store *store, uint32_t part, size_t limit, kw_store_deferred_sink *sink,
+                                     void *context);
+    /* Adds as usage_add does, and removes the pieces of `settled`'s part up to its sequence, both or neither. */
+    enum kw_status (*usage_settle)(struct kw_store *store, const struct kw_store_deferred *settled,
+                                   const struct kw_store_usage *usages, size_t usage_count,
+                                   const struct kw_store_use *uses, size_t use_count);
     /* Of one lineage, with bucket_start_ms in [from, until): days, then hours, each in order of bucket, dimension and
      * value. */
     enum kw_status (*usage_read)(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,

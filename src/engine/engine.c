@@ -251,6 +251,7 @@ void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *sta
         .uses_written = usage.written,
         .uses_dropped = usage.dropped,
         .uses_unattributed = usage.unattributed,
+        .uses_deferred = usage.deferred,
         .index_keys = kw_index_count(engine->index),
         .index_bytes = kw_index_bytes(engine->index),
         .index_complete = kw_index_complete(engine->index),

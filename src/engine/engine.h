@@ -388,6 +388,7 @@ struct kw_engine_stats {
     uint64_t returned;               /* parts of quotas that were given back unspent */
     uint64_t funds_waited;           /* verifications that waited for such a part */
     uint64_t uses_counted, uses_written, uses_dropped, uses_unattributed; /* as in struct kw_usage_stats */
+    uint64_t uses_deferred;                                               /* the same */
     bool writable;                                                        /* the last commit did not fail */
 };
 void kw_engine_stats(const struct kw_engine *engine, struct kw_engine_stats *stats_out);

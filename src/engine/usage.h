@@ -17,10 +17,12 @@ struct kw_op;
 struct kw_usage;
 struct kw_verification;
 
-#define KW_USAGE_TICK_MS 250            /* between two looks at the rings, while nobody verifies */
-#define KW_USAGE_WRITE_MS 750           /* between two writes */
-#define KW_USAGE_TEND_MS 60000          /* between two looks for what is old */
-#define KW_USAGE_KEYS ((size_t)1 << 14) /* whose own counts come with one write; where more are in use, in turn */
+#define KW_USAGE_TICK_MS 250   /* between two looks at the rings, while nobody verifies */
+#define KW_USAGE_WRITE_MS 750  /* between two writes */
+#define KW_USAGE_TEND_MS 60000 /* between two looks for what is old */
+#define KW_USAGE_AT_ONCE 1024  /* keys whose use is added to their counts at once; that of more is deferred */
+#define KW_USAGE_DEFERRED_MAX (UINT64_C(1) << 30) /* bytes that wait in the store at most, but for one write */
+#define KW_USAGE_KEYS ((size_t)1 << 14)           /* of one write where no more may wait: further ones come in turn */
 
 /* KW_E_MEMORY. */
 KW_MUST_USE enum kw_status kw_usage_new(const struct kw_index *index, struct kw_usage **usage_out);
@@ -49,6 +51,7 @@ struct kw_usage_stats {
     uint64_t written;      /* those of them that are in the store */
     uint64_t dropped;      /* that are counted nowhere */
     uint64_t unattributed; /* that count for their project and not for their key */
+    uint64_t deferred;     /* bytes of use that are in the store and not yet added to counts */
 };
 void kw_usage_stats(const struct kw_usage *usage, struct kw_usage_stats *stats_out);
 

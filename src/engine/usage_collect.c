@@ -1,6 +1,6 @@
 #include "base/bytes.h"
 #include "engine/table.h"
-#include "engine/usage_table.h"
+#include "engine/usage_defer.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -160,10 +160,13 @@ enum kw_status kw_usage_new(const struct kw_index *index, struct kw_usage **usag
     usage->memory = kw_alloc(KW__USAGE_SHARDS + 1, sizeof *usage->shards);
     usage->shards = usage->memory == NULL ? NULL : aligned(usage->memory);
     usage->rings = kw_alloc(KW__USAGE_SHARDS * KW__RING_UNITS, sizeof *usage->rings);
+    usage->deferral = kw_alloc(1, sizeof *usage->deferral);
+    usage->at_once_max = KW_USAGE_AT_ONCE;
+    usage->deferred_max = KW_USAGE_DEFERRED_MAX;
     usage->origin_heads = kw_alloc(KW__ORIGIN_HEADS, sizeof *usage->origin_heads);
     bool is_whole = usage->shards != NULL && usage->rings != NULL && usage->origin_heads != NULL &&
-                    kw__use_rows_new(&usage->rows) == KW_OK && kw__use_table_init(&usage->tables[0]) == KW_OK &&
-                    kw__use_table_init(&usage->tables[1]) == KW_OK;
+                    usage->deferral != NULL && kw__use_rows_new(&usage->rows) == KW_OK &&
+                    kw__use_table_init(&usage->tables[0]) == KW_OK && kw__use_table_init(&usage->tables[1]) == KW_OK;
     if (!is_whole) {
         kw_usage_free(usage);
         return KW_E_MEMORY;
@@ -185,6 +188,7 @@ void kw_usage_free(struct kw_usage *usage)
     kw__use_rows_free(usage->rows);
     kw__origins_free(usage);
     kw_free(usage->origin_heads);
+    kw_free(usage->deferral);
     kw_free(usage->memory);
     kw_free(usage->rings);
     pthread_mutex_destroy(&usage->writing);
@@ -199,6 +203,7 @@ void kw_usage_stats(const struct kw_usage *usage, struct kw_usage_stats *stats_o
         .counted = __atomic_load_n(&usage->counted, __ATOMIC_RELAXED),
         .written = __atomic_load_n(&usage->written, __ATOMIC_RELAXED),
         .dropped = __atomic_load_n(&usage->dropped, __ATOMIC_RELAXED),
+        .deferred = __atomic_load_n(&usage->deferred, __ATOMIC_RELAXED),
         .unattributed = __atomic_load_n(&usage->unattributed, __ATOMIC_RELAXED),
     };
     for (size_t i = 0; i < KW__USAGE_SHARDS; i++) {

@@ -79,6 +79,18 @@ enum kw_status kw__use_rows_write(struct kw_engine *engine, struct kw__use_rows 
     return engine->store->ops->usage_add(engine->store, rows->rows, rows->row_count, rows->uses, rows->use_count);
 }
 
+struct kw_arena *kw__use_rows_arena(struct kw__use_rows *rows)
+{
+    return &rows->arena;
+}
+
+enum kw_status kw__use_rows_settle(struct kw_engine *engine, const struct kw__use_rows *rows,
+                                   const struct kw_store_deferred *settled)
+{
+    return engine->store->ops->usage_settle(engine->store, settled, rows->rows, rows->row_count, rows->uses,
+                                            rows->use_count);
+}
+
 bool kw__use_subjects_of_record(struct kw_arena *arena, const struct kw_record *record,
                                 struct kw__use_subjects *subjects_out)
 {

@@ -25,6 +25,11 @@ struct kw__use_rows;
 /* Forgets what was written. */
 void kw__use_rows_reset(struct kw__use_rows *rows);
 bool kw__use_rows_are_many(const struct kw__use_rows *rows);
+/* Where what rows need lives, as long as they do. */
+struct kw_arena *kw__use_rows_arena(struct kw__use_rows *rows);
+/* Writes all of them, and takes that piece and those before it off what is deferred, both or neither. */
+KW_MUST_USE enum kw_status kw__use_rows_settle(struct kw_engine *engine, const struct kw__use_rows *rows,
+                                               const struct kw_store_deferred *settled);
 /* Writes all of them, if there are any. `codes_out`: how many verifications the counts are of. */
 KW_MUST_USE enum kw_status kw__use_rows_write(struct kw_engine *engine, struct kw__use_rows *rows, uint64_t *codes_out);
 

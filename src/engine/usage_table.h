@@ -123,6 +123,7 @@ struct kw__origin_chunk {
 };
 
 struct kw__use_rows;
+struct kw__deferral;
 
 struct kw_usage {
     const struct kw_index *index;
@@ -150,9 +151,15 @@ struct kw_usage {
 
     pthread_mutex_t writing; /* guards what follows */
     struct kw__use_rows *rows;
-    bool is_writing;         /* the other table is not all written */
-    uint64_t swaps;          /* tables that writing has begun with */
-    size_t slot_at, cell_at; /* what of it is */
+    struct kw__deferral *deferral; /* usage_defer.h */
+    bool is_writing;               /* the other table is not all written */
+    bool is_deferring;             /* it is deferred, and not added at once */
+    bool knows_deferred;           /* `deferred` is what the store says */
+    uint64_t swaps;                /* tables that writing has begun with */
+    size_t slot_at, cell_at;       /* what of it is */
+    size_t at_once_max;            /* slots or cells that are added at once */
+    uint64_t deferred_max;         /* bytes; where more wait keys are written in turn */
+    uint64_t deferred;             /* atomic: bytes that wait in the store */
 
     pthread_mutex_t lock; /* guards `stopping` */
     pthread_cond_t wake;

@@ -68,6 +68,8 @@ static void write_engine(const struct kw_engine *engine, struct kw_buffer *text)
         {"keyward_uses_dropped_total", "counter", "Verifications that are counted nowhere.", stats.uses_dropped},
         {"keyward_uses_unattributed_total", "counter", "Verifications that count for their project and not their key.",
          stats.uses_unattributed},
+        {"keyward_uses_deferred_bytes", "gauge", "What is in the store and not yet added to counts.",
+         stats.uses_deferred},
         {"keyward_ledger_accounts", "gauge", "Keys, owners and organizations that have spent of limits or quotas.",
          stats.accounts},
         {"keyward_ledger_bytes", "gauge", "Memory of what they have spent.", stats.ledger_bytes},

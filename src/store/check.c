@@ -142,6 +142,16 @@ enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t coun
     return KW_OK;
 }
 
+enum kw_status kw__store_check_deferred(const struct kw_store_deferred *pieces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (pieces[i].bytes.size == 0 || pieces[i].bytes.size > KW_STORE_DEFERRED_MAX) {
+            return KW_E_LIMIT;
+        }
+    }
+    return KW_OK;
+}
+
 int64_t kw__store_day_of(int64_t time_ms)
 {
     int64_t into = time_ms % DAY_MS;

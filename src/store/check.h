@@ -22,6 +22,7 @@ KW_MUST_USE enum kw_status kw__store_next_piece(const struct kw_store_batch *bat
 KW_MUST_USE enum kw_status kw__store_check_setting_name(struct kw_bytes name);
 KW_MUST_USE enum kw_status kw__store_check_usages(const struct kw_store_usage *usages, size_t count);
 KW_MUST_USE enum kw_status kw__store_check_reservation_name(struct kw_bytes name);
+KW_MUST_USE enum kw_status kw__store_check_deferred(const struct kw_store_deferred *pieces, size_t count);
 KW_MUST_USE enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t count);
 
 /* What a checked reservation gets when `taken` is gone already: 0 to amount, or below 0 what goes back. */

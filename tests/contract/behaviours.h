@@ -90,6 +90,10 @@
     X(rows_are_found_by_their_use) \
     X(counts_are_committed_with_their_batch) \
     X(uses_that_cannot_be_are_refused) \
+    /* deferred.c */ \
+    X(deferred_use_comes_back_by_parts_and_in_order) \
+    X(deferred_use_is_settled_up_to_a_piece) \
+    X(deferred_use_is_kept_and_settled_all_or_none) \
     /* requests.c */ \
     X(a_request_is_found_by_its_name) \
     X(a_request_is_done_once) \

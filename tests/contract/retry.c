@@ -95,6 +95,25 @@ static enum kw_status usage_add(struct kw_store *store, const struct kw_store_us
     RETRY(usage_add(inner, usages, usage_count, uses, use_count));
 }
 
+static enum kw_status usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                  uint64_t *waiting_out)
+{
+    RETRY(usage_defer(inner, pieces, count, waiting_out));
+}
+
+static enum kw_status usage_deferred(struct kw_store *store, uint32_t part, size_t limit, kw_store_deferred_sink *sink,
+                                     void *context)
+{
+    RETRY(usage_deferred(inner, part, limit, sink, context));
+}
+
+static enum kw_status usage_settle(struct kw_store *store, const struct kw_store_deferred *settled,
+                                   const struct kw_store_usage *usages, size_t usage_count,
+                                   const struct kw_store_use *uses, size_t use_count)
+{
+    RETRY(usage_settle(inner, settled, usages, usage_count, uses, use_count));
+}
+
 static enum kw_status usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
                                  int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context)
 {
@@ -160,6 +179,9 @@ static const struct kw_store_ops retry_ops = {
     .events_claim = events_claim,
     .events_settle = events_settle,
     .usage_add = usage_add,
+    .usage_defer = usage_defer,
+    .usage_deferred = usage_deferred,
+    .usage_settle = usage_settle,
     .usage_read = usage_read,
     .reservations_read = reservations_read,
     .reservations_prune = reservations_prune,

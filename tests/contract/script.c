@@ -104,6 +104,20 @@ static enum kw_status add_use(struct contract *c)
     return c->store->ops->usage_add(c->store, use, KW_COUNT_OF(use), NULL, 0);
 }
 
+static enum kw_status defer_use(struct contract *c)
+{
+    struct kw_store_deferred pieces[] = {{4, KW_BYTES("one"), 0}, {9, KW_BYTES("two"), 0}, {4, KW_BYTES("three"), 0}};
+    uint64_t waiting = 0;
+    return c->store->ops->usage_defer(c->store, pieces, KW_COUNT_OF(pieces), &waiting);
+}
+
+static enum kw_status settle_use(struct contract *c)
+{
+    struct kw_store_usage use = {contract_id(1), KW_BYTES("verify"), 10, 100};
+    struct kw_store_deferred last = {.part = 4, .sequence = INT64_MAX};
+    return c->store->ops->usage_settle(c->store, &last, &use, 1, NULL, 0);
+}
+
 /* Of three periods, the first of them twice; the rows are in the order of their ends backwards. */
 static enum kw_status take_some(struct contract *c)
 {
@@ -198,7 +212,8 @@ static const struct {
     {prune, true},          {take_in_vain, false}, {one_more_setting, true},
     {give_some_back, true}, {claim, true},         {prune_reservations, true},
     {take_some, true},      {request_again, true}, {find_request, true},
-    {prune_requests, true},
+    {prune_requests, true}, {defer_use, true},     {settle_use, true},
+    {defer_use, true},      {settle_use, true},
 };
 const size_t script_step_count = KW_COUNT_OF(steps);
 
@@ -268,6 +283,23 @@ static enum kw_status draw_usage(void *context, const struct kw_store_usage *usa
     draw_id(buffer, "lineage", usage->lineage_id);
     draw_bytes(buffer, "value", usage->value);
     return kw_buffer_status(buffer);
+}
+
+static enum kw_status draw_deferred(void *context, const struct kw_store_deferred *piece)
+{
+    struct kw_buffer *buffer = context;
+    kw_buffer_add_format(buffer, "\ndeferred part %u", piece->part);
+    draw_bytes(buffer, "bytes", piece->bytes);
+    return kw_buffer_status(buffer);
+}
+
+static void draw_all_deferred(struct contract *c, struct kw_buffer *buffer)
+{
+    uint64_t waiting = 0;
+    CHECK_STATUS(c->t, c->store->ops->usage_deferred(c->store, 0, ALL, draw_deferred, buffer), KW_OK);
+    CHECK_STATUS(c->t, c->store->ops->usage_deferred(c->store, 5, ALL, draw_deferred, buffer), KW_OK);
+    CHECK_STATUS(c->t, c->store->ops->usage_defer(c->store, NULL, 0, &waiting), KW_OK);
+    kw_buffer_add_format(buffer, "\ndeferred bytes %" PRIu64, waiting);
 }
 
 static enum kw_status draw_reservation(void *context, const struct kw_store_reservation *reservation)
@@ -354,6 +386,7 @@ struct kw_bytes script_picture(struct contract *c)
     CHECK_STATUS(c->t, ops->usage_read(c->store, KW_BYTES(""), &lineages[1], INT64_MIN, INT64_MAX, draw_usage, &buffer),
                  KW_OK);
     kw_buffer_add_format(&buffer, "\ncount %" PRIu64, count);
+    draw_all_deferred(c, &buffer);
     draw_reservations(c, &buffer);
     draw_events(c, &buffer);
     CHECK_STATUS(c->t, kw_buffer_status(&buffer), KW_OK);

@@ -38,6 +38,11 @@ struct kw__memory_usage {
     struct kw_store_usage usage;
 };
 
+struct kw__memory_deferred {
+    struct kw__tree_node by_part;
+    struct kw_store_deferred piece;
+};
+
 struct kw__memory_reservation {
     struct kw__tree_node by_period, by_until;
     struct kw_store_reservation row; /* as a sink gets it */
@@ -68,6 +73,9 @@ struct kw__memory {
     struct kw__tree events_by_id;
     struct kw__tree settings;
     struct kw__tree usages;
+    struct kw__tree deferred;
+    uint64_t deferred_last; /* the last sequence of a piece */
+    uint64_t deferred_bytes;
     struct kw__tree reservations_by_period;
     struct kw__tree reservations_by_until;
     struct kw__tree requests_by_name;
@@ -113,6 +121,7 @@ int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_deferred(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_reservation_period(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_reservation_until(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_request_name(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -158,6 +167,13 @@ enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, i
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);
 enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
+enum kw_status kw__memory_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                      uint64_t *waiting_out);
+enum kw_status kw__memory_usage_deferred(struct kw_store *store, uint32_t part, size_t limit,
+                                         kw_store_deferred_sink *sink, void *context);
+enum kw_status kw__memory_usage_settle(struct kw_store *store, const struct kw_store_deferred *settled,
+                                       const struct kw_store_usage *usages, size_t usage_count,
+                                       const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__memory_usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
                                      int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context);
 enum kw_status kw__memory_usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,

@@ -20,6 +20,9 @@ static const struct kw_store_ops memory_ops = {
     .events_claim = kw__memory_events_claim,
     .events_settle = kw__memory_events_settle,
     .usage_add = kw__memory_usage_add,
+    .usage_defer = kw__memory_usage_defer,
+    .usage_deferred = kw__memory_usage_deferred,
+    .usage_settle = kw__memory_usage_settle,
     .usage_read = kw__memory_usage_read,
     .reservations_read = kw__memory_reservations_read,
     .reservations_prune = kw__memory_reservations_prune,
@@ -52,6 +55,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
     kw__tree_init(&memory->settings, kw__memory_order_setting);
     kw__tree_init(&memory->usages, kw__memory_order_usage);
+    kw__tree_init(&memory->deferred, kw__memory_order_deferred);
     kw__tree_init(&memory->reservations_by_period, kw__memory_order_reservation_period);
     kw__tree_init(&memory->reservations_by_until, kw__memory_order_reservation_until);
     kw__tree_init(&memory->requests_by_name, kw__memory_order_request_name);
@@ -78,6 +82,7 @@ static void close_memory(struct kw_store *store)
     free_all(&memory->events, offsetof(struct kw__memory_event, by_sequence));
     free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));
     free_all(&memory->usages, offsetof(struct kw__memory_usage, by_bucket));
+    free_all(&memory->deferred, offsetof(struct kw__memory_deferred, by_part));
     free_all(&memory->reservations_by_period, offsetof(struct kw__memory_reservation, by_period));
     free_all(&memory->requests_by_name, offsetof(struct kw__memory_request, by_name));
     pthread_rwlock_destroy(&memory->lock);

@@ -98,6 +98,13 @@ static int order_period(const struct kw_store_reservation *a, const struct kw_st
     return order != 0 ? order : order_i64(a->period_start_ms, b->period_start_ms);
 }
 
+int kw__memory_order_deferred(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_deferred, by_part);
+    int order = order_u64(left->piece.part, right->piece.part);
+    return order != 0 ? order : order_u64(left->piece.sequence, right->piece.sequence);
+}
+
 int kw__memory_order_reservation_period(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_reservation, by_period);

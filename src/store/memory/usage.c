@@ -73,8 +73,26 @@ void kw__memory_note_use(struct kw__memory_row *row, int64_t at_ms, struct kw_by
     }
 }
 
-enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
-                                    const struct kw_store_use *uses, size_t use_count)
+/* Removes the pieces of a part up to a sequence. */
+static void drop_deferred(struct kw__memory *memory, const struct kw_store_deferred *settled)
+{
+    struct kw__memory_deferred first = {.piece.part = settled->part};
+    struct kw__tree_node *node = kw__tree_after(&memory->deferred, &first.by_part);
+    while (node != NULL) {
+        struct kw__memory_deferred *found = KW__TREE_OWNER(node, struct kw__memory_deferred, by_part);
+        if (found->piece.part != settled->part || found->piece.sequence > settled->sequence) {
+            return;
+        }
+        node = kw__tree_after(&memory->deferred, node);
+        kw__tree_remove(&memory->deferred, &found->by_part);
+        memory->deferred_bytes -= found->piece.bytes.size;
+        kw_free(found);
+    }
+}
+
+enum kw_status kw__memory_usage_settle(struct kw_store *store, const struct kw_store_deferred *settled,
+                                       const struct kw_store_usage *usages, size_t usage_count,
+                                       const struct kw_store_use *uses, size_t use_count)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
     struct kw__memory_journal journal = {.count = 0};
@@ -95,6 +113,81 @@ enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_stor
             kw__memory_note_use(row, uses[i].at_ms, uses[i].address, uses[i].region);
             kw__tree_insert(&memory->rows_by_use, &row->by_use);
         }
+    }
+    if (status == KW_OK && settled != NULL) {
+        drop_deferred(memory, settled);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
+enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                    const struct kw_store_use *uses, size_t use_count)
+{
+    return kw__memory_usage_settle(store, NULL, usages, usage_count, uses, use_count);
+}
+
+/* NULL: no memory. */
+static struct kw__memory_deferred *copy_of(const struct kw_store_deferred *piece)
+{
+    uint8_t *text = NULL;
+    struct kw__memory_deferred *made = kw__memory_object(sizeof *made, piece->bytes.size, &text);
+    if (made != NULL) {
+        made->piece = *piece;
+        made->piece.bytes = kw__memory_keep(&text, piece->bytes);
+    }
+    return made;
+}
+
+enum kw_status kw__memory_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                      uint64_t *waiting_out)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_journal journal = {.count = 0};
+    uint64_t bytes = 0;
+    enum kw_status status = kw__store_check_deferred(pieces, count);
+    status = status == KW_OK ? kw__memory_journal_reserve(&journal, count) : status;
+    if (status != KW_OK) {
+        return status;
+    }
+    pthread_rwlock_wrlock(&memory->lock);
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        struct kw__memory_deferred *made = copy_of(&pieces[i]);
+        status = made == NULL ? KW_E_MEMORY : KW_OK;
+        if (made != NULL) {
+            made->piece.sequence = ++memory->deferred_last;
+            bytes += made->piece.bytes.size;
+            kw__memory_link(&journal, &memory->deferred, &made->by_part, made);
+        }
+    }
+    status = kw__memory_journal_end(&journal, status);
+    if (status == KW_OK) {
+        memory->deferred_bytes += bytes;
+        *waiting_out = memory->deferred_bytes;
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
+enum kw_status kw__memory_usage_deferred(struct kw_store *store, uint32_t part, size_t limit,
+                                         kw_store_deferred_sink *sink, void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_deferred before = {.piece.part = part};
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct kw__tree_node *node = kw__tree_after(&memory->deferred, &before.by_part);
+    for (size_t i = 0; i < limit && node != NULL && status == KW_OK; i++) {
+        const struct kw__memory_deferred *found = KW__TREE_OWNER(node, struct kw__memory_deferred, by_part);
+        if (i > 0 && found->piece.part != before.piece.part) {
+            break;
+        }
+        before.piece.part = found->piece.part;
+        status = sink(context, &found->piece);
+        node = kw__tree_after(&memory->deferred, node);
     }
     pthread_rwlock_unlock(&memory->lock);
     return status;

@@ -95,6 +95,10 @@ static const char *const migrations[] = {
     "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0;",
     /* 6 */
     "CREATE INDEX record_by_erased ON record (id) WHERE erased = 1;",
+    /* 7 */
+    "CREATE TABLE usage_deferred (sequence INTEGER PRIMARY KEY, part INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;"
+    "CREATE INDEX usage_deferred_by_part ON usage_deferred (part);"
+    "ALTER TABLE counter ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;", /* bytes of all that wait */
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -191,6 +191,15 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_USAGE_DROP_DAY] = USAGE_DROP("usage_day"),
     [KW__SQL_USE_NOTE] = "UPDATE record SET used_at_ms = ?2, used_address = ?3, used_region = ?4 WHERE id = ?1 AND "
                          "erased = 0 AND used_at_ms <= ?2",
+    [KW__SQL_DEFERRED_INSERT] = INSERT("usage_deferred (part, bytes)", "(?1, ?2)"),
+    [KW__SQL_DEFERRED_READ] = "SELECT part, sequence, bytes FROM usage_deferred WHERE part = (SELECT min(part) FROM "
+                              "usage_deferred WHERE part >= ?1) ORDER BY sequence LIMIT ?2",
+    [KW__SQL_DEFERRED_BYTES] =
+        "SELECT coalesce(sum(length(bytes)), 0) FROM usage_deferred WHERE part = ?1 AND sequence <= ?2",
+    [KW__SQL_DEFERRED_COUNT] = "UPDATE counter SET deferred = deferred + ?1 WHERE one = 1",
+    [KW__SQL_DEFERRED_WAITING] = "SELECT deferred FROM counter WHERE one = 1",
+    [KW__SQL_DEFERRED_DROP] = "DELETE FROM usage_deferred WHERE part = ?1 AND sequence <= ?2",
+
     [KW__SQL_RESERVATION_TAKEN] =
         "SELECT taken FROM reservation WHERE lineage_id = ?1 AND name = ?2 AND period_start_ms = ?3",
     [KW__SQL_RESERVATION_WRITE] =

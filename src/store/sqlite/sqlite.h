@@ -124,6 +124,9 @@ KW_MUST_USE enum kw_status kw__sqlite_reserve(struct kw__connection *writer, str
 /* Adds to one count within the open transaction: hours with KW__SQL_USAGE_ADD, days with KW__SQL_USAGE_ADD_DAY. */
 KW_MUST_USE enum kw_status kw__sqlite_count_use(struct kw__connection *writer, enum kw__sql sql,
                                                 const struct kw_store_usage *usage);
+/* Removes the pieces of deferred use of a part, up to a sequence, within the open transaction. */
+KW_MUST_USE enum kw_status kw__sqlite_drop_deferred(struct kw__connection *writer,
+                                                    const struct kw_store_deferred *settled);
 /* Binds a row's columns from `erased` on. */
 void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
@@ -154,6 +157,13 @@ enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, i
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
 enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
+enum kw_status kw__sqlite_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                      uint64_t *waiting_out);
+enum kw_status kw__sqlite_usage_deferred(struct kw_store *store, uint32_t part, size_t limit,
+                                         kw_store_deferred_sink *sink, void *context);
+enum kw_status kw__sqlite_usage_settle(struct kw_store *store, const struct kw_store_deferred *settled,
+                                       const struct kw_store_usage *usages, size_t usage_count,
+                                       const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__sqlite_usage_read(struct kw_store *store, struct kw_bytes project, const struct kw_id *lineage_id,
                                      int64_t from_ms, int64_t until_ms, kw_store_usage_sink *sink, void *context);
 enum kw_status kw__sqlite_usage_roll(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,

@@ -25,8 +25,22 @@ static enum kw_status note_use(struct kw__connection *writer, const struct kw_st
     return kw__query_run(&query);
 }
 
-enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
-                                    const struct kw_store_use *uses, size_t use_count)
+static enum kw_status add_all(struct kw__connection *writer, const struct kw_store_usage *usages, size_t usage_count,
+                              const struct kw_store_use *uses, size_t use_count)
+{
+    enum kw_status status = KW_OK;
+    for (size_t i = 0; i < usage_count && status == KW_OK; i++) {
+        status = kw__sqlite_count_use(writer, KW__SQL_USAGE_ADD, &usages[i]);
+    }
+    for (size_t i = 0; i < use_count && status == KW_OK; i++) {
+        status = note_use(writer, &uses[i]);
+    }
+    return status;
+}
+
+enum kw_status kw__sqlite_usage_settle(struct kw_store *store, const struct kw_store_deferred *settled,
+                                       const struct kw_store_usage *usages, size_t usage_count,
+                                       const struct kw_store_use *uses, size_t use_count)
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = kw__store_check_usages(usages, usage_count);
@@ -35,13 +49,17 @@ enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_stor
     if (status != KW_OK) {
         return status;
     }
-    for (size_t i = 0; i < usage_count && status == KW_OK; i++) {
-        status = kw__sqlite_count_use(&sqlite->writer, KW__SQL_USAGE_ADD, &usages[i]);
-    }
-    for (size_t i = 0; i < use_count && status == KW_OK; i++) {
-        status = note_use(&sqlite->writer, &uses[i]);
+    status = add_all(&sqlite->writer, usages, usage_count, uses, use_count);
+    if (status == KW_OK && settled != NULL) {
+        status = kw__sqlite_drop_deferred(&sqlite->writer, settled);
     }
     return kw__write_end(sqlite, status, NULL);
+}
+
+enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                                    const struct kw_store_use *uses, size_t use_count)
+{
+    return kw__sqlite_usage_settle(store, NULL, usages, usage_count, uses, use_count);
 }
 
 /* What is asked for, beside where it is looked for. */
