@@ -6,6 +6,7 @@
 /* What was gathered becomes pieces, which the store keeps as they are. */
 
 #define AHEAD 8                          /* slots before their turn, when their place in the index is asked for */
+#define KEYS_EACH 128                    /* of a part, of one table, as a rule: few writes, and none that takes long */
 #define SUBJECTS_MAX 4                   /* rows that one amount may become */
 #define SLOT_ROWS (2 * SUBJECTS_MAX + 3) /* two of these are told of all subjects, three of the key alone */
 
@@ -22,17 +23,24 @@ struct writing {
     uint64_t codes;
 };
 
-static size_t part_of(const uint8_t *digest)
+/* Always the same of a key, but that a table of few keys has few parts: of each 2^n only the first. */
+static size_t part_of(const struct kw__deferral *deferral, const uint8_t *digest)
 {
-    return (digest[16] | (size_t)digest[17] << 8) % KW__DEFER_PARTS;
+    size_t part = (digest[16] | (size_t)digest[17] << 8) % KW__DEFER_PARTS;
+    return part >> deferral->part_shift << deferral->part_shift;
 }
 
 void kw__defer_begin(struct kw_usage *usage, const struct kw__use_table *table)
 {
     struct kw__deferral *deferral = usage->deferral;
     uint32_t begins[KW__DEFER_PARTS + 1] = {0};
+    deferral->part_shift = 0;
+    while ((table->slot_count << deferral->part_shift) / KW__DEFER_PARTS < KEYS_EACH / 2 &&
+           1U << deferral->part_shift < KW__DEFER_PARTS) {
+        deferral->part_shift++;
+    }
     for (size_t i = 0; i < table->slot_count; i++) {
-        begins[part_of(table->slots[i].digest) + 1]++;
+        begins[part_of(deferral, table->slots[i].digest) + 1]++;
         deferral->first_cell[i] = KW__DEFER_NONE;
     }
     deferral->first_cell[KW__USAGE_SLOTS] = KW__DEFER_NONE;
@@ -40,7 +48,7 @@ void kw__defer_begin(struct kw_usage *usage, const struct kw__use_table *table)
         begins[i] += begins[i - 1];
     }
     for (size_t i = 0; i < table->slot_count; i++) {
-        deferral->order[begins[part_of(table->slots[i].digest)]++] = (uint32_t)i;
+        deferral->order[begins[part_of(deferral, table->slots[i].digest)]++] = (uint32_t)i;
     }
     for (size_t i = table->cell_count; i-- > 0;) {
         uint32_t subject = table->cells[i].subject;
@@ -197,7 +205,7 @@ static void add_slot(struct writing *writing, const struct kw__use_slot *slot, c
     if (slot->valid == 0 && slot->at_ms == 0) {
         return; /* it is there for its cells */
     }
-    if (!begin_entry(writing, (uint32_t)part_of(slot->digest), slot->project, SLOT_ROWS)) {
+    if (!begin_entry(writing, (uint32_t)part_of(writing->deferral, slot->digest), slot->project, SLOT_ROWS)) {
         __atomic_fetch_add(&writing->engine->usage->dropped, slot->valid, __ATOMIC_RELAXED);
         return;
     }
@@ -222,7 +230,8 @@ static bool add_scopes(struct writing *writing, const struct kw__use_cell *cell,
     while (kw_list_next(&rest, &granted) && is_whole) {
         bool is_meant = kw_scope_covers(granted, kw_bytes_of(cell->value, cell->size));
         is_whole = !is_meant || has_room(writing);
-        if (is_meant && is_whole && begin_entry(writing, (uint32_t)part_of(slot->digest), slot->project, 1)) {
+        if (is_meant && is_whole &&
+            begin_entry(writing, (uint32_t)part_of(writing->deferral, slot->digest), slot->project, 1)) {
             put_count(writing, KW_USAGE_SCOPE, cell->hour, granted, cell->amount);
         }
     }
@@ -245,7 +254,8 @@ static bool add_cell(struct writing *writing, uint32_t number)
     if (cell->dimension == KW_USAGE_SCOPE && slot != NULL) {
         return add_scopes(writing, cell, slot);
     }
-    if (!begin_entry(writing, is_projects ? KW__DEFER_PARTS : (uint32_t)part_of(slot->digest), project, SUBJECTS_MAX)) {
+    if (!begin_entry(writing, is_projects ? KW__DEFER_PARTS : (uint32_t)part_of(writing->deferral, slot->digest),
+                     project, SUBJECTS_MAX)) {
         __atomic_fetch_add(&writing->engine->usage->dropped, is_code ? (uint64_t)cell->amount : 0, __ATOMIC_RELAXED);
         return true;
     }

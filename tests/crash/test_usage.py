@@ -22,6 +22,8 @@ from server import Server
 KILLS = min(int(os.environ.get('KW_TEST_KILLS', 10)), 30)
 WAIT_SECONDS_MAX = 60
 KEYS = 4
+CROWD = 3000  # keys: more than are added to their counts at once (KW_USAGE_AT_ONCE)
+TOGETHER = 1000
 
 
 class Life:
@@ -34,6 +36,9 @@ class Life:
         self.sure = []     # verifications of each key that were written before a kill
         self.may_be = []   # and those that came after, each of which may be lost
         self.tokens = []   # reported and acknowledged
+        self.crowd = []    # keys that are used all at once; each was used `crowd_sure` times before a kill
+        self.crowd_sure = self.crowd_may_be = 0
+        self.deferred = False  # whether anything was seen to wait in the store
         self.counted = 0   # verifications since the server's start, those of the management key too
 
     def start(self):
@@ -46,17 +51,22 @@ class Life:
         check(answered == status, f'{method} {path} -> {answered} {content}')
         return content
 
-    def written(self):
+    def metric(self, name):
         connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=20)
         connection.request('GET', '/metrics')
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()
-        return int([line for line in lines if line.startswith('keyward_uses_written_total ')][0].split()[1])
+        return int([line for line in lines if line.startswith(name + ' ')][0].split()[1])
+
+    def written(self):
+        return self.metric('keyward_uses_written_total')
 
     def wait_until_written(self):
         until = time.monotonic() + WAIT_SECONDS_MAX
         while self.written() < self.counted:
+            self.deferred |= self.metric('keyward_uses_deferred_bytes') > 0
             check(time.monotonic() < until, f'{self.written()} of {self.counted} verifications are written')
+        self.deferred |= self.metric('keyward_uses_deferred_bytes') > 0
         check(self.written() == self.counted, f'{self.written()} are written of {self.counted} verifications')
 
     def make_keys(self):
@@ -66,6 +76,19 @@ class Life:
             self.sure.append(0)
             self.may_be.append(0)
             self.tokens.append(0)
+
+    def make_crowd(self):
+        for _ in range(CROWD // TOGETHER):
+            items = [{'ownerId': f'crowd{at}'} for at in range(TOGETHER)]
+            made = self.ask('POST', '/v1/keys/batch/create', {'items': items})['items']
+            self.crowd += [(item['key'], item['record']['id']) for item in made]
+
+    def use_crowd(self):
+        for first in range(0, CROWD, TOGETHER):
+            items = [{'key': key} for key, _ in self.crowd[first:first + TOGETHER]]
+            answer = self.ask('POST', '/v1/keys/batch/verify', {'items': items})
+            check(all(item['valid'] for item in answer['items']), 'good keys')
+            self.counted += TOGETHER
 
     def use(self, counts, times):
         for _ in range(times):
@@ -80,13 +103,18 @@ class Life:
         self.ask('POST', f'/v1/keys/{self.keys[at][1]}/usage', {'tokens': amount / 10 ** 6})
         self.tokens[at] += amount
 
-    def run(self):
+    def run(self, is_last):
         """From a start to a kill."""
         self.use(self.sure, self.draw.randrange(1, 40))
         self.report()
+        self.use_crowd()
+        self.crowd_sure += 1
         self.wait_until_written()
         self.use(self.may_be, self.draw.randrange(0, 20))
         self.report()
+        if is_last:  # before, each key of the crowd must have been counted as often as it was used
+            self.use_crowd()
+            self.crowd_may_be += 1
         self.server.kill()
 
     def compare(self):
@@ -102,6 +130,17 @@ class Life:
             check(metrics.get('requests', 0) == counts['valid'], f'{metrics} beside {counts}')
             shown = self.ask('GET', f'/v1/keys/{name}')
             check(('lastUsedAt' in shown) == (counts['valid'] > 0), f'lastUsedAt beside {counts}: {shown}')
+        self.compare_crowd()
+
+    def compare_crowd(self):
+        """A few of the crowd by themselves, and some of them together."""
+        low, high = self.crowd_sure, self.crowd_sure + self.crowd_may_be
+        for _, name in self.draw.sample(self.crowd, 20):
+            valid = self.ask('GET', f'/v1/keys/{name}/usage?by=day')['totals']['valid']
+            check(low <= valid <= high, f'{valid} verifications of one of the crowd instead of {low} to {high}')
+        owner = self.ask('GET', '/v1/usage?ownerId=crowd7&by=day')['totals']['valid']
+        each = CROWD // TOGETHER
+        check(low * each <= owner <= high * each, f'{owner} verifications of {each} keys of one owner, {low} to {high} of each')
 
 
 def main():
@@ -114,12 +153,14 @@ def main():
                 life.start()
                 if kill == 0:
                     life.make_keys()
+                    life.make_crowd()
                 else:
                     life.compare()
-                life.run()
+                life.run(kill == KILLS - 1)
             life.start()
             life.compare()
             life.server.kill()
+            check(life.deferred, 'nothing was ever deferred')
             print(f'ok 1 - what was written survives {KILLS} kills')
             return 0
         except Exception as error:

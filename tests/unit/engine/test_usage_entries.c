@@ -4,6 +4,7 @@
  */
 #include "base/bytes.h"
 #include "core/use.h"
+#include "engine/usage_table.h"
 #include "support/engine.h"
 
 #include <stdio.h>
@@ -159,6 +160,7 @@ static void step(struct house *house)
     } else if (what < 6 && *clock > TEST_NOW_MS + HOUR_MS) {
         __atomic_fetch_sub(clock, 1000, __ATOMIC_RELAXED); /* it is set back a little */
     } else if (what < 15) {
+        house->fixture.engine->usage->at_once_max = test_random_below(house->t, 2) == 0 ? 0 : KW_USAGE_AT_ONCE;
         CHECK_STATUS(house->t, kw_usage_flush(house->fixture.engine), KW_OK);
     } else if (what < 60) {
         change(house, key);
