@@ -171,7 +171,7 @@ static void an_uncertain_revocation_is_looked_up(struct test *t)
 static struct manners {
     const struct kw_store_ops *real;
     struct kw_store_ops told;
-    bool hides; /* no key is found by its digest */
+    bool hides; /* atomic, for it changes while the writer is at work: no key is found by its digest */
     bool loses; /* what is committed is not written */
     enum kw_status outcome;
     int commits; /* that end so; the others are real */
@@ -180,7 +180,8 @@ static struct manners {
 static enum kw_status find_or_hide(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                    void *context)
 {
-    return manners.hides ? KW_E_UNAVAILABLE : manners.real->find_by_digest(store, digest, sink, context);
+    bool hides = __atomic_load_n(&manners.hides, __ATOMIC_RELAXED);
+    return hides ? KW_E_UNAVAILABLE : manners.real->find_by_digest(store, digest, sink, context);
 }
 
 static enum kw_status commit_as_told(struct kw_store *store, struct kw_store_batch *batches, size_t count)
@@ -225,7 +226,7 @@ static void a_doubt_is_kept_for_every_key_until_the_store_answers(struct test *t
         CHECK_STATUS(t, revoke_where(&crowd), KW_E_UNCERTAIN);
         CHECK_I64(t, are_revoked(&crowd), loses == 0);
         let_the_writer_go_on(&crowd); /* still hidden: the doubts stay */
-        manners.hides = false;
+        __atomic_store_n(&manners.hides, false, __ATOMIC_RELAXED);
         let_the_writer_go_on(&crowd);
         for (size_t i = 0; i < KEYS; i++) {
             CHECK_I64(t, test_engine_verify(&crowd.fixture, &crowd.keys[i]),
