@@ -30,7 +30,8 @@ struct __attribute__((packed, aligned(4))) kw_limit_state {
     uint32_t count : 7;                             /* of buckets */
     uint32_t first : 8;                             /* of the ring */
     uint32_t newest_cost : 24;                      /* of the newest bucket; all others are full */
-    uint32_t is_asked : 1;                          /* the caller's */
+    uint32_t is_asked : 1;                          /* the caller's, as is the next */
+    uint32_t is_heeded : 1;
     uint32_t requests;                              /* of the limit that was last spent from: what a full bucket is */
     uint32_t oldest_end;                            /* the low bits of the time of the oldest bucket's last spending */
     uint32_t inner_ends[KW_LIMIT_BUCKET_COUNT - 2]; /* those of the buckets in between, a ring */

@@ -139,6 +139,7 @@ static void spend_limit(const struct kw_ledger *ledger, const struct kw_charge *
     }
     kw_limits_spend(&use, 1, charge->now_ms, charge->cost);
     *answer = use.answer;
+    slot->state.is_heeded = 0;
     slot->window_ms = (uint32_t)claim->limit.window_ms;
     if (kw__ledger_is_durable(ledger, claim->limit.window_ms)) {
         slot->reserve -= charge->cost;
@@ -195,6 +196,59 @@ static void show_unspent(const struct kw_charge *charge, const struct kw_found_c
     }
 }
 
+static bool is_found(const struct kw_charge *charge, const struct kw_found_claim *found,
+                     const struct kw_limit_slot *slot)
+{
+    for (size_t i = 0; i < charge->claim_count; i++) {
+        if (!charge->claims[i].is_quota && found[i].limit == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How much is spent of a limit of that window, also beyond what it admits. */
+static uint32_t spent_of(const struct kw_limit_state *state, int64_t window_ms, int64_t now_ms)
+{
+    const struct kw_rate_limit most = {.requests = KW_RATE_LIMIT_REQUESTS_MAX, .window_ms = window_ms};
+    return KW_RATE_LIMIT_REQUESTS_MAX - kw_limit_look(state, &most, now_ms, 1).remaining;
+}
+
+static void catch_up_with(const struct kw_charge *charge, const struct kw_claim *claim, struct kw_limit_slot *slot,
+                          const struct kw_limit_slot *other)
+{
+    bool counts = !claim->is_quota && claim->per == KW_PER_KEY && claim->throttles == 0;
+    if (!counts || slot->is_unknown || other->state.newest_ms < slot->state.newest_ms) {
+        return;
+    }
+    int64_t window_ms = claim->limit.window_ms;
+    if (spent_of(&other->state, window_ms, charge->now_ms) > spent_of(&slot->state, window_ms, charge->now_ms)) {
+        slot->state = other->state;
+        slot->reserve = 0; /* it was written down with the state of before */
+    }
+}
+
+/*
+ * All limits of a key's own account are spent from together, under whatever names they have at the time. So one that
+ * comes back under the name of before learns what was spent under another one meanwhile, where that is more than it
+ * knows itself. It does so once: what it is told later would make a `retryAfter` untrue. What throttles counts only
+ * what it throttled.
+ */
+static void catch_up(const struct kw_charge *charge, const struct kw_found_claim *found, struct kw_slot *run)
+{
+    for (size_t at = 0; at < run->limit_count; at++) {
+        struct kw_limit_slot *other = &run[at].limit;
+        if (other->is_unknown || other->state.is_heeded || is_found(charge, found, other)) {
+            continue;
+        }
+        for (size_t i = 0; i < charge->claim_count; i++) {
+            catch_up_with(charge, &charge->claims[i], found[i].limit, other);
+        }
+        other->state.is_heeded = 1;
+        run->stamp = 0; /* whoever spends from it says so in full */
+    }
+}
+
 /* The runs are locked. False when a claim has no slot yet: then nothing is said. */
 static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_PER_COUNT],
                         const struct kw_charge *charge, struct kw_charged *charged)
@@ -202,6 +256,9 @@ static bool charge_runs(struct kw_ledger *ledger, struct kw_slot *const runs[KW_
     struct kw_found_claim found[KW_CLAIMS_MAX];
     if (!kw__ledger_match(runs, charge->claims, charge->claim_count, found)) {
         return false;
+    }
+    if (runs[KW_PER_KEY] != NULL) {
+        catch_up(charge, found, runs[KW_PER_KEY]);
     }
     charged->outcome = KW_CHARGE_ADMITTED;
     charged->wants_funds = false;

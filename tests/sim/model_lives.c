@@ -303,6 +303,26 @@ void model_open_limit(struct model_spent *spent, struct model_slot *slot, const 
     model_age(spent, slot);
 }
 
+void model_catch_up(struct model_spent *spent, struct model_slot *slot, const struct model_slot *other)
+{
+    static struct sources sources;
+    int64_t own = INT64_MIN, others = INT64_MIN; /* what was spent last, at the earliest and at the latest */
+    for (int i = 0; i < slot->spent.count; i++) {
+        own = slot->spent.entries[i].low > own ? slot->spent.entries[i].low : own;
+    }
+    for (int i = 0; i < other->spent.count; i++) {
+        others = other->spent.entries[i].high > others ? other->spent.entries[i].high : others;
+    }
+    if (!shares_account(slot, other) || !other->is_open || others < own) {
+        return;
+    }
+    sources.count = 0;
+    sources.is_full = false;
+    add(&sources, &slot->spent, 0, 0);
+    add(&sources, &other->spent, 0, 0);
+    merge(spent, &sources, &slot->spent);
+}
+
 /* --- ends --- */
 
 /* Of two the one that may count for more, from the earlier time on. */

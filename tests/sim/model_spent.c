@@ -150,7 +150,6 @@ static bool is_over(const struct model_quota *quota, int64_t used, int64_t cost)
 static void weigh_claim(struct model_spent *spent, struct model_weighed *weighed, struct model_claim *claim)
 {
     int64_t least, most;
-    claim->slot = open(spent, claim);
     model_spent_of(spent, claim, &least, &most);
     if (claim->is_quota) {
         claim->may_be_over = is_over(&claim->quota, most, weighed->cost);
@@ -171,6 +170,30 @@ static void weigh_claim(struct model_spent *spent, struct model_weighed *weighed
     weighed->must_throttle = weighed->must_throttle || (must && quota != NULL);
 }
 
+static bool is_claimed(const struct model_weighed *weighed, const struct model_slot *slot)
+{
+    for (int i = 0; i < weighed->count; i++) {
+        if (weighed->claims[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Before they are weighed: what is spent under a name counts under that of before. */
+static void catch_up(struct model_spent *spent, const struct model_weighed *weighed)
+{
+    for (int i = 0; i < weighed->count; i++) {
+        const struct model_claim *claim = &weighed->claims[i];
+        bool counts = !claim->is_quota && claim->limit.per == KW_PER_KEY && claim->throttled_by < 0;
+        for (int n = 0; counts && n < spent->count; n++) {
+            if (!is_claimed(weighed, &spent->slots[n])) {
+                model_catch_up(spent, claim->slot, &spent->slots[n]);
+            }
+        }
+    }
+}
+
 void model_weigh(struct model_spent *spent, const struct model *model, int key, int64_t cost,
                  struct model_weighed *weighed_out)
 {
@@ -180,6 +203,10 @@ void model_weigh(struct model_spent *spent, const struct model *model, int key, 
     model_find_claims(model, key, weighed_out);
     spent->asked++;
     spent->may_spend = spent->may_spend || weighed_out->count > 0;
+    for (int i = 0; i < weighed_out->count; i++) {
+        weighed_out->claims[i].slot = open(spent, &weighed_out->claims[i]);
+    }
+    catch_up(spent, weighed_out);
     for (int i = 0; i < weighed_out->count; i++) {
         weigh_claim(spent, weighed_out, &weighed_out->claims[i]);
     }

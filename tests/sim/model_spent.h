@@ -131,6 +131,8 @@ void model_sum_window(const struct model_spent *spent, const struct model_list *
                       int64_t *most);
 /* What has left the window is not known any more, and a limit that is idle may be gone. */
 void model_age(const struct model_spent *spent, struct model_slot *slot);
+/* A limit of a key's own learns what another one that the key has no more has let through since. */
+void model_catch_up(struct model_spent *spent, struct model_slot *slot, const struct model_slot *other);
 /* The limit is asked in this life, for the first time or as if it were. */
 void model_open_limit(struct model_spent *spent, struct model_slot *slot, const struct model_limit *limit);
 

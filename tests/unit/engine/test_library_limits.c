@@ -129,6 +129,36 @@ static void changes_forgive_nothing(struct test *t)
     library_end(&library);
 }
 
+/* There and back again, in both orders, and over a restart: what was spent under either name counts. */
+static void the_name_of_before_forgives_nothing(struct test *t)
+{
+    for (int64_t window_ms = MINUTE_MS; window_ms <= 10 * MINUTE_MS; window_ms *= 10) {
+        struct library library;
+        struct kw_new_key made;
+        const struct kw_rate_limit first = library_limit("first", 10, window_ms);
+        const struct kw_rate_limit second = library_limit("second", 10, window_ms);
+        REQUIRE(t, library_open(t, &library));
+        REQUIRE(t, library_create_limited(t, &library, &first, 1, &made));
+        check_spent(t, &library, made.key, 3, KW_CODE_NONE, 7);
+        set_limits(t, &library, &made, &second, 1);
+        check_spent(t, &library, made.key, 2, KW_CODE_NONE, 5);
+        set_limits(t, &library, &made, &first, 1);
+        check_spent(t, &library, made.key, 6, KW_CODE_RATE_LIMITED, 5);
+        check_spent(t, &library, made.key, 1, KW_CODE_NONE, 4);
+        library_set_clock(&library, library.now_ms + window_ms / 2);
+        set_limits(t, &library, &made, &second, 1);
+        check_spent(t, &library, made.key, 2, KW_CODE_NONE, 2);
+        set_limits(t, &library, &made, &first, 1);
+        check_spent(t, &library, made.key, 3, KW_CODE_RATE_LIMITED, 2);
+        REQUIRE(t, library_reopen(t, &library, 0));
+        check_spent(t, &library, made.key, 1, KW_CODE_NONE, 1);
+        library_set_clock(&library, library.now_ms + window_ms / 2); /* what was spent first is out of the window */
+        check_spent(t, &library, made.key, 7, KW_CODE_NONE, 0);
+        kw_new_key_clear(&made);
+        library_end(&library);
+    }
+}
+
 static void a_rotation_shares_the_balance(struct test *t)
 {
     struct library library;
@@ -246,6 +276,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_limit_is_spent_and_comes_back),
         TEST_CASE(all_limits_are_taken_or_none_and_refusals_spend_nothing),
         TEST_CASE(changes_forgive_nothing),
+        TEST_CASE(the_name_of_before_forgives_nothing),
         TEST_CASE(a_rotation_shares_the_balance),
         TEST_CASE(a_child_keeps_to_its_parents_limits),
         TEST_CASE(threads_on_one_key_get_the_limit_exactly),

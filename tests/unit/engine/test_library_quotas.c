@@ -172,6 +172,58 @@ static void another_name_beside_a_throttle_forgives_nothing(struct test *t)
     library_end(&library);
 }
 
+/* Spends as often as it may at this time; the refusal says when there is more. */
+static void check_let_through(struct test *t, struct library *library, const char *key, int expected)
+{
+    for (int i = 0; i < expected; i++) {
+        CHECK_CODE(t, library_spend(t, library, key, 1).code, KW_CODE_NONE);
+    }
+    const struct kw_verdict refused = library_spend(t, library, key, 1);
+    CHECK_CODE(t, refused.code, KW_CODE_RATE_LIMITED);
+    CHECK(t, refused.rate_limit.retry_after_ms > 0);
+}
+
+/* Each throttle holds while its quota is exceeded, so beyond both the slower one says how many; and what it refuses is
+ * spent from neither. In either order, of one period or of two. */
+static void of_two_throttles_the_slower_governs(struct test *t)
+{
+    for (int variant = 0; variant < 4; variant++) {
+        struct library library;
+        struct kw_new_key made;
+        struct kw_quota_rule quotas[2];
+        struct kw_quota_rule *fast = &quotas[variant & 1];
+        struct kw_quota_rule *slow = &quotas[1 - (variant & 1)];
+        bool is_day = (variant & 2) != 0;
+        *fast = (struct kw_quota_rule){.name = KW_BYTES("fast"),
+                                       .limit = 3 * KW_AMOUNT_ONE,
+                                       .period = KW_PERIOD_HOUR,
+                                       .on_exceeded = KW_QUOTA_THROTTLE,
+                                       .throttle = {.requests = 2, .window_ms = 60000}};
+        *slow = *fast;
+        slow->name = KW_BYTES("slow");
+        slow->limit = 5 * KW_AMOUNT_ONE;
+        slow->period = is_day ? KW_PERIOD_DAY : KW_PERIOD_HOUR;
+        slow->throttle.requests = 1;
+        REQUIRE(t, library_open(t, &library));
+        REQUIRE(t, create_with(t, &library, quotas, 2, &made));
+        check_let_through(t, &library, made.key, 5); /* three, then two of the fast one; both are at their ends */
+        library_set_clock(&library, library.now_ms + 60000);
+        check_let_through(t, &library, made.key, 1);
+        library_set_clock(&library, library.now_ms + 30000);
+        check_let_through(t, &library, made.key, 0);
+        library_set_clock(&library, library.now_ms + 30000);
+        check_let_through(t, &library, made.key, 1);
+        library_set_clock(&library, library.now_ms + 3600000);
+        if (is_day) {
+            check_let_through(t, &library, made.key, 1); /* the hour is new, the day is not */
+        } else {
+            check_let_through(t, &library, made.key, 5);
+        }
+        kw_new_key_clear(&made);
+        library_end(&library);
+    }
+}
+
 static bool says(const struct kw_held_document *held, const char *part)
 {
     return memmem(held->json.data, held->json.size, part, strlen(part)) != NULL;
@@ -256,9 +308,13 @@ static void what_is_no_credit_is_refused(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(quotas_are_kept_rotated_and_lifted),       TEST_CASE(what_is_no_quota_is_refused),
-        TEST_CASE(a_dry_run_says_what_a_request_would_meet), TEST_CASE(another_name_beside_a_throttle_forgives_nothing),
-        TEST_CASE(a_credit_gives_back_what_was_used),        TEST_CASE(what_is_no_credit_is_refused),
+        TEST_CASE(quotas_are_kept_rotated_and_lifted),
+        TEST_CASE(what_is_no_quota_is_refused),
+        TEST_CASE(a_dry_run_says_what_a_request_would_meet),
+        TEST_CASE(another_name_beside_a_throttle_forgives_nothing),
+        TEST_CASE(of_two_throttles_the_slower_governs),
+        TEST_CASE(a_credit_gives_back_what_was_used),
+        TEST_CASE(what_is_no_credit_is_refused),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
