@@ -114,36 +114,6 @@ static enum kw_status made_up_prune(struct kw_store *store, int64_t before_ms, s
     return KW_OK;
 }
 
-static enum kw_status made_up_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
-                                        const struct kw_store_use *uses, size_t use_count)
-{
-    (void)store, (void)usages, (void)usage_count, (void)uses, (void)use_count;
-    return KW_OK;
-}
-
-static enum kw_status made_up_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
-                                          uint64_t *waiting_out)
-{
-    (void)store, (void)pieces, (void)count;
-    *waiting_out = 0;
-    return KW_OK;
-}
-
-static enum kw_status made_up_usage_deferred(struct kw_store *store, uint32_t part, size_t limit,
-                                             kw_store_deferred_sink *sink, void *context)
-{
-    (void)store, (void)part, (void)limit, (void)sink, (void)context;
-    return KW_OK;
-}
-
-static enum kw_status made_up_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms,
-                                           size_t limit, uint64_t *count_out)
-{
-    (void)store, (void)project, (void)before_ms, (void)limit;
-    *count_out = 0;
-    return KW_OK;
-}
-
 static void made_up_close(struct kw_store *store)
 {
     kw_digester_free(((struct made_up *)store)->digester);
@@ -158,11 +128,11 @@ static const struct kw_store_ops made_up_ops = {
     .setting = made_up_setting,
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,
-    .usage_add = made_up_usage_add,
-    .usage_defer = made_up_usage_defer,
-    .usage_deferred = made_up_usage_deferred,
-    .usage_roll = made_up_usage_forget,
-    .usage_prune = made_up_usage_forget,
+    .usage_add = bench_usage_add,
+    .usage_defer = bench_usage_defer,
+    .usage_deferred = bench_usage_deferred,
+    .usage_roll = bench_usage_forget,
+    .usage_prune = bench_usage_forget,
     .reservations_read = made_up_reservations,
     .reservations_prune = made_up_prune,
     .request_prune = made_up_prune,

@@ -42,4 +42,14 @@ void bench_row_make(const struct kw_digester *digester, uint64_t number, enum be
 /* The number that an id of such a row was made from. */
 uint64_t bench_row_number(const struct kw_id *id);
 
+/* For stores that are made up: use is added, deferred and forgotten, and nothing of it is kept. */
+enum kw_status bench_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
+                               const struct kw_store_use *uses, size_t use_count);
+enum kw_status bench_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
+                                 uint64_t *waiting_out);
+enum kw_status bench_usage_deferred(struct kw_store *store, uint32_t part, size_t limit, kw_store_deferred_sink *sink,
+                                    void *context);
+enum kw_status bench_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                  uint64_t *count_out);
+
 #endif

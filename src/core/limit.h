@@ -26,11 +26,11 @@
  * stands beside it: a request that neither opens a bucket nor lets one go reads and writes 20 bytes, and no ring.
  */
 struct __attribute__((packed, aligned(4))) kw_limit_state {
-    int64_t newest_ms : 49;                         /* of the last spending */
-    uint32_t count : 7;                             /* of buckets */
-    uint32_t first : 8;                             /* of the ring */
-    uint32_t newest_cost : 24;                      /* of the newest bucket; all others are full */
-    uint32_t is_asked : 1;                          /* the caller's, as is the next */
+    int64_t newest_ms : 49;    /* of the last spending */
+    uint32_t count : 7;        /* of buckets */
+    uint32_t first : 8;        /* of the ring */
+    uint32_t newest_cost : 24; /* of the newest bucket; all others are full */
+    uint32_t is_asked : 1;     /* the caller's, as is the next */
     uint32_t is_heeded : 1;
     uint32_t requests;                              /* of the limit that was last spent from: what a full bucket is */
     uint32_t oldest_end;                            /* the low bits of the time of the oldest bucket's last spending */

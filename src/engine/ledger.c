@@ -217,7 +217,7 @@ static uint32_t spent_of(const struct kw_limit_state *state, int64_t window_ms, 
 static void catch_up_with(const struct kw_charge *charge, const struct kw_claim *claim, struct kw_limit_slot *slot,
                           const struct kw_limit_slot *other)
 {
-    bool counts = !claim->is_quota && claim->per == KW_PER_KEY && claim->throttles == 0;
+    bool counts = claim->per == KW_PER_KEY && claim->throttles == 0;
     if (!counts || slot->is_unknown || other->state.newest_ms < slot->state.newest_ms) {
         return;
     }
@@ -242,7 +242,9 @@ static void catch_up(const struct kw_charge *charge, const struct kw_found_claim
             continue;
         }
         for (size_t i = 0; i < charge->claim_count; i++) {
-            catch_up_with(charge, &charge->claims[i], found[i].limit, other);
+            if (!charge->claims[i].is_quota) {
+                catch_up_with(charge, &charge->claims[i], found[i].limit, other);
+            }
         }
         other->state.is_heeded = 1;
         run->stamp = 0; /* whoever spends from it says so in full */

@@ -2,8 +2,8 @@
  * Use of more keys than one write can add to their counts is deferred: what was gathered is kept in the store as it is,
  * in pieces that cost little more than their bytes (usage_defer.c), and is added to the counts afterwards, piece by
  * piece (usage_settle.c). So however many keys are in use, what a crash may lose is no older than a second. A key's use
- * is in pieces of the same part, as a rule: of the pieces of a part that wait, what belongs together is added up first, and
- * its rows are written once. A piece is removed in the transaction that adds it.
+ * is in pieces of the same part, as a rule: of the pieces of a part that wait, what belongs together is added up first,
+ * and its rows are written once. A piece is removed in the transaction that adds it.
  *
  * A piece is a byte for its form, then entries, each behind a byte for its kind. Numbers are in LEB128.
  */
