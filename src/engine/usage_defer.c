@@ -5,7 +5,7 @@
 
 /* What was gathered becomes pieces, which the store keeps as they are. */
 
-#define AHEAD 8                          /* slots before their turn, when their place in the index is asked for */
+#define AHEAD 8                          /* slots before their turn, when their entry is asked for */
 #define KEYS_EACH 128                    /* of a part, of one table, as a rule: few writes, and none that takes long */
 #define SUBJECTS_MAX 4                   /* rows that one amount may become */
 #define SLOT_ROWS (2 * SUBJECTS_MAX + 3) /* two of these are told of all subjects, three of the key alone */
@@ -174,28 +174,55 @@ static void put_use(struct writing *writing, const struct kw__use_slot *slot, co
 
 /* --- the table --- */
 
-/* Inside of a read section; NULL: the key is not there any more. */
-static const struct kw_entry *entry_of(const struct kw_engine *engine, const uint8_t *digest)
+static struct kw_digest digest_of(const struct kw__use_slot *slot)
 {
-    struct kw_digest wanted = {.size = KW_DIGEST_INDEX_SIZE};
-    memcpy(wanted.bytes, digest, KW_DIGEST_INDEX_SIZE);
+    struct kw_digest digest = {.size = KW_DIGEST_INDEX_SIZE};
+    memcpy(digest.bytes, slot->digest, KW_DIGEST_INDEX_SIZE);
+    return digest;
+}
+
+/* Inside of a read section; NULL: the key is not there any more. */
+/* Inside of a read section; NULL: the key is not there any more. */
+static const struct kw_entry *entry_of(const struct kw_engine *engine, const struct kw__use_slot *slot)
+{
+    struct kw_digest wanted = digest_of(slot);
     const struct kw_entry *entry = kw_index_find(engine->index, &wanted);
     return entry != NULL && (kw_entry_flags(entry) & KW_ENTRY_ERASED) == 0 ? entry : NULL;
 }
 
-static void fetch_ahead(const struct kw_engine *engine, const struct kw__use_slot *slot)
+/*
+ * Slots come in the order of their parts, so nothing of the next one is near: what is known of it, its place in the
+ * index and its entry are asked for one after the other, each while others come.
+ */
+static void fetch_ahead(const struct writing *writing, size_t at)
 {
-    struct kw_digest digest = {.size = KW_DIGEST_INDEX_SIZE};
-    memcpy(digest.bytes, slot->digest, KW_DIGEST_INDEX_SIZE);
-    kw_index_read_begin();
-    kw_index_prefetch_bucket(engine->index, &digest);
-    kw_index_read_end();
+    const struct kw__use_table *table = writing->table;
+    const uint32_t *order = writing->deferral->order;
+    const struct kw_index *index = writing->engine->index;
+    if (at + 3 * AHEAD < table->slot_count) {
+        uint32_t number = order[at + 3 * AHEAD];
+        __builtin_prefetch(&table->slots[number]);
+        __builtin_prefetch(&table->places[number]);
+        __builtin_prefetch(&writing->deferral->first_cell[number]);
+    }
+    if (at + 2 * AHEAD < table->slot_count) {
+        struct kw_digest digest = digest_of(&table->slots[order[at + 2 * AHEAD]]);
+        kw_index_read_begin();
+        kw_index_prefetch_bucket(index, &digest);
+        kw_index_read_end();
+    }
+    if (at + AHEAD < table->slot_count) {
+        struct kw_digest digest = digest_of(&table->slots[order[at + AHEAD]]);
+        kw_index_read_begin();
+        (void)kw_index_expect(index, &digest, false);
+        kw_index_read_end();
+    }
 }
 
 static void find_subject(struct writing *writing, const struct kw__use_slot *slot)
 {
     kw_index_read_begin();
-    const struct kw_entry *entry = entry_of(writing->engine, slot->digest);
+    const struct kw_entry *entry = entry_of(writing->engine, slot);
     writing->subject = entry == NULL ? (struct kw_id){{0}} : kw_entry_id(entry);
     kw_index_read_end();
 }
@@ -224,7 +251,7 @@ static bool add_scopes(struct writing *writing, const struct kw__use_cell *cell,
     size_t count = writing->deferral->count;
     bool is_whole = true;
     kw_index_read_begin();
-    const struct kw_entry *entry = entry_of(writing->engine, slot->digest);
+    const struct kw_entry *entry = entry_of(writing->engine, slot);
     bool is_there = entry != NULL && kw_record_decode(kw_entry_record(entry), &record) == KW_OK;
     struct kw_bytes rest = is_there ? record.scopes.packed : (struct kw_bytes){NULL, 0};
     while (kw_list_next(&rest, &granted) && is_whole) {
@@ -295,10 +322,8 @@ static bool add_from(struct writing *writing, size_t *slot_at, size_t *cell_at)
         if (!has_room(writing)) {
             return false;
         }
-        if (is_slot && *slot_at + AHEAD < table->slot_count) {
-            fetch_ahead(writing->engine, &table->slots[deferral->order[*slot_at + AHEAD]]);
-        }
         if (is_slot) {
+            fetch_ahead(writing, *slot_at);
             find_subject(writing, &table->slots[number]);
         }
         if (is_slot && *cell_at == 0) {
