@@ -95,6 +95,9 @@ static const char *const migrations[] = {
     "CREATE INDEX record_by_use ON record (project, used_at_ms) WHERE erased = 0;",
     /* 6 */
     "CREATE INDEX record_by_erased ON record (id) WHERE erased = 1;",
+    /* 7: a table of its own, so that sealing a line does not write its row again. */
+    "ALTER TABLE audit ADD COLUMN context BLOB NOT NULL DEFAULT x'';"
+    "CREATE TABLE audit_seal (sequence INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 
