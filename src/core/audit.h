@@ -129,7 +129,8 @@ KW_MUST_USE enum kw_status kw_audit_context_check(const struct kw_audit_context 
 /*
  * What a line says of a call: what the caller says of itself (`said`) before what is known of it (`known`) before what
  * the project gives (`project`); each may be NULL. `actor_out` is the line's actor, which borrows. Where the caller
- * says another actor, address or user agent than what is known, the known one stands in `via`. Appends nothing where
+ * says another actor, address or user agent than what is known, the known one stands in `via`. Only of reasons the
+ * known one comes first, since that was given for this one change. Appends nothing where
  * there is nothing to say.
  */
 void kw_audit_context_write(const struct kw_audit_context *said, const struct kw_audit_context *known,

@@ -195,17 +195,17 @@ static const struct kw_field context_fields[] = {
     TEXT_FIELD("reason", kw_audit_context, reason, KW_REASON_MAX),
     JSON_FIELD("metadata", kw_audit_context, metadata, KW_AUDIT_METADATA_MAX),
 };
-static const struct kw_schema context_schema = {.name = "context",
-                                                .size = sizeof(struct kw_audit_context),
-                                                .given_offset = SIZE_MAX,
-                                                .fields = context_fields,
-                                                .field_count = KW_COUNT_OF(context_fields)};
+const struct kw_schema kw__audit_context_schema = {.name = "context",
+                                                   .size = sizeof(struct kw_audit_context),
+                                                   .given_offset = SIZE_MAX,
+                                                   .fields = context_fields,
+                                                   .field_count = KW_COUNT_OF(context_fields)};
 
 enum kw_status kw_audit_context_read(struct kw_bytes json, const char *field, struct kw_arena *arena,
                                      struct kw_audit_context *context_out, struct kw_error *error_out)
 {
     struct kw_audit_context context = {.actor = {NULL, 0}};
-    enum kw_status status = kw_schema_bind_json(&context_schema, json, arena, &context, error_out);
+    enum kw_status status = kw_schema_bind_json(&kw__audit_context_schema, json, arena, &context, error_out);
     if (status == KW_OK) {
         *context_out = context;
     } else if (error_out != NULL) {
@@ -312,7 +312,7 @@ void kw_audit_context_write(const struct kw_audit_context *said, const struct kw
     project = project == NULL ? &nothing : project;
     struct kw_bytes address = first_of(said->address, known->address, project->address);
     struct kw_bytes user_agent = first_of(said->user_agent, known->user_agent, project->user_agent);
-    struct kw_bytes reason = first_of(said->reason, known->reason, project->reason);
+    struct kw_bytes reason = first_of(known->reason, said->reason, project->reason);
     struct kw_bytes metadata = first_of(said->metadata, known->metadata, project->metadata);
     *actor_out = first_of(said->actor, known->actor, project->actor);
     bool is_other = said->actor.size > 0 && !kw_bytes_equal(said->actor, known->actor);

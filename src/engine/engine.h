@@ -19,6 +19,7 @@
 #include "core/transition.h"
 #include "core/usage.h"
 #include "core/verdict.h"
+#include <keyward/audit.h>
 #include <keyward/keyward.h>
 
 struct kw_engine;
@@ -195,6 +196,12 @@ struct kw_where {
     size_t id_count;                    /* at most KW_BULK_IDS_MAX */
 };
 
+/* From where a call came, and what it says of itself. */
+struct kw_circumstances {
+    struct kw_audit_context said;        /* checked: what the caller says, which comes before what is known */
+    struct kw_bytes address, user_agent; /* what is known; checked, may be empty */
+};
+
 /* What was counted, of what and when. The key is op->id. */
 struct kw_usage_query {
     struct kw_bytes owner, org_id; /* instead of a key: one of them, or none for all of the project */
@@ -242,6 +249,7 @@ struct kw_op {
     const struct kw_key_params *params; /* create, update, rotate */
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
+    const struct kw_circumstances *circumstances; /* for the audit log; NULL: nothing is known */
     int64_t grace_ms;
     bool spares_children; /* revoke, disable, where: HAS_CHILDREN where a child would stop with its parent that is not
                              revoked (or disabled) itself, before or by the same action on a filter */

@@ -181,6 +181,7 @@ struct kw_op *kw__op_begin(struct kw_request *request, enum kw_op_kind kind, voi
     op->done = done;
     op->context = request;
     op->actor = request->actor;
+    op->circumstances = request->circumstances;
     op->authority = request->authority;
     request->op = op;
     return op;

@@ -25,6 +25,7 @@ enum kw_header {
     KW_HEADER_AUTHORIZATION,
     KW_HEADER_X_API_KEY,
     KW_HEADER_KEYWARD_PROJECT,
+    KW_HEADER_KEYWARD_CONTEXT, /* what the caller says for the audit log: JSON */
     KW_HEADER_CONTENT_TYPE,
     KW_HEADER_IF_MATCH,
     KW_HEADER_IDEMPOTENCY_KEY,

@@ -39,7 +39,8 @@ struct kw_request {
     bool is_root;              /* the root key, or the operator */
     struct kw_bytes actor;     /* where the route changes something: "key:key_…", "operator" */
     struct kw_bytes authority; /* where it changes something in `keyward`: the management key's encoded record */
-    void *body;                /* as route->body says; zeroed where none was sent */
+    const struct kw_circumstances *circumstances; /* where the route changes something */
+    void *body;                                   /* as route->body says; zeroed where none was sent */
     void *query;
     int64_t now_ms;
     struct kw_address client; /* kw__client_address's own */
@@ -129,6 +130,12 @@ const struct kw_address *kw__client_address(struct kw_request *request);
  */
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
+
+/*
+ * Notes for the audit log where the request comes from, and what its Keyward-Context says. INVALID_FIELD and the like,
+ * naming members of that.
+ */
+KW_MUST_USE enum kw_status kw__note_circumstances(struct kw_request *request, struct kw_error *error);
 
 /* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
 struct kw_list_query *kw__list_query(struct kw_request *request);
