@@ -29,6 +29,7 @@ struct kw_import_one;
 struct kw_index;
 struct kw_insights;
 struct kw_pepper_keeper;
+struct kw_store_batch;
 struct kw__method;
 struct kw__methods;
 
@@ -52,6 +53,7 @@ struct kw_engine_options {
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
     unsigned reader_count;    /* workers that read the store; 0: 2 */
     size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
+    bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
     bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
@@ -153,6 +155,7 @@ enum kw_op_kind {
     KW_OP_FOREIGN_ADD,
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
+    KW_OP_SEAL,          /* chains lines of the audit log: `seals`; by the sealer alone */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */
@@ -262,6 +265,7 @@ struct kw_op {
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
     const struct kw_quota_credit *credit;
+    const struct kw_store_batch *seals;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */
