@@ -117,8 +117,8 @@ KW_MUST_USE enum kw_status kw_audit_line_read(struct kw_bytes text, struct kw_ar
 /* --- context --- */
 
 /*
- * {"actor":…,"address":…,"userAgent":…,"reason":…,"metadata":{…}}, each of them optional. Fails with INVALID_FIELD and
- * the like, naming the field within `field`.
+ * {"actor":…,"address":…,"userAgent":…,"reason":…,"metadata":{…}}, each of them optional. Fails with INVALID_FIELD,
+ * naming `field` or a member of it.
  */
 KW_MUST_USE enum kw_status kw_audit_context_read(struct kw_bytes json, const char *field, struct kw_arena *arena,
                                                  struct kw_audit_context *context_out, struct kw_error *error_out);

@@ -205,10 +205,18 @@ enum kw_status kw_audit_context_read(struct kw_bytes json, const char *field, st
                                      struct kw_audit_context *context_out, struct kw_error *error_out)
 {
     struct kw_audit_context context = {.actor = {NULL, 0}};
-    enum kw_status status = kw_schema_bind_json(&kw__audit_context_schema, json, arena, &context, error_out);
+    struct kw_error why = {.message = ""};
+    enum kw_status status = kw_schema_bind_json(&kw__audit_context_schema, json, arena, &context, &why);
     if (status == KW_OK) {
         *context_out = context;
-    } else if (error_out != NULL) {
+        return KW_OK;
+    }
+    if (why.field[0] == '\0') {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                         "must be a JSON object with any of actor, address, userAgent, reason and metadata");
+    }
+    status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, why.field, "%s", why.message);
+    if (error_out != NULL) {
         kw_error_nest(error_out, field);
     }
     return status;

@@ -22,6 +22,7 @@
 #include <keyward/audit.h>
 #include <keyward/keyward.h>
 
+struct kw_audit_query;
 struct kw_engine;
 struct kw_export;
 struct kw_import_job;
@@ -167,6 +168,7 @@ enum kw_op_kind {
     KW_OP_EXPORT,   /* the next piece of `export` */
     KW_OP_INSIGHT,  /* of a key, as JSON */
     KW_OP_INSIGHTS, /* the next piece of `insights` */
+    KW_OP_AUDIT,    /* the audit log: `audit` (audit_read.h) */
     KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
@@ -313,6 +315,7 @@ struct kw_op {
 
     struct kw_export *export;     /* export: how far it came (export.h) */
     struct kw_insights *insights; /* insights: the same (insights.h) */
+    struct kw_audit_query *audit;
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

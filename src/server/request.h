@@ -132,7 +132,7 @@ KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verif
                                  struct kw_place *place_out);
 
 /*
- * Notes for the audit log where the request comes from, and what its Keyward-Context says. INVALID_FIELD and the like,
+ * Notes for the audit log where the request comes from, and what its Keyward-Context says. INVALID_FIELD,
  * naming members of that.
  */
 KW_MUST_USE enum kw_status kw__note_circumstances(struct kw_request *request, struct kw_error *error);
@@ -193,6 +193,10 @@ void kw__usage_of_others(struct kw_request *request);
 void kw__usage_report(struct kw_request *request);
 void kw__quota_credit(struct kw_request *request);
 void kw__import(struct kw_request *request);
+void kw__audit_list(struct kw_request *request);
+void kw__audit_count(struct kw_request *request);
+void kw__audit_stats(struct kw_request *request);
+void kw__audit_verify(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -394,6 +394,7 @@ static void a_context_is_read_and_checked_alike(struct test *t)
     CHECK_STATUS(t, kw_audit_context_read(KW_BYTES("{\"who\":1}"), "Keyward-Context", &arena, &context, &error),
                  KW_E_INVALID);
     CHECK_TEXT(t, error.field, "Keyward-Context.who");
+    CHECK_TEXT(t, error.code, "INVALID_FIELD");
     CHECK_STATUS(t, kw_audit_context_read(KW_BYTES("user:7"), "Keyward-Context", &arena, &context, &error),
                  KW_E_INVALID);
     struct kw_audit_context given = {.metadata = KW_BYTES("{ \"b\" : [ 2 ] }"), .reason = KW_BYTES("because")};
