@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* The audit log: a page of it for people, all of it as lines, and the proof that it, or a copy of it, is whole. */
 
@@ -12,6 +11,7 @@
 #define PAGE_QUERY "sort=timestamp&limit=1000"
 #define END_START "{\"keyward\":\"end\",\"entries\":"
 #define REASON_WIDTH 40
+#define CHUNK_SIZE ((size_t)65536)
 #define ENTRY_ARENA_MAX ((size_t)4 * KW_AUDIT_LINE_JSON_MAX)
 
 enum { ITEMS, NEXT_CURSOR, PAGE_COUNT };
@@ -241,6 +241,34 @@ static enum kw_status end_copy(struct proving *proving, struct kw_bytes text)
     return KW_OK;
 }
 
+/* One line of a copy, without its end. */
+static enum kw_status prove_line(struct proving *proving, struct kw_bytes text, uint64_t number)
+{
+    if (proving->has_ended) {
+        return kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "line %llu of the copy stands behind its end",
+                       (unsigned long long)number);
+    }
+    return kw_bytes_starts_with(text, KW_BYTES(END_START)) ? end_copy(proving, text) : prove_entry(proving, NULL, text);
+}
+
+/* The lines that are whole in what was read so far; what is left of the last one moves to the front. */
+static enum kw_status prove_lines(struct proving *proving, struct kw_buffer *read, bool is_last, uint64_t *number)
+{
+    struct kw_bytes rest = kw_buffer_bytes(read);
+    enum kw_status status = KW_OK;
+    while (status == KW_OK && rest.size > 0 && (is_last || memchr(rest.data, '\n', rest.size) != NULL)) {
+        struct kw_bytes text;
+        kw_bytes_split(rest, '\n', &text, &rest);
+        (*number)++;
+        status = prove_line(proving, text, *number);
+    }
+    if (rest.size > 0) {
+        memmove(read->data, rest.data, rest.size);
+    }
+    read->size = rest.size;
+    return status;
+}
+
 static enum kw_status prove_copy(const char *path, struct proving *proving)
 {
     FILE *file = fopen(path, "re");
@@ -248,28 +276,29 @@ static enum kw_status prove_copy(const char *path, struct proving *proving)
         return kw_fail(proving->error, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "%s cannot be read: %s", path,
                        strerror(errno));
     }
+    struct kw_buffer read;
     enum kw_status status = KW_OK;
-    char *memory = NULL;
-    size_t memory_size = 0;
     uint64_t number = 0;
-    for (ssize_t size; status == KW_OK && (size = getline(&memory, &memory_size, file)) > 0;) {
-        size_t kept = memory[size - 1] == '\n' ? (size_t)size - 1 : (size_t)size;
-        struct kw_bytes text = kw_bytes_of(memory, kept);
-        number++;
-        bool is_end = kw_bytes_starts_with(text, KW_BYTES(END_START));
-        if (proving->has_ended || kept > KW_AUDIT_LINE_JSON_MAX) {
-            status = kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "line %llu of the copy %s",
-                             (unsigned long long)number,
-                             proving->has_ended ? "stands behind its end" : "is longer than any entry");
+    size_t size = 1;
+    kw_buffer_init(&read, KW_AUDIT_LINE_JSON_MAX + CHUNK_SIZE);
+    while (status == KW_OK && size > 0) {
+        uint8_t *end = kw_buffer_reserve(&read, CHUNK_SIZE);
+        if (end == NULL) {
+            status = kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL,
+                             "line %llu of the copy is longer than any entry", (unsigned long long)number + 1);
             break;
         }
-        status = is_end ? end_copy(proving, text) : prove_entry(proving, NULL, text);
+        size = fread(end, 1, CHUNK_SIZE, file);
+        read.size += size;
+        status = prove_lines(proving, &read, size == 0, &number);
     }
-    if (status == KW_OK && !proving->has_ended) {
+    if (status == KW_OK && ferror(file) != 0) {
+        status = kw_fail(proving->error, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "%s cannot be read", path);
+    } else if (status == KW_OK && !proving->has_ended) {
         status =
             kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the copy is cut off: its last line is missing");
     }
-    free(memory);
+    kw_buffer_deinit(&read);
     (void)fclose(file);
     return status;
 }

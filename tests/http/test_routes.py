@@ -1,8 +1,6 @@
 """Every route of the built program: what it answers when all is well, and when the state of a key is against it."""
 
 import json
-import pathlib
-import sqlite3
 import sys
 import time
 

@@ -9,6 +9,7 @@
 #include "support/engine.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 #define CALLS_MAX 400
 #define MANY 1203 /* two batches of the sealer and a part of one */
@@ -79,14 +80,14 @@ static enum kw_status prove_line(void *context, const struct kw_store_audit *aud
 /* What the store holds of a project, proved against the head that stands beside it. */
 static struct kw_audit_proof prove(struct test *t, struct kw_store *store, const char *project)
 {
-    char name[64] = KW_AUDIT_HEAD_SETTING;
+    char name[64];
     uint8_t value[KW_AUDIT_HEAD_SIZE];
     size_t size = 0;
     struct kw_audit_chain head;
     struct kw_audit_proof proof;
     uint64_t before = 1;
     struct kw_store_audit_filter filter = {.project = kw_bytes_of_text(project), .limit = KW_STORE_LIST_MAX};
-    strcat(name, project);
+    snprintf(name, sizeof name, KW_AUDIT_HEAD_SETTING "%s", project);
     bool has_head = store->ops->setting(store, kw_bytes_of_text(name), value, sizeof value, &size) == KW_OK &&
                     kw_audit_head_decode(kw_bytes_of(value, size), &head);
     kw_audit_proof_begin(&proof, has_head ? &head : NULL);
