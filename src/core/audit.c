@@ -31,6 +31,7 @@ static const struct kw_audit_action actions[] = {
     {"template.created", "a template was created"},
     {"template.updated", "a template was changed"},
     {"template.deleted", "a template was deleted"},
+    {"access.refused", "somebody was refused with 401 or 403; `count` says how often since the entry's time"},
     {"pepper.added", "a pepper became that of new keys"},
     {"pepper.retired", "a pepper was taken out"},
 };

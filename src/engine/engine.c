@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/attempts.h"
 #include "engine/audit_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
@@ -48,6 +49,7 @@ void kw_engine_close(struct kw_engine *engine)
     kw_index_free(engine->index);
     kw_ledger_free(engine->ledger);
     kw_usage_free(engine->usage);
+    kw__attempts_free(engine->attempts);
     kw_catalog_free(engine->catalog);
     kw__methods_free(engine->methods);
     kw__method_memory_deinit(&engine->method_memory);
@@ -111,6 +113,7 @@ static enum kw_status make_parts(struct kw_engine *engine)
         kw_index_set_catalog(engine->index, engine->catalog);
     }
     status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
+    status = status != KW_OK ? status : kw__attempts_new(&engine->attempts);
     status = status != KW_OK ? status : kw_usage_new(engine->index, &engine->usage);
     if (status == KW_OK) {
         kw__usage_keep(engine);

@@ -156,7 +156,7 @@ enum kw_op_kind {
     KW_OP_FOREIGN_ADD,
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
-    KW_OP_SEAL,          /* chains lines of the audit log: `seals`; by the sealer alone */
+    KW_OP_SEAL,          /* commits `seals`: what the sealer chains, or was told of refused attempts */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */

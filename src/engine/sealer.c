@@ -1,6 +1,7 @@
 #include "engine/sealer.h"
 
 #include "base/bytes.h"
+#include "engine/attempts.h"
 
 #include <errno.h>
 
@@ -282,6 +283,9 @@ static void *sealer_main(void *context)
     bool is_stopping = false;
     while (!is_stopping) {
         is_stopping = wait_a_round(sealer);
+        if (kw__attempts_write(sealer->engine, is_stopping) != KW_OK) {
+            is_done = false; /* it may be there all the same */
+        }
         uint64_t commits = __atomic_load_n(&sealer->engine->commits, __ATOMIC_ACQUIRE);
         if (!is_done || commits != seen) {
             seen = commits;

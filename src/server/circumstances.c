@@ -1,6 +1,7 @@
 #include "core/address.h"
 #include "core/audit.h"
 #include "core/transition.h"
+#include "engine/attempts.h"
 #include "server/request.h"
 
 static enum kw_status refuse_memory(struct kw_error *error)
@@ -29,6 +30,25 @@ static struct kw_bytes note_user_agent(struct kw_call *call)
         }
     }
     return agent;
+}
+
+void kw__note_attempt(struct kw_request *request)
+{
+    struct kw_call *call = request->call;
+    struct kw_bytes address;
+    const struct kw_code_info *info = kw_code_info(call->code);
+    if (note_address(request, &address) != KW_OK) {
+        address = (struct kw_bytes){NULL, 0};
+    }
+    const struct kw_attempt attempt = {.project = request->project == NULL ? (struct kw_bytes){NULL, 0}
+                                                                           : request->project->name,
+                                       .actor = request->actor.size > 0 ? request->actor : request->refused_actor,
+                                       .address = address,
+                                       .user_agent = note_user_agent(call),
+                                       .code = info == NULL ? "FORBIDDEN" : info->name,
+                                       .route = request->route->name,
+                                       .at_ms = request->now_ms};
+    kw_engine_note_attempt(request->api->options.engine, &attempt);
 }
 
 enum kw_status kw__note_circumstances(struct kw_request *request, struct kw_error *error)

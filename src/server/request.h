@@ -36,9 +36,10 @@ struct kw_request {
     struct kw_bytes parameter;                /* what stands for {id}, {name}, {fingerprint} or {profile} */
     const struct kw_request_project *project; /* that the request is about */
     struct kw_request_project project_memory;
-    bool is_root;              /* the root key, or the operator */
-    struct kw_bytes actor;     /* where the route changes something: "key:key_…", "operator" */
-    struct kw_bytes authority; /* where it changes something in `keyward`: the management key's encoded record */
+    bool is_root;                  /* the root key, or the operator */
+    struct kw_bytes actor;         /* where the route changes something: "key:key_…", "operator" */
+    struct kw_bytes refused_actor; /* of one that was refused: the management key, as far as it is known */
+    struct kw_bytes authority;     /* where it changes something in `keyward`: the management key's encoded record */
     const struct kw_circumstances *circumstances; /* where the route changes something */
     void *body;                                   /* as route->body says; zeroed where none was sent */
     void *query;
@@ -136,6 +137,9 @@ KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verif
  * naming members of that.
  */
 KW_MUST_USE enum kw_status kw__note_circumstances(struct kw_request *request, struct kw_error *error);
+
+/* Tells the audit log that the request is answered with 401 or 403. */
+void kw__note_attempt(struct kw_request *request);
 
 /* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
 struct kw_list_query *kw__list_query(struct kw_request *request);

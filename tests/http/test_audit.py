@@ -182,6 +182,31 @@ def what_somebody_does_to_the_file_is_found(server):
     equal(sealed_proof(server), whole, 'as it was')
 
 
+def refused_attempts_are_kept_and_counted(server):
+    reader, record = server.manager('keys:read', project='default')
+    in_keyward = {'Keyward-Project': 'keyward'}
+    for _ in range(300):
+        server.raw('GET', '/v1/keys', None, {'Authorization': 'Bearer kw_live_unknown', 'User-Agent': 'flood/1'})
+    for number in range(80):  # more kinds than are told apart
+        server.raw('GET', '/v1/keys', None, {'Authorization': f'Bearer {reader}', 'Keyward-Project': f'p{number % 2}', 'X-Forwarded-For': '1.2.3.4'})
+        server.refuse('FORBIDDEN', 'POST', '/v1/keys', {'ownerId': '1'}, key=reader)
+    server.refuse('UNAUTHORIZED', 'GET', '/v1/keys', key=None)
+    server.stop()  # writes what waits
+    server.start()
+    ours = [item for item in all_entries(server, 'action=access.refused')
+            if item['actor'] == f'key:{record["id"]}' and item['details']['route'] == 'POST /v1/keys']
+    equal((sum(item['details']['count'] for item in ours), ours[0]['details']['code']), (80, 'FORBIDDEN'), 'of a key that may not')
+    check(len(ours) <= 2, 'a flood is a few entries')
+    equal((ours[0]['context']['address'], ours[0]['projectId']), ('127.0.0.1', 'default'), 'from where')
+    none = [item for item in all_entries(server, 'action=access.refused', headers=in_keyward) if 'actor' not in item]
+    of_list = [item for item in none if item['details']['route'] == 'GET /v1/keys']
+    equal(sum(item['details']['count'] for item in of_list), 301, 'of a key that nobody knows, and of none')
+    check(len(of_list) <= 2, 'a flood is a few entries')
+    check('kw_live_unknown' not in json.dumps(none), 'no key')
+    equal(sealed_proof(server)['whole'], True, 'sealed like any other')
+    equal(sealed_proof(server, headers=in_keyward)['whole'], True, 'there too')
+
+
 CASES = [
     every_change_is_told_with_who_and_why,
     a_context_that_is_none_is_refused,
@@ -191,6 +216,7 @@ CASES = [
     a_project_sees_its_own_entries,
     it_is_proved_whole,
     what_somebody_does_to_the_file_is_found,
+    refused_attempts_are_kept_and_counted,
 ]
 
 if __name__ == '__main__':
