@@ -23,7 +23,7 @@ ROOMS = {
 # What a room may include of include/keyward; rooms that are not named here, all of it.
 PUBLIC = {
     'base': {'types.h', 'codes.h'},
-    'core': {'types.h', 'codes.h', 'import.h', 'missing.h', 'record.h', 'document.h'},
+    'core': {'types.h', 'codes.h', 'audit.h', 'import.h', 'missing.h', 'record.h', 'document.h'},
     'store': {'types.h', 'codes.h', 'record.h', 'store.h'},
     'scan': {'types.h', 'codes.h', 'record.h'},
 }

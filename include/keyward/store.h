@@ -28,12 +28,14 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 5 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 6 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
 #define KW_STORE_USAGE_VALUE_MAX 128
 #define KW_STORE_BODY_MAX 1048576
+#define KW_STORE_CONTEXT_MAX 16384 /* of an audit line */
+#define KW_STORE_SEAL_MAX 256
 #define KW_STORE_SETTING_NAME_MAX 256
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
@@ -85,9 +87,17 @@ struct kw_store_audit {
     struct kw_id key_id;   /* none where the action is not about a key */
     struct kw_bytes owner; /* of that key; may be empty */
     struct kw_bytes actor;
-    struct kw_bytes action; /* "key.created" */
-    struct kw_bytes body;   /* JSON */
-    uint64_t sequence;      /* set by the store: ascending in the order of commits, one for each line */
+    struct kw_bytes action;  /* "key.created" */
+    struct kw_bytes context; /* JSON: the circumstances; may be empty */
+    struct kw_bytes body;    /* JSON */
+    uint64_t sequence;       /* set by the store: ascending in the order of commits, one for each line */
+    struct kw_bytes seal;    /* set by the store: of its struct kw_store_seal; empty: it has none yet */
+};
+
+/* What is put beside a line of the audit log when it is chained to the one before it. */
+struct kw_store_seal {
+    uint64_t sequence;    /* of a line that is there and has none: else KW_E_CONFLICT, where the store looks */
+    struct kw_bytes seal; /* 1 to KW_STORE_SEAL_MAX bytes; kept as it is */
 };
 
 /* An event on its way to whoever listens. */
@@ -190,6 +200,8 @@ struct kw_store_batch {
     size_t reservation_count;
     const struct kw_store_usage *usages; /* added, as by usage_add */
     size_t usage_count;
+    const struct kw_store_seal *seals;
+    size_t seal_count;
     /*
      * NULL, or where more of the batch comes from, which is too much to be held at once. Such a batch is the only one
      * of its commit. Commit calls it on its own thread when what stands above is written, again and again, until it
@@ -262,6 +274,7 @@ struct kw_store_audit_filter {
     struct kw_bytes owner, actor, action; /* empty: any */
     int64_t from_ms, until_ms;            /* at_ms in [from, until); until 0: no end */
     uint64_t after;                       /* lines of a greater sequence */
+    bool is_back;                         /* the latest first: then lines of a lesser one than `after`; 0: all */
     size_t limit;
 };
 
@@ -327,10 +340,11 @@ struct kw_store_ops {
     enum kw_status (*settings_list)(struct kw_store *store, struct kw_bytes prefix, kw_store_setting_sink *sink,
                                     void *context);
 
-    /* Lines in order of their sequence. */
+    /* Lines in order of their sequence. A filter of one member beside the project, or of times, costs no more at its
+     * end than at its begin. */
     enum kw_status (*audit_query)(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                   kw_store_audit_sink *sink, void *context);
-    /* Removes lines older than `before_ms`, `limit` at most, in no set order. */
+    /* Removes lines older than `before_ms` and their seals, `limit` at most, in no set order. */
     enum kw_status (*audit_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
     /*

@@ -173,6 +173,7 @@ int kw_cmd_pepper(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_documents(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_batch(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_verify(struct kw_cli *cli, const struct kw_command_line *line);
+int kw_cmd_audit(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_usage(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_report(struct kw_cli *cli, const struct kw_command_line *line);
 int kw_cmd_credit(struct kw_cli *cli, const struct kw_command_line *line);

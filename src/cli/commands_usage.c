@@ -2,6 +2,37 @@
 
 #include "base/bytes.h"
 
+static const struct kw_option audit_options[] = {
+    {.name = "key", .argument = "ID", .help = "what was done to this key", .place = KW_PLACE_QUERY, .field = "key"},
+    {.name = "owner",
+     .argument = "TYPE:ID",
+     .help = "what was done to keys of this owner",
+     .place = KW_PLACE_QUERY,
+     .field = "owner"},
+    {.name = "actor", .argument = "WHO", .help = "what this one did", .place = KW_PLACE_QUERY, .field = "actor"},
+    {.name = "action",
+     .argument = "ACTION",
+     .help = "one action, such as key.revoked",
+     .place = KW_PLACE_QUERY,
+     .field = "action"},
+    {.name = "from",
+     .argument = "TIME",
+     .help = "from then on: 2026-01-31T00:00:00Z",
+     .place = KW_PLACE_QUERY,
+     .field = "from"},
+    {.name = "until", .argument = "TIME", .help = "before then", .place = KW_PLACE_QUERY, .field = "until"},
+    {.name = "sort",
+     .argument = "ORDER",
+     .help = "timestamp, or -timestamp: the latest first (if it is not given)",
+     .place = KW_PLACE_QUERY,
+     .field = "sort"},
+    {.name = "limit", .argument = "N", .help = "how many at once", .place = KW_PLACE_QUERY, .field = "limit"},
+    {.name = "cursor", .argument = "CURSOR", .help = "where to go on", .place = KW_PLACE_QUERY, .field = "cursor"},
+    {.name = "head",
+     .argument = "HEAD",
+     .help = "verify: the head that an earlier proof gave; the log must come past it"},
+};
+
 static const struct kw_option usage_options[] = {
     {.name = "owner",
      .argument = "TYPE:ID",
@@ -68,9 +99,11 @@ static const struct kw_option credit_options[] = {
      .field = "reason"},
 };
 
+const struct kw_option_group kw__audit_group = {"Options", audit_options, KW_COUNT_OF(audit_options)};
 const struct kw_option_group kw__usage_group = {"Of what, and when", usage_options, KW_COUNT_OF(usage_options)};
 const struct kw_option_group kw__report_group = {"Options", report_options, KW_COUNT_OF(report_options)};
 const struct kw_option_group kw__credit_group = {"Options", credit_options, KW_COUNT_OF(credit_options)};
+const struct kw_key_call kw__audit_call = {.method = KW_GET, .path = "/v1/audit"};
 const struct kw_key_call kw__usage_call = {.method = KW_GET, .path = "/v1/keys/{id}/usage", .bare_path = "/v1/usage"};
 const struct kw_key_call kw__report_call = {.method = KW_POST, .path = "/v1/keys/{id}/usage", .has_body = true};
 const struct kw_key_call kw__credit_call = {.method = KW_POST, .path = "/v1/keys/{id}/credit", .has_body = true};

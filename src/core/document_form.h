@@ -55,6 +55,9 @@ struct kw__form {
 extern const struct kw__form kw__project_form, kw__policy_form, kw__template_form;
 const struct kw__form *kw__form_of(enum kw_document_kind kind);
 
+/* Of a struct kw_audit_context (audit_json.c). */
+extern const struct kw_schema kw__audit_context_schema;
+
 /* Reads document->json, checks all of it, and fills what the kind is. */
 KW_MUST_USE enum kw_status kw__document_parse(struct kw_document *document, struct kw_error *error_out);
 /* Reads a project's profiles from the JSON of `authorize` (profile.c). Its environments must be there. */

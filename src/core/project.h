@@ -7,6 +7,7 @@
 #define KW_CORE_PROJECT_H
 
 #include "core/key.h"
+#include <keyward/audit.h>
 #include <keyward/document.h>
 
 /* Numbers stand for projects where names would cost too much. They are never given twice. */
@@ -72,6 +73,7 @@ struct kw_project {
     size_t metric_count;
     const struct kw_profile *profiles;
     size_t profile_count;
+    struct kw_audit_context audit_context; /* of calls that say nothing themselves */
 };
 
 /* `default` or `keyward` as they are from the start: for keys that are made before there is any store. */

@@ -38,6 +38,7 @@ struct project_body {
     size_t metric_count;
     int64_t usage_retention_ms;
     struct kw_bytes authorize;
+    struct kw_audit_context audit_context;
 };
 
 struct parameter_body {
@@ -150,6 +151,10 @@ static const struct kw_field project_fields[] = {
      .kind = KW_FIELD_VALUE,
      KW__AT(project_body, authorize),
      .size_max = KW_DOCUMENT_MAX},
+    {.name = KW__NAME("auditContext"),
+     .kind = KW_FIELD_OBJECT,
+     KW__AT(project_body, audit_context),
+     .items = &kw__audit_context_schema},
 };
 
 static const char environments_otherwise[] =
@@ -472,6 +477,7 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "usageRetention",
                          "must be at least 3d: hours are kept for two days, and days longer than those");
     }
+    project->audit_context = body->audit_context;
     enum kw_status status = check_presets(body, error_out);
     status = status != KW_OK ? status : check_metrics(body, error_out);
     status = status != KW_OK ? status : check_limits(project, &project->default_limits, error_out);

@@ -167,6 +167,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         return status;
     }
     struct kw_engine_options engine = {
+        .seals_audit = true,
         .pepper = peppers.items,
         .pepper_count = peppers.count,
         .pepper_keeper = &keeper,

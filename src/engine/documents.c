@@ -1,4 +1,4 @@
-#include "engine/writer.h"
+#include "engine/account.h"
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -344,14 +344,14 @@ static enum kw_status add_account(struct edit *edit)
     struct kw_bytes action = kw_bytes_of_text(actions[op->document][op->kind - KW_OP_DOCUMENT_CREATE]);
     const struct kw_document *any = edit->after != NULL ? edit->after : edit->before;
     uint8_t random[KW_ID_RANDOM_SIZE];
-    edit->audit =
-        (struct kw_store_audit){.at_ms = op->now_ms, .project = any->project, .actor = op->actor, .action = action};
+    edit->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = any->project, .action = action};
     edit->event = (struct kw_store_event){.at_ms = op->now_ms, .project = any->project, .type = action};
     enum kw_status status = edit->engine->entropy.draw(edit->engine->entropy.context, random, sizeof random);
     if (status == KW_OK) {
         edit->event.id = kw_id_make(op->now_ms, random);
         status = write_body(edit, true, &edit->audit.body);
     }
+    status = status == KW_OK ? kw__account_who(edit->engine, op, &edit->audit) : status;
     return status != KW_OK ? status : write_body(edit, false, &edit->event.body);
 }
 

@@ -2,10 +2,13 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/attempts.h"
+#include "engine/audit_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
 #include "engine/insights.h"
 #include "engine/narrowed.h"
+#include "engine/sealer.h"
 
 #include <semaphore.h>
 #include <unistd.h>
@@ -17,6 +20,7 @@ int64_t kw_engine_now_ms(const struct kw_engine *engine)
 
 static void stop_threads(struct kw_engine *engine)
 {
+    kw__sealer_stop(engine);
     pthread_mutex_lock(&engine->filled_lock);
     engine->stopping = true;
     pthread_cond_broadcast(&engine->filled);
@@ -45,6 +49,7 @@ void kw_engine_close(struct kw_engine *engine)
     kw_index_free(engine->index);
     kw_ledger_free(engine->ledger);
     kw_usage_free(engine->usage);
+    kw__attempts_free(engine->attempts);
     kw_catalog_free(engine->catalog);
     kw__methods_free(engine->methods);
     kw__method_memory_deinit(&engine->method_memory);
@@ -108,6 +113,7 @@ static enum kw_status make_parts(struct kw_engine *engine)
         kw_index_set_catalog(engine->index, engine->catalog);
     }
     status = status != KW_OK ? status : kw_ledger_new(true, &engine->ledger);
+    status = status != KW_OK ? status : kw__attempts_new(&engine->attempts);
     status = status != KW_OK ? status : kw_usage_new(engine->index, &engine->usage);
     if (status == KW_OK) {
         kw__usage_keep(engine);
@@ -137,6 +143,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
         }
         status = status != KW_OK ? status : start_threads(engine, readers);
         status = status != KW_OK || options->counts_by_hand ? status : kw__usage_start(engine);
+        status = status != KW_OK || !options->seals_audit ? status : kw__sealer_start(engine);
         if (status != KW_OK) {
             status =
                 kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "the system has no memory or threads left to start with");
@@ -156,6 +163,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
     kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
                                 : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
                                 : kind == KW_OP_USAGE    ? KW_USAGE_JSON_MAX
+                                : kind == KW_OP_AUDIT    ? KW_AUDIT_JSON_MAX
                                 : kind == KW_OP_INSIGHTS ? KW_INSIGHTS_JSON_MAX
                                 : kw__op_is_document(op) ? KW_DOCUMENT_MAX
                                                          : KW_RECORD_MAX);

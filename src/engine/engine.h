@@ -19,8 +19,10 @@
 #include "core/transition.h"
 #include "core/usage.h"
 #include "core/verdict.h"
+#include <keyward/audit.h>
 #include <keyward/keyward.h>
 
+struct kw_audit_query;
 struct kw_engine;
 struct kw_export;
 struct kw_import_job;
@@ -28,6 +30,7 @@ struct kw_import_one;
 struct kw_index;
 struct kw_insights;
 struct kw_pepper_keeper;
+struct kw_store_batch;
 struct kw__method;
 struct kw__methods;
 
@@ -51,6 +54,7 @@ struct kw_engine_options {
     const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
     unsigned reader_count;    /* workers that read the store; 0: 2 */
     size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
+    bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
     bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
@@ -152,6 +156,7 @@ enum kw_op_kind {
     KW_OP_FOREIGN_ADD,
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
+    KW_OP_SEAL,          /* commits `seals`: what the sealer chains, or was told of refused attempts */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */
@@ -163,6 +168,7 @@ enum kw_op_kind {
     KW_OP_EXPORT,   /* the next piece of `export` */
     KW_OP_INSIGHT,  /* of a key, as JSON */
     KW_OP_INSIGHTS, /* the next piece of `insights` */
+    KW_OP_AUDIT,    /* the audit log: `audit` (audit_read.h) */
     KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
@@ -193,6 +199,12 @@ struct kw_where {
     struct kw_bytes owner, org_id, tag; /* empty: any */
     const struct kw_id *ids;            /* a doubled one counts once; one that is not there is KEY_NOT_FOUND */
     size_t id_count;                    /* at most KW_BULK_IDS_MAX */
+};
+
+/* From where a call came, and what it says of itself. */
+struct kw_circumstances {
+    struct kw_audit_context said;        /* checked: what the caller says, which comes before what is known */
+    struct kw_bytes address, user_agent; /* what is known; checked, may be empty */
 };
 
 /* What was counted, of what and when. The key is op->id. */
@@ -247,6 +259,7 @@ struct kw_op {
     const struct kw_key_params *params; /* create, update, rotate */
     struct kw_bytes actor;              /* who asks; goes into the record and the audit log */
     struct kw_bytes reason;
+    const struct kw_circumstances *circumstances; /* for the audit log; NULL: nothing is known */
     int64_t grace_ms;
     bool spares_children; /* revoke, disable, where: HAS_CHILDREN where a child would stop with its parent that is not
                              revoked (or disabled) itself, before or by the same action on a filter */
@@ -259,6 +272,7 @@ struct kw_op {
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
     const struct kw_quota_credit *credit;
+    const struct kw_store_batch *seals;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */
@@ -306,6 +320,7 @@ struct kw_op {
 
     struct kw_export *export;     /* export: how far it came (export.h) */
     struct kw_insights *insights; /* insights: the same (insights.h) */
+    struct kw_audit_query *audit;
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

@@ -3,9 +3,9 @@
 #include "base/bytes.h"
 #include "base/time.h"
 #include "core/import.h"
+#include "engine/account.h"
 #include "engine/methods.h"
 #include "engine/peppers.h"
-#include "engine/writer.h"
 
 #define NOTE_MAX ((size_t)64 * 1024) /* of a line of the audit log: the filter's texts, escaped */
 
@@ -237,12 +237,12 @@ static enum kw_status note(struct kw_engine *engine, struct kw_op *op, struct kw
     struct kw_store_audit audit = {
         .at_ms = op->now_ms,
         .project = project,
-        .actor = op->actor,
         .action = op->export->stage == KW_EXPORT_BEGINS ? KW_BYTES("export.started") : KW_BYTES("export.ended"),
         .body = kw_buffer_bytes(&body),
     };
     struct kw_store_batch batch = {.audits = &audit, .audit_count = 1};
     enum kw_status status = kw_buffer_status(&body);
+    status = status == KW_OK ? kw__account_who(engine, op, &audit) : status;
     if (status == KW_OK) {
         status = engine->store->ops->commit(engine->store, &batch, 1);
         __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
@@ -293,5 +293,6 @@ void kw__export_write(struct kw_engine *engine, struct kw_op *op)
 {
     op->now_ms = kw_engine_now_ms(engine);
     op->status = write_step(engine, op);
+    kw_arena_reset(&engine->writer_state->arena);
     op->done(op);
 }

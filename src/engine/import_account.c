@@ -1,6 +1,6 @@
 #include "base/bytes.h"
 #include "core/id.h"
-#include "engine/writer.h"
+#include "engine/account.h"
 
 /*
  * New keys of an import are one batch: all of its rows, and an audit line and an event for every thousand of them. A
@@ -20,7 +20,8 @@ bool kw__import_may_share(const struct kw_unit *unit)
 /* What is told together is of one project, and one actor's. */
 static bool goes_with(const struct kw_unit *first, const struct kw_unit *unit)
 {
-    return first->op->project == unit->op->project && kw_bytes_equal(first->op->actor, unit->op->actor);
+    return first->op->project == unit->op->project && kw_bytes_equal(first->op->actor, unit->op->actor) &&
+           first->op->circumstances == unit->op->circumstances;
 }
 
 void kw__import_join(struct kw_engine *engine, struct kw_unit *unit)
@@ -72,11 +73,10 @@ static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first
         return status;
     }
     struct kw_bytes action = KW_BYTES("keys.imported");
-    *audit_out = (struct kw_store_audit){
-        .at_ms = op->now_ms, .project = project, .actor = op->actor, .action = action, .body = body};
+    *audit_out = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = body};
     *event_out = (struct kw_store_event){
         .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action, .body = body};
-    return KW_OK;
+    return kw__account_who(engine, op, audit_out);
 }
 
 static enum kw_status fill(struct kw_engine *engine, struct kw_store_batch *batch)

@@ -221,6 +221,7 @@ static enum kw_status add_item(struct import *import, struct chunk *chunk, struc
     struct kw_op *part = &chunk->parts[chunk->part_count++];
     kw_op_init(part, KW_OP_IMPORT_ONE, import->op->project);
     part->actor = import->op->actor;
+    part->circumstances = import->op->circumstances;
     part->authority = import->op->authority;
     part->import_one = one;
     slot->part = part;

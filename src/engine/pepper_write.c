@@ -1,7 +1,7 @@
 #include "base/bytes.h"
 #include "base/json.h"
 #include "core/id.h"
-#include "engine/writer.h"
+#include "engine/account.h"
 
 /*
  * Peppers that come and go while everything runs. The writer does it between groups of changes, so that no record is
@@ -103,7 +103,7 @@ static enum kw_status write_kept(struct change *change, const struct kw_peppers 
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
 static enum kw_status add_account(struct change *change, const char *action)
 {
-    const struct kw_engine *engine = change->engine;
+    struct kw_engine *engine = change->engine;
     struct kw_op *op = change->op;
     uint8_t random[KW_ID_RANDOM_SIZE];
     char fingerprint[FINGERPRINT_TEXT + 1];
@@ -130,10 +130,10 @@ static enum kw_status add_account(struct change *change, const char *action)
     if (status == KW_OK) {
         struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
         struct kw_bytes name = kw_bytes_of_text(action);
-        change->audit = (struct kw_store_audit){
-            .at_ms = op->now_ms, .project = project, .actor = op->actor, .action = name, .body = body};
+        change->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = name, .body = body};
         change->event = (struct kw_store_event){
             .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name, .body = body};
+        status = kw__account_who(engine, op, &change->audit);
     }
     return status;
 }

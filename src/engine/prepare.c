@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "core/management.h"
+#include "engine/account.h"
 #include "engine/import.h"
 
 static uint32_t *touched_bucket(struct kw_writer *writer, const struct kw_id *id)
@@ -288,81 +289,6 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
     return KW_OK;
 }
 
-static void write_id(struct kw_json_writer *json, const char *name, const struct kw_id *id)
-{
-    char text[KW_ID_TEXT_SIZE];
-    kw_id_format(id, text);
-    kw_json_name(json, name);
-    kw_json_string(json, kw_bytes_of(text, sizeof text));
-}
-
-static void write_text(struct kw_json_writer *json, const char *name, struct kw_bytes text)
-{
-    if (text.size > 0) {
-        kw_json_name(json, name);
-        kw_json_string(json, text);
-    }
-}
-
-/* What audit entry and event have in common. */
-static void write_what_happened(const struct kw_work *work, struct kw_json_writer *json)
-{
-    const struct kw_record *shown = work->change.erased ? &work->before : &work->change.after;
-    write_id(json, "keyId", &shown->id);
-    write_text(json, "owner", work->change.erased ? (struct kw_bytes){NULL, 0} : shown->owner);
-    write_text(json, "env", shown->env);
-    write_text(json, "actor", work->op->actor);
-    write_text(json, "reason", work->op->reason);
-    if (work->change.has_successor) {
-        write_id(json, "rotatedTo", &work->change.successor.id);
-    }
-}
-
-static enum kw_status body_of(struct kw_engine *engine, const struct kw_work *work, bool with_changes,
-                              struct kw_bytes *body_out)
-{
-    struct kw_writer *writer = engine->writer_state;
-    struct kw_json_writer json;
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    kw_json_begin_object(&json);
-    write_what_happened(work, &json);
-    if (with_changes && !work->change.erased) {
-        kw_json_name(&json, "changes");
-        kw_record_write_changes(work->has_before ? &work->before : NULL, &work->change.after, &json);
-    }
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out);
-}
-
-/* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
-static enum kw_status add_account(struct kw_engine *engine, struct kw_work *work)
-{
-    const struct kw_record *after = &work->change.after;
-    struct kw_bytes action = kw_bytes_of_text(work->change.action);
-    uint8_t random[KW_ID_RANDOM_SIZE];
-    work->audit = (struct kw_store_audit){.at_ms = work->op->now_ms,
-                                          .project = after->project,
-                                          .key_id = after->id,
-                                          .owner = after->owner,
-                                          .actor = work->op->actor,
-                                          .action = action};
-    work->event = (struct kw_store_event){
-        .at_ms = work->op->now_ms, .project = after->project, .key_id = after->id, .type = action};
-    bool is_import = work->op->kind == KW_OP_IMPORT_ONE;
-    enum kw_status status = is_import ? kw__import_draw(engine, random)
-                                      : engine->entropy.draw(engine->entropy.context, random, sizeof random);
-    if (status == KW_OK) {
-        work->event.id = kw_id_make(work->op->now_ms, random);
-        status = body_of(engine, work, true, &work->audit.body);
-    }
-    if (status == KW_OK) {
-        status = body_of(engine, work, false, &work->event.body);
-    }
-    return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, KW_E_MEMORY);
-}
-
 static const enum kw_command_kind command_of[] = {
     [KW_OP_CREATE] = KW_COMMAND_CREATE,   [KW_OP_UPDATE] = KW_COMMAND_UPDATE, [KW_OP_ENABLE] = KW_COMMAND_ENABLE,
     [KW_OP_DISABLE] = KW_COMMAND_DISABLE, [KW_OP_REVOKE] = KW_COMMAND_REVOKE, [KW_OP_ROTATE] = KW_COMMAND_ROTATE,
@@ -492,7 +418,7 @@ enum kw_status kw__prepare(struct kw_engine *engine, size_t index)
         status = mark_parent(engine, index);
     }
     work->is_shared = work->may_share && !work->has_before;
-    status = status != KW_OK || work->is_shared ? status : add_account(engine, work);
+    status = status != KW_OK || work->is_shared ? status : kw__account_work(engine, work);
     if (status == KW_OK) {
         touch(engine->writer_state, index);
     }

@@ -6,9 +6,9 @@
 #include "core/id.h"
 #include "core/limit_list.h"
 #include "core/quota_list.h"
+#include "engine/account.h"
 #include "engine/charge.h"
 #include "engine/funds.h"
-#include "engine/writer.h"
 
 /* Which claims of a key are meant: the quotas whose metric is reported, or one by its name, or all that there are. */
 struct selection {
@@ -326,7 +326,6 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
                                      .project = record->project,
                                      .key_id = record->id,
                                      .owner = record->owner,
-                                     .actor = op->actor,
                                      .action = KW_BYTES("quota.credited"),
                                      .body = body};
     *event = (struct kw_store_event){.at_ms = op->now_ms,
@@ -340,7 +339,8 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
                                      .event_count = 1,
                                      .reservations = change->reservations,
                                      .reservation_count = change->reservation_count};
-    return kw__draw_id(engine, op->now_ms, &event->id);
+    status = kw__account_who(engine, op, audit);
+    return status != KW_OK ? status : kw__draw_id(engine, op->now_ms, &event->id);
 }
 
 static enum kw_status find_record(struct kw_engine *engine, struct kw_op *op, struct kw_found *found,

@@ -372,7 +372,7 @@ bool kw__group_begin(struct kw_writer *writer, struct kw_op *chain)
  * rehearsal leaves nothing. */
 static bool stands_alone(const struct kw_op *op)
 {
-    return op->kind == KW_OP_WHERE || op->kind == KW_OP_REPORT || op->kind == KW_OP_CREDIT ||
+    return op->kind == KW_OP_WHERE || op->kind == KW_OP_SEAL || op->kind == KW_OP_REPORT || op->kind == KW_OP_CREDIT ||
            op->kind == KW_OP_EXPORT || kw__op_is_document(op) || kw__op_is_method(op) || kw__is_rehearsal(op);
 }
 

@@ -178,6 +178,7 @@ static void make_part(struct kw_writer *writer, const struct kw_op *op)
     kw_op_init(&writer->where_part, op->then, op->project);
     writer->where_part.actor = op->actor;
     writer->where_part.reason = op->reason;
+    writer->where_part.circumstances = op->circumstances;
     writer->where_part.authority = op->authority;
     writer->where_part.spares_children = op->spares_children;
     writer->where_part.now_ms = op->now_ms;

@@ -7,6 +7,7 @@
 #include "engine/import.h"
 #include "engine/once.h"
 #include "engine/quotas.h"
+#include "engine/sealer.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -369,6 +370,8 @@ void *kw__writer_main(void *context)
                 kw__document_write(engine, chain);
             } else if (chain->kind == KW_OP_EXPORT) {
                 kw__export_write(engine, chain);
+            } else if (chain->kind == KW_OP_SEAL) {
+                kw__seal_write(engine, chain);
             } else if (chain->kind == KW_OP_CREDIT) {
                 kw__credit_write(engine, chain);
             } else if (chain->kind == KW_OP_FUND) {

@@ -72,6 +72,10 @@ struct kw_json_writer kw__answer_begin(struct kw_call *call, uint16_t status)
 void kw__finish(struct kw_request *request)
 {
     struct kw_call *call = request->call;
+    bool is_refused = call->status == 401 || call->status == 403;
+    if (is_refused && request->route->scope != NULL) { /* of the management interface */
+        kw__note_attempt(request);
+    }
     kw_counters_answered(request->api->counters, request->route->number, call->status);
     call->done(call);
 }
@@ -181,6 +185,7 @@ struct kw_op *kw__op_begin(struct kw_request *request, enum kw_op_kind kind, voi
     op->done = done;
     op->context = request;
     op->actor = request->actor;
+    op->circumstances = request->circumstances;
     op->authority = request->authority;
     request->op = op;
     return op;

@@ -118,6 +118,9 @@ static void check_and_handle(struct kw_request *request)
 {
     struct kw_error error;
     enum kw_status status = bind_query(request, &error);
+    if (status == KW_OK && request->route->changes) {
+        status = kw__note_circumstances(request, &error);
+    }
     if (status == KW_OK) {
         status = bind_body(request, &error);
     }

@@ -133,6 +133,20 @@ static bool holds_scope(const struct kw_request *request, const struct kw_verifi
     return decision.code == KW_CODE_NONE && !decision.is_open;
 }
 
+/* Whose key it is that will not do; not known where there is no memory for it. */
+static void note_refused_actor(struct kw_request *request, const struct kw_entry *entry)
+{
+    struct kw_record record;
+    char text[4 + KW_ID_TEXT_SIZE] = "key:";
+    if (entry == NULL || kw_record_decode(kw_entry_record(entry), &record) != KW_OK) {
+        return;
+    }
+    kw_id_format(&record.id, text + 4);
+    if (kw_arena_copy(&request->call->arena, kw_bytes_of(text, sizeof text), &request->refused_actor) != KW_OK) {
+        request->refused_actor = (struct kw_bytes){NULL, 0};
+    }
+}
+
 /* Writes down who asks, where that will be asked for. */
 static enum kw_status note_actor(struct kw_request *request, const struct kw_entry *entry, struct kw_error *error)
 {
@@ -201,6 +215,9 @@ static void decide(struct kw_request *request, struct kw_bytes token)
     bool wants_load = verification.needs_funds || (verification.needs_store && request->auth_tries == 0);
     if (!wants_load && verification.code == KW_CODE_NONE) {
         status = admit(request, &verification, &error);
+    }
+    if (!wants_load && (verification.code != KW_CODE_NONE || status != KW_OK)) {
+        note_refused_actor(request, verification.entry);
     }
     kw_engine_read_end();
     if (wants_load) {

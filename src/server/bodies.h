@@ -122,6 +122,12 @@ struct kw_list_params {
     int64_t limit;
 };
 
+struct kw_audit_params {
+    struct kw_bytes key, owner, actor, action, sort, cursor;
+    int64_t from_ms, until_ms; /* 0: not given */
+    int64_t limit;
+};
+
 struct kw_usage_params {
     struct kw_bytes owner, org_id, by, group;
     int64_t from_ms, until_ms; /* 0: not given */

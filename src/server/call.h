@@ -30,6 +30,7 @@ enum kw_header {
     KW_HEADER_IDEMPOTENCY_KEY,
     KW_HEADER_REQUEST_ID, /* X-Request-Id: kept when it is 1 to 64 of [A-Za-z0-9._-], else replaced */
     KW_HEADER_USER_AGENT,
+    KW_HEADER_KEYWARD_CONTEXT, /* what the caller says for the audit log: JSON */
     KW_HEADER_COUNT,
 };
 

@@ -47,6 +47,7 @@ static const struct known_field known_fields[] = {
     KNOWN("Authorization", KW_HEADER_AUTHORIZATION),
     KNOWN("Content-Length", KW_FIELD_CONTENT_LENGTH),
     KNOWN("Keyward-Project", KW_HEADER_KEYWARD_PROJECT),
+    KNOWN("Keyward-Context", KW_HEADER_KEYWARD_CONTEXT),
     KNOWN("Idempotency-Key", KW_HEADER_IDEMPOTENCY_KEY),
     KNOWN("X-Forwarded-For", KW_FIELD_FORWARDED_FOR),
     KNOWN("Transfer-Encoding", KW_FIELD_TRANSFER_ENCODING),

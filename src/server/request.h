@@ -36,10 +36,12 @@ struct kw_request {
     struct kw_bytes parameter;                /* what stands for {id}, {name}, {fingerprint} or {profile} */
     const struct kw_request_project *project; /* that the request is about */
     struct kw_request_project project_memory;
-    bool is_root;              /* the root key, or the operator */
-    struct kw_bytes actor;     /* where the route changes something: "key:key_…", "operator" */
-    struct kw_bytes authority; /* where it changes something in `keyward`: the management key's encoded record */
-    void *body;                /* as route->body says; zeroed where none was sent */
+    bool is_root;                  /* the root key, or the operator */
+    struct kw_bytes actor;         /* where the route changes something: "key:key_…", "operator" */
+    struct kw_bytes refused_actor; /* of one that was refused: the management key, as far as it is known */
+    struct kw_bytes authority;     /* where it changes something in `keyward`: the management key's encoded record */
+    const struct kw_circumstances *circumstances; /* where the route changes something */
+    void *body;                                   /* as route->body says; zeroed where none was sent */
     void *query;
     int64_t now_ms;
     struct kw_address client; /* kw__client_address's own */
@@ -130,6 +132,15 @@ const struct kw_address *kw__client_address(struct kw_request *request);
 KW_MUST_USE bool kw__needs_place(const struct kw_api *api, const struct kw_verification *verification,
                                  struct kw_place *place_out);
 
+/*
+ * Notes for the audit log where the request comes from, and what its Keyward-Context says. INVALID_FIELD,
+ * naming members of that.
+ */
+KW_MUST_USE enum kw_status kw__note_circumstances(struct kw_request *request, struct kw_error *error);
+
+/* Tells the audit log that the request is answered with 401 or 403. */
+void kw__note_attempt(struct kw_request *request);
+
 /* The keys that a list, count or export means (route_find.c); NULL when the call was answered instead. */
 struct kw_list_query *kw__list_query(struct kw_request *request);
 
@@ -186,6 +197,10 @@ void kw__usage_of_others(struct kw_request *request);
 void kw__usage_report(struct kw_request *request);
 void kw__quota_credit(struct kw_request *request);
 void kw__import(struct kw_request *request);
+void kw__audit_list(struct kw_request *request);
+void kw__audit_count(struct kw_request *request);
+void kw__audit_stats(struct kw_request *request);
+void kw__audit_verify(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -116,6 +116,7 @@ static void fill_part(struct kw_request *request, const struct kw_key_body *item
         return;
     }
     part->actor = request->actor;
+    part->circumstances = request->circumstances;
     part->authority = request->authority;
     part->params = kind == KW_OP_REVOKE ? NULL : &item->params;
     part->template_name = item->template_name;

@@ -40,7 +40,13 @@ static enum kw_status check_audit(const struct kw_store_audit *audit)
 {
     bool fits = audit->project.size <= KW_PROJECT_MAX && audit->owner.size <= KW_OWNER_MAX &&
                 audit->actor.size <= KW_ACTOR_MAX && audit->action.size <= KW_STORE_NAME_MAX &&
-                audit->body.size <= KW_STORE_BODY_MAX;
+                audit->body.size <= KW_STORE_BODY_MAX && audit->context.size <= KW_STORE_CONTEXT_MAX;
+    return fits ? KW_OK : KW_E_LIMIT;
+}
+
+static enum kw_status check_seal(const struct kw_store_seal *seal)
+{
+    bool fits = seal->seal.size >= 1 && seal->seal.size <= KW_STORE_SEAL_MAX && seal->sequence <= INT64_MAX;
     return fits ? KW_OK : KW_E_LIMIT;
 }
 
@@ -95,6 +101,9 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     for (size_t i = 0; i < batch->reservation_count && status == KW_OK; i++) {
         status = check_reservation(&batch->reservations[i]);
     }
+    for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
+        status = check_seal(&batch->seals[i]);
+    }
     return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
 
@@ -111,7 +120,7 @@ enum kw_status kw__store_next_piece(const struct kw_store_batch *batch, struct k
         return status;
     }
     size_t others = piece_out->setting_count + piece_out->request_count + piece_out->reservation_count +
-                    piece_out->usage_count + (piece_out->next != NULL);
+                    piece_out->usage_count + piece_out->seal_count + (piece_out->next != NULL);
     return others > 0 ? KW_E_INVALID : kw__store_check_batch(piece_out);
 }
 

@@ -58,6 +58,12 @@
     X(a_settled_event_never_comes_back) \
     X(events_a_stopped_sink_did_not_see_stay_claimed) \
     X(an_event_that_waits_keeps_its_id) \
+    /* seals.c */ \
+    X(a_seal_stands_beside_its_line) \
+    X(a_line_is_sealed_once) \
+    X(many_lines_are_sealed_at_once) \
+    X(a_pruned_line_takes_its_seal_along) \
+    X(seals_beyond_the_caps_are_refused) \
     /* usage.c */ \
     X(use_is_added_up) \
     X(use_is_read_in_order_and_range) \

@@ -308,6 +308,9 @@ void sizes_beyond_the_caps_are_refused(struct contract *c)
     struct kw_store_audit audit = contract_audit(c, 1, 1);
     audit.body = kw_bytes_of(bytes, KW_STORE_BODY_MAX + 1);
     check_batch_refused(c, (struct kw_store_batch){.audits = &audit, .audit_count = 1}, KW_E_LIMIT);
+    audit = contract_audit(c, 1, 1);
+    audit.context = kw_bytes_of(bytes, KW_STORE_CONTEXT_MAX + 1);
+    check_batch_refused(c, (struct kw_store_batch){.audits = &audit, .audit_count = 1}, KW_E_LIMIT);
     struct kw_store_event event = contract_event(c, 1, 1);
     event.type = name;
     check_batch_refused(c, (struct kw_store_batch){.events = &event, .event_count = 1}, KW_E_LIMIT);

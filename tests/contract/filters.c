@@ -376,31 +376,35 @@ static void check_line(struct contract *c, const struct kw_store_audit *actual, 
     CHECK_BYTES(c->t, actual->owner, expected->owner);
     CHECK_BYTES(c->t, actual->actor, expected->actor);
     CHECK_BYTES(c->t, actual->action, expected->action);
+    CHECK_BYTES(c->t, actual->context, expected->context);
     CHECK_BYTES(c->t, actual->body, expected->body);
 }
 
 static void check_audit_filter(struct contract *c, struct kw_store_audit_filter filter,
                                const struct kw_store_audit *lines)
 {
-    size_t at = 0;
+    size_t at = 0; /* lines that were passed, from the end where the list goes back */
     size_t page_count = 0;
+#define LINE(i) (&lines[filter.is_back ? LINE_COUNT - 1 - (i) : (i)])
     do {
         struct contract_audits page = contract_audits(c);
         CHECK_STATUS(c->t, c->store->ops->audit_query(c->store, &filter, contract_keep_audit, &page), KW_OK);
         for (size_t i = 0; i < page.count; i++, at++) {
-            while (at < LINE_COUNT && !line_matches(&filter, &lines[at])) {
+            while (at < LINE_COUNT && !line_matches(&filter, LINE(at))) {
                 at++;
             }
             REQUIRE(c->t, at < LINE_COUNT);
-            check_line(c, &page.items[i], &lines[at]);
-            CHECK(c->t, page.items[i].sequence > filter.after);
+            check_line(c, &page.items[i], LINE(at));
+            CHECK(c->t, filter.is_back ? filter.after == 0 || page.items[i].sequence < filter.after
+                                       : page.items[i].sequence > filter.after);
             filter.after = page.items[i].sequence;
         }
         page_count = page.count;
     } while (page_count == filter.limit);
     for (; at < LINE_COUNT; at++) {
-        CHECK(c->t, !line_matches(&filter, &lines[at]));
+        CHECK(c->t, !line_matches(&filter, LINE(at)));
     }
+#undef LINE
 }
 
 static struct kw_store_audit *fill_log(struct contract *c)
@@ -455,6 +459,7 @@ void audit_filters_agree_with_a_plain_search(struct contract *c)
         if (test_random_below(c->t, 2) == 0) {
             filter.key_id = (struct kw_id){0};
         }
+        filter.is_back = i % 2 == 1;
         check_audit_filter(c, filter, lines);
     }
     const struct kw_store_audit_filter single[] = {

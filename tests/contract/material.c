@@ -96,6 +96,7 @@ struct kw_store_audit contract_audit(struct contract *c, uint64_t number, int64_
         .owner = KW_BYTES("user:1"),
         .actor = KW_BYTES("root"),
         .action = KW_BYTES("key.created"),
+        .context = contract_format(c, "{\"reason\":\"%u\"}", (unsigned)number),
         .body = contract_format(c, "{\"line\":%u}", (unsigned)number),
     };
 }
@@ -239,7 +240,9 @@ enum kw_status contract_keep_audit(void *context, const struct kw_store_audit *a
     copy->owner = contract_copy(kept->c, audit->owner);
     copy->actor = contract_copy(kept->c, audit->actor);
     copy->action = contract_copy(kept->c, audit->action);
+    copy->context = contract_copy(kept->c, audit->context);
     copy->body = contract_copy(kept->c, audit->body);
+    copy->seal = contract_copy(kept->c, audit->seal);
     return STOP_OR_GO_ON(kept);
 }
 

@@ -131,6 +131,16 @@ static enum kw_status take_some(struct contract *c)
     return commit(c, &batch, 1);
 }
 
+/* Of the first lines that the script wrote; the setting goes with them. */
+static enum kw_status seal_lines(struct contract *c)
+{
+    const struct kw_store_seal seals[] = {{1, KW_BYTES("a seal")}, {2, KW_BYTES("another")}};
+    struct kw_store_setting setting = {KW_BYTES("two"), KW_BYTES("sealed")};
+    struct kw_store_batch batch = {
+        .seals = seals, .seal_count = KW_COUNT_OF(seals), .settings = &setting, .setting_count = 1};
+    return commit(c, &batch, 1);
+}
+
 static enum kw_status give_some_back(struct contract *c)
 {
     struct kw_store_reservation reservation = contract_reservation(50, -10);
@@ -205,15 +215,18 @@ static const struct {
     enum kw_status (*run)(struct contract *c);
     bool is_single;
 } steps[] = {
-    {create_three, true},   {find, true},          {change_two, true},
-    {conflict, true},       {add_use, true},       {take_some, true},
-    {claim, true},          {list, true},          {several_batches, false},
-    {add_use, true},        {settle, true},        {settle, true},
-    {prune, true},          {take_in_vain, false}, {one_more_setting, true},
-    {give_some_back, true}, {claim, true},         {prune_reservations, true},
-    {take_some, true},      {request_again, true}, {find_request, true},
-    {prune_requests, true}, {defer_use, true},     {settle_use, true},
-    {defer_use, true},      {settle_use, true},
+    /* clang-format off */
+    {create_three, true},       {find, true},           {change_two, true},
+    {conflict, true},           {add_use, true},        {take_some, true},
+    {claim, true},              {list, true},           {several_batches, false},
+    {add_use, true},            {settle, true},         {settle, true},
+    {seal_lines, true},         {prune, true},          {take_in_vain, false},
+    {one_more_setting, true},   {give_some_back, true}, {claim, true},
+    {prune_reservations, true}, {take_some, true},      {request_again, true},
+    {find_request, true},       {prune_requests, true},
+    {defer_use, true},          {settle_use, true},
+    {defer_use, true},          {settle_use, true},
+    /* clang-format on */
 };
 const size_t script_step_count = KW_COUNT_OF(steps);
 
@@ -262,7 +275,9 @@ static enum kw_status draw_audit(void *context, const struct kw_store_audit *aud
     struct kw_buffer *buffer = context;
     kw_buffer_add_format(buffer, "\naudit sequence %" PRIu64 " at %" PRId64, audit->sequence, audit->at_ms);
     draw_id(buffer, "key", audit->key_id);
+    draw_bytes(buffer, "context", audit->context);
     draw_bytes(buffer, "body", audit->body);
+    draw_bytes(buffer, "seal", audit->seal);
     return kw_buffer_status(buffer);
 }
 

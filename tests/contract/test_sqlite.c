@@ -187,12 +187,19 @@ static void a_file_of_an_older_version_is_brought_up_to_date(struct test *t)
         CHECK_STATUS(t, kw__sqlite_migrate_to(db, 1, &error), KW_OK);
         CHECK_I64(t, sqlite3_close(db), SQLITE_OK);
         run_sql(&c, "INSERT INTO setting VALUES ('kept', x'01')");
+        run_sql(&c, "INSERT INTO audit VALUES (1, 5, 5, 'default', NULL, '', 'root', 'a', x'7b7d')");
         run_sql(&c, "INSERT INTO reservation VALUES (x'01000000000000000000000000000001', 'day', 1000, 7)");
         struct contract_reservations rows = contract_reservations(&c);
         struct kw_id id = contract_id(1);
         size_t size = 0;
         REQUIRE(t, contract_open(&c));
         CHECK_STATUS(t, c.store->ops->setting(c.store, KW_BYTES("kept"), NULL, 0, &size), KW_OK);
+        struct contract_audits lines = contract_audits(&c);
+        struct kw_store_audit_filter all = {.limit = 9};
+        CHECK_STATUS(t, c.store->ops->audit_query(c.store, &all, contract_keep_audit, &lines), KW_OK);
+        REQUIRE(t, lines.count == 1);
+        CHECK_BYTES(t, lines.items[0].body, KW_BYTES("{}"));
+        CHECK_I64(t, lines.items[0].context.size + lines.items[0].seal.size, 0);
         CHECK_STATUS(t,
                      c.store->ops->reservations_read(c.store, &id, KW_BYTES("day"), INT64_MAX - 1,
                                                      contract_keep_reservation, &rows),
@@ -379,7 +386,7 @@ static void an_empty_file_becomes_a_store(struct test *t)
 static bool may_scan(int sql)
 {
     static const enum kw__sql allowed[] = {KW__SQL_COUNT_READ_ALL, KW__SQL_EVENT_CLAIMABLE, KW__SQL_AUDIT_PRUNE_LATE,
-                                           KW__SQL_DIGEST_ALL};
+                                           KW__SQL_AUDIT_PRUNE_LATE_SEALS, KW__SQL_DIGEST_ALL};
     for (size_t i = 0; i < KW_COUNT_OF(allowed); i++) {
         if ((int)allowed[i] == sql) {
             return true;
@@ -417,6 +424,26 @@ static void no_statement_scans_or_sorts(struct test *t)
     contract_end(&c);
 }
 
+/* A seal that was left behind would take the place of the one that is put there by hand. */
+static void a_pruned_line_leaves_no_seal_behind(struct test *t)
+{
+    struct contract c;
+    if (contract_begin(&c, t, &contract_sqlite) && contract_open(&c)) {
+        struct kw_store_audit lines[] = {contract_audit(&c, 1, 10), contract_audit(&c, 2, 9000),
+                                         contract_audit(&c, 3, 20)};
+        struct kw_store_seal seals[] = {{1, KW_BYTES("a")}, {2, KW_BYTES("b")}, {3, KW_BYTES("c")}};
+        struct kw_store_batch batch = {
+            .audits = lines, .audit_count = KW_COUNT_OF(lines), .seals = seals, .seal_count = KW_COUNT_OF(seals)};
+        uint64_t removed = 0;
+        CHECK_STATUS(t, contract_commit(&c, &batch), KW_OK);
+        CHECK_STATUS(t, c.store->ops->audit_prune(c.store, 100, 9, &removed), KW_OK);
+        CHECK_I64(t, removed, 2);
+        close_store(&c);
+        run_sql(&c, "INSERT INTO audit_seal VALUES (1, x'00'), (3, x'00')");
+    }
+    contract_end(&c);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -435,6 +462,7 @@ int main(int argc, char **argv)
         TEST_CASE(a_second_opening_is_refused_by_any_name),
         TEST_CASE(an_empty_file_becomes_a_store),
         TEST_CASE(no_statement_scans_or_sorts),
+        TEST_CASE(a_pruned_line_leaves_no_seal_behind),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -13,6 +13,7 @@ import os
 import random
 import secrets
 import sqlite3
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -247,8 +248,21 @@ def test_sqlite_integrity(world):
     database.close()
 
 
+def the_audit_log_of_all_lives_is_whole(world):
+    """Whatever was being sealed when a life ended: each entry has its place in the chain, once."""
+    ended = subprocess.run([world.server.program, 'audit', 'verify', '--data', str(world.server.data)], capture_output=True, text=True,
+                           timeout=120)
+    check(ended.returncode == 0, ended.stdout + ended.stderr)
+    database = sqlite3.connect(world.server.data / 'keyward.db')
+    lines, = database.execute("SELECT count(*) FROM audit WHERE project = 'default'").fetchone()
+    unsealed, = database.execute('SELECT count(*) FROM audit WHERE sequence NOT IN (SELECT sequence FROM audit_seal)').fetchone()
+    database.close()
+    check(f'{lines} entries are as they were written' in ended.stdout, f'{lines} lines: {ended.stdout}')
+    check(unsealed == 0, f'{unsealed} lines without a seal after a clean stop')
+
+
 CASES = (nothing_acknowledged_is_lost, everything_is_as_acknowledged, nothing_is_there_but_what_was_asked_for,
-         changes_and_their_traces_are_together, test_sqlite_integrity)
+         changes_and_their_traces_are_together, the_audit_log_of_all_lives_is_whole, test_sqlite_integrity)
 
 
 def run_case(number, case, world):

@@ -1,8 +1,6 @@
 """Every route of the built program: what it answers when all is well, and when the state of a key is against it."""
 
 import json
-import pathlib
-import sqlite3
 import sys
 import time
 
@@ -47,13 +45,8 @@ def a_key_lives_from_creation_to_erasure(server):
 
 
 def reasons_in_audit_log(server, key_id):
-    path = pathlib.Path(server.folder.name, 'data', 'keyward.db')
-    database = sqlite3.connect(f'file:{path}?mode=ro', uri=True)
-    try:
-        bodies = [json.loads(body) for body, in database.execute('SELECT body FROM audit ORDER BY sequence')]
-        return [body.get('reason') for body in bodies if body.get('keyId') == key_id]
-    finally:
-        database.close()
+    items = server.expect(200, 'GET', f'/v1/audit?key={key_id}&sort=timestamp').json['items']
+    return [item['context'].get('reason') for item in items]
 
 
 def each_change_of_a_state_says_why(server):

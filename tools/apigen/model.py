@@ -18,7 +18,7 @@ PARAMETER_WORDS = {"name", "in", "required", "description", "schema", "x-bind", 
 ROOT_WORDS = {"openapi", "info", "servers", "tags", "paths", "components", "x-problems-everywhere",
               "x-problems-elsewhere", "x-problems-working", "x-problems-scoped", "x-problems-checked",
               "x-problems-bodies"}
-HEADERS = {"Keyward-Project", "If-Match", "Idempotency-Key"}
+HEADERS = {"Keyward-Project", "Keyward-Context", "If-Match", "Idempotency-Key"}
 
 
 class Refused(Exception):

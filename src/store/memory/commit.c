@@ -7,6 +7,7 @@
  * changes for a setting, two trees for a request, two trees for a reservation's row and the one before. */
 #define CHANGES_PER_PUT 11
 #define CHANGES_PER_AUDIT 1
+#define CHANGES_PER_SEAL 1
 #define CHANGES_PER_EVENT 2
 #define CHANGES_PER_SETTING 2
 #define CHANGES_PER_REQUEST 2
@@ -77,7 +78,8 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
 static enum kw_status add_audit(struct kw__memory *memory, struct kw__memory_journal *journal,
                                 const struct kw_store_audit *from, uint64_t sequence)
 {
-    size_t text_size = from->project.size + from->owner.size + from->actor.size + from->action.size + from->body.size;
+    size_t text_size = from->project.size + from->owner.size + from->actor.size + from->action.size +
+                       from->context.size + from->body.size;
     uint8_t *text = NULL;
     struct kw__memory_audit *made = kw__memory_object(sizeof *made, text_size, &text);
     if (made == NULL) {
@@ -89,8 +91,30 @@ static enum kw_status add_audit(struct kw__memory *memory, struct kw__memory_jou
     made->audit.owner = kw__memory_keep(&text, from->owner);
     made->audit.actor = kw__memory_keep(&text, from->actor);
     made->audit.action = kw__memory_keep(&text, from->action);
+    made->audit.context = kw__memory_keep(&text, from->context);
     made->audit.body = kw__memory_keep(&text, from->body);
+    made->audit.seal = (struct kw_bytes){NULL, 0};
     kw__memory_link(journal, &memory->audits, &made->by_sequence, made);
+    return KW_OK;
+}
+
+static enum kw_status add_seal(struct kw__memory *memory, struct kw__memory_journal *journal,
+                               const struct kw_store_seal *from)
+{
+    struct kw__memory_audit line = {.audit.sequence = from->sequence};
+    struct kw__memory_seal probe = {.seal.sequence = from->sequence};
+    bool is_there = kw__tree_find(&memory->audits, &line.by_sequence) != NULL;
+    if (!is_there || kw__tree_find(&memory->seals, &probe.by_sequence) != NULL) {
+        return KW_E_CONFLICT;
+    }
+    uint8_t *text = NULL;
+    struct kw__memory_seal *made = kw__memory_object(sizeof *made, from->seal.size, &text);
+    if (made == NULL) {
+        return KW_E_MEMORY;
+    }
+    made->seal.sequence = from->sequence;
+    made->seal.seal = kw__memory_keep(&text, from->seal);
+    kw__memory_link(journal, &memory->seals, &made->by_sequence, made);
     return KW_OK;
 }
 
@@ -146,7 +170,7 @@ static size_t changes_of(const struct kw_store_batch *batch)
     return batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
            batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
            batch->request_count * CHANGES_PER_REQUEST + batch->reservation_count * CHANGES_PER_RESERVATION +
-           batch->usage_count;
+           batch->seal_count * CHANGES_PER_SEAL + batch->usage_count;
 }
 
 /* The batch's own part, or a piece of it. */
@@ -159,6 +183,9 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
     }
     for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
         status = add_audit(memory, journal, &batch->audits[i], ++next->audit);
+    }
+    for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
+        status = add_seal(memory, journal, &batch->seals[i]);
     }
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
         status = add_event(memory, journal, &batch->events[i], ++next->event);

@@ -18,25 +18,58 @@ static bool audit_matches(const struct kw_store_audit_filter *filter, const stru
            text_matches(filter->action, audit->action);
 }
 
+/* The one behind `line` in the order that is asked for; at the begin the one behind the cursor. */
+static const struct kw__tree_node *next_audit(const struct kw__memory *memory,
+                                              const struct kw_store_audit_filter *filter,
+                                              const struct kw__tree_node *line)
+{
+    uint64_t from = filter->is_back && filter->after == 0 ? UINT64_MAX : filter->after;
+    struct kw__memory_audit probe = {.audit.sequence = from};
+    const struct kw__tree_node *behind = line == NULL ? &probe.by_sequence : line;
+    return filter->is_back ? kw__tree_before(&memory->audits, behind) : kw__tree_after(&memory->audits, behind);
+}
+
+/* As it is kept, with its seal. */
+static struct kw_store_audit shown_audit(const struct kw__memory *memory, const struct kw_store_audit *audit)
+{
+    struct kw_store_audit shown = *audit;
+    struct kw__memory_seal probe = {.seal.sequence = audit->sequence};
+    const struct kw__tree_node *node = kw__tree_find(&memory->seals, &probe.by_sequence);
+    if (node != NULL) {
+        shown.seal = KW__TREE_OWNER(node, struct kw__memory_seal, by_sequence)->seal.seal;
+    }
+    return shown;
+}
+
 enum kw_status kw__memory_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                       kw_store_audit_sink *sink, void *context)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_audit probe = {.audit.sequence = filter->after};
     enum kw_status status = kw__store_check_limit(filter->limit);
     size_t given = 0;
     pthread_rwlock_rdlock(&memory->lock);
-    const struct kw__tree_node *node = kw__tree_after(&memory->audits, &probe.by_sequence);
+    const struct kw__tree_node *node = next_audit(memory, filter, NULL);
     while (status == KW_OK && node != NULL && given < filter->limit) {
         const struct kw_store_audit *audit = &KW__TREE_OWNER(node, struct kw__memory_audit, by_sequence)->audit;
         if (audit_matches(filter, audit)) {
-            status = sink(context, audit);
+            struct kw_store_audit shown = shown_audit(memory, audit);
+            status = sink(context, &shown);
             given++;
         }
-        node = kw__tree_after(&memory->audits, node);
+        node = next_audit(memory, filter, node);
     }
     pthread_rwlock_unlock(&memory->lock);
     return status;
+}
+
+static void remove_seal(struct kw__memory *memory, uint64_t sequence)
+{
+    struct kw__memory_seal probe = {.seal.sequence = sequence};
+    struct kw__tree_node *node = kw__tree_find(&memory->seals, &probe.by_sequence);
+    if (node != NULL) {
+        kw__tree_remove(&memory->seals, node);
+        kw_free(KW__TREE_OWNER(node, struct kw__memory_seal, by_sequence));
+    }
 }
 
 enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
@@ -54,6 +87,7 @@ enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms,
         struct kw__memory_audit *line = KW__TREE_OWNER(node, struct kw__memory_audit, by_sequence);
         node = kw__tree_after(&memory->audits, node);
         if (line->audit.at_ms < before_ms) {
+            remove_seal(memory, line->audit.sequence);
             kw__tree_remove(&memory->audits, &line->by_sequence);
             kw_free(line);
             removed++;

@@ -22,6 +22,11 @@ struct kw__memory_audit {
     struct kw_store_audit audit;
 };
 
+struct kw__memory_seal {
+    struct kw__tree_node by_sequence;
+    struct kw_store_seal seal;
+};
+
 struct kw__memory_event {
     struct kw__tree_node by_sequence, by_id;
     struct kw_store_event event;
@@ -69,6 +74,7 @@ struct kw__memory {
     struct kw__tree rows_by_use;
     struct kw__tree tombstones; /* by id */
     struct kw__tree audits;
+    struct kw__tree seals;
     struct kw__tree events;
     struct kw__tree events_by_id;
     struct kw__tree settings;
@@ -117,6 +123,7 @@ int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__
 int kw__memory_order_row_use(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_tombstone(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);

@@ -51,6 +51,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->rows_by_use, kw__memory_order_row_use);
     kw__tree_init(&memory->tombstones, kw__memory_order_tombstone);
     kw__tree_init(&memory->audits, kw__memory_order_audit);
+    kw__tree_init(&memory->seals, kw__memory_order_seal);
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
     kw__tree_init(&memory->settings, kw__memory_order_setting);
@@ -79,6 +80,7 @@ static void close_memory(struct kw_store *store)
     struct kw__memory *memory = (struct kw__memory *)store;
     free_all(&memory->rows_by_id, offsetof(struct kw__memory_row, by_id));
     free_all(&memory->audits, offsetof(struct kw__memory_audit, by_sequence));
+    free_all(&memory->seals, offsetof(struct kw__memory_seal, by_sequence));
     free_all(&memory->events, offsetof(struct kw__memory_event, by_sequence));
     free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));
     free_all(&memory->usages, offsetof(struct kw__memory_usage, by_bucket));

@@ -62,6 +62,12 @@ int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_
     return order_u64(left->audit.sequence, right->audit.sequence);
 }
 
+int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_seal, by_sequence);
+    return order_u64(left->seal.sequence, right->seal.sequence);
+}
+
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_event, by_sequence);

@@ -50,6 +50,8 @@ static enum kw_status give_audit(const struct kw__query *query, kw_store_audit_s
         .actor = kw__column_bytes(query, 5),
         .action = kw__column_bytes(query, 6),
         .body = kw__column_bytes(query, 7),
+        .context = kw__column_bytes(query, 8),
+        .seal = kw__column_bytes(query, 9),
     };
     return kw__column_id(query, 3, &audit.key_id) ? sink(context, &audit) : KW_E_CORRUPT;
 }
@@ -64,7 +66,7 @@ static enum kw_status give_range(struct kw__connection *reader, enum kw__sql sql
                                  const struct kw_store_audit_filter *filter, struct range range, size_t *limit,
                                  kw_store_audit_sink *sink, void *context)
 {
-    struct kw__query query = kw__query_open(reader, sql);
+    struct kw__query query = kw__query_open(reader, filter->is_back ? sql + 1 : sql);
     bool is_there = false;
     kw__query_i64(&query, range.after);
     kw__query_i64(&query, (int64_t)*limit);
@@ -86,12 +88,23 @@ static enum kw_status give_range(struct kw__connection *reader, enum kw__sql sql
     return status;
 }
 
+/* The part of a range that lies on the far side of the cursor. */
+static struct range beyond_cursor(const struct kw_store_audit_filter *filter, struct range range)
+{
+    int64_t cursor = filter->after < INT64_MAX ? (int64_t)filter->after : 0;
+    if (!filter->is_back) {
+        range.after = range.after > cursor ? range.after : cursor;
+    } else if (cursor > 0) {
+        range.last = range.last < cursor - 1 ? range.last : cursor - 1;
+    }
+    return range;
+}
+
 static enum kw_status query_with(struct kw__connection *reader, const struct kw_store_audit_filter *filter,
                                  kw_store_audit_sink *sink, void *context)
 {
-    int64_t first = 0;
+    int64_t first = 1;
     int64_t end = INT64_MAX;
-    int64_t after = (int64_t)filter->after;
     size_t limit = filter->limit;
     enum kw_status status = filter->from_ms > 0 ? seek(reader, filter->from_ms, &first) : KW_OK;
     bool has_end = filter->until_ms != 0 && with_slack(filter->until_ms) < INT64_MAX;
@@ -101,13 +114,21 @@ static enum kw_status query_with(struct kw__connection *reader, const struct kw_
     if (status != KW_OK) {
         return status;
     }
-    after = after < first - 1 ? first - 1 : after;
-    status = give_range(reader, choose_audit(filter), filter, (struct range){after, end - 1}, &limit, sink, context);
-    if (status != KW_OK || limit == 0 || end == INT64_MAX) {
-        return status;
+    int64_t behind = first > end ? first - 1 : end - 1;
+    /* The usual lines, and behind them those that came late; the other way round where the list goes back. */
+    const struct {
+        enum kw__sql sql;
+        struct range range;
+    } parts[] = {{choose_audit(filter), {first - 1, end - 1}},
+                 {KW__SQL_AUDIT_LATE, {behind, end == INT64_MAX ? 0 : INT64_MAX}}};
+    for (size_t i = 0; i < KW_COUNT_OF(parts) && status == KW_OK && limit > 0; i++) {
+        size_t which = filter->is_back ? KW_COUNT_OF(parts) - 1 - i : i;
+        struct range range = beyond_cursor(filter, parts[which].range);
+        if (range.after < range.last) {
+            status = give_range(reader, parts[which].sql, filter, range, &limit, sink, context);
+        }
     }
-    after = after < end - 1 ? end - 1 : after;
-    return give_range(reader, KW__SQL_AUDIT_LATE, filter, (struct range){after, INT64_MAX}, &limit, sink, context);
+    return status;
 }
 
 enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
@@ -115,7 +136,7 @@ enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_st
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = kw__store_check_limit(filter->limit);
-    if (status != KW_OK || filter->after >= INT64_MAX) {
+    if (status != KW_OK || (filter->after >= INT64_MAX && !filter->is_back)) {
         return status;
     }
     struct kw__connection *reader = kw__reader_take(sqlite);
@@ -124,16 +145,24 @@ enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_st
     return status;
 }
 
-/* One kind of line that is too old; takes from `*limit` what it removed. */
-static enum kw_status prune(struct kw__connection *writer, enum kw__sql sql, int64_t before_ms, size_t *limit)
+static enum kw_status prune_with(struct kw__connection *writer, enum kw__sql sql, bool is_near, int64_t before_ms,
+                                 size_t limit)
 {
     struct kw__query query = kw__query_open(writer, sql);
     kw__query_i64(&query, before_ms);
-    kw__query_i64(&query, (int64_t)*limit);
-    if (sql == KW__SQL_AUDIT_PRUNE_NEAR) {
+    kw__query_i64(&query, (int64_t)limit);
+    if (is_near) {
         kw__query_i64(&query, with_slack(before_ms));
     }
-    enum kw_status status = kw__query_run(&query);
+    return kw__query_run(&query);
+}
+
+/* One kind of line that is too old; takes from `*limit` what it removed. */
+static enum kw_status prune(struct kw__connection *writer, enum kw__sql sql, int64_t before_ms, size_t *limit)
+{
+    bool is_near = sql == KW__SQL_AUDIT_PRUNE_NEAR;
+    enum kw_status status = prune_with(writer, sql + 1, is_near, before_ms, *limit);
+    status = status == KW_OK ? prune_with(writer, sql, is_near, before_ms, *limit) : status;
     *limit -= status == KW_OK ? (size_t)sqlite3_changes64(writer->db) : 0;
     return status;
 }

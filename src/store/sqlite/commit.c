@@ -43,6 +43,9 @@ static enum kw_status write_part(struct kw__inserts *inserts, const struct kw_st
         next->audit_high_ms = at_ms > next->audit_high_ms ? at_ms : next->audit_high_ms;
         status = kw__inserts_add_audit(inserts, &batch->audits[i], next);
     }
+    for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
+        status = kw__inserts_add_seal(inserts, &batch->seals[i]);
+    }
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
         status = kw__inserts_add_event(inserts, &batch->events[i], ++next->event);
     }

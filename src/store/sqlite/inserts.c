@@ -30,7 +30,15 @@ static void bind_audit(struct kw__query *query, const struct kw__waiting *waitin
     kw__query_text(query, audit->actor);
     kw__query_text(query, audit->action);
     kw__query_blob(query, audit->body);
+    kw__query_blob(query, audit->context);
     kw__query_i64(query, waiting->high_ms);
+}
+
+static void bind_seal(struct kw__query *query, const struct kw__waiting *waiting)
+{
+    const struct kw_store_seal *seal = waiting->item;
+    kw__query_i64(query, (int64_t)seal->sequence);
+    kw__query_blob(query, seal->seal);
 }
 
 static void bind_event(struct kw__query *query, const struct kw__waiting *waiting)
@@ -63,6 +71,7 @@ static const struct {
     [KW__INSERT_ROW] = {KW__SQL_ROW_INSERT, KW__SQL_ROW_INSERT_SOME, KW__SQL_ROW_INSERT_MANY, bind_row},
     [KW__INSERT_TAG] = {KW__SQL_TAG_INSERT, KW__SQL_TAG_INSERT_SOME, KW__SQL_TAG_INSERT_MANY, bind_tag},
     [KW__INSERT_AUDIT] = {KW__SQL_AUDIT_INSERT, KW__SQL_AUDIT_INSERT_SOME, KW__SQL_AUDIT_INSERT_MANY, bind_audit},
+    [KW__INSERT_SEAL] = {KW__SQL_SEAL_INSERT, KW__SQL_SEAL_INSERT_SOME, KW__SQL_SEAL_INSERT_MANY, bind_seal},
     [KW__INSERT_EVENT] = {KW__SQL_EVENT_INSERT, KW__SQL_EVENT_INSERT_SOME, KW__SQL_EVENT_INSERT_MANY, bind_event},
     [KW__INSERT_CLAIM] = {KW__SQL_EVENT_CLAIM_INSERT, KW__SQL_EVENT_CLAIM_INSERT_SOME, KW__SQL_EVENT_CLAIM_INSERT_MANY,
                           bind_claim},
@@ -149,6 +158,11 @@ enum kw_status kw__inserts_add_audit(struct kw__inserts *inserts, const struct k
 {
     return add(inserts, KW__INSERT_AUDIT,
                &(struct kw__waiting){.item = audit, .sequence = last->audit, .high_ms = last->audit_high_ms});
+}
+
+enum kw_status kw__inserts_add_seal(struct kw__inserts *inserts, const struct kw_store_seal *seal)
+{
+    return add(inserts, KW__INSERT_SEAL, &(struct kw__waiting){.item = seal});
 }
 
 enum kw_status kw__inserts_add_event(struct kw__inserts *inserts, const struct kw_store_event *event, uint64_t sequence)

@@ -11,6 +11,7 @@ enum kw__insert {
     KW__INSERT_ROW,
     KW__INSERT_TAG,
     KW__INSERT_AUDIT,
+    KW__INSERT_SEAL,
     KW__INSERT_EVENT,
     KW__INSERT_CLAIM,
     KW__INSERT_DIGEST,
@@ -18,7 +19,8 @@ enum kw__insert {
 };
 
 struct kw__waiting {
-    const void *item; /* by kind: a kw_store_row, a tag's kw_store_row, a kw_store_audit, a kw_store_event, a kw_id */
+    const void *item;     /* by kind: a kw_store_row, a tag's kw_store_row, a kw_store_audit, a kw_store_seal, a
+                             kw_store_event,     a kw_id */
     struct kw_bytes text; /* a tag, or that id's digest */
     uint64_t sequence;
     int64_t high_ms; /* of an audit line */
@@ -43,6 +45,7 @@ KW_MUST_USE enum kw_status kw__inserts_add_row(struct kw__inserts *inserts, cons
 KW_MUST_USE enum kw_status kw__inserts_show_row(struct kw__inserts *inserts, const struct kw_store_row *row);
 KW_MUST_USE enum kw_status kw__inserts_add_audit(struct kw__inserts *inserts, const struct kw_store_audit *audit,
                                                  const struct kw__sequences *last);
+KW_MUST_USE enum kw_status kw__inserts_add_seal(struct kw__inserts *inserts, const struct kw_store_seal *seal);
 KW_MUST_USE enum kw_status kw__inserts_add_event(struct kw__inserts *inserts, const struct kw_store_event *event,
                                                  uint64_t sequence);
 /* That one is there already is no failure. */

@@ -99,6 +99,9 @@ static const char *const migrations[] = {
     "CREATE TABLE usage_deferred (sequence INTEGER PRIMARY KEY, part INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;"
     "CREATE INDEX usage_deferred_by_part ON usage_deferred (part);"
     "ALTER TABLE counter ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;", /* bytes of all that wait */
+    /* 8: a table of its own, so that sealing a line does not write its row again. */
+    "ALTER TABLE audit ADD COLUMN context BLOB NOT NULL DEFAULT x'';"
+    "CREATE TABLE audit_seal (sequence INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -23,16 +23,23 @@
     [KW__SQL_LIST_##name] = LIST(from), [KW__SQL_LIST_##name##_BACK] = LIST_BACK(from), \
     [KW__SQL_COUNT_##name] = COUNT(from)
 
-#define AUDIT_COLUMNS "sequence, at_ms, project, key_id, owner, actor, action, body"
+#define AUDIT_COLUMNS "sequence, at_ms, project, key_id, owner, actor, action, body, context"
+#define AUDIT_SHOWN AUDIT_COLUMNS ", (SELECT seal FROM audit_seal WHERE audit_seal.sequence = audit.sequence)"
 /* 1 after, 2 limit, 3 project, 4 key, 5 owner, 6 actor, 7 action, 8 from, 9 until, 10 last; empty, NULL or 0 means any.
  */
 #define AUDIT_BY(from) \
-    "SELECT " AUDIT_COLUMNS " FROM audit INDEXED BY " from " AND sequence > ?1 AND sequence <= ?10" \
+    "SELECT " AUDIT_SHOWN " FROM audit " from " AND sequence > ?1 AND sequence <= ?10" \
     " AND (?3 = '' OR project = ?3) AND (?4 IS NULL OR key_id = ?4) AND (?5 = '' OR owner = ?5)" \
-    " AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = ?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9)" \
-    " ORDER BY sequence LIMIT ?2"
-#define AUDIT_DELETE(from) \
-    "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
+    " AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = ?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9)"
+#define AUDITS(name, from) \
+    [KW__SQL_AUDIT_##name] = AUDIT_BY(from) " ORDER BY sequence LIMIT ?2", \
+    [KW__SQL_AUDIT_##name##_BACK] = AUDIT_BY(from) " ORDER BY sequence DESC LIMIT ?2"
+/* Both find the same lines, as long as their seals go first. */
+#define AUDIT_DELETES(name, from) \
+    [KW__SQL_AUDIT_PRUNE_##name] = \
+        "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)", \
+    [KW__SQL_AUDIT_PRUNE_##name##_SEALS] = \
+        "DELETE FROM audit_seal WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
 
 #define ROWS_4(row) row ", " row ", " row ", " row
 #define ROWS_SOME(row) ROWS_4(row) ", " ROWS_4(row)                                               /* 8 */
@@ -47,7 +54,9 @@
 #define TAG_INSERT(rows) "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES " rows
 #define DIGEST_INSERT(rows) "INSERT OR IGNORE INTO digest (start, id) VALUES " rows
 #define AUDIT_INTO "audit (" AUDIT_COLUMNS ", high_ms)"
-#define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define SEAL_INTO "audit_seal (sequence, seal)"
+#define SEAL_VALUES "(?, ?)"
 #define EVENT_INTO "event (sequence, id, at_ms, project, key_id, type, body)"
 #define EVENT_VALUES "(?, ?, ?, ?, ?, ?, ?)"
 #define CLAIM_INTO "event_claim (sequence, until_ms, attempts)"
@@ -148,21 +157,21 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_AUDIT_INSERT] = INSERT(AUDIT_INTO, AUDIT_VALUES),
     [KW__SQL_AUDIT_INSERT_SOME] = INSERT(AUDIT_INTO, ROWS_SOME(AUDIT_VALUES)),
     [KW__SQL_AUDIT_INSERT_MANY] = INSERT(AUDIT_INTO, ROWS_MANY(AUDIT_VALUES)),
-    [KW__SQL_AUDIT_SCAN] =
-        "SELECT " AUDIT_COLUMNS " FROM audit NOT INDEXED WHERE sequence > ?1 AND sequence <= ?10 AND ?3 = '' AND ?4 IS "
-        "NULL AND (?5 = '' OR owner = ?5) AND (?6 = '' OR actor = ?6) AND (?7 = '' OR action = "
-        "?7) AND at_ms >= ?8 AND (?9 = 0 OR at_ms < ?9) ORDER BY sequence LIMIT ?2",
-    [KW__SQL_AUDIT_BY_PROJECT] = AUDIT_BY("audit_by_project WHERE project = ?3"),
-    [KW__SQL_AUDIT_BY_KEY] = AUDIT_BY("audit_by_key WHERE key_id = ?4"),
-    [KW__SQL_AUDIT_BY_OWNER] = AUDIT_BY("audit_by_owner WHERE owner <> '' AND project = ?3 AND owner = ?5"),
-    [KW__SQL_AUDIT_BY_ACTOR] = AUDIT_BY("audit_by_actor WHERE project = ?3 AND actor = ?6"),
-    [KW__SQL_AUDIT_BY_ACTION] = AUDIT_BY("audit_by_action WHERE project = ?3 AND action = ?7"),
-    [KW__SQL_AUDIT_LATE] = AUDIT_BY("audit_late WHERE high_ms - at_ms > 5000"),
+    AUDITS(SCAN, "NOT INDEXED WHERE 1"),
+    AUDITS(BY_PROJECT, "INDEXED BY audit_by_project WHERE project = ?3"),
+    AUDITS(BY_KEY, "INDEXED BY audit_by_key WHERE key_id = ?4"),
+    AUDITS(BY_OWNER, "INDEXED BY audit_by_owner WHERE owner <> '' AND project = ?3 AND owner = ?5"),
+    AUDITS(BY_ACTOR, "INDEXED BY audit_by_actor WHERE project = ?3 AND actor = ?6"),
+    AUDITS(BY_ACTION, "INDEXED BY audit_by_action WHERE project = ?3 AND action = ?7"),
+    AUDITS(LATE, "INDEXED BY audit_late WHERE high_ms - at_ms > 5000"),
     [KW__SQL_AUDIT_SEEK] =
         "SELECT sequence FROM audit INDEXED BY audit_by_high WHERE high_ms >= ?1 ORDER BY high_ms, sequence LIMIT 1",
-    [KW__SQL_AUDIT_PRUNE_OLD] = AUDIT_DELETE("audit_by_high WHERE high_ms < ?1"),
-    [KW__SQL_AUDIT_PRUNE_NEAR] = AUDIT_DELETE("audit_by_high WHERE high_ms >= ?1 AND high_ms <= ?3 AND at_ms < ?1"),
-    [KW__SQL_AUDIT_PRUNE_LATE] = AUDIT_DELETE("audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
+    AUDIT_DELETES(OLD, "audit_by_high WHERE high_ms < ?1"),
+    AUDIT_DELETES(NEAR, "audit_by_high WHERE high_ms >= ?1 AND high_ms <= ?3 AND at_ms < ?1"),
+    AUDIT_DELETES(LATE, "audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
+    [KW__SQL_SEAL_INSERT] = INSERT(SEAL_INTO, SEAL_VALUES),
+    [KW__SQL_SEAL_INSERT_SOME] = INSERT(SEAL_INTO, ROWS_SOME(SEAL_VALUES)),
+    [KW__SQL_SEAL_INSERT_MANY] = INSERT(SEAL_INTO, ROWS_MANY(SEAL_VALUES)),
 
     [KW__SQL_EVENT_INSERT] = INSERT(EVENT_INTO, EVENT_VALUES),
     [KW__SQL_EVENT_INSERT_SOME] = INSERT(EVENT_INTO, ROWS_SOME(EVENT_VALUES)),

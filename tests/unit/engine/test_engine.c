@@ -203,7 +203,7 @@ static void a_change_leaves_an_audit_entry_and_an_event(struct test *t)
     REQUIRE(t, test_engine_create(t, &fixture, NULL, &id, &key));
     struct kw_store_audit_filter filter = {.key_id = id, .limit = 10};
     REQUIRE_OK(t, fixture.store->ops->audit_query(fixture.store, &filter, first_audit, text));
-    CHECK(t, strstr(text, "key.created|{\"keyId\":\"key_") != NULL);
+    CHECK(t, strstr(text, "key.created|{\"env\":\"live\",\"changes\":{") != NULL);
     CHECK(t, strstr(text, "\"owner\":{\"from\":null,\"to\":\"user:1\"}") != NULL);
     test_engine_close(&fixture);
 }

@@ -98,17 +98,22 @@ static bool is_revoked(struct test *t, struct test_engine *fixture, const struct
 struct account {
     unsigned count;
     char actor[64];
+    char context[128];
     char body[1024];
 };
 
 static enum kw_status keep_account(void *context, const struct kw_store_audit *audit)
 {
     struct account *account = context;
-    if (audit->actor.size >= sizeof account->actor || audit->body.size >= sizeof account->body) {
+    if (audit->actor.size >= sizeof account->actor || audit->body.size >= sizeof account->body ||
+        audit->context.size >= sizeof account->context) {
         return KW_E_LIMIT;
     }
     account->count++;
     memcpy(account->actor, audit->actor.data, audit->actor.size);
+    if (audit->context.size > 0) {
+        memcpy(account->context, audit->context.data, audit->context.size);
+    }
     memcpy(account->body, audit->body.data, audit->body.size);
     return KW_OK;
 }
@@ -140,7 +145,7 @@ static void the_first_use_ends_the_grace_period(struct test *t)
     struct account account = revocations_of(t, &fixture, &pair.old_id);
     CHECK_I64(t, account.count, 1);
     CHECK_TEXT(t, account.actor, "system");
-    CHECK(t, strstr(account.body, "\"reason\":\"rotated\"") != NULL);
+    CHECK(t, strstr(account.context, "\"reason\":\"rotated\"") != NULL);
     CHECK(t, strstr(account.body, "\"revokeReason\":{\"from\":null,\"to\":\"rotated\"}") != NULL);
     CHECK_I64(t, revocations_of(t, &fixture, &pair.new_id).count, 0);
     forget(&pair);

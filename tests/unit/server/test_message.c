@@ -215,15 +215,15 @@ static const char stream_text[] =
     "GET /h HTTP/1.1\r\nHost: a\r\nConnection: Close\r\nExpect: 100-Continue\r\n\r\n"
     "TRACE /i HTTP/1.1\r\nHost: a\r\nX-Request-Id: \xc3\xa4\r\n\r\n";
 
-static const char stream_outcome[] = "0 /a ?b=c 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7=me\n"
-                                     "2 /b ? 5 hello keep=1 old=0 0= 1= 2= 3=a/b 4= 5= 6= 7=\n"
-                                     "3 /c ? 15 hello, world... keep=1 old=0 0= 1= 2= 3= 4=\"1\" 5= 6= 7=\n"
-                                     "4 /d ? 1 z keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7=\n"
-                                     "5 /e ? 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7=\n"
-                                     "6 /f ? 0  keep=1 old=1 0= 1= 2= 3= 4= 5= 6= 7=\n"
-                                     "1 /g ? 0  keep=0 old=1 0= 1= 2= 3= 4= 5= 6= 7=\n"
-                                     "0 /h ? 0  keep=0 old=0 0= 1= 2= 3= 4= 5= 6= 7=\n"
-                                     "7 /i ? 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6=\xc3\xa4 7=\n";
+static const char stream_outcome[] = "0 /a ?b=c 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7=me 8=\n"
+                                     "2 /b ? 5 hello keep=1 old=0 0= 1= 2= 3=a/b 4= 5= 6= 7= 8=\n"
+                                     "3 /c ? 15 hello, world... keep=1 old=0 0= 1= 2= 3= 4=\"1\" 5= 6= 7= 8=\n"
+                                     "4 /d ? 1 z keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7= 8=\n"
+                                     "5 /e ? 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6= 7= 8=\n"
+                                     "6 /f ? 0  keep=1 old=1 0= 1= 2= 3= 4= 5= 6= 7= 8=\n"
+                                     "1 /g ? 0  keep=0 old=1 0= 1= 2= 3= 4= 5= 6= 7= 8=\n"
+                                     "0 /h ? 0  keep=0 old=0 0= 1= 2= 3= 4= 5= 6= 7= 8=\n"
+                                     "7 /i ? 0  keep=1 old=0 0= 1= 2= 3= 4= 5= 6=\xc3\xa4 7= 8=\n";
 
 static void pieces_change_nothing(struct test *t)
 {

@@ -1,0 +1,239 @@
+#include "core/audit.h"
+
+#include "base/bytes.h"
+#include "core/digest.h"
+#include "core/id.h"
+
+#define SEAL_VERSION 1
+#define HEAD_VERSION 1
+
+static const struct kw_audit_action actions[] = {
+    {"key.created", "a key was created"},
+    {"key.updated", "fields of a key were changed; `changes` says which, from what and to what"},
+    {"key.enabled", "a key was enabled"},
+    {"key.disabled", "a key was disabled"},
+    {"key.revoked", "a key was revoked, by somebody or by the end of its grace period"},
+    {"key.rotated", "a key got a successor, which `rotatedTo` names"},
+    {"key.expired", "the expiry of a key was seen to have passed"},
+    {"key.erased", "a revoked key was erased; its digest stays"},
+    {"key.imported", "an import brought or changed a key"},
+    {"keys.imported", "an import brought new keys, which `keyIds` names"},
+    {"key.digest_moved", "the digest of a key was made anew by the method of new keys"},
+    {"quota.credited", "a quota of a key got back what was used of it"},
+    {"export.started", "keys began to be taken out"},
+    {"export.ended", "an export came to its end, or did not; `complete` says which"},
+    {"project.created", "a project was created"},
+    {"project.updated", "a project was changed"},
+    {"project.deleted", "a project was deleted"},
+    {"policy.created", "a policy was created"},
+    {"policy.updated", "a policy was changed"},
+    {"policy.deleted", "a policy was deleted"},
+    {"template.created", "a template was created"},
+    {"template.updated", "a template was changed"},
+    {"template.deleted", "a template was deleted"},
+    {"access.refused", "somebody was refused with 401 or 403; `count` says how often since the entry's time"},
+    {"pepper.added", "a pepper became that of new keys"},
+    {"pepper.retired", "a pepper was taken out"},
+};
+
+const struct kw_audit_action *kw_audit_actions(size_t *count_out)
+{
+    *count_out = KW_COUNT_OF(actions);
+    return actions;
+}
+
+bool kw_audit_action_known(struct kw_bytes action)
+{
+    bool is_known = false;
+    for (size_t i = 0; i < KW_COUNT_OF(actions) && !is_known; i++) {
+        is_known = kw_bytes_equal(action, kw_bytes_of_text(actions[i].name));
+    }
+    return is_known;
+}
+
+/* --- the chain --- */
+
+static void store_u64(uint64_t value, uint8_t out[8])
+{
+    for (size_t i = 8; i-- > 0; value >>= 8) {
+        out[i] = (uint8_t)value;
+    }
+}
+
+static uint64_t load_u64(const uint8_t in[8])
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < 8; i++) {
+        value = value << 8 | in[i];
+    }
+    return value;
+}
+
+/* A field that may be about a person, as it goes into the link. Which one it is changes its salt. */
+static void veil(const uint8_t salt[KW_AUDIT_SALT_SIZE], uint8_t number, struct kw_bytes value,
+                 uint8_t out[KW_AUDIT_LINK_SIZE])
+{
+    uint8_t own_salt[KW_AUDIT_LINK_SIZE];
+    const struct kw_bytes of_salt[] = {kw_bytes_of(salt, KW_AUDIT_SALT_SIZE), kw_bytes_of(&number, 1)};
+    kw_digest_parts(of_salt, KW_COUNT_OF(of_salt), own_salt);
+    const struct kw_bytes of_value[] = {kw_bytes_of(own_salt, KW_AUDIT_SALT_SIZE), value};
+    kw_digest_parts(of_value, KW_COUNT_OF(of_value), out);
+}
+
+static void make_link(const struct kw_audit_chain *chain, const struct kw_audit_line *line,
+                      const uint8_t salt[KW_AUDIT_SALT_SIZE], uint8_t link_out[KW_AUDIT_LINK_SIZE])
+{
+    const struct kw_bytes veiled[] = {line->owner, line->actor, line->context, line->details};
+    uint8_t veils[KW_COUNT_OF(veiled)][KW_AUDIT_LINK_SIZE];
+    uint8_t numbers[3][8];
+    for (size_t i = 0; i < KW_COUNT_OF(veiled); i++) {
+        veil(salt, (uint8_t)i, veiled[i], veils[i]);
+    }
+    store_u64(chain->place + 1, numbers[0]);
+    store_u64(line->sequence, numbers[1]);
+    store_u64((uint64_t)line->at_ms, numbers[2]);
+    const struct kw_bytes parts[] = {
+        KW_BYTES("keyward audit line, version 1"),
+        kw_bytes_of(chain->link, sizeof chain->link),
+        kw_bytes_of(numbers, sizeof numbers),
+        line->project,
+        kw_bytes_of(line->key_id.bytes, sizeof line->key_id.bytes),
+        line->action,
+        kw_bytes_of(veils, sizeof veils),
+    };
+    kw_digest_parts(parts, KW_COUNT_OF(parts), link_out);
+}
+
+static void go_on(struct kw_audit_chain *chain, const struct kw_audit_line *line,
+                  const uint8_t link[KW_AUDIT_LINK_SIZE])
+{
+    chain->place++;
+    chain->sequence = line->sequence;
+    memcpy(chain->link, link, KW_AUDIT_LINK_SIZE);
+}
+
+void kw_audit_seal(struct kw_audit_chain *chain, const struct kw_audit_line *line,
+                   const uint8_t salt[KW_AUDIT_SALT_SIZE], struct kw_audit_seal *seal_out)
+{
+    struct kw_audit_seal seal = {.place = chain->place + 1};
+    memcpy(seal.salt, salt, sizeof seal.salt);
+    make_link(chain, line, salt, seal.link);
+    go_on(chain, line, seal.link);
+    *seal_out = seal;
+}
+
+void kw_audit_seal_encode(const struct kw_audit_seal *seal, uint8_t out[KW_AUDIT_SEAL_SIZE])
+{
+    out[0] = SEAL_VERSION;
+    store_u64(seal->place, out + 1);
+    memcpy(out + 9, seal->salt, sizeof seal->salt);
+    memcpy(out + 9 + sizeof seal->salt, seal->link, sizeof seal->link);
+}
+
+bool kw_audit_seal_decode(struct kw_bytes bytes, struct kw_audit_seal *seal_out)
+{
+    if (bytes.size != KW_AUDIT_SEAL_SIZE || bytes.data[0] != SEAL_VERSION) {
+        return false;
+    }
+    seal_out->place = load_u64(bytes.data + 1);
+    memcpy(seal_out->salt, bytes.data + 9, sizeof seal_out->salt);
+    memcpy(seal_out->link, bytes.data + 9 + sizeof seal_out->salt, sizeof seal_out->link);
+    return true;
+}
+
+void kw_audit_head_encode(const struct kw_audit_chain *chain, uint8_t out[KW_AUDIT_HEAD_SIZE])
+{
+    out[0] = HEAD_VERSION;
+    store_u64(chain->place, out + 1);
+    store_u64(chain->sequence, out + 9);
+    memcpy(out + 17, chain->link, sizeof chain->link);
+}
+
+bool kw_audit_head_decode(struct kw_bytes bytes, struct kw_audit_chain *chain_out)
+{
+    if (bytes.size != KW_AUDIT_HEAD_SIZE || bytes.data[0] != HEAD_VERSION) {
+        return false;
+    }
+    chain_out->place = load_u64(bytes.data + 1);
+    chain_out->sequence = load_u64(bytes.data + 9);
+    memcpy(chain_out->link, bytes.data + 17, sizeof chain_out->link);
+    return true;
+}
+
+/* --- proving --- */
+
+void kw_audit_proof_begin(struct kw_audit_proof *proof, const struct kw_audit_chain *expected)
+{
+    *proof = (struct kw_audit_proof){.fault = KW_AUDIT_WHOLE};
+    if (expected != NULL) {
+        proof->expected = *expected;
+    }
+}
+
+static void find_fault(struct kw_audit_proof *proof, enum kw_audit_fault fault, uint64_t sequence, uint64_t place)
+{
+    proof->fault = fault;
+    proof->fault_sequence = sequence;
+    proof->fault_place = place;
+}
+
+/* The line comes next in the chain, by what its seal says. */
+static void prove(struct kw_audit_proof *proof, const struct kw_audit_line *line, const struct kw_audit_seal *seal)
+{
+    uint8_t link[KW_AUDIT_LINK_SIZE];
+    make_link(&proof->chain, line, seal->salt, link);
+    bool is_same = memcmp(link, seal->link, sizeof link) == 0;
+    bool is_expected = seal->place != proof->expected.place || (line->sequence == proof->expected.sequence &&
+                                                                memcmp(link, proof->expected.link, sizeof link) == 0);
+    if (!is_same || !is_expected) {
+        find_fault(proof, KW_AUDIT_CHANGED, line->sequence, seal->place);
+        return;
+    }
+    go_on(&proof->chain, line, link);
+    proof->proved++;
+}
+
+void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line *line,
+                        const struct kw_audit_seal *seal)
+{
+    if (proof->fault != KW_AUDIT_WHOLE) {
+        return;
+    }
+    uint64_t next = proof->chain.place + 1;
+    if (line->sequence <= proof->last_sequence) {
+        find_fault(proof, KW_AUDIT_MOVED, line->sequence, seal == NULL ? 0 : seal->place);
+    } else if (seal == NULL) {
+        proof->first_unsealed = proof->unsealed++ == 0 ? line->sequence : proof->first_unsealed;
+    } else if (proof->unsealed >
+               0) { /* what comes before a sealed line is sealed, too: it has lost its seal, or is new */
+        find_fault(proof, seal->place == next ? KW_AUDIT_ADDED : KW_AUDIT_CHANGED, proof->first_unsealed, next);
+    } else if (seal->place > next) {
+        find_fault(proof, KW_AUDIT_MISSING, line->sequence, next);
+    } else if (seal->place < next) {
+        find_fault(proof, KW_AUDIT_ADDED, line->sequence, seal->place);
+    } else {
+        prove(proof, line, seal);
+    }
+    proof->last_sequence = line->sequence;
+}
+
+void kw_audit_proof_end(struct kw_audit_proof *proof)
+{
+    if (proof->fault != KW_AUDIT_WHOLE || proof->expected.place <= proof->chain.place) {
+        return;
+    }
+    if (proof->unsealed > 0) {
+        find_fault(proof, KW_AUDIT_CHANGED, proof->first_unsealed, proof->chain.place + 1); /* it has lost its seal */
+    } else {
+        find_fault(proof, KW_AUDIT_MISSING, 0, proof->chain.place + 1);
+    }
+}
+
+const char *kw_audit_fault_name(enum kw_audit_fault fault)
+{
+    static const char *const names[] = {
+        [KW_AUDIT_WHOLE] = "whole", [KW_AUDIT_CHANGED] = "changed", [KW_AUDIT_MISSING] = "missing",
+        [KW_AUDIT_ADDED] = "added", [KW_AUDIT_MOVED] = "moved",
+    };
+    return names[fault];
+}

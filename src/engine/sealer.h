@@ -1,0 +1,31 @@
+/*
+ * The sealer: a thread that chains the lines of the audit log (core/audit.h) soon after they were committed, so that
+ * no change waits for it. It reads what is not sealed yet in the order of the log, reckons the links, and hands the
+ * seals to the writer, with the new heads of the chains, as one batch of the store. So whatever ends the process, a
+ * line is sealed with its head or not at all, and the next life goes on where this one stopped.
+ *
+ * The head of a project's chain is the setting audit.head.PROJECT. The sealer trusts what it finds: what somebody did
+ * to heads or seals, a proof says.
+ */
+#ifndef KW_ENGINE_SEALER_H
+#define KW_ENGINE_SEALER_H
+
+#include "core/audit.h"
+#include "engine/internal.h"
+
+#define KW_AUDIT_HEAD_SETTING "audit.head."
+
+struct kw_sealer;
+
+/* Starts the thread. KW_E_MEMORY, KW_E_SYSTEM. */
+KW_MUST_USE enum kw_status kw__sealer_start(struct kw_engine *engine);
+/* Seals what there is, within reason, and ends the thread; while the writer still works. NULL is fine. */
+void kw__sealer_stop(struct kw_engine *engine);
+
+/* One round by hand: seals all that is committed. Not beside a thread. Fails as the store does. */
+KW_MUST_USE enum kw_status kw_engine_seal(struct kw_engine *engine);
+
+/* KW_OP_SEAL, as the writer: commits op->seals. */
+void kw__seal_write(struct kw_engine *engine, struct kw_op *op);
+
+#endif
