@@ -136,11 +136,12 @@ static void check_all(struct line *line)
 static void remove_folder(const char *folder)
 {
     DIR *directory = opendir(folder);
-    for (struct dirent *entry = directory == NULL ? NULL : readdir(directory); entry != NULL;
-         entry = readdir(directory)) {
-        (void)unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory != NULL) {
+        for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory)) {
+            (void)unlinkat(dirfd(directory), entry->d_name, 0);
+        }
+        closedir(directory);
     }
-    closedir(directory);
     (void)rmdir(folder);
 }
 
