@@ -223,7 +223,10 @@ static void find_subject(struct writing *writing, const struct kw__use_slot *slo
 {
     kw_index_read_begin();
     const struct kw_entry *entry = entry_of(writing->engine, slot);
-    writing->subject = entry == NULL ? (struct kw_id){{0}} : kw_entry_id(entry);
+    writing->subject = (struct kw_id){{0}};
+    if (entry != NULL) {
+        writing->subject = kw_entry_id(entry);
+    }
     kw_index_read_end();
 }
 
