@@ -280,12 +280,12 @@ static bool add_cell(struct writing *writing, uint32_t number)
     bool is_projects = (cell->subject & KW__SUBJECT_PROJECT) != 0;
     bool is_code = cell->dimension == KW_USAGE_CODE;
     const struct kw__use_slot *slot = is_projects ? NULL : &writing->table->slots[cell->subject];
-    uint16_t project = is_projects ? (uint16_t)(cell->subject & ~KW__SUBJECT_PROJECT) : slot->project;
+    uint16_t project = slot == NULL ? (uint16_t)(cell->subject & ~KW__SUBJECT_PROJECT) : slot->project;
+    uint32_t part = slot == NULL ? KW__DEFER_PARTS : (uint32_t)part_of(writing->deferral, slot->digest);
     if (cell->dimension == KW_USAGE_SCOPE && slot != NULL) {
         return add_scopes(writing, cell, slot);
     }
-    if (!begin_entry(writing, is_projects ? KW__DEFER_PARTS : (uint32_t)part_of(writing->deferral, slot->digest),
-                     project, SUBJECTS_MAX)) {
+    if (!begin_entry(writing, part, project, SUBJECTS_MAX)) {
         __atomic_fetch_add(&writing->engine->usage->dropped, is_code ? (uint64_t)cell->amount : 0, __ATOMIC_RELAXED);
         return true;
     }
