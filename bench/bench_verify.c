@@ -114,6 +114,13 @@ static enum kw_status made_up_prune(struct kw_store *store, int64_t before_ms, s
     return KW_OK;
 }
 
+static enum kw_status made_up_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
+                                          kw_store_audit_sink *sink, void *context)
+{
+    (void)store, (void)filter, (void)sink, (void)context;
+    return KW_OK;
+}
+
 static void made_up_close(struct kw_store *store)
 {
     kw_digester_free(((struct made_up *)store)->digester);
@@ -128,6 +135,7 @@ static const struct kw_store_ops made_up_ops = {
     .setting = made_up_setting,
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,
+    .audit_query = made_up_audit_query,
     .usage_add = bench_usage_add,
     .usage_defer = bench_usage_defer,
     .usage_deferred = bench_usage_deferred,
