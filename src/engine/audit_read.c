@@ -19,19 +19,6 @@ struct reading {
     size_t by_action[ACTIONS_MAX], of_others;
 };
 
-static struct kw_audit_line line_of(const struct kw_store_audit *audit)
-{
-    return (struct kw_audit_line){.sequence = audit->sequence,
-                                  .at_ms = audit->at_ms,
-                                  .project = audit->project,
-                                  .key_id = audit->key_id,
-                                  .owner = audit->owner,
-                                  .actor = audit->actor,
-                                  .action = audit->action,
-                                  .context = audit->context,
-                                  .details = audit->body};
-}
-
 static struct kw_store_audit_filter filter_of(const struct kw_audit_query *query, struct kw_bytes project)
 {
     return (struct kw_store_audit_filter){.project = project,
@@ -53,7 +40,7 @@ static enum kw_status list_line(void *context, const struct kw_store_audit *audi
     struct reading *reading = context;
     struct kw_buffer *result = &reading->op->result;
     struct kw_audit_seal seal;
-    struct kw_audit_line line = line_of(audit);
+    struct kw_audit_line line = kw__audit_line_of(audit);
     if (result->size > KW_AUDIT_PAGE_SIZE_MAX) {
         reading->is_cut = true;
         return KW_E_LIMIT;
@@ -176,7 +163,7 @@ static enum kw_status prove_line(void *context, const struct kw_store_audit *aud
 {
     struct kw_audit_query *query = context;
     struct kw_audit_seal seal;
-    struct kw_audit_line line = line_of(audit);
+    struct kw_audit_line line = kw__audit_line_of(audit);
     if (audit->seal.size > 0 && !kw_audit_seal_decode(audit->seal, &seal)) {
         seal = (struct kw_audit_seal){.place = query->proof.chain.place + 1}; /* no seal of ours: it proves nothing */
     }

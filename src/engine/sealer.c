@@ -119,6 +119,19 @@ static enum kw_status load_heads(struct kw_sealer *sealer)
 
 /* --- sealing --- */
 
+struct kw_audit_line kw__audit_line_of(const struct kw_store_audit *audit)
+{
+    return (struct kw_audit_line){.sequence = audit->sequence,
+                                  .at_ms = audit->at_ms,
+                                  .project = audit->project,
+                                  .key_id = audit->key_id,
+                                  .owner = audit->owner,
+                                  .actor = audit->actor,
+                                  .action = audit->action,
+                                  .context = audit->context,
+                                  .details = audit->body};
+}
+
 static enum kw_status take_line(void *context, const struct kw_store_audit *audit)
 {
     struct kw_sealer *sealer = context;
@@ -137,15 +150,7 @@ static enum kw_status take_line(void *context, const struct kw_store_audit *audi
         }
         return KW_OK;
     }
-    struct kw_audit_line line = {.sequence = audit->sequence,
-                                 .at_ms = audit->at_ms,
-                                 .project = audit->project,
-                                 .key_id = audit->key_id,
-                                 .owner = audit->owner,
-                                 .actor = audit->actor,
-                                 .action = audit->action,
-                                 .context = audit->context,
-                                 .details = audit->body};
+    struct kw_audit_line line = kw__audit_line_of(audit);
     size_t at = sealer->seal_count++;
     kw_audit_seal(&head->chain, &line, sealer->salts[at], &seal);
     kw_audit_seal_encode(&seal, sealer->seal_bytes[at]);

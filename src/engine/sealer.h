@@ -25,6 +25,9 @@ void kw__sealer_stop(struct kw_engine *engine);
 /* One round by hand: seals all that is committed. Not beside a thread. Fails as the store does. */
 KW_MUST_USE enum kw_status kw_engine_seal(struct kw_engine *engine);
 
+/* What of a row of the log is chained and shown. Borrows its texts. */
+struct kw_audit_line kw__audit_line_of(const struct kw_store_audit *audit);
+
 /* KW_OP_SEAL, as the writer: commits op->seals. */
 void kw__seal_write(struct kw_engine *engine, struct kw_op *op);
 

@@ -77,8 +77,24 @@ struct kw__origin_text {
 };
 _Static_assert(sizeof(struct kw__origin_text) == sizeof(struct kw__origin), "one is read as the other");
 
+static inline bool kw__origin_has(const struct kw__origin *origin, const uint64_t words[4])
+{
+    uint64_t differs = 0;
+    for (size_t i = 0; i < 4; i++) {
+        differs |= words[i] ^ __atomic_load_n(&origin->words[i], __ATOMIC_RELAXED);
+    }
+    return differs == 0;
+}
+
+static inline bool kw__origin_is(const struct kw__origin *origin, const struct kw__origin_text *text)
+{
+    uint64_t wanted[4];
+    memcpy(wanted, text, sizeof wanted);
+    return kw__origin_has(origin, wanted);
+}
+
 /*
- * The same of an address, or none, and of a country alone, or no region at all. In registers: a word that has just been
+ * The same of an address, or none, and of a country alone, or no place at all. In registers: a word that has just been
  * written in parts takes long to be read.
  */
 static inline bool kw__origin_is_country(const struct kw__origin *origin, const struct kw_address *address,
@@ -95,22 +111,7 @@ static inline bool kw__origin_is_country(const struct kw__origin *origin, const 
         memcpy(&letters, country->data, sizeof letters);
         wanted[2] = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? (uint64_t)letters << 48 : letters;
     }
-    uint64_t differs = 0;
-    for (size_t i = 0; i < 4; i++) {
-        differs |= wanted[i] ^ __atomic_load_n(&origin->words[i], __ATOMIC_RELAXED);
-    }
-    return differs == 0;
-}
-
-static inline bool kw__origin_is(const struct kw__origin *origin, const struct kw__origin_text *text)
-{
-    uint64_t wanted[4];
-    uint64_t differs = 0;
-    memcpy(wanted, text, sizeof wanted);
-    for (size_t i = 0; i < 4; i++) {
-        differs |= wanted[i] ^ __atomic_load_n(&origin->words[i], __ATOMIC_RELAXED);
-    }
-    return differs == 0;
+    return kw__origin_has(origin, wanted);
 }
 
 #endif

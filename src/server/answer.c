@@ -203,6 +203,18 @@ bool kw__op_failed(struct kw_op *op)
     return true;
 }
 
+void kw__answer_result(struct kw_op *op)
+{
+    if (kw__op_failed(op)) {
+        return;
+    }
+    struct kw_request *request = kw__op_request(op);
+    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
+    kw_json_raw(&writer, kw_buffer_bytes(&op->result));
+    kw_op_deinit(op);
+    kw__finish_written(request);
+}
+
 void kw__answer_nothing(struct kw_op *op)
 {
     if (kw__op_failed(op)) {

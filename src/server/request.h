@@ -110,6 +110,8 @@ void kw__submit_once(struct kw_request *request, struct kw_op *op);
 void kw__answer_record(struct kw_op *op);
 /* `done` of an operation that leaves nothing to show: answers 204. */
 void kw__answer_nothing(struct kw_op *op);
+/* The same where the operation's result is the answer, as JSON. */
+void kw__answer_result(struct kw_op *op);
 
 /* --- authentication (auth.c) --- */
 

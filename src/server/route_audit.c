@@ -3,18 +3,6 @@
 
 #include "core/id.h"
 
-static void answer(struct kw_op *op)
-{
-    if (kw__op_failed(op)) {
-        return;
-    }
-    struct kw_request *request = kw__op_request(op);
-    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
-    kw_json_raw(&writer, kw_buffer_bytes(&op->result));
-    kw_op_deinit(op);
-    kw__finish_written(request);
-}
-
 /* One piece of a proof after the other; between them others have their turn. */
 static void piece_made(struct kw_op *op)
 {
@@ -22,7 +10,7 @@ static void piece_made(struct kw_op *op)
         kw_engine_submit(kw__op_request(op)->api->options.engine, op);
         return;
     }
-    answer(op);
+    kw__answer_result(op);
 }
 
 /* A sequence; '-' stands before it where the list goes back. */
@@ -82,17 +70,17 @@ static void submit(struct kw_request *request, enum kw_audit_what what, void (*d
 
 void kw__audit_list(struct kw_request *request)
 {
-    submit(request, KW_AUDIT_LIST, answer);
+    submit(request, KW_AUDIT_LIST, kw__answer_result);
 }
 
 void kw__audit_count(struct kw_request *request)
 {
-    submit(request, KW_AUDIT_COUNT, answer);
+    submit(request, KW_AUDIT_COUNT, kw__answer_result);
 }
 
 void kw__audit_stats(struct kw_request *request)
 {
-    submit(request, KW_AUDIT_STATS, answer);
+    submit(request, KW_AUDIT_STATS, kw__answer_result);
 }
 
 void kw__audit_verify(struct kw_request *request)

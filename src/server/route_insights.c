@@ -3,18 +3,6 @@
 
 #include "core/id.h"
 
-static void answer(struct kw_op *op)
-{
-    if (kw__op_failed(op)) {
-        return;
-    }
-    struct kw_request *request = kw__op_request(op);
-    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
-    kw_json_raw(&writer, kw_buffer_bytes(&op->result));
-    kw_op_deinit(op);
-    kw__finish_written(request);
-}
-
 /* One piece after the other; between them others have their turn. */
 static void piece_made(struct kw_op *op)
 {
@@ -22,12 +10,12 @@ static void piece_made(struct kw_op *op)
         kw_engine_submit(kw__op_request(op)->api->options.engine, op);
         return;
     }
-    answer(op);
+    kw__answer_result(op);
 }
 
 void kw__keys_insights(struct kw_request *request)
 {
-    struct kw_op *op = kw__op_begin(request, KW_OP_INSIGHT, answer);
+    struct kw_op *op = kw__op_begin(request, KW_OP_INSIGHT, kw__answer_result);
     if (op == NULL) {
         return;
     }

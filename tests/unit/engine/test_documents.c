@@ -3,34 +3,12 @@
  * whole or not at all; and a store that fails at its n-th call, for every n, loses nothing that was acknowledged.
  */
 #include "core/id.h"
+#include "shelf.h"
 #include "support/engine.h"
 
 #include <pthread.h>
 
 #define CALLS_MAX 200
-
-/* A memory store that outlives its engines. One at a time. */
-static struct {
-    struct kw_store_ops ops;
-    const struct kw_store_ops *inner;
-} shelf;
-
-static void keep_open(struct kw_store *store)
-{
-    (void)store;
-}
-
-static bool shelf_open(struct kw_store **store_out)
-{
-    if (kw_store_memory_open(store_out) != KW_OK) {
-        return false;
-    }
-    shelf.inner = (*store_out)->ops;
-    shelf.ops = *shelf.inner;
-    shelf.ops.close = keep_open;
-    (*store_out)->ops = &shelf.ops;
-    return true;
-}
 
 static enum kw_status edit(struct test_engine *fixture, enum kw_op_kind kind, enum kw_document_kind document,
                            const char *name, const char *json, struct kw_error *error_out)
@@ -118,7 +96,7 @@ static void documents_survive_a_start(struct test *t)
     CHECK_I64(t, next == NULL ? 0 : next->number, 4); /* 3 was given once */
     kw_engine_read_end();
     test_engine_close(&fixture);
-    shelf.inner->close(store);
+    shelf_close(store);
 }
 
 static enum kw_status count_setting(void *context, const struct kw_store_setting *setting)

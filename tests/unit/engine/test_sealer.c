@@ -6,6 +6,7 @@
 
 #include "core/audit.h"
 #include "core/id.h"
+#include "shelf.h"
 #include "support/engine.h"
 
 #include <sched.h>
@@ -13,34 +14,6 @@
 
 #define CALLS_MAX 400
 #define MANY 1203 /* two batches of the sealer and a part of one */
-
-/* A memory store that outlives its engines. One at a time. */
-static struct {
-    struct kw_store_ops ops;
-    const struct kw_store_ops *inner;
-} shelf;
-
-static void keep_open(struct kw_store *store)
-{
-    (void)store;
-}
-
-static bool shelf_open(struct kw_store **store_out)
-{
-    if (kw_store_memory_open(store_out) != KW_OK) {
-        return false;
-    }
-    shelf.inner = (*store_out)->ops;
-    shelf.ops = *shelf.inner;
-    shelf.ops.close = keep_open;
-    (*store_out)->ops = &shelf.ops;
-    return true;
-}
-
-static void shelf_close(struct kw_store *store)
-{
-    shelf.inner->close(store);
-}
 
 /* Lines of two projects, which take turns as they like. */
 static bool add_lines(struct test *t, struct kw_store *store, size_t count)
