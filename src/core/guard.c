@@ -14,7 +14,10 @@ struct special {
     const char *what;
 };
 
-#define IPV4(a, b, c, d) {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}
+#define IPV4(a, b, c, d) \
+    { \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d \
+    }
 #define IPV4_BITS(bits) (KW_ADDRESS_IPV4_BITS + (bits))
 
 static const struct special ipv4_ranges[] = {
@@ -292,8 +295,8 @@ const char *kw_guard_refuses_url(const struct kw_guard *guard, const struct kw_u
     struct kw_bytes last = last_label(without_last_dot(url->host));
     struct kw_bytes home = KW_BYTES("home.arpa");
     struct kw_bytes host = without_last_dot(url->host);
-    bool is_inner = host.size >= home.size &&
-                    kw_bytes_equal_ignoring_case(kw_bytes_skip(host, host.size - home.size), home);
+    bool is_inner =
+        host.size >= home.size && kw_bytes_equal_ignoring_case(kw_bytes_skip(host, host.size - home.size), home);
     for (size_t i = 0; i < KW_COUNT_OF(inner_names) && !is_inner; i++) {
         is_inner = kw_bytes_equal_ignoring_case(last, kw_bytes_of_text(inner_names[i]));
     }

@@ -28,10 +28,10 @@ const char *kw_guard_refuses(const struct kw_guard *guard, const struct kw_addre
 /* A URL that a request may go to. Borrows from its text. */
 struct kw_url {
     bool is_https;
-    bool is_address;       /* `address` is what stands there as its host */
-    struct kw_bytes host;  /* without brackets, as it was written */
+    bool is_address;      /* `address` is what stands there as its host */
+    struct kw_bytes host; /* without brackets, as it was written */
     struct kw_address address;
-    uint16_t port;         /* the one that is meant where none is written */
+    uint16_t port; /* the one that is meant where none is written */
 };
 
 /*

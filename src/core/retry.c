@@ -1,6 +1,7 @@
 #include "core/retry.h"
 
 #include "base/bytes.h"
+#include "base/time.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -19,8 +20,7 @@ bool kw_retry_next(const struct kw_retry *retry, int64_t *due_ms_out)
     int64_t pause_ms = pauses_ms[retry->attempts == 0 ? 0 : retry->attempts - 1];
     int64_t fifth_ms = pause_ms / 5;
     pause_ms -= (int64_t)((uint64_t)fifth_ms * retry->random >> 32);
-    int64_t asked_ms =
-        retry->retry_after_ms < KW_RETRY_AFTER_MAX_MS ? retry->retry_after_ms : KW_RETRY_AFTER_MAX_MS;
+    int64_t asked_ms = retry->retry_after_ms < KW_RETRY_AFTER_MAX_MS ? retry->retry_after_ms : KW_RETRY_AFTER_MAX_MS;
     pause_ms = asked_ms > pause_ms ? asked_ms : pause_ms;
     if (retry->now_ms + pause_ms > retry->first_ms + KW_RETRY_SPAN_MS) {
         return false;
@@ -36,16 +36,6 @@ static int64_t two_digits(struct kw_bytes text, size_t at)
     struct kw_bytes digits = kw_bytes_of(text.data + at, 2);
     uint8_t skip = digits.data[0] == '0';
     return kw_bytes_to_u64(kw_bytes_skip(digits, skip), &value) ? (int64_t)value : INT64_C(1000);
-}
-
-/* Days from 1970-01-01 to the first of a month; Hinnant's "chrono-compatible low-level date algorithms". */
-static int64_t days_until(int64_t year, int64_t month, int64_t day)
-{
-    year -= month <= 2;
-    int64_t era = year / 400;
-    int64_t of_era = year - era * 400;
-    int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
@@ -67,7 +57,8 @@ static bool read_date(struct kw_bytes text, int64_t *at_ms_out)
     if (month == 12 || day < 1 || day > 31 || year < 1970 || year > 9999 || hour > 23 || minute > 59 || second > 60) {
         return false;
     }
-    *at_ms_out = days_until(year, month + 1, day) * DAY + hour * HOUR + minute * MINUTE + second * SECOND;
+    int64_t days = kw_date_to_days((struct kw_date){(unsigned)year, (unsigned)month + 1, (unsigned)day});
+    *at_ms_out = days * DAY + hour * HOUR + minute * MINUTE + second * SECOND;
     return true;
 }
 
@@ -76,8 +67,7 @@ int64_t kw_retry_after(struct kw_bytes value, int64_t now_ms)
     uint64_t seconds = 0;
     int64_t at_ms = 0;
     if (kw_bytes_to_u64(value, &seconds)) {
-        return seconds > (uint64_t)(KW_RETRY_AFTER_MAX_MS / SECOND) ? KW_RETRY_AFTER_MAX_MS
-                                                                    : (int64_t)seconds * SECOND;
+        return seconds > (uint64_t)(KW_RETRY_AFTER_MAX_MS / SECOND) ? KW_RETRY_AFTER_MAX_MS : (int64_t)seconds * SECOND;
     }
     return read_date(value, &at_ms) && at_ms > now_ms ? at_ms - now_ms : 0;
 }

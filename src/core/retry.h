@@ -1,6 +1,6 @@
 /*
- * When a delivery that failed is tried again: ten more times over three days, each pause longer than the one before, and
- * none quite the same for two deliveries, so that what failed together does not come back together. Pure: time and
+ * When a delivery that failed is tried again: ten more times over three days, each pause longer than the one before,
+ * and none quite the same for two deliveries, so that what failed together does not come back together. Pure: time and
  * random bits are handed in.
  */
 #ifndef KW_CORE_RETRY_H
@@ -29,8 +29,8 @@ struct kw_retry {
 KW_MUST_USE bool kw_retry_next(const struct kw_retry *retry, int64_t *due_ms_out);
 
 /*
- * What Retry-After says (RFC 9110, 10.2.3), in milliseconds from `now_ms`: whole seconds, or a date in the form that all
- * senders must use. 0 for what is neither, or past.
+ * What Retry-After says (RFC 9110, 10.2.3), in milliseconds from `now_ms`: whole seconds, or a date in the form that
+ * all senders must use. 0 for what is neither, or past.
  */
 int64_t kw_retry_after(struct kw_bytes value, int64_t now_ms);
 

@@ -14,8 +14,8 @@
 #define KW_SEALED_MAX (KW_SECRET_MAX + KW_SEALED_MORE)
 
 /*
- * Fills `out` with KW_SEALED_MORE bytes more than the secret has. `place` is what it belongs to ("webhook/shop/orders").
- * KW_E_INVALID for a key of another size, KW_E_SYSTEM where OpenSSL fails.
+ * Fills `out` with KW_SEALED_MORE bytes more than the secret has. `place` is what it belongs to
+ * ("webhook/shop/orders"). KW_E_INVALID for a key of another size, KW_E_SYSTEM where OpenSSL fails.
  */
 KW_MUST_USE enum kw_status kw_seal(const struct kw_secret *key, const uint8_t nonce[KW_SEALING_NONCE_SIZE],
                                    struct kw_bytes place, const struct kw_secret *secret, uint8_t out[KW_SEALED_MAX],

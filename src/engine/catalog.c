@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 
-/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME". */
+/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME", "webhook/PROJECT/NAME". */
 static const struct {
     enum kw_document_kind kind;
     const char *prefix;
@@ -10,6 +10,7 @@ static const struct {
     {KW_DOCUMENT_PROJECT, "project/"}, /* first: the others belong to one */
     {KW_DOCUMENT_POLICY, "policy/"},
     {KW_DOCUMENT_TEMPLATE, "template/"},
+    {KW_DOCUMENT_WEBHOOK, "webhook/"},
 };
 
 struct loading {

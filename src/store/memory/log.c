@@ -125,18 +125,26 @@ enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, i
     return status;
 }
 
+uint64_t kw__memory_drop_event(struct kw__memory *memory, const struct kw_id *id)
+{
+    struct kw__memory_event probe = {.event.id = *id};
+    struct kw__tree_node *node = kw__tree_find(&memory->events_by_id, &probe.by_id);
+    if (node == NULL) {
+        return 0;
+    }
+    struct kw__memory_event *found = KW__TREE_OWNER(node, struct kw__memory_event, by_id);
+    uint64_t sequence = found->event.sequence;
+    kw__tree_remove(&memory->events_by_id, &found->by_id);
+    kw__tree_remove(&memory->events, &found->by_sequence);
+    kw_free(found);
+    return sequence;
+}
+
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_event probe = {.event.id = *id};
     pthread_rwlock_wrlock(&memory->lock);
-    struct kw__tree_node *node = kw__tree_find(&memory->events_by_id, &probe.by_id);
-    if (node != NULL) {
-        struct kw__memory_event *found = KW__TREE_OWNER(node, struct kw__memory_event, by_id);
-        kw__tree_remove(&memory->events_by_id, &found->by_id);
-        kw__tree_remove(&memory->events, &found->by_sequence);
-        kw_free(found);
-    }
+    uint64_t sequence = kw__memory_drop_event(memory, id);
     pthread_rwlock_unlock(&memory->lock);
-    return node == NULL ? KW_E_NOT_FOUND : KW_OK;
+    return sequence == 0 ? KW_E_NOT_FOUND : KW_OK;
 }

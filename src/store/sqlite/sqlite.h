@@ -130,6 +130,12 @@ KW_MUST_USE enum kw_status kw__sqlite_drop_deferred(struct kw__connection *write
 /* Binds a row's columns from `erased` on. */
 void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
+/* A delivery as the statements on DELIVERY_SHOWN have it, borrowed; its channel is set already. KW_E_CORRUPT. */
+KW_MUST_USE enum kw_status kw__delivery_read(const struct kw__query *query, struct kw_store_delivery *delivery_out);
+/* After one of an ordered channel's key ended: the next is due. Within the open transaction. */
+KW_MUST_USE enum kw_status kw__delivery_let_next_go(struct kw__connection *writer, uint64_t channel,
+                                                    const struct kw_id *key_id, int64_t now_ms);
+
 /* The contract's functions. */
 enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                          void *context);
@@ -155,6 +161,19 @@ enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__sqlite_deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                         int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                           size_t limit, kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__sqlite_deliveries_settle(struct kw_store *store, const struct kw_store_settled *settled,
+                                            size_t count, int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_release(struct kw_store *store, uint64_t channel, int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_list(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                          kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__sqlite_deliveries_replay(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                            int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);
+enum kw_status kw__sqlite_deliveries_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                           uint64_t *removed_out);
 enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__sqlite_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
