@@ -79,11 +79,11 @@ _Static_assert(MEMBER_COUNT <= 64, "a kind names its members by bits");
 
 #define BIT(member) (UINT64_C(1) << (member))
 #define OF_KEY (BIT(PROJECT_ID) | BIT(KEY_ID) | BIT(ENV))
-#define OF_CHANGE (OF_KEY | BIT(LAST_FOUR) | BIT(ACTOR))
-#define OWNERS (BIT(OWNER) | BIT(OWNER_ID))
-#define AROUND (OWNERS | BIT(ORG_ID) | BIT(NAME) | BIT(REASON))
+#define OF_CHANGE (OF_KEY | BIT(ACTOR))
+#define SHOWN (BIT(OWNER) | BIT(OWNER_ID) | BIT(ORG_ID) | BIT(NAME) | BIT(LAST_FOUR))
+#define AROUND (SHOWN | BIT(REASON))
 #define OF_QUOTA \
-    (OF_KEY | BIT(LAST_FOUR) | BIT(QUOTA) | BIT(METRIC) | BIT(PERIOD) | BIT(PER) | BIT(PERCENT) | BIT(LIMIT) | \
+    (BIT(PROJECT_ID) | BIT(KEY_ID) | BIT(QUOTA) | BIT(METRIC) | BIT(PERIOD) | BIT(PER) | BIT(PERCENT) | BIT(LIMIT) | \
      BIT(USED) | BIT(RESETS_AT))
 #define OF_DOCUMENT (BIT(PROJECT_ID) | BIT(NAME) | BIT(VERSION) | BIT(CHANGE) | BIT(ACTOR))
 #define OF_PEPPER (BIT(PROJECT_ID) | BIT(FINGERPRINT) | BIT(ACTOR))
@@ -97,13 +97,14 @@ static const struct kw_event_kind kinds[] = {
      AROUND},
     {"key.rotated", "a key got a successor", OF_CHANGE | BIT(ROTATED_TO), AROUND | BIT(GRACE_UNTIL)},
     {"key.expired", "the expiry of a key was seen to have passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND},
-    {"key.erased", "a revoked key was erased; its owner and its names are not told", OF_CHANGE, BIT(REASON)},
+    {"key.erased", "a revoked key was erased; its owner and its names are not told", OF_CHANGE,
+     BIT(LAST_FOUR) | BIT(REASON)},
     {"key.imported", "an import brought or changed a key", OF_CHANGE, AROUND},
     {"keys.imported", "an import brought new keys, which have no events of their own",
      BIT(PROJECT_ID) | BIT(ACTOR) | BIT(COUNT) | BIT(KEY_IDS), 0},
     {"key.digest_moved", "the digest of a key was made anew by the method of new keys", OF_CHANGE, AROUND},
-    {"key.quota.warning", "a mark of a quota was reached, before its end", OF_QUOTA, OWNERS | BIT(ORG_ID) | BIT(NAME)},
-    {"key.quota.exceeded", "all that a quota admits was used", OF_QUOTA, OWNERS | BIT(ORG_ID) | BIT(NAME)},
+    {"key.quota.warning", "a mark of a quota was reached, before its end", OF_QUOTA, SHOWN | BIT(ENV)},
+    {"key.quota.exceeded", "all that a quota admits was used", OF_QUOTA, SHOWN | BIT(ENV)},
     {"key.quota.credited", "a quota got back what was used of it", OF_CHANGE | BIT(QUOTA) | BIT(CREDITED), AROUND},
     {"project.changed", "a project was created, changed or deleted", OF_DOCUMENT, 0},
     {"policy.changed", "a policy was created, changed or deleted", OF_DOCUMENT, 0},

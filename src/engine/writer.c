@@ -1,4 +1,5 @@
 #include "engine/writer.h"
+#include "engine/tell.h"
 
 #include "base/bytes.h"
 #include "core/id.h"
@@ -223,6 +224,7 @@ static void commit_all(struct kw_engine *engine)
         return;
     }
     enum kw_status status = engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
+    kw__tell_committed(engine);
     uint64_t changes = 0;
     for (size_t i = 0; i < writer->unit_count; i++) {
         const struct kw_unit *unit = &writer->units[i];

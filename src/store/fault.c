@@ -131,6 +131,20 @@ static enum kw_status events_settle(struct kw_store *store, const struct kw_id *
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->events_settle(inner, id);
 }
 
+static enum kw_status events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                  kw_store_event_sink *sink, void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->events_list(inner, filter, sink, context);
+}
+
+static enum kw_status events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                   uint64_t *removed_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->events_prune(inner, project, before_ms, limit, removed_out);
+}
+
 static enum kw_status deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                      int64_t now_ms)
 {
@@ -283,6 +297,8 @@ static const struct kw_store_ops fault_ops = {
     .audit_prune = audit_prune,
     .events_claim = events_claim,
     .events_settle = events_settle,
+    .events_list = events_list,
+    .events_prune = events_prune,
     .deliveries_add = deliveries_add,
     .deliveries_claim = deliveries_claim,
     .deliveries_settle = deliveries_settle,

@@ -139,7 +139,7 @@ enum kw_status kw__memory_deliveries_add(struct kw_store *store, const struct kw
     status = made == NULL ? KW_E_MEMORY : status;
     pthread_rwlock_wrlock(&memory->lock);
     for (size_t i = 0; made != NULL && i < count; i++) {
-        uint64_t sequence = status == KW_OK ? kw__memory_drop_event(memory, &fans[i].message.id) : 0;
+        uint64_t sequence = status == KW_OK ? kw__memory_settle_event(memory, &fans[i].message.id) : 0;
         if (sequence == 0) {
             free_message(made[i]);
         } else if (made[i] != NULL) {

@@ -29,7 +29,9 @@ struct kw__memory_seal {
 
 struct kw__memory_event {
     struct kw__tree_node by_sequence, by_id;
+    struct kw__tree_node by_claim; /* until it is settled */
     struct kw_store_event event;
+    bool is_settled;
     int64_t claimed_until_ms;
 };
 
@@ -91,6 +93,7 @@ struct kw__memory {
     struct kw__tree seals;
     struct kw__tree events;
     struct kw__tree events_by_id;
+    struct kw__tree events_waiting; /* by sequence */
     struct kw__tree messages;
     struct kw__tree deliveries;        /* by channel and sequence */
     struct kw__tree deliveries_by_due; /* that wait or are claimed */
@@ -144,6 +147,7 @@ int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_
 int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_event_waiting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_message(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_delivery(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_delivery_due(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -169,8 +173,8 @@ KW_MUST_USE enum kw_status kw__memory_count_uses(struct kw__memory *memory, stru
 /* Notes the latest use of a row, unless a later one is there. */
 void kw__memory_note_use(struct kw__memory_row *row, int64_t at_ms, struct kw_bytes address, struct kw_bytes region);
 
-/* Removes an event that waits, and gives its sequence; 0: it does not. */
-uint64_t kw__memory_drop_event(struct kw__memory *memory, const struct kw_id *id);
+/* Settles an event, and gives its sequence; 0: it does not wait. */
+uint64_t kw__memory_settle_event(struct kw__memory *memory, const struct kw_id *id);
 /* Removes all messages with their deliveries. */
 void kw__memory_free_messages(struct kw__memory *memory);
 
@@ -199,6 +203,10 @@ enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__memory_events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                      kw_store_event_sink *sink, void *context);
+enum kw_status kw__memory_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                       uint64_t *removed_out);
 enum kw_status kw__memory_deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                          int64_t now_ms);
 enum kw_status kw__memory_deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,

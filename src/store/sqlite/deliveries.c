@@ -11,13 +11,7 @@ static enum kw_status settle_event(struct kw__connection *writer, const struct k
 {
     struct kw__query claim = kw__query_open(writer, KW__SQL_EVENT_CLAIM_DELETE);
     kw__query_id(&claim, id);
-    enum kw_status status = kw__query_run(&claim);
-    if (status == KW_OK) {
-        struct kw__query event = kw__query_open(writer, KW__SQL_EVENT_DELETE);
-        kw__query_id(&event, id);
-        status = kw__query_run(&event);
-    }
-    return status;
+    return kw__query_run(&claim);
 }
 
 /* 0: it is settled already. */

@@ -161,6 +161,10 @@ enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__sqlite_events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                      kw_store_event_sink *sink, void *context);
+enum kw_status kw__sqlite_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                       uint64_t *removed_out);
 enum kw_status kw__sqlite_deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                          int64_t now_ms);
 enum kw_status kw__sqlite_deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
