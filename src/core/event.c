@@ -109,6 +109,10 @@ static const struct kw_event_kind kinds[] = {
     {"project.changed", "a project was created, changed or deleted", OF_DOCUMENT, 0},
     {"policy.changed", "a policy was created, changed or deleted", OF_DOCUMENT, 0},
     {"template.changed", "a template was created, changed or deleted", OF_DOCUMENT, 0},
+    {"webhook.changed", "a webhook was created, changed or deleted", OF_DOCUMENT, 0},
+    {"webhook.paused", "Keyward paused a webhook that has failed for long", OF_DOCUMENT | BIT(REASON), 0},
+    {"webhook.disabled", "Keyward switched off a webhook whose endpoint said that it is gone",
+     OF_DOCUMENT | BIT(REASON), 0},
     {"pepper.added", "a pepper became that of new keys", OF_PEPPER, 0},
     {"pepper.retired", "a pepper was taken out", OF_PEPPER, BIT(FORGET_ERASED)},
 };

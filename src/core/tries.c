@@ -81,7 +81,7 @@ void kw_tries_add(struct kw_bytes kept, const struct kw_try *one, struct kw_buff
     struct kw_try old;
     size_t count = kw_tries_count(kept);
     while (kw_tries_next(&kept, &old)) {
-        if (count < KW_TRIES_MAX) {
+        if (count < KW_TRIES_KEPT_MAX) {
             add(&old, out);
         } else {
             count--;

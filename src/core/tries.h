@@ -1,17 +1,17 @@
 /*
  * What became of each try of a delivery: kept with it as one text of bytes, and shown as JSON. The latest
- * KW_TRIES_MAX are kept.
+ * KW_TRIES_KEPT_MAX are kept.
  */
 #ifndef KW_CORE_TRIES_H
 #define KW_CORE_TRIES_H
 
 #include "base/json.h"
 
-#define KW_TRIES_MAX 16
+#define KW_TRIES_KEPT_MAX 16
 #define KW_TRY_ANSWER_MAX 512 /* bytes of an answer that are kept */
 #define KW_TRY_ERROR_MAX 160
 #define KW_TRY_SIZE_MAX ((size_t)8 + 4 + 2 + 2 + 2 + KW_TRY_ANSWER_MAX + KW_TRY_ERROR_MAX)
-#define KW_TRIES_SIZE_MAX (KW_TRIES_MAX * KW_TRY_SIZE_MAX)
+#define KW_TRIES_SIZE_MAX (KW_TRIES_KEPT_MAX * KW_TRY_SIZE_MAX)
 
 struct kw_try {
     int64_t at_ms;

@@ -80,6 +80,7 @@ void kw__catalog_publish(struct kw_engine *engine, struct kw_catalog *next_take)
 {
     struct kw_catalog *old = engine->catalog;
     __atomic_store_n(&engine->catalog, next_take, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&engine->catalog_version, 1, __ATOMIC_RELEASE);
     if (engine->index != NULL) {
         kw_index_set_catalog(engine->index, next_take);
     }

@@ -9,6 +9,7 @@
 #include "engine/insights.h"
 #include "engine/narrowed.h"
 #include "engine/sealer.h"
+#include "engine/webhooks.h"
 
 #include <semaphore.h>
 #include <unistd.h>
@@ -91,6 +92,13 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
     if (options->pepper_keeper != NULL) {
         engine->pepper_keeper = *options->pepper_keeper;
     }
+    engine->sealing_keeper = options->sealing_keeper;
+    engine->guard = (struct kw_guard){engine->guard_ranges, options->guard.allowed_count < KW_GUARD_ALLOWED_MAX
+                                                                ? options->guard.allowed_count
+                                                                : KW_GUARD_ALLOWED_MAX};
+    for (size_t i = 0; i < engine->guard.allowed_count; i++) {
+        engine->guard_ranges[i] = options->guard.allowed[i];
+    }
     engine->log = options->log != NULL ? *options->log : (struct kw_log){.fd = -1, .clock = options->clock};
     engine->bulk_max = options->bulk_max == 0 ? KW_BULK_MAX : options->bulk_max;
     engine->writable = true;
@@ -160,13 +168,14 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
-    kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
-                                : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
-                                : kind == KW_OP_USAGE    ? KW_USAGE_JSON_MAX
-                                : kind == KW_OP_AUDIT    ? KW_AUDIT_JSON_MAX
-                                : kind == KW_OP_INSIGHTS ? KW_INSIGHTS_JSON_MAX
-                                : kw__op_is_document(op) ? KW_DOCUMENT_MAX
-                                                         : KW_RECORD_MAX);
+    kw_buffer_init(&op->result, kind == KW_OP_LIST         ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
+                                : kind == KW_OP_EXPORT     ? KW_EXPORT_PIECE_MAX
+                                : kind == KW_OP_USAGE      ? KW_USAGE_JSON_MAX
+                                : kind == KW_OP_AUDIT      ? KW_AUDIT_JSON_MAX
+                                : kind == KW_OP_DELIVERIES ? KW_DELIVERIES_JSON_MAX
+                                : kind == KW_OP_INSIGHTS   ? KW_INSIGHTS_JSON_MAX
+                                : kw__op_is_document(op)   ? KW_DOCUMENT_MAX
+                                                           : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
                                : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_listed)
                                                       : KW_RECORD_MAX);
