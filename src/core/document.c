@@ -11,6 +11,7 @@ static const struct kw__form *const forms[] = {
     [KW_DOCUMENT_POLICY] = &kw__policy_form,
     [KW_DOCUMENT_TEMPLATE] = &kw__template_form,
     [KW_DOCUMENT_WEBHOOK] = &kw__webhook_form,
+    [KW_DOCUMENT_CHANNEL] = &kw__channel_form,
 };
 
 static const struct kw_field scope_field[] = {
