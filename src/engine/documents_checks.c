@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "engine/narrowed.h"
 
 static enum kw_status see_one(void *context, const struct kw_store_row *row)
 {

@@ -143,14 +143,16 @@ bool kw_program_step(struct kw_program_run *run, int64_t now_ms)
         run->is_killed = true;
         (void)kill(-run->pid, SIGKILL);
     }
-    pid_t ended = waitpid(run->pid, &status, WNOHANG);
-    if (ended == 0 || (ended < 0 && errno == EINTR)) {
+    siginfo_t ended = {.si_pid = 0};
+    if (waitid(P_PID, (id_t)run->pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) {
         return false;
     }
     read_some(run);
-    say_end(run, status);
-    /* What it has left running in its group would outlive its time. */
+    /* What it has left running would outlive its time. As long as nobody has waited for it, its number is its own. */
     (void)kill(-run->pid, SIGKILL);
+    while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    say_end(run, status);
     close_one(&run->input);
     close_one(&run->output);
     run->pid = 0;
