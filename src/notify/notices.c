@@ -5,6 +5,23 @@
 
 #define WAIT_MS 25
 
+/* --- what is set up --- */
+
+bool kw_notify_has_command(const struct kw_notify *notify, struct kw_bytes name)
+{
+    const struct kw_notify_setup *setup = notify->options.setup;
+    bool found = false;
+    for (size_t i = 0; setup != NULL && i < setup->command_count && !found; i++) {
+        found = kw_bytes_equal(name, kw_bytes_of_text(setup->commands[i].name));
+    }
+    return found;
+}
+
+bool kw_notify_has_relay(const struct kw_notify *notify)
+{
+    return notify->options.setup != NULL && notify->options.setup->relay.host != NULL;
+}
+
 /* --- tests of channels --- */
 
 static void end_job(struct kw_notify_job *job, enum kw_status status)

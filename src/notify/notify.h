@@ -35,6 +35,10 @@ KW_MUST_USE enum kw_status kw_notify_start(const struct kw_notify_options *optio
 /* Says what became of what has ended, leaves the rest for the next life, and ends the threads. NULL is fine. */
 void kw_notify_stop(struct kw_notify *notify);
 
+/* What the operator has set up. */
+KW_MUST_USE bool kw_notify_has_command(const struct kw_notify *notify, struct kw_bytes name);
+KW_MUST_USE bool kw_notify_has_relay(const struct kw_notify *notify);
+
 enum kw_notify_job_kind {
     KW_NOTIFY_PING, /* sends webhook.ping to a webhook, as it is now, once */
     KW_NOTIFY_TEST, /* sends one message to a channel, as it is now */

@@ -366,7 +366,7 @@ void kw__post_settle(struct kw__notices *notices, struct kw__post *post)
     if (message->error[0] == '\0') {
         post->failures = 0;
         post->quiet_until_ms = now_ms + post->every_ms;
-    } else if (message->rows->to[0] == '\0' && !post->to_owner) {
+    } else if (!post->to_owner) {
         unsigned more = post->failures++;
         post->rest_until_ms = now_ms + (more >= 6 ? KW_NOTIFY_REST_MAX_MS : (int64_t)REST_MS << more);
     }
