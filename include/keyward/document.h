@@ -1,6 +1,6 @@
 /*
- * Documents: what a project, a policy, a template, a webhook or a channel is, as JSON. Each has a name and a version, is kept as it is
- * written, and takes effect with the commit that writes it.
+ * Documents: what a project, a policy, a template, a webhook or a channel is, as JSON. Each has a name and a version,
+ * is kept as it is written, and takes effect with the commit that writes it.
  */
 #ifndef KEYWARD_DOCUMENT_H
 #define KEYWARD_DOCUMENT_H
@@ -24,7 +24,13 @@ extern "C" {
 #define KW_METRIC_COUNT_MAX 16    /* metrics of a project's own */
 #define KW_PROFILE_COUNT_MAX 64   /* what a project's gateways may ask under a name */
 
-enum kw_document_kind { KW_DOCUMENT_PROJECT, KW_DOCUMENT_POLICY, KW_DOCUMENT_TEMPLATE, KW_DOCUMENT_WEBHOOK, KW_DOCUMENT_CHANNEL };
+enum kw_document_kind {
+    KW_DOCUMENT_PROJECT,
+    KW_DOCUMENT_POLICY,
+    KW_DOCUMENT_TEMPLATE,
+    KW_DOCUMENT_WEBHOOK,
+    KW_DOCUMENT_CHANNEL
+};
 
 #ifdef __cplusplus
 }

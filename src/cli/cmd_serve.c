@@ -204,9 +204,11 @@ static enum kw_status serve(struct kw_cli *cli, struct serving *serving, struct 
     }
     serving->server.engine = folder.engine;
     struct kw_notify *notify = NULL;
-    struct kw_notify_options notify_options = {
-        .engine = folder.engine, .log = &serving->log, .clock = cli->clock, .entropy = cli->entropy,
-        .setup = &serving->config.setup};
+    struct kw_notify_options notify_options = {.engine = folder.engine,
+                                               .log = &serving->log,
+                                               .clock = cli->clock,
+                                               .entropy = cli->entropy,
+                                               .setup = &serving->config.setup};
     if (kw_notify_start(&notify_options, &notify) != KW_OK) {
         status = kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "there is no memory left to start with");
     }

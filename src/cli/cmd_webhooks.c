@@ -241,30 +241,21 @@ static const struct verb channel_verbs[] = {
     {"replay", true, KW_POST, "/replay", true, show_replayed, NULL},
 };
 
-static const char *const webhook_members[] = {"name",         "url",    "status",  "events",
-                                              "environments", "owners", "ordered", "signature",
-                                              "timeout",      "description", SECRET, "publicKey", NULL};
-static const char *const channel_members[] = {"name",   "kind",         "to",     "toOwner", "url",         "command", "status",
-                                              "events", "environments", "owners", "every",   "description", NULL};
+static const char *const webhook_members[] = {"name",   "url",       "status",    "events",  "environments",
+                                              "owners", "ordered",   "signature", "timeout", "description",
+                                              SECRET,   "publicKey", NULL};
+static const char *const channel_members[] = {"name",    "kind",        "to",     "toOwner",      "url",
+                                              "command", "status",      "events", "environments", "owners",
+                                              "every",   "description", NULL};
 
-static const struct noun webhooks = {"webhooks",
-                                     "webhook",
-                                     "No webhooks.\n",
-                                     "keyward webhooks ping NAME",
-                                     KW_DOCUMENT_WEBHOOK,
-                                     webhook_verbs,
-                                     KW_COUNT_OF(webhook_verbs),
-                                     "url",
-                                     webhook_members};
-static const struct noun channels = {"channels",
-                                     "channel",
-                                     "No channels.\n",
-                                     "keyward channels test NAME",
-                                     KW_DOCUMENT_CHANNEL,
-                                     channel_verbs,
-                                     KW_COUNT_OF(channel_verbs),
-                                     "kind",
-                                     channel_members};
+static const struct noun webhooks = {
+    "webhooks",          "webhook",     "No webhooks.\n",           "keyward webhooks ping NAME",
+    KW_DOCUMENT_WEBHOOK, webhook_verbs, KW_COUNT_OF(webhook_verbs), "url",
+    webhook_members};
+static const struct noun channels = {
+    "channels",          "channel",     "No channels.\n",           "keyward channels test NAME",
+    KW_DOCUMENT_CHANNEL, channel_verbs, KW_COUNT_OF(channel_verbs), "kind",
+    channel_members};
 
 static enum kw_status choose(struct run *run, struct kw_error *error)
 {
@@ -278,9 +269,9 @@ static enum kw_status choose(struct run *run, struct kw_error *error)
         return kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL,
                        "say list or create, or what to do with one and its name: %s", run->noun->example);
     }
-    bool good =
-        !run->verb->has_name || kw_document_name_valid(run->noun->kind, kw_bytes_of_text(line->operands[1]));
-    return good ? KW_OK : kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL, "this is not the name of a %s", run->noun->name);
+    bool good = !run->verb->has_name || kw_document_name_valid(run->noun->kind, kw_bytes_of_text(line->operands[1]));
+    return good ? KW_OK
+                : kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL, "this is not the name of a %s", run->noun->name);
 }
 
 static enum kw_status form(struct run *run, struct kw_formed_request *formed, struct kw_error *error)

@@ -1,4 +1,5 @@
-/* What `keyward webhooks`, `keyward channels` and what goes out of `keyward serve` take, for their table (commands.c). */
+/* What `keyward webhooks`, `keyward channels` and what goes out of `keyward serve` take, for their table (commands.c).
+ */
 #ifndef KW_CLI_COMMANDS_WEBHOOKS_H
 #define KW_CLI_COMMANDS_WEBHOOKS_H
 

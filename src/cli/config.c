@@ -73,7 +73,11 @@ static const struct kw_schema command_schema = {.name = "command",
 static const struct kw_field smtp_fields[] = {
     TEXT("host", smtp_body, host, KW_HOST_MAX),
     TEXT("from", smtp_body, from, KW_MAIL_ADDRESS_MAX),
-    {.name = NAME("port"), .kind = KW_FIELD_INTEGER, .offset = offsetof(struct smtp_body, port), .low = 1, .high = UINT16_MAX},
+    {.name = NAME("port"),
+     .kind = KW_FIELD_INTEGER,
+     .offset = offsetof(struct smtp_body, port),
+     .low = 1,
+     .high = UINT16_MAX},
     {.name = NAME("tls"),
      .kind = KW_FIELD_CHOICE,
      .offset = offsetof(struct smtp_body, tls),
@@ -153,7 +157,9 @@ static enum kw_status load(struct reading *reading)
     }
     if (fd < 0 || count < 0) {
         return kw_fail(reading->error, KW_E_INVALID, KW_CLI_USAGE, NULL, "%s cannot be read: %s", reading->path,
-                       failed == ENOENT ? "there is no such file" : failed == EACCES ? "permission is denied" : "it is no file");
+                       failed == ENOENT   ? "there is no such file"
+                       : failed == EACCES ? "permission is denied"
+                                          : "it is no file");
     }
     if (size > KW_CONFIG_MAX) {
         return kw_fail(reading->error, KW_E_INVALID, KW_CLI_USAGE, NULL, "%s has more than %d bytes", reading->path,
@@ -189,8 +195,7 @@ static size_t line_of_fault(struct reading *reading)
 static enum kw_status bind(struct reading *reading, struct config_body *body)
 {
     struct kw_error error = {.code = ""};
-    enum kw_status status =
-        kw_schema_bind_json(&config_schema, reading->json, &reading->config->arena, body, &error);
+    enum kw_status status = kw_schema_bind_json(&config_schema, reading->json, &reading->config->arena, body, &error);
     if (status == KW_OK || status == KW_E_MEMORY) {
         return status == KW_OK ? KW_OK : no_memory(reading);
     }

@@ -52,9 +52,8 @@ static const struct kw_field channel_fields[] = {
 };
 
 static const char *const channel_otherwise[KW_COUNT_OF(channel_fields)] = {
-    [KW__ENVELOPE_COUNT + 2] = "[]",        [KW__ENVELOPE_COUNT + 3] = "false",
-    [KW__ENVELOPE_COUNT + 6] = "[\"*\"]",   [KW__ENVELOPE_COUNT + 7] = "[]",
-    [KW__ENVELOPE_COUNT + 8] = "[]",        [KW__ENVELOPE_COUNT + 9] = "\"active\"",
+    [KW__ENVELOPE_COUNT + 2] = "[]",      [KW__ENVELOPE_COUNT + 3] = "false", [KW__ENVELOPE_COUNT + 6] = "[\"*\"]",
+    [KW__ENVELOPE_COUNT + 7] = "[]",      [KW__ENVELOPE_COUNT + 8] = "[]",    [KW__ENVELOPE_COUNT + 9] = "\"active\"",
     [KW__ENVELOPE_COUNT + 10] = "\"5m\"",
 };
 
@@ -82,9 +81,9 @@ static enum kw_status check_items(const struct channel_body *body, struct kw_err
 {
     for (size_t i = 0; i < body->to_count; i++) {
         if (!kw_mail_address_valid(body->to[i])) {
-            return kw__document_under(
-                kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "is no mail address: give one such as ops@example.com"),
-                "to", i, error_out);
+            return kw__document_under(kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
+                                                "is no mail address: give one such as ops@example.com"),
+                                      "to", i, error_out);
         }
     }
     for (size_t i = 0; i < body->event_count; i++) {
@@ -121,8 +120,8 @@ static enum kw_status check_target(const struct channel_body *body, struct kw_er
         return KW_OK;
     }
     return is_mail ? kw_refuse(error_out, KW_CODE_INVALID_FIELD, "to", "give one of to and toOwner")
-                   : kw_refuse(error_out, KW_CODE_MISSING_FIELD,
-                               body->kind == KW_CHANNEL_SLACK ? "url" : "command", "is missing");
+                   : kw_refuse(error_out, KW_CODE_MISSING_FIELD, body->kind == KW_CHANNEL_SLACK ? "url" : "command",
+                               "is missing");
 }
 
 static enum kw_status check_url(struct kw_bytes text, struct kw_error *error_out)

@@ -27,9 +27,9 @@ struct kw_channel {
     enum kw_channel_kind kind;
     const struct kw_bytes *to; /* e-mail: addresses; none: to_owner */
     size_t to_count;
-    bool to_owner;           /* e-mail: the address of the key's owner */
-    struct kw_bytes url;     /* Slack: kw_channel_mask_url */
-    struct kw_bytes command; /* its name in the configuration */
+    bool to_owner;                 /* e-mail: the address of the key's owner */
+    struct kw_bytes url;           /* Slack: kw_channel_mask_url */
+    struct kw_bytes command;       /* its name in the configuration */
     const struct kw_bytes *events; /* patterns; none: all */
     size_t event_count;
     const struct kw_bytes *environments, *owners; /* none: any */

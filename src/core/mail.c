@@ -111,8 +111,8 @@ void kw_mail_write(const struct kw_mail *mail, struct kw_buffer *out)
     memcpy(boundary + 1, mail->id, KW_MAIL_ID_SIZE);
     boundary[KW_MAIL_ID_SIZE + 1] = '\0';
     write_headers(mail, out);
-    kw_buffer_add_format(out, "Content-Type: multipart/alternative;" END " boundary=\"%s\"" END END "--%s" END, boundary,
-                         boundary);
+    kw_buffer_add_format(out, "Content-Type: multipart/alternative;" END " boundary=\"%s\"" END END "--%s" END,
+                         boundary, boundary);
     write_part("text/plain", mail->plain, out);
     kw_buffer_add_format(out, "--%s" END, boundary);
     write_part("text/html", mail->html, out);

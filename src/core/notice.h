@@ -9,13 +9,13 @@
 
 #include "core/event.h"
 
-#define KW_NOTICE_TEXT_MAX 96        /* bytes of a name as it is shown; what is longer is cut */
-#define KW_NOTICE_SUBJECT_MAX 200    /* bytes */
-#define KW_NOTICE_SHOWN_MAX 10       /* keys that stand under one kind of event; the rest is counted */
+#define KW_NOTICE_TEXT_MAX 96         /* bytes of a name as it is shown; what is longer is cut */
+#define KW_NOTICE_SUBJECT_MAX 200     /* bytes */
+#define KW_NOTICE_SHOWN_MAX 10        /* keys that stand under one kind of event; the rest is counted */
 #define KW_NOTICE_SHOWN_IN_ALL_MAX 40 /* keys that stand in a message */
-#define KW_NOTICE_MESSAGE_MAX 32768  /* bytes of a message as plain text or in Slack's markup */
+#define KW_NOTICE_MESSAGE_MAX 32768   /* bytes of a message as plain text or in Slack's markup */
 #define KW_NOTICE_HTML_MAX 131072
-#define KW_NOTICE_MESSAGES_MAX 500   /* events of one message */
+#define KW_NOTICE_MESSAGES_MAX 500 /* events of one message */
 
 /* The places of what a notice may show. */
 enum kw_notice_part {

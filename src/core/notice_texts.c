@@ -40,8 +40,8 @@ static const struct kw_notice_text texts[] = {
      "Nothing is left to do: the key works as before."},
     {"key.quota.warning", "The key {key} has used {percent} % of its quota {quota}.", "marks of quotas were reached",
      "If it is to go on, raise the quota before it is used up."},
-    {"key.quota.exceeded", "The key {key} has used up its quota {quota} of {limit} a {period}.",
-     "quotas were used up", "Raise the quota or give some of it back; else wait until its period ends."},
+    {"key.quota.exceeded", "The key {key} has used up its quota {quota} of {limit} a {period}.", "quotas were used up",
+     "Raise the quota or give some of it back; else wait until its period ends."},
     {"key.quota.credited", "The quota {quota} of the key {key} got something back[, by {actor}].",
      "quotas got something back", "Nothing is left to do."},
     {"project.changed", "The project {name} was {change}[ by {actor}].", "projects were changed",
@@ -56,16 +56,16 @@ static const struct kw_notice_text texts[] = {
      "If nobody of yours did this, see whom it tells now."},
     {"webhook.paused", "Keyward paused the webhook {name}[: {reason}].", "webhooks were paused by Keyward",
      "Mend its endpoint and enable it again within seven days: until then its events wait."},
-    {"webhook.disabled", "Keyward switched the webhook {name} off[: {reason}].", "webhooks were switched off by Keyward",
-     "Delete it, or give it another address and enable it."},
+    {"webhook.disabled", "Keyward switched the webhook {name} off[: {reason}].",
+     "webhooks were switched off by Keyward", "Delete it, or give it another address and enable it."},
     {"pepper.added", "A new pepper was added[ by {actor}].", "peppers were added",
      "See that it is in the backup of peppers: without it its keys are lost."},
     {"pepper.retired", "The pepper {fingerprint} was taken out[ by {actor}].", "peppers were taken out",
      "Keys whose digest was made with it do not work any more."},
 };
 
-static const struct kw_notice_text any_text = {"", "An event came up: {event}[, of the key {key}].", "more events came up",
-                                               "The log of events has all of it."};
+static const struct kw_notice_text any_text = {"", "An event came up: {event}[, of the key {key}].",
+                                               "more events came up", "The log of events has all of it."};
 
 const struct kw_notice_text *kw_notice_text(const char *event)
 {
@@ -105,11 +105,19 @@ static bool add_part(struct kw_bytes holder, const struct kw_notice *notice, str
         const char *name;
         enum kw_notice_part part;
     } holders[] = {
-        {"name", KW_NOTICE_NAME},           {"actor", KW_NOTICE_ACTOR},     {"reason", KW_NOTICE_REASON},
-        {"revokedBy", KW_NOTICE_REVOKED_BY}, {"graceUntil", KW_NOTICE_GRACE_UNTIL},
-        {"expiresAt", KW_NOTICE_EXPIRES_AT}, {"quota", KW_NOTICE_QUOTA},     {"period", KW_NOTICE_PERIOD},
-        {"percent", KW_NOTICE_PERCENT},     {"limit", KW_NOTICE_LIMIT},     {"count", KW_NOTICE_COUNT},
-        {"change", KW_NOTICE_CHANGE},       {"fingerprint", KW_NOTICE_FINGERPRINT},
+        {"name", KW_NOTICE_NAME},
+        {"actor", KW_NOTICE_ACTOR},
+        {"reason", KW_NOTICE_REASON},
+        {"revokedBy", KW_NOTICE_REVOKED_BY},
+        {"graceUntil", KW_NOTICE_GRACE_UNTIL},
+        {"expiresAt", KW_NOTICE_EXPIRES_AT},
+        {"quota", KW_NOTICE_QUOTA},
+        {"period", KW_NOTICE_PERIOD},
+        {"percent", KW_NOTICE_PERCENT},
+        {"limit", KW_NOTICE_LIMIT},
+        {"count", KW_NOTICE_COUNT},
+        {"change", KW_NOTICE_CHANGE},
+        {"fingerprint", KW_NOTICE_FINGERPRINT},
     };
     if (kw_bytes_equal(holder, KW_BYTES("key"))) {
         return add_key(notice, out);
@@ -134,7 +142,7 @@ static bool fill_until(const char **at, char end, const struct kw_notice *notice
             is_whole = add_part(kw_bytes_of(*at + 1, (size_t)(close - *at - 1)), notice, out) && is_whole;
             *at = close + 1;
         } else {
-            kw_buffer_add_byte(out, (uint8_t)**at);
+            kw_buffer_add_byte(out, (uint8_t) * *at);
             (*at)++;
         }
     }

@@ -9,8 +9,8 @@
 
 /* How a message is marked up. Texts go through `add`; what stands around them does not. */
 struct form {
-    const char *begin, *end;               /* of all */
-    const char *title_begin, *title_end;   /* of what happened */
+    const char *begin, *end;             /* of all */
+    const char *title_begin, *title_end; /* of what happened */
     const char *list_begin, *list_end;
     const char *item_begin, *item_end;
     const char *next_begin, *next_end;
@@ -21,12 +21,12 @@ static void add_escaped(struct kw_buffer *out, struct kw_bytes text, bool with_q
 {
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
-        const char *as = c == '&'                  ? "&amp;"
-                         : c == '<'                ? "&lt;"
-                         : c == '>'                ? "&gt;"
-                         : c == '"' && with_quotes ? "&quot;"
+        const char *as = c == '&'                   ? "&amp;"
+                         : c == '<'                 ? "&lt;"
+                         : c == '>'                 ? "&gt;"
+                         : c == '"' && with_quotes  ? "&quot;"
                          : c == '\'' && with_quotes ? "&#39;"
-                                                   : NULL;
+                                                    : NULL;
         if (as != NULL) {
             kw_buffer_add_text(out, as);
         } else {

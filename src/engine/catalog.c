@@ -9,10 +9,8 @@ static const struct {
     const char *prefix;
 } shelves[] = {
     {KW_DOCUMENT_PROJECT, "project/"}, /* first: the others belong to one */
-    {KW_DOCUMENT_POLICY, "policy/"},
-    {KW_DOCUMENT_TEMPLATE, "template/"},
-    {KW_DOCUMENT_WEBHOOK, "webhook/"},
-    {KW_DOCUMENT_CHANNEL, "channel/"},
+    {KW_DOCUMENT_POLICY, "policy/"},   {KW_DOCUMENT_TEMPLATE, "template/"},
+    {KW_DOCUMENT_WEBHOOK, "webhook/"}, {KW_DOCUMENT_CHANNEL, "channel/"},
 };
 
 struct loading {

@@ -87,8 +87,8 @@ enum kw_status kw__channel_check(const struct kw_engine *engine, const struct kw
         return kw_refuse(&op->error, KW_CODE_CANNOT_CHANGE_FIELD, "kind", "cannot be changed: create another channel");
     }
     bool is_given = channel->kind == KW_CHANNEL_SLACK && op->secret.size > 0;
-    bool is_same = channel->kind != KW_CHANNEL_SLACK ||
-                   (before != NULL && kw_bytes_equal(before->is.channel.url, channel->url));
+    bool is_same =
+        channel->kind != KW_CHANNEL_SLACK || (before != NULL && kw_bytes_equal(before->is.channel.url, channel->url));
     if (!is_given && !is_same) {
         return kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "url", "must be a whole URL");
     }
@@ -106,7 +106,8 @@ enum kw_status kw__channel_seal(struct kw_engine *engine, struct kw_op *op, cons
 {
     struct kw_store_setting setting = {.name = {NULL, 0}};
     enum kw_status status = kw__webhook_setting_name(engine, channel, &setting.name);
-    status = status == KW_OK ? kw__seal_setting(engine, op, &op->secret, &setting) : kw__store_failed(&op->error, status);
+    status =
+        status == KW_OK ? kw__seal_setting(engine, op, &op->secret, &setting) : kw__store_failed(&op->error, status);
     kw_secret_wipe(&op->secret);
     if (status == KW_OK) {
         *setting_out = setting;

@@ -31,9 +31,9 @@ static enum kw_status find_channel(struct kw_engine *engine, struct kw_op *op, u
     const struct kw_catalog *catalog = kw_engine_catalog(engine);
     const struct kw_project *project = kw_project_by_number(catalog, op->project);
     const struct kw_document *document =
-        project == NULL ? NULL
-                        : kw_catalog_find(catalog, is_channel ? KW_DOCUMENT_CHANNEL : KW_DOCUMENT_WEBHOOK,
-                                          project->name, op->name);
+        project == NULL
+            ? NULL
+            : kw_catalog_find(catalog, is_channel ? KW_DOCUMENT_CHANNEL : KW_DOCUMENT_WEBHOOK, project->name, op->name);
     *channel_out = document == NULL ? 0 : is_channel ? document->is.channel.channel : document->is.webhook.channel;
     kw_engine_read_end();
     return document != NULL ? KW_OK

@@ -25,10 +25,8 @@ static enum kw_status no_memory(const struct kw__edit *edit)
 static enum kw_status refuse_missing(const struct kw__edit *edit)
 {
     static const enum kw_code codes[] = {
-        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
-        [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
-        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
-        [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,   [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
+        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND, [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
         [KW_DOCUMENT_CHANNEL] = KW_CODE_CHANNEL_NOT_FOUND,
     };
     return kw_refuse(&edit->op->error, codes[edit->op->document], NULL, "there is no such %s",

@@ -90,10 +90,8 @@ static enum kw_status read(struct keyward *keyward, const struct kw_document_req
                            struct kw_held_document *held_out, struct kw_error *error_out)
 {
     static const enum kw_code codes[] = {
-        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
-        [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
-        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
-        [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,   [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
+        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND, [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
         [KW_DOCUMENT_CHANNEL] = KW_CODE_CHANNEL_NOT_FOUND,
     };
     enum kw_status status = check(request, error_out);

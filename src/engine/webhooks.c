@@ -141,9 +141,8 @@ enum kw_status kw__seal_setting(struct kw_engine *engine, struct kw_op *op, cons
     }
     status = engine->entropy.draw(engine->entropy.context, nonce, sizeof nonce);
     status = status == KW_OK ? kw_seal(&key, nonce, setting->name, secret, sealed, &size) : status;
-    status = status == KW_OK
-                 ? kw_arena_copy(&engine->writer_state->arena, kw_bytes_of(sealed, size), &setting->value)
-                 : status;
+    status = status == KW_OK ? kw_arena_copy(&engine->writer_state->arena, kw_bytes_of(sealed, size), &setting->value)
+                             : status;
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status == KW_E_SYSTEM ? KW_E_MEMORY : status);
 }
 

@@ -45,8 +45,8 @@ KW_MUST_USE enum kw_status kw__unseal_setting(struct kw_engine *engine, struct k
 
 /* --- for readers (deliveries.c) --- */
 
-/* What KW_OP_DELIVERIES and KW_OP_REPLAY are about: deliveries of the webhook, or with op->document KW_DOCUMENT_CHANNEL the
- * channel, `op->name`. */
+/* What KW_OP_DELIVERIES and KW_OP_REPLAY are about: deliveries of the webhook, or with op->document KW_DOCUMENT_CHANNEL
+ * the channel, `op->name`. */
 struct kw_delivery_query {
     uint64_t sequence; /* one alone; 0: all of them */
     uint64_t before;   /* a list's cursor; 0: from the latest on */
@@ -55,7 +55,8 @@ struct kw_delivery_query {
     size_t limit;
 };
 
-/* Both fail with op->error set: WEBHOOK_NOT_FOUND, CHANNEL_NOT_FOUND, DELIVERY_NOT_FOUND. The answer is JSON in op->result. */
+/* Both fail with op->error set: WEBHOOK_NOT_FOUND, CHANNEL_NOT_FOUND, DELIVERY_NOT_FOUND. The answer is JSON in
+ * op->result. */
 KW_MUST_USE enum kw_status kw__deliveries_read(struct kw_engine *engine, struct kw_op *op);
 KW_MUST_USE enum kw_status kw__deliveries_replay(struct kw_engine *engine, struct kw_op *op);
 /* The state of that name as answers show it ("waiting", "sending", "held", "delivered", "failed"). */

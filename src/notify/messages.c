@@ -103,10 +103,8 @@ static enum kw_status write_text(struct kw__notices *notices, struct kw__message
     for (const struct kw__row *row = message->rows; row != NULL; row = row->next) {
         notices_of[message->count++] = &row->notice;
     }
-    struct kw_notice_batch batch = {.project = project_of(post),
-                                    .notices = notices_of,
-                                    .count = message->count,
-                                    .is_test = message->rows == NULL};
+    struct kw_notice_batch batch = {
+        .project = project_of(post), .notices = notices_of, .count = message->count, .is_test = message->rows == NULL};
     kw_buffer_init_fixed(&subject, message->subject, sizeof message->subject - 1);
     kw_notice_subject(&batch, &subject);
     message->subject[subject.size] = '\0';
@@ -149,9 +147,9 @@ static enum kw_status send_mail(struct kw__notices *notices, struct kw__message 
     struct kw_bytes local, domain;
     (void)kw_bytes_split(kw_bytes_of_text(relay->from), '@', &local, &domain);
     bool is_ipv6 = strchr(relay->host, ':') != NULL;
-    (void)snprintf(message->url, sizeof message->url, "%s://%s%s%s:%u/%.*s", relay->tls == KW_MAIL_TLS ? "smtps" : "smtp",
-                   is_ipv6 ? "[" : "", relay->host, is_ipv6 ? "]" : "", relay->port, (int)domain.size,
-                   (const char *)domain.data);
+    (void)snprintf(message->url, sizeof message->url, "%s://%s%s%s:%u/%.*s",
+                   relay->tls == KW_MAIL_TLS ? "smtps" : "smtp", is_ipv6 ? "[" : "", relay->host, is_ipv6 ? "]" : "",
+                   relay->port, (int)domain.size, (const char *)domain.data);
     message->request.mail = &message->mail;
     message->request.timeout_ms = MAIL_TIMEOUT_MS;
     return kw_outgoing_send(notices->outgoing, &message->request);

@@ -24,8 +24,8 @@ struct kw__row {
     struct kw__row *next;
     uint64_t sequence;
     uint32_t attempts;
-    int64_t first_ms, last_ms; /* of its tries; 0: there was none */
-    struct kw_bytes tries;     /* behind it */
+    int64_t first_ms, last_ms;        /* of its tries; 0: there was none */
+    struct kw_bytes tries;            /* behind it */
     char to[KW_MAIL_ADDRESS_MAX + 1]; /* the owner's address, where the channel goes to owners; else empty */
     struct kw_notice notice;
 };
@@ -33,7 +33,7 @@ struct kw__row {
 /* A message on its way, or what a test sends. */
 struct kw__message {
     struct kw__post *post;
-    struct kw__row *rows;     /* in order; none: a test */
+    struct kw__row *rows;      /* in order; none: a test */
     struct kw_notify_job *job; /* of a test */
     size_t count;
     char id[KW_MAIL_ID_SIZE + 1];

@@ -1,8 +1,8 @@
 /*
- * What goes out of the house: deliveries to webhooks, and to channels for people (notices.h). One thread makes deliveries of events (the engine's
- * kw_engine_fan_out), another claims those that are due, sends them and says what became of them. Nothing is kept here
- * that the store has not: whatever ends the process, the next life goes on where the store says it was, and sends again
- * what may have arrived.
+ * What goes out of the house: deliveries to webhooks, and to channels for people (notices.h). One thread makes
+ * deliveries of events (the engine's kw_engine_fan_out), another claims those that are due, sends them and says what
+ * became of them. Nothing is kept here that the store has not: whatever ends the process, the next life goes on where
+ * the store says it was, and sends again what may have arrived.
  *
  * An endpoint has so many requests under way and so many deliveries in memory at most; one that fails again and again
  * rests, and is then tried with one at a time. So a slow or dead one takes nothing from the others.
@@ -53,8 +53,8 @@ struct kw_notify_job {
     void (*done)(struct kw_notify_job *job);
     void *context;
 
-    /* KW_OK; KW_E_NOT_FOUND: there is no such webhook or channel; KW_E_CORRUPT: its secrets cannot be read; KW_E_MEMORY;
-     * KW_E_BUSY: too many wait, or it stops. */
+    /* KW_OK; KW_E_NOT_FOUND: there is no such webhook or channel; KW_E_CORRUPT: its secrets cannot be read;
+     * KW_E_MEMORY; KW_E_BUSY: too many wait, or it stops. */
     enum kw_status status;
     const char *refused;  /* what the guard says; NULL: nothing */
     struct kw_bytes json; /* ping, test: what became of it, until `done` returns */

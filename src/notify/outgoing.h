@@ -1,8 +1,8 @@
 /*
- * HTTP and mail that go out of the house, through libcurl: many requests side by side on one thread. Each has caps on its
- * time, on what is read of its answer, and on its redirects; http and https only, no proxy, no cookies, no credentials
- * but what the request brings. Whatever address a connection is made to, the guard (core/guard.h) is asked first: after
- * each name that was resolved, and on each redirect.
+ * HTTP and mail that go out of the house, through libcurl: many requests side by side on one thread. Each has caps on
+ * its time, on what is read of its answer, and on its redirects; http and https only, no proxy, no cookies, no
+ * credentials but what the request brings. Whatever address a connection is made to, the guard (core/guard.h) is asked
+ * first: after each name that was resolved, and on each redirect.
  */
 #ifndef KW_NOTIFY_OUTGOING_H
 #define KW_NOTIFY_OUTGOING_H

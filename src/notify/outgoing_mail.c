@@ -49,7 +49,8 @@ bool kw__outgoing_set_mail(void *handle, struct kw_outgoing_request *request)
     (void)snprintf(address, sizeof address, "<%s>", relay->from);
     (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     /* What is to be encrypted is never sent in the clear: a relay that does not offer STARTTLS gets nothing. */
-    (void)curl_easy_setopt(easy, CURLOPT_USE_SSL, relay->tls == KW_MAIL_NO_TLS ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
+    (void)curl_easy_setopt(easy, CURLOPT_USE_SSL,
+                           relay->tls == KW_MAIL_NO_TLS ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
     (void)curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_READFUNCTION, give_mail);
     (void)curl_easy_setopt(easy, CURLOPT_READDATA, request);

@@ -29,8 +29,8 @@ static bool set_attributes(posix_spawnattr_t *attributes)
     sigdelset(&all, SIGSTOP);
     return posix_spawnattr_setsigmask(attributes, &none) == 0 && posix_spawnattr_setsigdefault(attributes, &all) == 0 &&
            posix_spawnattr_setpgroup(attributes, 0) == 0 &&
-           posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) ==
-               0;
+           posix_spawnattr_setflags(attributes,
+                                    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP) == 0;
 }
 
 static int spawn(const struct kw_notice_command *command, const char *const *members, const int in[2], const int out[2],
@@ -54,9 +54,10 @@ static int spawn(const struct kw_notice_command *command, const char *const *mem
                  posix_spawn_file_actions_adddup2(&actions, out[1], 2) == 0 &&
                  posix_spawn_file_actions_addclosefrom_np(&actions, 3) == 0 &&
                  posix_spawn_file_actions_addchdir_np(&actions, "/") == 0;
-    int failed = ready ? posix_spawn(pid_out, command->arguments[0], &actions, &attributes,
-                                     (char *const *)(uintptr_t)command->arguments, (char *const *)(uintptr_t)environment)
-                       : ENOMEM;
+    int failed = ready
+                     ? posix_spawn(pid_out, command->arguments[0], &actions, &attributes,
+                                   (char *const *)(uintptr_t)command->arguments, (char *const *)(uintptr_t)environment)
+                     : ENOMEM;
     (void)posix_spawnattr_destroy(&attributes);
     (void)posix_spawn_file_actions_destroy(&actions);
     return failed;
@@ -67,8 +68,8 @@ enum kw_status kw_program_start(const struct kw_notice_command *command, const c
 {
     int in[2] = {-1, -1};
     int out[2] = {-1, -1};
-    *run_out = (struct kw_program_run){
-        .input = -1, .output = -1, .text = text, .until_ms = now_ms + command->timeout_ms};
+    *run_out =
+        (struct kw_program_run){.input = -1, .output = -1, .text = text, .until_ms = now_ms + command->timeout_ms};
     int failed = pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 ? errno : 0;
     failed = failed != 0 ? failed : spawn(command, members, in, out, &run_out->pid);
     close_one(&in[0]);

@@ -26,7 +26,8 @@ struct kw_program_run {
 /* The environment's own members beside PATH and LANG: "NAME=value", NULL behind the last. */
 #define KW_PROGRAM_MEMBERS_MAX 8
 
-/* Starts it; `now_ms` and what follows are of any clock that runs on. KW_E_SYSTEM: it could not, and `error` says why. */
+/* Starts it; `now_ms` and what follows are of any clock that runs on. KW_E_SYSTEM: it could not, and `error` says why.
+ */
 KW_MUST_USE enum kw_status kw_program_start(const struct kw_notice_command *command, const char *const *members,
                                             struct kw_bytes text, int64_t now_ms, struct kw_program_run *run_out);
 /* Goes on with it; true when it has ended. */

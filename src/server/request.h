@@ -158,8 +158,8 @@ void kw__documents_change(struct kw_request *request, enum kw_op_kind what, enum
                           void (*look)(struct kw_request *request, struct kw_op *op));
 /* The same with a change of ours. */
 void kw__documents_update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json);
-/* Sends one message to the webhook (KW_NOTIFY_PING) or channel (KW_NOTIFY_TEST) that the request names, and answers with
- * what became of it; answers with what was sent to it; sends that again (route_webhooks.c). */
+/* Sends one message to the webhook (KW_NOTIFY_PING) or channel (KW_NOTIFY_TEST) that the request names, and answers
+ * with what became of it; answers with what was sent to it; sends that again (route_webhooks.c). */
 void kw__notify_try(struct kw_request *request, enum kw_notify_job_kind kind);
 void kw__deliveries_answer(struct kw_request *request, enum kw_document_kind kind);
 void kw__deliveries_replay_from(struct kw_request *request, enum kw_document_kind kind);

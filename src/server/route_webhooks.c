@@ -71,8 +71,8 @@ void kw__webhooks_update(struct kw_request *request)
 
 /* --- what is an update by another name --- */
 
-static void update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json, int64_t overlap_ms,
-                        bool renews_secret)
+static void update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json,
+                        int64_t overlap_ms, bool renews_secret)
 {
     struct kw_error error;
     uint64_t version;

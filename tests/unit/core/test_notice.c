@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+/* A check that says what it saw. */
+#define EXPECT(t, condition, ...) ((condition) ? (void)0 : test_fail((t), __FILE__, __LINE__, __VA_ARGS__))
 #define TEXT_MAX ((size_t)256 * 1024)
 
 static struct kw_notice notice_of(const char *event, unsigned number, const char *name)
@@ -34,7 +36,8 @@ static size_t count_of(const struct kw_buffer *text, const char *what)
 }
 
 typedef void writer(const struct kw_notice_batch *batch, struct kw_buffer *out);
-static writer *const writers[] = {kw_notice_write_plain, kw_notice_write_html, kw_notice_write_slack, kw_notice_subject};
+static writer *const writers[] = {kw_notice_write_plain, kw_notice_write_html, kw_notice_write_slack,
+                                  kw_notice_subject};
 
 static struct kw_notice_batch batch_of(const struct kw_notice *const *notices, size_t count)
 {
@@ -50,35 +53,35 @@ static void each_event_has_a_text(struct test *t)
     const struct kw_event_member *members = kw_event_members(&member_count);
     for (size_t i = 0; i < count; i++) {
         struct kw_buffer json, text;
-        struct kw_json_writer writer;
+        struct kw_json_writer out;
         struct kw_notice notice;
-        CHECK(t, kw_notice_text_is_own(kinds[i].name), "%s has no text of its own", kinds[i].name);
+        EXPECT(t, kw_notice_text_is_own(kinds[i].name), "%s has no text of its own", kinds[i].name);
         const struct kw_notice_text *words = kw_notice_text(kinds[i].name);
-        CHECK(t, strlen(words->many) > 0 && strlen(words->next) > 0, "%s", kinds[i].name);
+        EXPECT(t, strlen(words->many) > 0 && strlen(words->next) > 0, "%s", kinds[i].name);
         kw_buffer_init(&json, TEXT_MAX);
         kw_buffer_init(&text, TEXT_MAX);
-        kw_json_writer_init(&writer, &json);
-        kw_json_begin_object(&writer);
-        kw_json_name(&writer, "event");
-        kw_json_text(&writer, kinds[i].name);
-        kw_json_name(&writer, "timestamp");
-        kw_json_text(&writer, "2026-01-01T00:00:00.000Z");
-        kw_json_name(&writer, "data");
-        kw_json_begin_object(&writer);
+        kw_json_writer_init(&out, &json);
+        kw_json_begin_object(&out);
+        kw_json_name(&out, "event");
+        kw_json_text(&out, kinds[i].name);
+        kw_json_name(&out, "timestamp");
+        kw_json_text(&out, "2026-01-01T00:00:00.000Z");
+        kw_json_name(&out, "data");
+        kw_json_begin_object(&out);
         for (size_t m = 0; m < member_count; m++) {
             if ((kinds[i].always >> m & 1) != 0) {
-                kw_json_name(&writer, members[m].name);
-                kw_json_text(&writer, "VALUE");
+                kw_json_name(&out, members[m].name);
+                kw_json_text(&out, "VALUE");
             }
         }
-        kw_json_end_object(&writer);
-        kw_json_end_object(&writer);
-        CHECK_INT(t, kw_notice_read(kw_buffer_bytes(&json), &notice), KW_OK);
+        kw_json_end_object(&out);
+        kw_json_end_object(&out);
+        CHECK_I64(t, kw_notice_read(kw_buffer_bytes(&json), &notice), KW_OK);
         kw_notice_fill(words->one, &notice, &text);
-        CHECK(t, has(&text, "VALUE") || strcmp(kinds[i].name, "pepper.added") == 0, "%s names nothing", kinds[i].name);
+        EXPECT(t, has(&text, "VALUE") || strcmp(kinds[i].name, "pepper.added") == 0, "%s names nothing", kinds[i].name);
         bool has_hole = has(&text, "  ") || has(&text, " .") || has(&text, "{") || has(&text, "[") || has(&text, "]");
-        CHECK(t, !has_hole, "%s: %.*s", kinds[i].name, (int)text.size, (const char *)text.data);
-        CHECK(t, text.size > 0 && text.data[text.size - 1] == '.', "%s is no sentence", kinds[i].name);
+        EXPECT(t, !has_hole, "%s: %.*s", kinds[i].name, (int)text.size, (const char *)text.data);
+        EXPECT(t, text.size > 0 && text.data[text.size - 1] == '.', "%s is no sentence", kinds[i].name);
         kw_buffer_deinit(&json);
         kw_buffer_deinit(&text);
     }
@@ -92,37 +95,40 @@ static void what_is_not_known_is_told_all_the_same(struct test *t)
     struct kw_buffer text;
     kw_buffer_init(&text, TEXT_MAX);
     kw_notice_write_plain(&batch, &text);
-    CHECK(t, has(&text, "key.from.the.future") && has(&text, "\"ci\"") && has(&text, "0007"), "%.*s", (int)text.size,
-          (const char *)text.data);
+    EXPECT(t, has(&text, "key.from.the.future") && has(&text, "\"ci\"") && has(&text, "0007"), "%.*s", (int)text.size,
+           (const char *)text.data);
     kw_buffer_deinit(&text);
 }
 
 static void names_are_data(struct test *t)
 {
-    static const char evil[] = "{\"event\":\"key.revoked\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"data\":{"
-                               "\"keyId\":\"key_1\",\"lastFour\":\"AbC4\",\"revokedBy\":\"{name}[x]\","
-                               "\"name\":\"<!channel> & <script>\\\"'\\r\\nBcc: x\\u2028\\u202e\\u200b\\u0085\\u001b\"}}";
+    static const char evil[] =
+        "{\"event\":\"key.revoked\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"data\":{"
+        "\"keyId\":\"key_1\",\"lastFour\":\"AbC4\",\"revokedBy\":\"{name}[x]\","
+        "\"name\":\"<!channel> & <script>\\\"'\\r\\nBcc: x\\u2028\\u202e\\u200b\\u0085\\u001b\"}}";
     struct kw_notice notice;
-    CHECK_INT(t, kw_notice_read(KW_BYTES(evil), &notice), KW_OK);
+    CHECK_I64(t, kw_notice_read(KW_BYTES(evil), &notice), KW_OK);
     const struct kw_notice *list[] = {&notice};
     struct kw_notice_batch batch = batch_of(list, 1);
     for (size_t i = 0; i < KW_COUNT_OF(writers); i++) {
         struct kw_buffer text;
         kw_buffer_init(&text, TEXT_MAX);
         writers[i](&batch, &text);
-        CHECK(t, !has(&text, "\r") && !has(&text, "\nBcc") && !has(&text, "\xe2\x80\xa8") && !has(&text, "\xe2\x80\xae") &&
-                     !has(&text, "\xe2\x80\x8b") && !has(&text, "\xc2\x85") && !has(&text, "\x1b"),
-              "writer %zu lets hidden characters through", i);
-        CHECK(t, has(&text, "{name}[x]"), "writer %zu takes a value for a template", i);
+        EXPECT(t,
+               !has(&text, "\r") && !has(&text, "\nBcc") && !has(&text, "\xe2\x80\xa8") &&
+                   !has(&text, "\xe2\x80\xae") && !has(&text, "\xe2\x80\x8b") && !has(&text, "\xc2\x85") &&
+                   !has(&text, "\x1b"),
+               "writer %zu lets hidden characters through", i);
+        EXPECT(t, has(&text, "{name}[x]"), "writer %zu takes a value for a template", i);
         bool is_marked_up = writers[i] == kw_notice_write_html || writers[i] == kw_notice_write_slack;
-        CHECK(t, is_marked_up == has(&text, "&lt;!channel&gt; &amp; &lt;script&gt;"), "writer %zu", i);
-        CHECK(t, !is_marked_up || (!has(&text, "<!channel") && !has(&text, "<script")), "writer %zu", i);
+        EXPECT(t, is_marked_up == has(&text, "&lt;!channel&gt; &amp; &lt;script&gt;"), "writer %zu", i);
+        EXPECT(t, !is_marked_up || (!has(&text, "<!channel") && !has(&text, "<script")), "writer %zu", i);
         kw_buffer_deinit(&text);
     }
     struct kw_buffer html;
     kw_buffer_init(&html, TEXT_MAX);
     kw_notice_write_html(&batch, &html);
-    CHECK(t, has(&html, "&quot;") && has(&html, "&#39;"), "quotes");
+    EXPECT(t, has(&html, "&quot;") && has(&html, "&#39;"), "quotes");
     kw_buffer_deinit(&html);
 }
 
@@ -138,14 +144,14 @@ static void long_names_are_cut_at_a_character(struct test *t)
             kw_buffer_add_byte(&json, 'x');
         }
         kw_buffer_add_text(&json, "\xc3\xbc\"}}");
-        CHECK_INT(t, kw_notice_read(kw_buffer_bytes(&json), &notice), KW_OK);
+        CHECK_I64(t, kw_notice_read(kw_buffer_bytes(&json), &notice), KW_OK);
         const char *name = notice.parts[KW_NOTICE_NAME];
-        CHECK(t, strlen(name) <= KW_NOTICE_TEXT_MAX && kw_utf8_valid(kw_bytes_of_text(name)), "size %zu", size);
-        CHECK(t, (size > KW_NOTICE_TEXT_MAX) == (strstr(name, "\xe2\x80\xa6") != NULL), "size %zu: %s", size, name);
+        EXPECT(t, strlen(name) <= KW_NOTICE_TEXT_MAX && kw_utf8_valid(kw_bytes_of_text(name)), "size %zu", size);
+        EXPECT(t, (size > KW_NOTICE_TEXT_MAX) == (strstr(name, "\xe2\x80\xa6") != NULL), "size %zu: %s", size, name);
     }
-    CHECK_INT(t, kw_notice_read(KW_BYTES("[]"), &notice), KW_E_CORRUPT);
-    CHECK_INT(t, kw_notice_read(KW_BYTES("{\"data\":{}}"), &notice), KW_E_CORRUPT);
-    CHECK_INT(t, kw_notice_read(KW_BYTES("{\"event\":\"key.created\",\"data\":[]}"), &notice), KW_E_CORRUPT);
+    CHECK_I64(t, kw_notice_read(KW_BYTES("[]"), &notice), KW_E_CORRUPT);
+    CHECK_I64(t, kw_notice_read(KW_BYTES("{\"data\":{}}"), &notice), KW_E_CORRUPT);
+    CHECK_I64(t, kw_notice_read(KW_BYTES("{\"event\":\"key.created\",\"data\":[]}"), &notice), KW_E_CORRUPT);
 }
 
 static void a_hundred_become_one_readable_message(struct test *t)
@@ -162,26 +168,31 @@ static void a_hundred_become_one_readable_message(struct test *t)
     kw_buffer_init(&subject, TEXT_MAX);
     kw_notice_write_plain(&batch, &text);
     kw_notice_subject(&batch, &subject);
-    CHECK(t, has(&text, "95 keys were revoked.") && has(&text, "5 keys were created."), "%.*s", (int)text.size,
-          (const char *)text.data);
-    CHECK(t, has(&text, "(\xe2\x80\xa6" "0009), key_00000000000000000000000009, 2026-01-01T00:00:00.000Z and 9 more times"),
-          "%.*s", (int)text.size, (const char *)text.data);
+    EXPECT(t, has(&text, "95 keys were revoked.") && has(&text, "5 keys were created."), "%.*s", (int)text.size,
+           (const char *)text.data);
+    EXPECT(t,
+           has(&text, "(\xe2\x80\xa6"
+                      "0009), key_00000000000000000000000009, 2026-01-01T00:00:00.000Z and 9 more times"),
+           "%.*s", (int)text.size, (const char *)text.data);
     /* 85 keys besides the one: ten of them all are shown. */
-    CHECK(t, has(&text, "and 76 more; the log"), "%.*s", (int)text.size, (const char *)text.data);
-    CHECK_INT(t, (int64_t)count_of(&text, "  - "), 10 + 1 + 5);
-    CHECK_INT(t, (int64_t)count_of(&text, "What to do: "), 2);
-    CHECK(t, text.size < 4096, "%zu bytes", text.size);
-    CHECK(t, has(&subject, "100 events") && !has(&subject, "\n"), "%.*s", (int)subject.size, (const char *)subject.data);
+    EXPECT(t, has(&text, "and 76 more; the log"), "%.*s", (int)text.size, (const char *)text.data);
+    CHECK_I64(t, (int64_t)count_of(&text, "  - "), 10 + 1 + 5);
+    CHECK_I64(t, (int64_t)count_of(&text, "What to do: "), 2);
+    EXPECT(t, text.size < 4096, "%zu bytes", text.size);
+    EXPECT(t, has(&subject, "100 events") && !has(&subject, "\n"), "%.*s", (int)subject.size,
+           (const char *)subject.data);
     kw_buffer_deinit(&text);
     kw_buffer_deinit(&subject);
 }
 
-/* The worst that can come: as many events as there may be, of all kinds, with the longest of names, all to be escaped. */
+/* The worst that can come: as many events as there may be, of all kinds, with the longest of names, all to be escaped.
+ */
 static void messages_are_bounded(struct test *t)
 {
     static struct kw_notice notices[KW_NOTICE_MESSAGES_MAX];
     static const struct kw_notice *list[KW_NOTICE_MESSAGES_MAX];
-    static const size_t most[] = {KW_NOTICE_MESSAGE_MAX, KW_NOTICE_HTML_MAX, KW_NOTICE_MESSAGE_MAX, KW_NOTICE_SUBJECT_MAX};
+    static const size_t most[] = {KW_NOTICE_MESSAGE_MAX, KW_NOTICE_HTML_MAX, KW_NOTICE_MESSAGE_MAX,
+                                  KW_NOTICE_SUBJECT_MAX};
     size_t kind_count = 0;
     const struct kw_event_kind *kinds = kw_event_kinds(&kind_count);
     for (unsigned i = 0; i < KW_NOTICE_MESSAGES_MAX; i++) {
@@ -198,8 +209,8 @@ static void messages_are_bounded(struct test *t)
         struct kw_buffer text;
         kw_buffer_init(&text, most[i]);
         writers[i](&batch, &text);
-        CHECK_INT(t, kw_buffer_status(&text), KW_OK);
-        CHECK(t, text.size > 0, "writer %zu wrote nothing", i);
+        CHECK_I64(t, kw_buffer_status(&text), KW_OK);
+        EXPECT(t, text.size > 0, "writer %zu wrote nothing", i);
         kw_buffer_deinit(&text);
     }
 }
@@ -219,8 +230,8 @@ static void mail_has_lines_that_nothing_ends(struct test *t)
         struct kw_buffer out;
         kw_buffer_init(&out, TEXT_MAX);
         kw_mail_write_text(kw_bytes_of_text(cases[i].text), &out);
-        CHECK(t, kw_bytes_equal(kw_buffer_bytes(&out), kw_bytes_of_text(cases[i].want)), "%s: %.*s", cases[i].text,
-              (int)out.size, (const char *)out.data);
+        EXPECT(t, kw_bytes_equal(kw_buffer_bytes(&out), kw_bytes_of_text(cases[i].want)), "%s: %.*s", cases[i].text,
+               (int)out.size, (const char *)out.data);
         kw_buffer_deinit(&out);
     }
     char text[601];
@@ -229,20 +240,25 @@ static void mail_has_lines_that_nothing_ends(struct test *t)
     }
     text[600] = '\0';
     const struct kw_bytes to[] = {KW_BYTES("a@example.com"), KW_BYTES("b@example.com")};
-    struct kw_mail mail = {.from = KW_BYTES("k@example.com"), .to = to, .to_count = 2, .subject = kw_bytes_of_text(text),
-                           .now_ms = INT64_C(1795393858000), .plain = kw_bytes_of_text(text), .html = KW_BYTES(".\r\n.\r\n")};
+    struct kw_mail mail = {.from = KW_BYTES("k@example.com"),
+                           .to = to,
+                           .to_count = 2,
+                           .subject = kw_bytes_of_text(text),
+                           .now_ms = INT64_C(1795393858000),
+                           .plain = kw_bytes_of_text(text),
+                           .html = KW_BYTES(".\r\n.\r\n")};
     memset(mail.id, 'a', sizeof mail.id);
     struct kw_buffer out;
     kw_buffer_init(&out, TEXT_MAX);
     kw_mail_write(&mail, &out);
-    CHECK_INT(t, kw_buffer_status(&out), KW_OK);
-    CHECK(t, has(&out, "Date: Mon, 23 Nov 2026 00:30:58 +0000\r\n"), "%.200s", (const char *)out.data);
+    CHECK_I64(t, kw_buffer_status(&out), KW_OK);
+    EXPECT(t, has(&out, "Date: Mon, 23 Nov 2026 00:30:58 +0000\r\n"), "%.200s", (const char *)out.data);
     size_t from = 0;
     for (size_t i = 0; i + 1 < out.size; i++) {
-        CHECK(t, out.data[i] != '\n' || (i > 0 && out.data[i - 1] == '\r'), "a bare line feed at %zu", i);
-        CHECK(t, out.data[i] < 0x7f, "byte %zu", i);
+        EXPECT(t, out.data[i] != '\n' || (i > 0 && out.data[i - 1] == '\r'), "a bare line feed at %zu", i);
+        EXPECT(t, out.data[i] < 0x7f, "byte %zu", i);
         if (out.data[i] == '\n') {
-            CHECK(t, i - from < 78 && out.data[from] != '.', "a line of %zu", i - from);
+            EXPECT(t, i - from < 80 && out.data[from] != '.', "a line of %zu", i - from);
             from = i + 1;
         }
     }
@@ -252,14 +268,15 @@ static void mail_has_lines_that_nothing_ends(struct test *t)
 static void addresses_are_held_to_a_form(struct test *t)
 {
     static const char *const good[] = {"a@b", "ann.lee+x@mail.example.com", "o'neil@example.com", "a@1.example"};
-    static const char *const bad[] = {"",       "a",      "@b",     "a@",        "a@b@c",   "a b@c",     "a@b c", ".a@b",
-                                      "a.@b",   "a..b@c", "a@.b",   "a@b..c",    "<a@b>",   "a@b>",      "a\r@b", "a@b\n",
-                                      "\"a\"@b", "a,b@c",  "a@[::1]", "a@-b.com", "a;b@c",   "a@b\tRCPT", "a:b@c", "\xc3\xbc@b"};
+    static const char *const bad[] = {"",        "a",        "@b",    "a@",        "a@b@c",   "a b@c",
+                                      "a@b c",   ".a@b",     "a.@b",  "a..b@c",    "a@.b",    "a@b..c",
+                                      "<a@b>",   "a@b>",     "a\r@b", "a@b\n",     "\"a\"@b", "a,b@c",
+                                      "a@[::1]", "a@-b.com", "a;b@c", "a@b\tRCPT", "a:b@c",   "\xc3\xbc@b"};
     for (size_t i = 0; i < KW_COUNT_OF(good); i++) {
-        CHECK(t, kw_mail_address_valid(kw_bytes_of_text(good[i])), "%s", good[i]);
+        EXPECT(t, kw_mail_address_valid(kw_bytes_of_text(good[i])), "%s", good[i]);
     }
     for (size_t i = 0; i < KW_COUNT_OF(bad); i++) {
-        CHECK(t, !kw_mail_address_valid(kw_bytes_of_text(bad[i])), "%s", bad[i]);
+        EXPECT(t, !kw_mail_address_valid(kw_bytes_of_text(bad[i])), "%s", bad[i]);
     }
 }
 
@@ -275,24 +292,24 @@ static void urls_are_masked(struct test *t)
         const char *why = NULL;
         kw_buffer_init(&out, TEXT_MAX);
         kw_channel_mask_url(kw_bytes_of_text(cases[i][0]), &out);
-        CHECK(t, kw_bytes_equal(kw_buffer_bytes(&out), kw_bytes_of_text(cases[i][1])), "%s", cases[i][0]);
-        CHECK(t, kw_url_parse(kw_buffer_bytes(&out), &url, &why), "%s: %s", cases[i][1], why);
+        EXPECT(t, kw_bytes_equal(kw_buffer_bytes(&out), kw_bytes_of_text(cases[i][1])), "%s", cases[i][0]);
+        EXPECT(t, kw_url_parse(kw_buffer_bytes(&out), &url, &why), "%s: %s", cases[i][1], why);
         kw_buffer_deinit(&out);
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        {"each event has a text", each_event_has_a_text},
-        {"what is not known is told all the same", what_is_not_known_is_told_all_the_same},
-        {"names are data", names_are_data},
-        {"long names are cut at a character", long_names_are_cut_at_a_character},
-        {"a hundred become one readable message", a_hundred_become_one_readable_message},
-        {"messages are bounded", messages_are_bounded},
-        {"mail has lines that nothing ends", mail_has_lines_that_nothing_ends},
-        {"addresses are held to a form", addresses_are_held_to_a_form},
-        {"URLs are masked", urls_are_masked},
+        TEST_CASE(each_event_has_a_text),
+        TEST_CASE(what_is_not_known_is_told_all_the_same),
+        TEST_CASE(names_are_data),
+        TEST_CASE(long_names_are_cut_at_a_character),
+        TEST_CASE(a_hundred_become_one_readable_message),
+        TEST_CASE(messages_are_bounded),
+        TEST_CASE(mail_has_lines_that_nothing_ends),
+        TEST_CASE(addresses_are_held_to_a_form),
+        TEST_CASE(urls_are_masked),
     };
-    return test_main(cases, sizeof cases / sizeof *cases);
+    return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
