@@ -92,9 +92,9 @@
     " ORDER BY bucket_start_ms, lineage_id, dimension, value LIMIT ?3)"
 
 /* The first of a key that has not ended: the states from KW_DELIVERY_DONE on have. */
-#define FIRST_OF_KEY(what, channel, key) \
-    "(SELECT " what " FROM delivery INDEXED BY delivery_by_key WHERE channel = " channel " AND key_id = " key \
-    " AND state < 3 AND key_id IS NOT NULL)"
+#define FIRST_OF_KEY(what, of_channel, of_key) \
+    "(SELECT " what " FROM delivery AS f INDEXED BY delivery_by_key WHERE f.channel = " of_channel \
+    " AND f.key_id = " of_key " AND f.state < 3 AND f.key_id IS NOT NULL)"
 /* KW_DELIVERY_HELD where there is one of its key before it, else KW_DELIVERY_WAITING. */
 #define WAITING_OR_HELD(channel, key) "iif(EXISTS " FIRST_OF_KEY("1", channel, key) ", 2, 0)"
 #define DELIVERY_SHOWN \
