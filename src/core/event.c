@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "core/id.h"
+#include "core/transition.h"
 
 #define ID_START "evt_"
 #define ID_START_SIZE (sizeof ID_START - 1)
@@ -169,6 +170,39 @@ bool kw_event_matches_any(const struct kw_bytes *patterns, size_t count, struct 
         is_any = kw_event_matches(patterns[i], name);
     }
     return is_any;
+}
+
+bool kw_event_matches_list(struct kw_bytes list, struct kw_bytes name)
+{
+    bool is_any = list.size == 0;
+    while (list.size > 0 && !is_any) {
+        struct kw_bytes pattern;
+        kw_bytes_split(list, ',', &pattern, &list);
+        is_any = kw_event_matches(pattern, name);
+    }
+    return is_any;
+}
+
+enum kw_status kw_event_list_check(struct kw_bytes list, const char *field, struct kw_error *error_out)
+{
+    struct kw_bytes rest = list;
+    bool goes_on = list.size > 0;
+    if (list.size > KW_EVENT_LIST_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d bytes", KW_EVENT_LIST_MAX);
+    }
+    for (size_t count = 0; goes_on; count++) {
+        struct kw_bytes pattern;
+        goes_on = kw_bytes_split(rest, ',', &pattern, &rest);
+        if (count == KW_EVENT_PATTERN_COUNT_MAX) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d types",
+                             KW_EVENT_PATTERN_COUNT_MAX);
+        }
+        if (!kw_event_pattern_valid(pattern)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                             "names no event: docs/events.md lists them, such as key.revoked, key.* or policy.*");
+        }
+    }
+    return KW_OK;
 }
 
 /* --- events --- */

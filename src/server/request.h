@@ -203,6 +203,7 @@ void kw__audit_list(struct kw_request *request);
 void kw__audit_count(struct kw_request *request);
 void kw__audit_stats(struct kw_request *request);
 void kw__audit_verify(struct kw_request *request);
+void kw__events_list(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);
