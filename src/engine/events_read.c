@@ -114,6 +114,24 @@ static enum kw_status read_page(struct kw_engine *engine, struct reading *readin
     return status;
 }
 
+static enum kw_status see_last(void *context, const struct kw_store_event *event)
+{
+    struct kw_event_query *query = context;
+    query->reached = event->sequence;
+    return KW_OK;
+}
+
+/* Nothing of what is there already. */
+static enum kw_status go_to_end(struct kw_engine *engine, struct kw_event_query *query, struct kw_bytes project)
+{
+    struct kw_store_event_filter filter = {.project = project, .is_back = true, .limit = 1};
+    query->reached = 0;
+    query->has_more = false;
+    enum kw_status status = engine->store->ops->events_list(engine->store, &filter, see_last, query);
+    query->from_end = status != KW_OK;
+    return status;
+}
+
 enum kw_status kw__events_read(struct kw_engine *engine, struct kw_op *op)
 {
     uint8_t memory[KW_PROJECT_MAX];
@@ -122,8 +140,9 @@ enum kw_status kw__events_read(struct kw_engine *engine, struct kw_op *op)
     if (!kw__project_name(engine, op->project, memory, &project)) {
         return kw__project_gone(&op->error);
     }
-    enum kw_status status =
-        op->events->is_stream ? see_events(engine, &reading, project) : read_page(engine, &reading, project);
+    enum kw_status status = op->events->from_end    ? go_to_end(engine, op->events, project)
+                            : op->events->is_stream ? see_events(engine, &reading, project)
+                                                    : read_page(engine, &reading, project);
     status = status == KW_OK ? kw_buffer_status(&op->result) : status;
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }

@@ -23,6 +23,7 @@ struct kw_event_query {
     uint64_t after; /* the cursor */
     size_t limit;   /* 1 to KW_STORE_LIST_MAX */
     bool is_stream; /* server-sent events instead of a page; the latest last */
+    bool from_end;  /* a stream that begins behind the last event that there is; false from then on */
 
     uint64_t reached; /* out: the cursor behind all that was looked at */
     bool has_more;    /* out: there may be more behind that */
