@@ -184,7 +184,7 @@ def a_project_says_how_long_they_are_kept(server):
 
 def documented():
     """What docs/events.md says that events have: {type: (always, sometimes)}."""
-    rows = re.findall(r'^\| `([a-z_.]+)` \| [^|]* \| ([^|]*) \| ([^|]*) \|$', PAGE.read_text(encoding='utf-8'), re.M)
+    rows = re.findall(r'^\| `([a-z_.]+)` \| [^|]* \| ([^|]*) \| ([^|]*)\|$', PAGE.read_text(encoding='utf-8'), re.M)
     return {name: tuple(set(re.findall(r'`(\w+)`', part)) for part in parts) for name, *parts in rows}
 
 
