@@ -12,7 +12,7 @@
 #define KW_EVENT_NAME_MAX 64
 #define KW_EVENT_PATTERN_MAX 64
 #define KW_EVENT_PATTERN_COUNT_MAX 32 /* of a filter */
-#define KW_EVENT_LIST_MAX 1024        /* bytes of several with commas between them */
+#define KW_EVENT_LIST_MAX 2048        /* bytes of several with commas between them */
 #define KW_EVENT_ID_TEXT_SIZE KW_ID_TEXT_SIZE
 
 /* --- the catalogue --- */

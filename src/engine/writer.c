@@ -10,6 +10,7 @@
 #include "engine/quotas.h"
 #include "engine/sealer.h"
 #include "engine/tell.h"
+#include "engine/unused.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -406,6 +407,7 @@ void *kw__writer_main(void *context)
             kw__once_prune(engine);
             kw__funds_prune(engine);
             kw__events_prune(engine);
+            kw__unused_tell(engine);
         }
     }
     kw__funds_leave(engine);

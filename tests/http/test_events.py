@@ -180,6 +180,8 @@ def a_project_says_how_long_they_are_kept(server):
     equal(made['eventRetention'], '7d', 'the setting')
     server.refuse('INVALID_FIELD', 'PATCH', '/v1/projects/kept', {'eventRetention': '23h'}, field='eventRetention', status=400)
     check('eventRetention' not in server.expect(200, 'PATCH', '/v1/projects/kept', {'eventRetention': None}).json, 'taken back')
+    server.refuse('INVALID_FIELD', 'PATCH', '/v1/projects/kept', {'unusedAfter': '1h'}, field='unusedAfter', status=400)
+    equal(server.expect(200, 'PATCH', '/v1/projects/kept', {'unusedAfter': '90d'}).json['unusedAfter'], '90d', 'the other setting')
 
 
 def documented():

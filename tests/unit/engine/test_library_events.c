@@ -123,12 +123,83 @@ static void events_are_kept_as_long_as_the_project_says(struct test *t)
     library_end(&library);
 }
 
+static void set_project(struct test *t, struct library *library, const char *json)
+{
+    struct kw_error error;
+    struct kw_document_request request = {
+        .kind = KW_DOCUMENT_PROJECT, .name = KW_BYTES("default"), .json = kw_bytes_of_text(json)};
+    CHECK_STATUS(t, kw_document_update(library->keyward, &request, NULL, &error), KW_OK);
+}
+
+static size_t count_unused(struct test *t, struct library *library)
+{
+    return ask(t, library, &(struct kw_events_request){.types = KW_BYTES("unused"), .limit = 1000}, NULL);
+}
+
+/* The writer looks for them when it has begun, and then every ten minutes; it has come to its end by a second look. */
+static bool tells(struct test *t, struct library *library, int64_t now_ms, size_t wanted)
+{
+    size_t count = SIZE_MAX;
+    library_set_clock(library, now_ms);
+    if (!library_reopen(t, library, 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < TRIES_MAX && count != wanted; i++) {
+        count = count_unused(t, library);
+    }
+    return count == wanted;
+}
+
+static void a_key_that_nobody_uses_is_told_of_once(struct test *t)
+{
+    struct library library;
+    struct kw_new_key used;
+    REQUIRE(t, library_open(t, &library));
+    set_project(t, &library, "{\"unusedAfter\":\"7d\",\"eventRetention\":\"1y\"}");
+    make_key(t, &library, false);
+    make_key(t, &library, true); /* revoked: nobody is to use it */
+    REQUIRE(t, library_create(t, &library, &used));
+    library_set_clock(&library, LIBRARY_NOW_MS + 6 * DAY_MS);
+    CHECK_CODE(t, library_verify(t, &library, used.key), KW_CODE_NONE);
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 8 * DAY_MS, 1));  /* the one that was never used */
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 14 * DAY_MS, 2)); /* and the other one, a week after its use */
+    CHECK_CODE(t, library_verify(t, &library, used.key), KW_CODE_NONE);
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 15 * DAY_MS, 2));
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 22 * DAY_MS, 3)); /* once more, and the first one not */
+    CHECK_I64(
+        t,
+        ask(t, &library, &(struct kw_events_request){.types = KW_BYTES("unused"), .key_id = used.held.record.id}, NULL),
+        2);
+    kw_new_key_clear(&used);
+    library_end(&library);
+}
+
+static void many_unused_keys_are_told_of_each_once(struct test *t)
+{
+    struct library library;
+    REQUIRE(t, library_open(t, &library));
+    set_project(t, &library, "{\"unusedAfter\":\"1d\"}");
+    for (size_t i = 0; i < 450; i++) { /* more than are looked at together */
+        make_key(t, &library, false);
+    }
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 2 * DAY_MS, 450));
+    struct kw_new_key last; /* what is told of twice would be so before this one */
+    REQUIRE(t, library_create(t, &library, &last));
+    CHECK(t, tells(t, &library, LIBRARY_NOW_MS + 4 * DAY_MS, 451));
+    struct kw_events_request of_last = {.types = KW_BYTES("unused"), .key_id = last.held.record.id};
+    CHECK_I64(t, ask(t, &library, &of_last, NULL), 1);
+    kw_new_key_clear(&last);
+    library_end(&library);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
         TEST_CASE(what_happened_is_told),
         TEST_CASE(what_cannot_be_asked_is_refused),
         TEST_CASE(events_are_kept_as_long_as_the_project_says),
+        TEST_CASE(a_key_that_nobody_uses_is_told_of_once),
+        TEST_CASE(many_unused_keys_are_told_of_each_once),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }
