@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "core/id.h"
+#include "core/transition.h"
 
 #define ID_START "evt_"
 #define ID_START_SIZE (sizeof ID_START - 1)
@@ -25,6 +26,8 @@ enum {
     ROTATED_TO,
     GRACE_UNTIL,
     EXPIRES_AT,
+    LAST_USED_AT,
+    CREATED_AT,
     KEY_IDS,
     COUNT,
     QUOTA,
@@ -59,6 +62,8 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [ROTATED_TO] = {"rotatedTo", KW_EVENT_KEY_ID, "the key that takes its place"},
     [GRACE_UNTIL] = {"graceUntil", KW_EVENT_TIME, "until when the key that was rotated works on"},
     [EXPIRES_AT] = {"expiresAt", KW_EVENT_TIME, "the key's expiry"},
+    [LAST_USED_AT] = {"lastUsedAt", KW_EVENT_TIME, "when the key was last used; missing where it never was"},
+    [CREATED_AT] = {"createdAt", KW_EVENT_TIME, "when the key was made"},
     [KEY_IDS] = {"keyIds", KW_EVENT_TEXTS, "the keys, a thousand at most"},
     [COUNT] = {"count", KW_EVENT_NUMBER, "how many"},
     [QUOTA] = {"quota", KW_EVENT_TEXT, "the quota's name"},
@@ -97,6 +102,8 @@ static const struct kw_event_kind kinds[] = {
      AROUND},
     {"key.rotated", "a key got a successor", OF_CHANGE | BIT(ROTATED_TO), AROUND | BIT(GRACE_UNTIL)},
     {"key.expired", "the expiry of a key was seen to have passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND},
+    {"key.unused", "an active key was not used for as long as the project's `unusedAfter` says",
+     OF_KEY | BIT(CREATED_AT), SHOWN | BIT(LAST_USED_AT)},
     {"key.erased", "a revoked key was erased; its owner and its names are not told", OF_CHANGE,
      BIT(LAST_FOUR) | BIT(REASON)},
     {"key.imported", "an import brought or changed a key", OF_CHANGE, AROUND},
@@ -173,6 +180,39 @@ bool kw_event_matches_any(const struct kw_bytes *patterns, size_t count, struct 
         is_any = kw_event_matches(patterns[i], name);
     }
     return is_any;
+}
+
+bool kw_event_matches_list(struct kw_bytes list, struct kw_bytes name)
+{
+    bool is_any = list.size == 0;
+    while (list.size > 0 && !is_any) {
+        struct kw_bytes pattern;
+        kw_bytes_split(list, ',', &pattern, &list);
+        is_any = kw_event_matches(pattern, name);
+    }
+    return is_any;
+}
+
+enum kw_status kw_event_list_check(struct kw_bytes list, const char *field, struct kw_error *error_out)
+{
+    struct kw_bytes rest = list;
+    bool goes_on = list.size > 0;
+    if (list.size > KW_EVENT_LIST_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d bytes", KW_EVENT_LIST_MAX);
+    }
+    for (size_t count = 0; goes_on; count++) {
+        struct kw_bytes pattern;
+        goes_on = kw_bytes_split(rest, ',', &pattern, &rest);
+        if (count == KW_EVENT_PATTERN_COUNT_MAX) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d types",
+                             KW_EVENT_PATTERN_COUNT_MAX);
+        }
+        if (!kw_event_pattern_valid(pattern)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                             "names no event: docs/events.md lists them, such as key.revoked, key.* or policy.*");
+        }
+    }
+    return KW_OK;
 }
 
 /* --- events --- */

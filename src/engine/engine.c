@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/attempts.h"
 #include "engine/audit_read.h"
+#include "engine/events_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
 #include "engine/insights.h"
@@ -172,6 +173,7 @@ void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
                                 : kind == KW_OP_EXPORT     ? KW_EXPORT_PIECE_MAX
                                 : kind == KW_OP_USAGE      ? KW_USAGE_JSON_MAX
                                 : kind == KW_OP_AUDIT      ? KW_AUDIT_JSON_MAX
+                                : kind == KW_OP_EVENTS     ? KW_EVENTS_JSON_MAX
                                 : kind == KW_OP_DELIVERIES ? KW_DELIVERIES_JSON_MAX
                                 : kind == KW_OP_INSIGHTS   ? KW_INSIGHTS_JSON_MAX
                                 : kw__op_is_document(op)   ? KW_DOCUMENT_MAX
