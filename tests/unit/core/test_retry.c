@@ -77,7 +77,7 @@ static void retry_after_is_read(struct test *t)
         {"Sun, 06 Nov 1994 08:49:37 GMT", 0},
         {"Sat, 05 Nov 1994 08:49:37 GMT", 0},
         {"Mon, 07 Nov 1994 00:00:00 GMT", 54623000},
-        {"Sun, 06 Nov 1994 08:50:00 XXX", 0},
+        {"Sun, 06 Nov 1994 08:50:00 UTC", 0},
         {"Sun, 06 Nox 1994 08:50:00 GMT", 0},
         {"Sun, 06 Nov 1994 24:50:00 GMT", 0},
         {"Sun, a6 Nov 1994 08:50:00 GMT", 0},
