@@ -1,6 +1,6 @@
 /*
- * Documents: what a project, a policy, a template or a webhook is, as JSON. Each has a name and a version, is kept as it is
- * written, and takes effect with the commit that writes it.
+ * Documents: what a project, a policy, a template or a webhook is, as JSON. Each has a name and a version, is kept as
+ * it is written, and takes effect with the commit that writes it.
  */
 #ifndef KEYWARD_DOCUMENT_H
 #define KEYWARD_DOCUMENT_H

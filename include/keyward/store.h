@@ -380,23 +380,21 @@ struct kw_store_ops {
 
     /*
      * What follows on deliveries may come while another call commits, and need not be durable at once: a crash of the
-     * machine (not of the process) may take back the latest of all calls that are not. This settles events and keeps
-     * what is to be delivered of them, due at `now_ms`, but for those that wait for another of
-     * their key. One that is settled already is left out: so the call may be made again when its outcome is not known.
+     * machine may take back the latest of all calls that are not. This settles events and keeps what is to be delivered
+     * of them, due at `now_ms`, or held behind another of their key. One that is settled already is left out: so the
+     * call may be made again when its outcome is not known.
      */
     enum kw_status (*deliveries_add)(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                      int64_t now_ms);
-    /*
-     * Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
-     * `until_ms`; those too whose claim has run out. A failure says as much as that of events_claim.
-     */
+    /* Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
+     * `until_ms`; those too whose claim has run out. A failure says as much as that of events_claim. */
     enum kw_status (*deliveries_claim)(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
                                        size_t limit, kw_store_delivery_sink *sink, void *context);
-    /* Notes what became of deliveries, at most KW_STORE_LIST_MAX. One that is not claimed is left out. Where one is
-     * done or has failed, the next of its key is due at `now_ms`. */
+    /* Notes what became of deliveries, at most KW_STORE_LIST_MAX; leaves out what is not claimed. Where one is done or
+     * has failed, the next of its key is due at `now_ms`. */
     enum kw_status (*deliveries_settle)(struct kw_store *store, const struct kw_store_settled *settled, size_t count,
                                         int64_t now_ms);
-    /* Ends all claims of a channel; they are due at `now_ms`. For a start: whoever made them is no more. */
+    /* Ends all claims of a channel, for a start; they are due at `now_ms`. */
     enum kw_status (*deliveries_release)(struct kw_store *store, uint64_t channel, int64_t now_ms);
     enum kw_status (*deliveries_list)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
                                       kw_store_delivery_sink *sink, void *context);

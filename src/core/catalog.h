@@ -1,6 +1,7 @@
 /*
- * The catalog: all projects, policies, templates and webhooks at one moment. Whoever publishes it does not change it any more, so
- * that any number of threads may look into it; a change is made to a copy, which shares what did not change.
+ * The catalog: all projects, policies, templates and webhooks at one moment. Whoever publishes it does not change it
+ * any more, so that any number of threads may look into it; a change is made to a copy, which shares what did not
+ * change.
  */
 #ifndef KW_CORE_CATALOG_H
 #define KW_CORE_CATALOG_H

@@ -1,7 +1,7 @@
 /*
- * A document on its way from JSON to what it says and back: projects, policies, templates and webhooks alike. Made or changed
- * from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it allocates, and does
- * nothing else.
+ * A document on its way from JSON to what it says and back: projects, policies, templates and webhooks alike. Made or
+ * changed from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it allocates, and
+ * does nothing else.
  */
 #ifndef KW_CORE_DOCUMENT_H
 #define KW_CORE_DOCUMENT_H
@@ -54,8 +54,8 @@ KW_MUST_USE enum kw_status kw_document_make(const struct kw_document_change *cha
                                             struct kw_error *error_out);
 
 /*
- * Whether a policy, template or webhook, `before` a change (NULL: a new one) and after it, names environments and presets, and
- * counts in its quotas, what its project has; what the project has given up since may stay. INVALID_FIELD.
+ * Whether a policy, template or webhook, `before` a change (NULL: a new one) and after it, names environments and
+ * presets, and counts in its quotas, what its project has; what the project has given up since may stay. INVALID_FIELD.
  */
 KW_MUST_USE enum kw_status kw_document_fits(const struct kw_project *project, const struct kw_document *before,
                                             const struct kw_document *after, struct kw_error *error_out);

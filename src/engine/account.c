@@ -70,7 +70,7 @@ static void tell_more(const struct kw_work *work, struct kw_json_writer *json)
         kw_json_name(json, "changed");
         kw_record_write_changed(&work->before, after, json);
     } else if (kw_bytes_equal(type, KW_BYTES("key.revoked"))) {
-        kw__tell_text(json, "revokedBy", after->revoked_by.size > 0 ? after->revoked_by : work->op->actor);
+        kw__tell_text(json, "revokedBy", after->revoked_by.size > 0 ? after->revoked_by : kw__tell_actor(work->op));
     } else if (kw_bytes_equal(type, KW_BYTES("key.rotated"))) {
         kw__tell_id(json, "rotatedTo", &work->change.successor.id);
         kw__tell_time(json, "graceUntil", after->grace_until_ms);
@@ -84,7 +84,7 @@ static enum kw_status write_event(struct kw_engine *engine, struct kw_work *work
     struct kw_json_writer json;
     bool is_erased = work->change.erased;
     kw__tell_begin(engine, is_erased ? &work->before : &work->change.after, is_erased, &json, &work->event);
-    kw__tell_text(&json, "actor", work->op->actor);
+    kw__tell_text(&json, "actor", kw__tell_actor(work->op));
     kw__tell_text(&json, "reason", work->op->reason);
     tell_more(work, &json);
     return kw__tell_end(engine, &json, &work->event);
