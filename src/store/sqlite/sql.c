@@ -220,7 +220,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
 
     [KW__SQL_MESSAGE_INSERT] =
         INSERT("message (sequence, id, at_ms, type, body, key_id, channels)", "(?, ?, ?, ?, ?, ?, ?)"),
-    [KW__SQL_MESSAGE_OLDEST] = "SELECT sequence, at_ms, key_id, channels FROM message ORDER BY sequence LIMIT 1",
+    [KW__SQL_MESSAGE_OLDEST] =
+        "SELECT sequence, at_ms, key_id, channels FROM message WHERE sequence > 0 ORDER BY sequence LIMIT 1",
     [KW__SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE sequence = ?1",
     [KW__SQL_DELIVERY_INSERT] =
         "INSERT INTO delivery (channel, sequence, key_id, is_ordered, due_ms, state, attempts, tries) "
