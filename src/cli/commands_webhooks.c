@@ -83,7 +83,7 @@ static const struct kw_option webhooks_options[] = {
 static const struct kw_option outgoing_options[] = {
     {.name = "allow-private",
      .argument = "RANGE",
-     .help = "webhooks may lead here, though it is no public address: 10.1.0.0/16, 127.0.0.1",
+     .help = "a range that webhooks may lead to: 10.1.0.0/16, 127.0.0.1",
      .repeats = true},
 };
 
