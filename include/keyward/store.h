@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 6 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 7 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -100,16 +100,18 @@ struct kw_store_seal {
     struct kw_bytes seal; /* 1 to KW_STORE_SEAL_MAX bytes; kept as it is */
 };
 
-/* An event on its way to whoever listens. */
+/* An event: on its way to whoever listens until it is settled, and in the log until it is pruned. */
 struct kw_store_event {
     struct kw_id id;
     int64_t at_ms;
     struct kw_bytes project;
-    struct kw_id key_id;
+    struct kw_id key_id; /* none where it is not about one key */
+    struct kw_bytes env; /* of that key; may be empty, as may be the next */
+    struct kw_bytes owner;
     struct kw_bytes type; /* "key.created" */
     struct kw_bytes body; /* JSON */
     uint64_t sequence;    /* set by the store, as for audit lines */
-    uint32_t attempts;    /* times it was claimed */
+    uint32_t attempts;    /* times it was claimed; a list does not say */
 };
 
 /* A small named value: the pepper's fingerprint, a project's settings. */
@@ -211,10 +213,10 @@ struct kw_store_batch {
      */
     enum kw_status (*next)(void *context, struct kw_store_batch *piece_out);
     void *context;
-    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id waits
-     * already, or a request of that name was done already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY, KW_E_UNAVAILABLE,
-     * KW_E_FULL; nothing of this batch was written with any of these. KW_E_UNCERTAIN: it may be there or not (see
-     * above). */
+    /* Set by commit. KW_OK; KW_E_CONFLICT: a version, id or digest was not as expected, an event of that id is
+     * there already, or a request of that name was done already; KW_E_LIMIT, KW_E_INVALID, KW_E_MEMORY,
+     * KW_E_UNAVAILABLE, KW_E_FULL; nothing of this batch was written with any of these. KW_E_UNCERTAIN: it may be there
+     * or not (see above). */
     enum kw_status outcome;
     uint64_t sequence; /* set by commit when the outcome is KW_OK; it is that of the batch's rows */
 };
@@ -275,6 +277,15 @@ struct kw_store_audit_filter {
     int64_t from_ms, until_ms;            /* at_ms in [from, until); until 0: no end */
     uint64_t after;                       /* lines of a greater sequence */
     bool is_back;                         /* the latest first: then lines of a lesser one than `after`; 0: all */
+    size_t limit;
+};
+
+struct kw_store_event_filter {
+    struct kw_bytes project; /* empty: every project */
+    struct kw_id key_id;     /* none: any */
+    int64_t from_ms;         /* at_ms at that time or after it */
+    uint64_t after;          /* events of a greater sequence */
+    bool is_back;            /* the latest first: then events of a lesser one than `after`; 0: all */
     size_t limit;
 };
 
@@ -355,8 +366,16 @@ struct kw_store_ops {
      */
     enum kw_status (*events_claim)(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                    kw_store_event_sink *sink, void *context);
-    /* Removes an event for good. KW_E_NOT_FOUND when it is settled already. */
+    /* An event is handed out no more; it stays in the log. KW_E_NOT_FOUND when it is settled already. */
     enum kw_status (*events_settle)(struct kw_store *store, const struct kw_id *id);
+    /* Events in order of their sequence, settled or not. Of a key, or of a project, they cost no more at their end than
+     * at their begin. */
+    enum kw_status (*events_list)(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                  kw_store_event_sink *sink, void *context);
+    /* Removes events of a project older than `before_ms`, settled or not, `limit` at most: of its first
+     * KW_STORE_SCAN_MAX, in order of their sequence. */
+    enum kw_status (*events_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                   uint64_t *removed_out);
 
     /*
      * Adds to counts, and notes the latest uses, all of it or nothing. Durable when it returns. The one call that

@@ -67,9 +67,9 @@ struct kw_credit_request {
 
 /*
  * Takes an amount off what was used of a quota; there may be more to use than the limit then, until the period ends.
- * Durable and in force when it returns, and told as "quota.credited". `held_out`, which may be NULL, is how the quota
- * stands then, as JSON; clear it with kw_held_document_clear. KEY_NOT_FOUND, MISSING_FIELD, INVALID_FIELD for a quota
- * that the key does not have.
+ * Durable and in force when it returns, and told as "key.quota.credited". `held_out`, which may be NULL, is how the
+ * quota stands then, as JSON; clear it with kw_held_document_clear. KEY_NOT_FOUND, MISSING_FIELD, INVALID_FIELD for a
+ * quota that the key does not have.
  */
 KW_API KW_MUST_USE enum kw_status kw_credit(struct keyward *keyward, const struct kw_credit_request *request,
                                             struct kw_held_document *held_out, struct kw_error *error_out);

@@ -1,3 +1,4 @@
+#include "cli/commands_events.h"
 #include "cli/commands_usage.h"
 #include "cli/keys.h"
 #include "cli/pepper.h"
@@ -391,15 +392,14 @@ static const struct kw_cli_command commands[] = {
      .key_call = &kw__usage_call, .operands = "[ID]", .operands_max = 1,
      .about = "Of one key with its whole line of rotations; else of an owner, an organization or the project. Hours are kept\n"
               "for two days, days for as long as the project says.",
-     .groups = {&kw__usage_group, &where_group, &output_group},
-     .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
+     .groups = {&kw__usage_group, &where_group, &output_group}, .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "audit", .summary = "Shows who did what, and proves that the log of it is whole.", .run = kw_cmd_audit,
      .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]]", .operands_max = 2,
      .about = "`list` shows the latest entries. `export` writes all of them, a line of JSON each, from the first on. `verify`\n"
               "reckons the chain of the log anew, or that of an exported FILE, and names the first entry that was changed,\n"
               "is missing, was added or moved. Exits with 0 if it is whole, 1 if not, and 2 if nobody can say.",
-     .groups = {&kw__audit_group, &where_group, &output_group},
-     .example = "keyward audit verify"},
+     .groups = {&kw__audit_group, &where_group, &output_group}, .example = "keyward audit verify"},
+    KW__EVENTS_COMMAND(&where_group, &output_group),
     {.name = "report", .summary = "Counts what a key used, known only afterwards.", .run = kw_cmd_report,
      .key_call = &kw__report_call, ONE_ID, .groups = {&kw__report_group, &where_group, &output_group},
      .example = "keyward report " EXAMPLE_ID " --used tokens=1500 --used cost=0.002"},

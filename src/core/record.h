@@ -55,6 +55,9 @@ void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer 
  * set, from null. */
 void kw_record_write_changes(const struct kw_record *before, const struct kw_record *after,
                              struct kw_json_writer *writer);
+/* ["name","scopes"]: the same fields by their names alone. */
+void kw_record_write_changed(const struct kw_record *before, const struct kw_record *after,
+                             struct kw_json_writer *writer);
 
 /* Appends one string of a packed list (a length in LEB128, then the bytes). */
 void kw_list_add(struct kw_buffer *packed, struct kw_bytes item);

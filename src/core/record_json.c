@@ -407,14 +407,34 @@ static void write_side(const char *name, const struct kw_record *record, const s
     write_value(record, field, KW_KEY_ACTIVE, writer);
 }
 
+/* Whether the field is among the differences of two records. */
+static bool has_changed(const struct kw_record *before, const struct kw_record *after, const struct kw__field *field)
+{
+    bool differs = before == NULL ? is_set(after, field) : !is_equal(before, after, field);
+    return differs && (field->flags & KW__FIELD_UNCOMPARED) == 0;
+}
+
+void kw_record_write_changed(const struct kw_record *before, const struct kw_record *after,
+                             struct kw_json_writer *writer)
+{
+    kw_json_begin_array(writer);
+    for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
+        const struct kw__field *field = &kw__fields[tag];
+        if (has_changed(before, after, field)) {
+            /* A label is a comma, the name in quotes, and a colon. */
+            kw_json_string(writer, kw_bytes_of(field->label + 2, field->label_size - 4U));
+        }
+    }
+    kw_json_end_array(writer);
+}
+
 void kw_record_write_changes(const struct kw_record *before, const struct kw_record *after,
                              struct kw_json_writer *writer)
 {
     kw_json_begin_object(writer);
     for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
         const struct kw__field *field = &kw__fields[tag];
-        bool differs = before == NULL ? is_set(after, field) : !is_equal(before, after, field);
-        if (!differs || (field->flags & KW__FIELD_UNCOMPARED) != 0) {
+        if (!has_changed(before, after, field)) {
             continue;
         }
         write_label(writer, field);

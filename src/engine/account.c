@@ -4,6 +4,7 @@
 #include "core/audit.h"
 #include "core/id.h"
 #include "engine/import.h"
+#include "engine/tell.h"
 
 #include <assert.h>
 
@@ -39,56 +40,54 @@ enum kw_status kw__account_who(struct kw_engine *engine, const struct kw_op *op,
     return status == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
-static void write_id(struct kw_json_writer *json, const char *name, const struct kw_id *id)
-{
-    char text[KW_ID_TEXT_SIZE];
-    kw_id_format(id, text);
-    kw_json_name(json, name);
-    kw_json_string(json, kw_bytes_of(text, sizeof text));
-}
-
-static void write_text(struct kw_json_writer *json, const char *name, struct kw_bytes text)
-{
-    if (text.size > 0) {
-        kw_json_name(json, name);
-        kw_json_string(json, text);
-    }
-}
-
-/* What stands beside a line of the audit log, an event has to say itself. */
-static void write_event(const struct kw_work *work, struct kw_json_writer *json)
-{
-    const struct kw_record *shown = work->change.erased ? &work->before : &work->change.after;
-    write_id(json, "keyId", &shown->id);
-    write_text(json, "owner", work->change.erased ? (struct kw_bytes){NULL, 0} : shown->owner);
-    write_text(json, "env", shown->env);
-    write_text(json, "actor", work->op->actor);
-    write_text(json, "reason", work->op->reason);
-}
-
-static enum kw_status body_of(struct kw_engine *engine, const struct kw_work *work, bool is_audit,
-                              struct kw_bytes *body_out)
+/* The line's details. */
+static enum kw_status write_details(struct kw_engine *engine, struct kw_work *work)
 {
     struct kw_writer *writer = engine->writer_state;
     struct kw_json_writer json;
     kw_buffer_reset(&writer->scratch);
     kw_json_writer_init(&json, &writer->scratch);
     kw_json_begin_object(&json);
-    if (is_audit) {
-        write_text(&json, "env", work->change.erased ? work->before.env : work->change.after.env);
-    } else {
-        write_event(work, &json);
-    }
+    kw__tell_text(&json, "env", work->change.erased ? work->before.env : work->change.after.env);
     if (work->change.has_successor) {
-        write_id(&json, "rotatedTo", &work->change.successor.id);
+        kw__tell_id(&json, "rotatedTo", &work->change.successor.id);
     }
-    if (is_audit && !work->change.erased) {
+    if (!work->change.erased) {
         kw_json_name(&json, "changes");
         kw_record_write_changes(work->has_before ? &work->before : NULL, &work->change.after, &json);
     }
     kw_json_end_object(&json);
     enum kw_status status = kw_buffer_status(&writer->scratch);
-    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out);
+    return status != KW_OK ? status
+                           : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &work->audit.body);
+}
+
+static void tell_more(const struct kw_work *work, struct kw_json_writer *json)
+{
+    const struct kw_record *after = &work->change.after;
+    struct kw_bytes type = work->event.type;
+    if (kw_bytes_equal(type, KW_BYTES("key.updated"))) {
+        kw_json_name(json, "changed");
+        kw_record_write_changed(&work->before, after, json);
+    } else if (kw_bytes_equal(type, KW_BYTES("key.revoked"))) {
+        kw__tell_text(json, "revokedBy", after->revoked_by.size > 0 ? after->revoked_by : kw__tell_actor(work->op));
+    } else if (kw_bytes_equal(type, KW_BYTES("key.rotated"))) {
+        kw__tell_id(json, "rotatedTo", &work->change.successor.id);
+        kw__tell_time(json, "graceUntil", after->grace_until_ms);
+    } else if (kw_bytes_equal(type, KW_BYTES("key.expired")) || kw_bytes_equal(type, KW_BYTES("key.created"))) {
+        kw__tell_time(json, "expiresAt", after->expires_at_ms);
+    }
+}
+
+static enum kw_status write_event(struct kw_engine *engine, struct kw_work *work)
+{
+    struct kw_json_writer json;
+    bool is_erased = work->change.erased;
+    kw__tell_begin(engine, is_erased ? &work->before : &work->change.after, is_erased, &json, &work->event);
+    kw__tell_text(&json, "actor", kw__tell_actor(work->op));
+    kw__tell_text(&json, "reason", work->op->reason);
+    tell_more(work, &json);
+    return kw__tell_end(engine, &json, &work->event);
 }
 
 enum kw_status kw__account_work(struct kw_engine *engine, struct kw_work *work)
@@ -109,10 +108,10 @@ enum kw_status kw__account_work(struct kw_engine *engine, struct kw_work *work)
     status = status == KW_OK ? kw__account_who(engine, work->op, &work->audit) : status;
     if (status == KW_OK) {
         work->event.id = kw_id_make(work->op->now_ms, random);
-        status = body_of(engine, work, true, &work->audit.body);
+        status = write_details(engine, work);
     }
     if (status == KW_OK) {
-        status = body_of(engine, work, false, &work->event.body);
+        status = write_event(engine, work);
     }
     return status == KW_OK ? KW_OK : kw__store_failed(&work->op->error, KW_E_MEMORY);
 }

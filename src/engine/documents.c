@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "core/id.h"
 #include "engine/narrowed.h"
+#include "engine/tell.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
 #define BODY_MAX ((size_t)4 * KW_DOCUMENT_MAX) /* both states of a document, and who changed it */
@@ -304,7 +305,7 @@ static enum kw_status add_settings(struct edit *edit)
     return status;
 }
 
-static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw_bytes *body_out)
+static enum kw_status write_body(struct edit *edit, struct kw_bytes *body_out)
 {
     const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
     struct kw_buffer text;
@@ -319,10 +320,8 @@ static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw
     kw_json_i64(&json, (int64_t)shown->version);
     kw_json_name(&json, "actor");
     kw_json_string(&json, edit->op->actor);
-    if (with_changes) {
-        kw_json_name(&json, "changes");
-        status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
-    }
+    kw_json_name(&json, "changes");
+    status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
     kw_json_end_object(&json);
     status = status != KW_OK ? status : kw_buffer_status(&text);
     if (status == KW_OK) {
@@ -330,6 +329,24 @@ static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw
     }
     kw_buffer_deinit(&text);
     return status;
+}
+
+static enum kw_status tell_event(struct edit *edit)
+{
+    static const char *const types[] = {[KW_DOCUMENT_PROJECT] = "project.changed",
+                                        [KW_DOCUMENT_POLICY] = "policy.changed",
+                                        [KW_DOCUMENT_TEMPLATE] = "template.changed"};
+    static const char *const changes[] = {"created", "updated", "deleted"};
+    const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
+    struct kw_json_writer json;
+    edit->event.type = kw_bytes_of_text(types[edit->op->document]);
+    kw__tell_begin(edit->engine, NULL, false, &json, &edit->event);
+    kw__tell_text(&json, "name", shown->name);
+    kw_json_name(&json, "version");
+    kw_json_i64(&json, (int64_t)shown->version);
+    kw__tell_text(&json, "change", kw_bytes_of_text(changes[edit->op->kind - KW_OP_DOCUMENT_CREATE]));
+    kw__tell_text(&json, "actor", kw__tell_actor(edit->op));
+    return kw__tell_end(edit->engine, &json, &edit->event);
 }
 
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
@@ -345,14 +362,14 @@ static enum kw_status add_account(struct edit *edit)
     const struct kw_document *any = edit->after != NULL ? edit->after : edit->before;
     uint8_t random[KW_ID_RANDOM_SIZE];
     edit->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = any->project, .action = action};
-    edit->event = (struct kw_store_event){.at_ms = op->now_ms, .project = any->project, .type = action};
+    edit->event = (struct kw_store_event){.at_ms = op->now_ms, .project = any->project};
     enum kw_status status = edit->engine->entropy.draw(edit->engine->entropy.context, random, sizeof random);
     if (status == KW_OK) {
         edit->event.id = kw_id_make(op->now_ms, random);
-        status = write_body(edit, true, &edit->audit.body);
+        status = write_body(edit, &edit->audit.body);
     }
     status = status == KW_OK ? kw__account_who(edit->engine, op, &edit->audit) : status;
-    return status != KW_OK ? status : write_body(edit, false, &edit->event.body);
+    return status != KW_OK ? status : tell_event(edit);
 }
 
 /* --- committing --- */
@@ -397,6 +414,7 @@ static enum kw_status commit(struct edit *edit)
                                    .settings = edit->settings,
                                    .setting_count = edit->setting_count};
     enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
+    kw__tell_committed(engine);
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commit_ops, 1, __ATOMIC_RELAXED);

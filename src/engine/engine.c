@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/attempts.h"
 #include "engine/audit_read.h"
+#include "engine/events_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
 #include "engine/insights.h"
@@ -157,16 +158,21 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     return KW_OK;
 }
 
+/* Of results that are no record; 0: it is one. */
+static const size_t result_sizes[] = {
+    [KW_OP_LIST] = (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX,
+    [KW_OP_EXPORT] = KW_EXPORT_PIECE_MAX,
+    [KW_OP_USAGE] = KW_USAGE_JSON_MAX,
+    [KW_OP_AUDIT] = KW_AUDIT_JSON_MAX,
+    [KW_OP_EVENTS] = KW_EVENTS_JSON_MAX,
+    [KW_OP_INSIGHTS] = KW_INSIGHTS_JSON_MAX,
+};
+
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
-    kw_buffer_init(&op->result, kind == KW_OP_LIST       ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
-                                : kind == KW_OP_EXPORT   ? KW_EXPORT_PIECE_MAX
-                                : kind == KW_OP_USAGE    ? KW_USAGE_JSON_MAX
-                                : kind == KW_OP_AUDIT    ? KW_AUDIT_JSON_MAX
-                                : kind == KW_OP_INSIGHTS ? KW_INSIGHTS_JSON_MAX
-                                : kw__op_is_document(op) ? KW_DOCUMENT_MAX
-                                                         : KW_RECORD_MAX);
+    size_t size_max = (size_t)kind < KW_COUNT_OF(result_sizes) ? result_sizes[kind] : 0;
+    kw_buffer_init(&op->result, kw__op_is_document(op) ? KW_DOCUMENT_MAX : size_max > 0 ? size_max : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
                                : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_listed)
                                                       : KW_RECORD_MAX);

@@ -24,6 +24,7 @@
 
 struct kw_audit_query;
 struct kw_engine;
+struct kw_event_query;
 struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
@@ -169,6 +170,7 @@ enum kw_op_kind {
     KW_OP_INSIGHT,  /* of a key, as JSON */
     KW_OP_INSIGHTS, /* the next piece of `insights` */
     KW_OP_AUDIT,    /* the audit log: `audit` (audit_read.h) */
+    KW_OP_EVENTS,   /* the log of events: `events` (events_read.h) */
     KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
@@ -321,6 +323,7 @@ struct kw_op {
     struct kw_export *export;     /* export: how far it came (export.h) */
     struct kw_insights *insights; /* insights: the same (insights.h) */
     struct kw_audit_query *audit;
+    struct kw_event_query *events;
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "engine/charge.h"
+#include "engine/tell.h"
 #include "engine/writer.h"
 
 #define NOTE_UNTIL_MS \
@@ -12,8 +13,7 @@
 /* One request, or one word that a verification has left, on its way to its funds. In the group's arena. */
 struct funding {
     struct kw_op *op; /* NULL: nobody waits for it */
-    struct kw_id key_id;
-    uint16_t project;
+    struct kw_told_key key;
     struct kw_charge charge;
     struct kw_claim *claims;
     struct kw_want *wants;
@@ -54,8 +54,7 @@ static bool keep_charge(struct kw_engine *engine, struct funding *funding, const
     if (entry != NULL) {
         kw__charge_of(entry, true, cost, kw_engine_now_ms(engine), claims, &funding->charge);
         kw__charge_name(engine, entry, &funding->charge);
-        funding->key_id = kw_entry_id(entry);
-        funding->project = entry->project;
+        funding->key = (struct kw_told_key){.id = kw_entry_id(entry), .project = entry->project, .digest = *digest};
         count = funding->charge.claim_count;
     }
     bool is_kept = kw__fund_keep_names(arena, claims, count);
@@ -191,8 +190,7 @@ static bool bind(struct kw_engine *engine, struct funding *funding, struct kw_st
             }
         }
     }
-    return reservations != NULL &&
-           kw__fund_tell(engine, funding->project, &funding->key_id, &funding->charge, funding->wants, batch);
+    return reservations != NULL && kw__fund_tell(engine, &funding->key, &funding->charge, funding->wants, batch);
 }
 
 /* What of one account is under way in this round is not asked for twice: the second would not know of the first. */
@@ -281,6 +279,7 @@ static size_t do_round(struct kw_engine *engine, struct funding *fundings, size_
                                 ? KW_OK
                                 : engine->store->ops->commit(engine->store, writer->batches, writer->batch_count);
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
+    kw__tell_committed(engine);
     for (size_t i = 0; i < count; i++) {
         if (!fundings[i].is_done && fundings[i].batch != NULL) {
             settle(engine, &fundings[i]);

@@ -40,13 +40,19 @@ KW_MUST_USE enum kw_status kw__fund_find_note(struct kw_engine *engine, struct k
 /* The first reserve of a life says that it spends: with it, or before. False without memory. */
 KW_MUST_USE bool kw__fund_mark(struct kw_engine *engine, struct kw_store_batch *batch);
 
+/* The key whose use is told of. */
+struct kw_told_key {
+    struct kw_id id;
+    uint16_t project;
+    struct kw_digest digest; /* what the index finds it by */
+};
+
 /*
- * Adds an event (`quota.reached`) for each quota of a charge whose wants say that a mark was reached: the highest of
- * them is told of, the others are below it. False without memory.
+ * Adds an event (`key.quota.warning`, `key.quota.exceeded`) for each quota of a charge whose wants say that a mark was
+ * reached: the highest of them is told of, the others are below it. False without memory.
  */
-KW_MUST_USE bool kw__fund_tell(struct kw_engine *engine, uint16_t project, const struct kw_id *key_id,
-                               const struct kw_charge *charge, const struct kw_want *wants,
-                               struct kw_store_batch *batch);
+KW_MUST_USE bool kw__fund_tell(struct kw_engine *engine, const struct kw_told_key *key, const struct kw_charge *charge,
+                               const struct kw_want *wants, struct kw_store_batch *batch);
 
 /* As the writer, at the end, when nobody spends any more. Where the store fails, the next life takes it for a crash. */
 void kw__funds_leave(struct kw_engine *engine);

@@ -1,6 +1,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/account.h"
+#include "engine/tell.h"
 
 /*
  * New keys of an import are one batch: all of its rows, and an audit line and an event for every thousand of them. A
@@ -44,17 +45,19 @@ void kw__import_join(struct kw_engine *engine, struct kw_unit *unit)
 static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first, const struct kw_id *keys,
                            size_t count, struct kw_store_audit *audit_out, struct kw_store_event *event_out)
 {
-    struct kw_writer *writer = engine->writer_state;
     const struct kw_op *op = first->op;
     struct kw_bytes project = first->project->name;
+    struct kw_bytes action = KW_BYTES("keys.imported");
     struct kw_json_writer json;
-    struct kw_bytes body;
     uint8_t random[KW_ID_RANDOM_SIZE];
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    kw_json_begin_object(&json);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, op->actor);
+    enum kw_status status = kw__import_draw(engine, random);
+    if (status != KW_OK) {
+        return status;
+    }
+    *event_out = (struct kw_store_event){
+        .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action};
+    kw__tell_begin(engine, NULL, false, &json, event_out);
+    kw__tell_text(&json, "actor", kw__tell_actor(op));
     kw_json_name(&json, "count");
     kw_json_i64(&json, (int64_t)count);
     kw_json_name(&json, "keyIds");
@@ -65,17 +68,12 @@ static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first
         kw_json_string(&json, kw_bytes_of(text, sizeof text));
     }
     kw_json_end_array(&json);
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    status = status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &body);
-    status = status != KW_OK ? status : kw__import_draw(engine, random);
+    status = kw__tell_end(engine, &json, event_out);
     if (status != KW_OK) {
         return status;
     }
-    struct kw_bytes action = KW_BYTES("keys.imported");
-    *audit_out = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = body};
-    *event_out = (struct kw_store_event){
-        .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action, .body = body};
+    *audit_out =
+        (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = event_out->body};
     return kw__account_who(engine, op, audit_out);
 }
 

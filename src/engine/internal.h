@@ -107,6 +107,7 @@ struct kw_engine {
     bool stopping;
 
     uint64_t store_loads, commits, commit_ops;
+    uint64_t tellings;     /* commits that may have brought events */
     uint64_t reservations; /* parts of allowances that were reserved */
     uint64_t returned;     /* of quotas, given back unspent */
     uint64_t funds_waited; /* verifications that waited for one */

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "core/id.h"
 #include "engine/account.h"
+#include "engine/tell.h"
 
 /*
  * Peppers that come and go while everything runs. The writer does it between groups of changes, so that no record is
@@ -107,32 +108,27 @@ static enum kw_status add_account(struct change *change, const char *action)
     struct kw_op *op = change->op;
     uint8_t random[KW_ID_RANDOM_SIZE];
     char fingerprint[FINGERPRINT_TEXT + 1];
-    struct kw_buffer text;
     struct kw_json_writer json;
-    struct kw_bytes body;
+    struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
+    struct kw_bytes name = kw_bytes_of_text(action);
+    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
+    if (status != KW_OK) {
+        return status;
+    }
     write_text(op->fingerprint, fingerprint);
-    kw_buffer_init(&text, BODY_MAX);
-    kw_json_writer_init(&json, &text);
-    kw_json_begin_object(&json);
-    kw_json_name(&json, "fingerprint");
-    kw_json_text(&json, fingerprint);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, op->actor);
+    change->event = (struct kw_store_event){
+        .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name};
+    kw__tell_begin(engine, NULL, false, &json, &change->event);
+    kw__tell_text(&json, "fingerprint", kw_bytes_of_text(fingerprint));
+    kw__tell_text(&json, "actor", kw__tell_actor(op));
     if (op->forgets_erased) {
         kw_json_name(&json, "forgetErased");
         kw_json_bool(&json, true);
     }
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&text);
-    status = status != KW_OK ? status : kw_arena_copy(&engine->writer_state->arena, kw_buffer_bytes(&text), &body);
-    status = status != KW_OK ? status : engine->entropy.draw(engine->entropy.context, random, sizeof random);
-    kw_buffer_deinit(&text);
+    status = kw__tell_end(engine, &json, &change->event);
     if (status == KW_OK) {
-        struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
-        struct kw_bytes name = kw_bytes_of_text(action);
-        change->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = name, .body = body};
-        change->event = (struct kw_store_event){
-            .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name, .body = body};
+        change->audit = (struct kw_store_audit){
+            .at_ms = op->now_ms, .project = project, .action = name, .body = change->event.body};
         status = kw__account_who(engine, op, &change->audit);
     }
     return status;
@@ -175,6 +171,7 @@ static enum kw_status commit(struct change *change, bool trusts_eyes)
                                    .settings = &setting,
                                    .setting_count = 1};
     enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
+    kw__tell_committed(engine);
     __atomic_store_n(&engine->writable, status == KW_OK, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commits, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&engine->commit_ops, 1, __ATOMIC_RELAXED);

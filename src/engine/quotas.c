@@ -9,6 +9,7 @@
 #include "engine/account.h"
 #include "engine/charge.h"
 #include "engine/funds.h"
+#include "engine/tell.h"
 
 /* Which claims of a key are meant: the quotas whose metric is reported, or one by its name, or all that there are. */
 struct selection {
@@ -285,21 +286,10 @@ static enum kw_status refuse_no_quota(struct kw_op *op)
 
 static void write_credit(const struct kw_op *op, const struct kw_quota_change *change, struct kw_json_writer *json)
 {
-    char id[KW_ID_TEXT_SIZE];
-    kw_id_format(&op->id, id);
-    kw_json_begin_object(json);
-    kw_json_name(json, "keyId");
-    kw_json_string(json, kw_bytes_of(id, sizeof id));
-    kw_json_name(json, "actor");
-    kw_json_string(json, op->actor);
-    if (op->reason.size > 0) {
-        kw_json_name(json, "reason");
-        kw_json_string(json, op->reason);
-    }
-    kw_json_name(json, "quota");
-    kw_json_string(json, change->claims[0].quota.name);
+    kw__tell_text(json, "actor", kw__tell_actor(op));
+    kw__tell_text(json, "reason", op->reason);
+    kw__tell_text(json, "quota", change->claims[0].quota.name);
     kw_amount_write_json(json, "credited", -change->reservations[0].amount);
-    kw_json_end_object(json);
 }
 
 /* The audit line and the event of a credit. */
@@ -310,29 +300,32 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
     struct kw_store_audit *audit = kw_arena_take(&writer->arena, sizeof *audit);
     struct kw_store_event *event = kw_arena_take(&writer->arena, sizeof *event);
     struct kw_json_writer json;
-    struct kw_bytes body;
     if (audit == NULL || event == NULL) {
         return KW_E_MEMORY;
-    }
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    write_credit(op, change, &json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    status = status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &body) : status;
-    if (status != KW_OK) {
-        return status;
     }
     *audit = (struct kw_store_audit){.at_ms = op->now_ms,
                                      .project = record->project,
                                      .key_id = record->id,
                                      .owner = record->owner,
-                                     .action = KW_BYTES("quota.credited"),
-                                     .body = body};
-    *event = (struct kw_store_event){.at_ms = op->now_ms,
-                                     .project = record->project,
-                                     .key_id = record->id,
-                                     .type = KW_BYTES("quota.credited"),
-                                     .body = body};
+                                     .action = KW_BYTES("quota.credited")};
+    *event = (struct kw_store_event){
+        .at_ms = op->now_ms, .project = record->project, .key_id = record->id, .type = KW_BYTES("key.quota.credited")};
+    kw_buffer_reset(&writer->scratch);
+    kw_json_writer_init(&json, &writer->scratch);
+    kw_json_begin_object(&json);
+    kw__tell_id(&json, "keyId", &op->id);
+    write_credit(op, change, &json);
+    kw_json_end_object(&json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    status = status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &audit->body) : status;
+    if (status == KW_OK) {
+        kw__tell_begin(engine, record, false, &json, event);
+        write_credit(op, change, &json);
+        status = kw__tell_end(engine, &json, event);
+    }
+    if (status != KW_OK) {
+        return status;
+    }
     *batch = (struct kw_store_batch){.audits = audit,
                                      .audit_count = 1,
                                      .events = event,
@@ -398,6 +391,7 @@ static enum kw_status credit(struct kw_engine *engine, struct kw_op *op)
     status = status == KW_OK ? reserve(engine, &change, &amount) : status;
     status = status == KW_OK ? account(engine, op, &record, &change, &batch) : status;
     status = status == KW_OK ? engine->store->ops->commit(engine->store, &batch, 1) : status;
+    kw__tell_committed(engine);
     status = status == KW_OK ? batch.outcome : status;
     if (status == KW_OK) {
         take_answers(&change);

@@ -90,6 +90,10 @@ struct kw_writer {
     size_t drawn_left;                     /* events that they suffice for */
     int64_t prune_at_ms;                   /* when to look for requests that are too old */
     int64_t funds_prune_at_ms;             /* the same of reservations */
+    int64_t events_prune_at_ms;            /* and of events */
+    int64_t unused_look_at_ms;             /* when to look for keys that nobody uses */
+    uint16_t unused_project;               /* the project whose turn it is; 0: the first */
+    uint16_t events_pruned;                /* the project whose turn it is */
 };
 
 /*

@@ -55,7 +55,8 @@ static enum kw_status check_event(const struct kw_store_event *event)
     if (kw_id_is_none(&event->id)) {
         return KW_E_INVALID;
     }
-    bool fits = event->project.size <= KW_PROJECT_MAX && event->type.size <= KW_STORE_NAME_MAX &&
+    bool fits = event->project.size <= KW_PROJECT_MAX && event->env.size <= KW_ENV_MAX &&
+                event->owner.size <= KW_OWNER_MAX && event->type.size <= KW_STORE_NAME_MAX &&
                 event->body.size <= KW_STORE_BODY_MAX;
     return fits ? KW_OK : KW_E_LIMIT;
 }

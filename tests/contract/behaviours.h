@@ -57,7 +57,14 @@
     X(a_claim_that_ran_out_is_handed_out_again) \
     X(a_settled_event_never_comes_back) \
     X(events_a_stopped_sink_did_not_see_stay_claimed) \
-    X(an_event_that_waits_keeps_its_id) \
+    X(an_event_in_the_log_keeps_its_id) \
+    /* events.c */ \
+    X(a_settled_event_stays_in_the_list) \
+    X(lists_of_events_agree_with_a_plain_search) \
+    X(a_cursor_of_events_stays_right_while_they_are_added) \
+    X(pruning_events_agrees_with_a_plain_search) \
+    X(a_pruned_event_is_handed_out_no_more) \
+    X(a_list_of_events_keeps_to_its_bounds) \
     /* seals.c */ \
     X(a_seal_stands_beside_its_line) \
     X(a_line_is_sealed_once) \

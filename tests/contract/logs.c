@@ -108,6 +108,8 @@ void events_are_handed_out_in_order_and_once(struct contract *c)
     CHECK(c->t, contract_id_equal(first.items[0].key_id, expected.key_id));
     CHECK_I64(c->t, first.items[0].at_ms, 5);
     CHECK_BYTES(c->t, first.items[0].project, expected.project);
+    CHECK_BYTES(c->t, first.items[0].env, expected.env);
+    CHECK_BYTES(c->t, first.items[0].owner, expected.owner);
     CHECK_BYTES(c->t, first.items[0].type, expected.type);
     CHECK_BYTES(c->t, first.items[0].body, expected.body);
     CHECK_I64(c->t, first.items[0].attempts, 1);
@@ -176,13 +178,17 @@ void events_a_stopped_sink_did_not_see_stay_claimed(struct contract *c)
     CHECK_I64(c->t, again.items[2].attempts, 2);
 }
 
-void an_event_that_waits_keeps_its_id(struct contract *c)
+void an_event_in_the_log_keeps_its_id(struct contract *c)
 {
     REQUIRE_OK(c->t, commit_events(c, 1, 1));
     CHECK_STATUS(c->t, commit_events(c, 1, 2), KW_E_CONFLICT);
     CHECK_I64(c->t, claim(c, 0, 0, ALL).count, 1);
     struct kw_id id = contract_id(1);
     REQUIRE_OK(c->t, c->store->ops->events_settle(c->store, &id));
+    CHECK_STATUS(c->t, commit_events(c, 1, 2), KW_E_CONFLICT);
+    uint64_t removed = 0;
+    REQUIRE_OK(c->t, c->store->ops->events_prune(c->store, KW_BYTES("default"), INT64_MAX, ALL, &removed));
+    CHECK_I64(c->t, removed, 1);
     CHECK_STATUS(c->t, commit_events(c, 1, 2), KW_OK);
     CHECK_I64(c->t, claim(c, 0, 0, ALL).count, 2);
 }

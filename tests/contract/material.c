@@ -108,6 +108,8 @@ struct kw_store_event contract_event(struct contract *c, uint64_t number, int64_
         .at_ms = at_ms,
         .project = KW_BYTES("default"),
         .key_id = contract_id(number + 1),
+        .env = KW_BYTES("live"),
+        .owner = KW_BYTES("user:1"),
         .type = KW_BYTES("key.created"),
         .body = contract_format(c, "{\"event\":%u}", (unsigned)number),
     };
@@ -253,6 +255,8 @@ enum kw_status contract_keep_event(void *context, const struct kw_store_event *e
     struct kw_store_event *copy = &kept->items[kept->count++];
     *copy = *event;
     copy->project = contract_copy(kept->c, event->project);
+    copy->env = contract_copy(kept->c, event->env);
+    copy->owner = contract_copy(kept->c, event->owner);
     copy->type = contract_copy(kept->c, event->type);
     copy->body = contract_copy(kept->c, event->body);
     return STOP_OR_GO_ON(kept);

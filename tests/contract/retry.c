@@ -89,6 +89,18 @@ static enum kw_status events_settle(struct kw_store *store, const struct kw_id *
     RETRY(events_settle(inner, id));
 }
 
+static enum kw_status events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                  kw_store_event_sink *sink, void *context)
+{
+    RETRY(events_list(inner, filter, sink, context));
+}
+
+static enum kw_status events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                   uint64_t *removed_out)
+{
+    RETRY(events_prune(inner, project, before_ms, limit, removed_out));
+}
+
 static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                 const struct kw_store_use *uses, size_t use_count)
 {
@@ -178,6 +190,8 @@ static const struct kw_store_ops retry_ops = {
     .audit_prune = audit_prune,
     .events_claim = events_claim,
     .events_settle = events_settle,
+    .events_list = events_list,
+    .events_prune = events_prune,
     .usage_add = usage_add,
     .usage_defer = usage_defer,
     .usage_deferred = usage_deferred,

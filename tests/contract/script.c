@@ -184,6 +184,19 @@ static enum kw_status settle(struct contract *c)
     return status == KW_E_NOT_FOUND ? KW_OK : status;
 }
 
+static enum kw_status list_events(struct contract *c)
+{
+    struct contract_events events = contract_events(c);
+    struct kw_store_event_filter filter = {.project = KW_BYTES("default"), .is_back = true, .limit = 2};
+    return c->store->ops->events_list(c->store, &filter, contract_keep_event, &events);
+}
+
+static enum kw_status prune_events(struct contract *c)
+{
+    uint64_t removed = 0;
+    return c->store->ops->events_prune(c->store, KW_BYTES("default"), 2, 1, &removed);
+}
+
 static enum kw_status prune(struct contract *c)
 {
     uint64_t removed = 0;
@@ -223,7 +236,8 @@ static const struct {
     {seal_lines, true},         {prune, true},          {take_in_vain, false},
     {one_more_setting, true},   {give_some_back, true}, {claim, true},
     {prune_reservations, true}, {take_some, true},      {request_again, true},
-    {find_request, true},       {prune_requests, true},
+    {find_request, true},       {prune_requests, true}, {list_events, true},
+    {prune_events, true},
     {defer_use, true},          {settle_use, true},
     {defer_use, true},          {settle_use, true},
     /* clang-format on */
@@ -364,6 +378,9 @@ static void draw_requests(struct contract *c, struct kw_buffer *buffer)
 static void draw_events(struct contract *c, struct kw_buffer *buffer)
 {
     const int64_t moments[] = {0, 100, INT64_MAX};
+    const struct kw_store_event_filter all = {.limit = ALL};
+    kw_buffer_add_text(buffer, "\nlog of events");
+    CHECK_STATUS(c->t, c->store->ops->events_list(c->store, &all, draw_event, buffer), KW_OK);
     for (size_t i = 0; i < KW_COUNT_OF(moments); i++) {
         kw_buffer_add_format(buffer, "\nevents at %" PRId64, moments[i]);
         CHECK_STATUS(c->t, c->store->ops->events_claim(c->store, moments[i], INT64_MAX, ALL, draw_event, buffer),

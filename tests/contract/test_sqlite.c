@@ -176,6 +176,23 @@ static void a_file_of_the_first_version_is_brought_up_to_date(struct test *t)
     contract_end(&c);
 }
 
+/* Two that the log has in today's names and form, and that nobody is told of any more. */
+static void check_older_events(struct contract *c)
+{
+    struct contract_events waiting = contract_events(c);
+    struct contract_events events = contract_events(c);
+    struct kw_store_event_filter all = {.limit = 9};
+    CHECK_STATUS(c->t, c->store->ops->events_claim(c->store, 1, 2, 9, contract_keep_event, &waiting), KW_OK);
+    CHECK_I64(c->t, waiting.count, 0);
+    CHECK_STATUS(c->t, c->store->ops->events_list(c->store, &all, contract_keep_event, &events), KW_OK);
+    REQUIRE(c->t, events.count == 2);
+    CHECK_BYTES(c->t, events.items[0].type, KW_BYTES("key.quota.exceeded"));
+    CHECK_BYTES(c->t, events.items[0].owner, KW_BYTES("user:1"));
+    CHECK_BYTES(c->t, events.items[0].body, KW_BYTES("{\"percent\":100}"));
+    CHECK_BYTES(c->t, events.items[1].type, KW_BYTES("policy.changed"));
+    CHECK_BYTES(c->t, events.items[1].body, KW_BYTES("{\"name\":\"a\",\"change\":\"updated\"}"));
+}
+
 /* A file as the first version left it: what is in it stays, and what came later is there. */
 static void a_file_of_an_older_version_is_brought_up_to_date(struct test *t)
 {
@@ -189,6 +206,12 @@ static void a_file_of_an_older_version_is_brought_up_to_date(struct test *t)
         run_sql(&c, "INSERT INTO setting VALUES ('kept', x'01')");
         run_sql(&c, "INSERT INTO audit VALUES (1, 5, 5, 'default', NULL, '', 'root', 'a', x'7b7d')");
         run_sql(&c, "INSERT INTO reservation VALUES (x'01000000000000000000000000000001', 'day', 1000, 7)");
+        run_sql(&c, "INSERT INTO event VALUES (3, x'00000000000000000000000000000003', 5, 'default', "
+                    "x'00000000000000000000000000000009', 'quota.reached', "
+                    "CAST('{\"percent\":100,\"owner\":\"user:1\"}' AS BLOB))");
+        run_sql(&c, "INSERT INTO event VALUES (4, x'00000000000000000000000000000004', 6, 'default', NULL, "
+                    "'policy.updated', CAST('{\"name\":\"a\"}' AS BLOB))");
+        run_sql(&c, "INSERT INTO event_claim VALUES (3, 0, 0), (4, 0, 0)");
         struct contract_reservations rows = contract_reservations(&c);
         struct kw_id id = contract_id(1);
         size_t size = 0;
@@ -209,6 +232,7 @@ static void a_file_of_an_older_version_is_brought_up_to_date(struct test *t)
         struct kw_store_batch batch = {.reservations = &more, .reservation_count = 1};
         CHECK_STATUS(t, contract_commit(&c, &batch), KW_OK);
         CHECK_I64(t, more.granted, 3);
+        check_older_events(&c);
     }
     contract_end(&c);
 }

@@ -72,7 +72,7 @@ def what_is_over_is_warned_of_or_throttled(server):
     while len(marks) < 2 and time.monotonic() < until:
         file = next(pathlib.Path(server.folder.name, 'data').glob('*.db'))
         with sqlite3.connect(f'file:{file}?mode=ro', uri=True) as db:
-            marks = [body for (body,) in db.execute("SELECT body FROM event WHERE type = 'quota.reached' ORDER BY sequence")]
+            marks = [body for (body,) in db.execute("SELECT body FROM event WHERE type IN ('key.quota.warning', 'key.quota.exceeded') ORDER BY sequence")]
     check(b'"percent":100' in bytes(marks[-1]), f'events {marks}')
     key, record = server.create({'quotas': [{**MONTH, 'onExceeded': 'throttle', 'throttle': {'requests': 2, 'window': '1h'}}]})
     outcomes = [server.verify(key) for _ in range(9)]

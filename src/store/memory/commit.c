@@ -3,12 +3,12 @@
 #include "base/bytes.h"
 #include "store/check.h"
 
-/* At most: six trees for a row put in, and five for the one taken out, which is no tombstone, two for an event, two
+/* At most: six trees for a row put in, and five for the one taken out, which is no tombstone, three for an event, two
  * changes for a setting, two trees for a request, two trees for a reservation's row and the one before. */
 #define CHANGES_PER_PUT 11
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_SEAL 1
-#define CHANGES_PER_EVENT 2
+#define CHANGES_PER_EVENT 3
 #define CHANGES_PER_SETTING 2
 #define CHANGES_PER_REQUEST 2
 #define CHANGES_PER_RESERVATION 4
@@ -126,8 +126,8 @@ static enum kw_status add_event(struct kw__memory *memory, struct kw__memory_jou
         return KW_E_CONFLICT;
     }
     uint8_t *text = NULL;
-    struct kw__memory_event *made =
-        kw__memory_object(sizeof *made, from->project.size + from->type.size + from->body.size, &text);
+    size_t text_size = from->project.size + from->env.size + from->owner.size + from->type.size + from->body.size;
+    struct kw__memory_event *made = kw__memory_object(sizeof *made, text_size, &text);
     if (made == NULL) {
         return KW_E_MEMORY;
     }
@@ -135,11 +135,14 @@ static enum kw_status add_event(struct kw__memory *memory, struct kw__memory_jou
     made->event.sequence = sequence;
     made->event.attempts = 0;
     made->event.project = kw__memory_keep(&text, from->project);
+    made->event.env = kw__memory_keep(&text, from->env);
+    made->event.owner = kw__memory_keep(&text, from->owner);
     made->event.type = kw__memory_keep(&text, from->type);
     made->event.body = kw__memory_keep(&text, from->body);
     made->claimed_until_ms = INT64_MIN;
     kw__memory_link(journal, &memory->events, &made->by_sequence, made);
     kw__memory_link(journal, &memory->events_by_id, &made->by_id, NULL);
+    kw__memory_link(journal, &memory->events_waiting, &made->by_claim, NULL);
     return KW_OK;
 }
 

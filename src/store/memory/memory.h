@@ -29,7 +29,9 @@ struct kw__memory_seal {
 
 struct kw__memory_event {
     struct kw__tree_node by_sequence, by_id;
+    struct kw__tree_node by_claim; /* until it is settled */
     struct kw_store_event event;
+    bool is_settled;
     int64_t claimed_until_ms;
 };
 
@@ -77,6 +79,7 @@ struct kw__memory {
     struct kw__tree seals;
     struct kw__tree events;
     struct kw__tree events_by_id;
+    struct kw__tree events_waiting; /* by sequence */
     struct kw__tree settings;
     struct kw__tree usages;
     struct kw__tree deferred;
@@ -126,6 +129,7 @@ int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_
 int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_event_waiting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_deferred(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -172,6 +176,10 @@ enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__memory_events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                      kw_store_event_sink *sink, void *context);
+enum kw_status kw__memory_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                       uint64_t *removed_out);
 enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__memory_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,

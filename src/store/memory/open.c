@@ -19,6 +19,8 @@ static const struct kw_store_ops memory_ops = {
     .audit_prune = kw__memory_audit_prune,
     .events_claim = kw__memory_events_claim,
     .events_settle = kw__memory_events_settle,
+    .events_list = kw__memory_events_list,
+    .events_prune = kw__memory_events_prune,
     .usage_add = kw__memory_usage_add,
     .usage_defer = kw__memory_usage_defer,
     .usage_deferred = kw__memory_usage_deferred,
@@ -54,6 +56,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->seals, kw__memory_order_seal);
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
+    kw__tree_init(&memory->events_waiting, kw__memory_order_event_waiting);
     kw__tree_init(&memory->settings, kw__memory_order_setting);
     kw__tree_init(&memory->usages, kw__memory_order_usage);
     kw__tree_init(&memory->deferred, kw__memory_order_deferred);

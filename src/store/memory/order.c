@@ -80,6 +80,12 @@ int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tr
     return kw_id_compare(&left->event.id, &right->event.id);
 }
 
+int kw__memory_order_event_waiting(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_event, by_claim);
+    return order_u64(left->event.sequence, right->event.sequence);
+}
+
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_setting, by_name);

@@ -49,6 +49,8 @@ static void bind_event(struct kw__query *query, const struct kw__waiting *waitin
     kw__query_i64(query, event->at_ms);
     kw__query_text(query, event->project);
     kw__query_id_or_null(query, &event->key_id);
+    kw__query_text(query, event->env);
+    kw__query_text(query, event->owner);
     kw__query_text(query, event->type);
     kw__query_blob(query, event->body);
 }

@@ -102,6 +102,24 @@ static const char *const migrations[] = {
     /* 8: a table of its own, so that sealing a line does not write its row again. */
     "ALTER TABLE audit ADD COLUMN context BLOB NOT NULL DEFAULT x'';"
     "CREATE TABLE audit_seal (sequence INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT;",
+    /* 9: events are a log. Those of before get the names and the form of the catalogue; nobody could ask to be told of
+     * them, so none waits. */
+    "ALTER TABLE event ADD COLUMN env TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE event ADD COLUMN owner TEXT NOT NULL DEFAULT '';"
+    "UPDATE event SET env = ifnull(CAST(json_extract(CAST(body AS TEXT), '$.env') AS TEXT), ''),"
+    "    owner = ifnull(CAST(json_extract(CAST(body AS TEXT), '$.owner') AS TEXT), ''),"
+    "    body = CAST(json_remove(CAST(body AS TEXT), '$.keyId', '$.env', '$.owner') AS BLOB)"
+    "    WHERE key_id IS NOT NULL AND json_valid(CAST(body AS TEXT));"
+    "UPDATE event SET type = iif(json_extract(CAST(body AS TEXT), '$.percent') >= 100, 'key.quota.exceeded',"
+    "    'key.quota.warning') WHERE type = 'quota.reached' AND json_valid(CAST(body AS TEXT));"
+    "UPDATE event SET type = 'key.quota.credited' WHERE type = 'quota.credited';"
+    "UPDATE event SET type = substr(type, 1, instr(type, '.')) || 'changed',"
+    "    body = CAST(json_set(CAST(body AS TEXT), '$.change', substr(type, instr(type, '.') + 1)) AS BLOB)"
+    "    WHERE json_valid(CAST(body AS TEXT)) AND substr(type, 1, instr(type, '.')) IN ('project.', 'policy.', "
+    "'template.');"
+    "DELETE FROM event_claim;"
+    "CREATE INDEX event_by_project ON event (project, sequence, at_ms);"
+    "CREATE INDEX event_by_key ON event (key_id) WHERE key_id IS NOT NULL;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

@@ -57,8 +57,20 @@
 #define AUDIT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define SEAL_INTO "audit_seal (sequence, seal)"
 #define SEAL_VALUES "(?, ?)"
-#define EVENT_INTO "event (sequence, id, at_ms, project, key_id, type, body)"
-#define EVENT_VALUES "(?, ?, ?, ?, ?, ?, ?)"
+#define EVENT_COLUMNS "sequence, id, at_ms, project, key_id, env, owner, type, body"
+#define EVENT_INTO "event (" EVENT_COLUMNS ")"
+#define EVENT_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+/* 1 after, 2 limit, 3 project, 4 key, 5 from, 6 last; empty, NULL or 0 means any. */
+#define EVENT_BY(from) \
+    "SELECT " EVENT_COLUMNS " FROM event " from " AND sequence > ?1 AND sequence <= ?6" \
+    " AND (?3 = '' OR project = ?3) AND (?4 IS NULL OR key_id = ?4) AND at_ms >= ?5"
+#define EVENTS(name, from) \
+    [KW__SQL_EVENT_##name] = EVENT_BY(from) " ORDER BY sequence LIMIT ?2", \
+    [KW__SQL_EVENT_##name##_BACK] = EVENT_BY(from) " ORDER BY sequence DESC LIMIT ?2"
+/* 1 project, 2 before, 3 limit, 4 how many are looked at. Both find the same ones, as long as their claims go first. */
+#define EVENT_DELETE(from) \
+    "DELETE FROM " from " WHERE sequence IN (SELECT sequence FROM (SELECT sequence, at_ms FROM event INDEXED BY" \
+    " event_by_project WHERE project = ?1 ORDER BY sequence LIMIT ?4) WHERE at_ms < ?2 LIMIT ?3)"
 #define CLAIM_INTO "event_claim (sequence, until_ms, attempts)"
 #define CLAIM_VALUES "(?, -9223372036854775808, 0)"
 
@@ -181,11 +193,16 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_EVENT_CLAIM_INSERT_MANY] = INSERT(CLAIM_INTO, ROWS_MANY(CLAIM_VALUES)),
     [KW__SQL_EVENT_CLAIMABLE] = "SELECT sequence FROM event_claim WHERE until_ms <= ?1 ORDER BY sequence LIMIT ?2",
     [KW__SQL_EVENT_CLAIM] = "UPDATE event_claim SET until_ms = ?2, attempts = attempts + 1 WHERE sequence = ?1",
-    [KW__SQL_EVENT_READ] = "SELECT e.id, e.at_ms, e.project, e.key_id, e.type, e.body, c.attempts FROM event AS e JOIN "
+    [KW__SQL_EVENT_READ] = "SELECT e.sequence, e.id, e.at_ms, e.project, e.key_id, e.env, e.owner, e.type, e.body, "
+                           "c.attempts FROM event AS e JOIN "
                            "event_claim AS c ON c.sequence = e.sequence WHERE e.sequence = ?1",
     [KW__SQL_EVENT_CLAIM_DELETE] =
         "DELETE FROM event_claim WHERE sequence = (SELECT sequence FROM event WHERE id = ?1)",
-    [KW__SQL_EVENT_DELETE] = "DELETE FROM event WHERE id = ?1",
+    EVENTS(SCAN, "NOT INDEXED WHERE 1"),
+    EVENTS(BY_PROJECT, "INDEXED BY event_by_project WHERE project = ?3"),
+    EVENTS(BY_KEY, "INDEXED BY event_by_key WHERE key_id = ?4"),
+    [KW__SQL_EVENT_PRUNE] = EVENT_DELETE("event"),
+    [KW__SQL_EVENT_PRUNE_CLAIMS] = EVENT_DELETE("event_claim"),
 
     [KW__SQL_USAGE_ADD] = USAGE_ADD("usage_hour"),
     [KW__SQL_USAGE_ADD_DAY] = USAGE_ADD("usage_day"),

@@ -155,6 +155,10 @@ enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms,
 enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);
+enum kw_status kw__sqlite_events_list(struct kw_store *store, const struct kw_store_event_filter *filter,
+                                      kw_store_event_sink *sink, void *context);
+enum kw_status kw__sqlite_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                       uint64_t *removed_out);
 enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__sqlite_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,

@@ -186,7 +186,8 @@ static enum kw_status see_event(void *context, const struct kw_store_event *even
 {
     struct model *model = context;
     char body[512] = "", wanted[48];
-    if (!kw_bytes_equal(event->type, KW_BYTES("quota.reached"))) {
+    if (!kw_bytes_equal(event->type, KW_BYTES("key.quota.warning")) &&
+        !kw_bytes_equal(event->type, KW_BYTES("key.quota.exceeded"))) {
         return KW_OK;
     }
     memcpy(body, event->body.data, event->body.size < sizeof body ? event->body.size : sizeof body - 1);
