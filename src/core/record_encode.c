@@ -2,6 +2,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
+#include "core/schedule.h"
 
 #include <assert.h>
 
@@ -28,6 +29,23 @@ static void add_time(struct kw_buffer *buffer, unsigned tag, int64_t time_ms)
         bytes[i] = (uint8_t)time_ms;
     }
     kw_buffer_add(buffer, kw_bytes_of(bytes, sizeof bytes));
+}
+
+/* All three, so that what is kept has one form and one size. */
+static void add_schedule(struct kw_buffer *buffer, unsigned tag, const struct kw_schedule *schedule)
+{
+    if (kw_schedule_is_empty(schedule)) {
+        return;
+    }
+    add_time(buffer, tag, schedule->disable_at_ms);
+    const int64_t rest[] = {schedule->revoke_at_ms, schedule->notify_before_ms};
+    for (size_t i = 0; i < KW_COUNT_OF(rest); i++) {
+        uint8_t bytes[KW__TIME_SIZE];
+        for (int j = KW__TIME_SIZE - 1, shift = 0; j >= 0; j--, shift += 8) {
+            bytes[j] = (uint8_t)(rest[i] >> shift);
+        }
+        kw_buffer_add(buffer, kw_bytes_of(bytes, sizeof bytes));
+    }
 }
 
 static void add_id(struct kw_buffer *buffer, unsigned tag, const struct kw_id *id)
@@ -108,6 +126,14 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
     case KW__FIELD_TIME:
         if (*(const int64_t *)member != 0) {
             add_time(buffer, tag, *(const int64_t *)member);
+        }
+        return;
+    case KW__FIELD_SCHEDULE:
+        add_schedule(buffer, tag, member);
+        return;
+    case KW__FIELD_ANNOUNCED:
+        if (record->announced != 0) {
+            add_number(buffer, tag, record->announced);
         }
         return;
     case KW__FIELD_UPDATED:

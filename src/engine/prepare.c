@@ -106,9 +106,8 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     if (!kw_bytes_equal(work->before.project, work->project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
-    if (work->op->kind != KW_OP_LAPSE) {
-        kw__apply_seen(engine, &work->before_digest, &work->before);
-    }
+    int64_t seen_ms = work->op->kind == KW_OP_LAPSE ? 0 : kw__seen_until(engine, &work->before_digest, &work->before);
+    work->op->now_ms = seen_ms > work->op->now_ms ? seen_ms : work->op->now_ms;
     work->has_before = true;
     return KW_OK;
 }
@@ -244,7 +243,8 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
     if (work->has_before) {
         status = kw__within_authority(engine, arena, op, &work->before, false);
     }
-    bool is_made = !work->has_before || made->expires_at_ms != work->before.expires_at_ms || work->change.has_successor;
+    bool is_made = !work->has_before || work->change.has_successor ||
+                   kw_record_lives_until(made) != kw_record_lives_until(&work->before);
     return status != KW_OK || !shapes ? status : kw__within_authority(engine, arena, op, made, is_made);
 }
 
@@ -280,6 +280,7 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
                 .parent_id = record->parent_id,
                 .policy = record->policy,
                 .expires_at_ms = record->expires_at_ms,
+                .due_at_ms = kw_record_due(record),
                 .version = record->version,
                 .erased = erased,
                 .record = encoding},
