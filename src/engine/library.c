@@ -57,6 +57,7 @@ static enum kw_status open_store(const struct kw_options *options, struct keywar
     write_forgotten(options, forgotten);
     struct kw_engine_options engine = {.pepper = peppers.items,
                                        .seals_audit = true,
+                                       .runs_schedules = true,
                                        .pepper_count = peppers.count,
                                        .digest_scheme = options->digest,
                                        .forgotten = kw_bytes_of_text(forgotten),

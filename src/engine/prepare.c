@@ -248,6 +248,26 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
     return status != KW_OK || !shapes ? status : kw__within_authority(engine, arena, op, made, is_made);
 }
 
+struct kw_store_row kw__row_of(const struct kw_record *record, const struct kw_digest *digest, struct kw_bytes encoding)
+{
+    struct kw_store_row row = {.id = record->id,
+                               .digest = kw_bytes_of(digest->bytes, digest->size),
+                               .digest_scheme = kw_record_digest_method(record),
+                               .project = record->project,
+                               .env = record->env,
+                               .owner = record->owner,
+                               .org_id = record->org_id,
+                               .tags = record->tags,
+                               .parent_id = record->parent_id,
+                               .policy = record->policy,
+                               .expires_at_ms = record->expires_at_ms,
+                               .due_at_ms = kw_record_due(record),
+                               .version = record->version,
+                               .record = encoding};
+    memcpy(row.last_four, record->last_four, sizeof row.last_four);
+    return row;
+}
+
 /* Encodes one record as a row of the batch. */
 static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, const struct kw_record *record,
                               const struct kw_digest *digest, bool erased, uint64_t replaces)
@@ -268,25 +288,9 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
     }
     struct kw_digest *kept = &work->digests[work->put_count];
     *kept = *digest;
-    work->puts[work->put_count++] = (struct kw_store_put){
-        .row = {.id = record->id,
-                .digest = kw_bytes_of(kept->bytes, kept->size),
-                .digest_scheme = kw_record_digest_method(record),
-                .project = record->project,
-                .env = record->env,
-                .owner = record->owner,
-                .org_id = record->org_id,
-                .tags = record->tags,
-                .parent_id = record->parent_id,
-                .policy = record->policy,
-                .expires_at_ms = record->expires_at_ms,
-                .due_at_ms = kw_record_due(record),
-                .version = record->version,
-                .erased = erased,
-                .record = encoding},
-        .replaces = replaces,
-    };
-    memcpy(work->puts[work->put_count - 1].row.last_four, record->last_four, sizeof record->last_four);
+    struct kw_store_put *put = &work->puts[work->put_count++];
+    *put = (struct kw_store_put){.row = kw__row_of(record, kept, encoding), .replaces = replaces};
+    put->row.erased = erased;
     return KW_OK;
 }
 

@@ -140,6 +140,10 @@ KW_MUST_USE int64_t kw__seen_until(struct kw_engine *engine, const struct kw_dig
 /* What was seen to have passed of a key that bounds others counts, though its record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
 
+/* A record as a row that is not erased; borrows from all three. */
+struct kw_store_row kw__row_of(const struct kw_record *record, const struct kw_digest *digest,
+                               struct kw_bytes encoding);
+
 /* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);
 /* INVALID_FIELD for the rotation of a key below one that is revoked for good, or erased: nobody could use the new key.
