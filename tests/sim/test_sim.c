@@ -98,6 +98,7 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
         bool is_expiry = (fields[i] & (KW_GIVEN_EXPIRES_IN | KW_GIVEN_EXPIRES_AT)) != 0;
         params.given |= chance(sim, is_expiry ? 12 : 35) ? fields[i] : 0;
     }
+    sim_draw_schedule(sim, &params);
     params.given |= chance(sim, 35) ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0;
     params.given |= chance(sim, 25) ? (uint32_t)KW_GIVEN_QUOTAS : 0;
     return params;
@@ -280,7 +281,7 @@ static void list(struct sim *sim)
 static void move_clock(struct sim *sim)
 {
     const struct model_key *key = &sim->model.keys[below(sim, sim->model.count)];
-    int64_t moment = chance(sim, 50) && key->grace_until != 0 ? key->grace_until : key->expires_at;
+    int64_t moment = sim_draw_moment(sim, key);
     int64_t now = sim->model.now + below(sim, 2000);
     if (chance(sim, 40) && moment > sim->model.now) {
         now = moment - 1 + below(sim, 3);
@@ -415,7 +416,7 @@ static const char *step(struct sim *sim)
         return sim_where(sim, &where), "change where";
     }
     if (what < 66) {
-        return move_clock(sim), "clock";
+        return move_clock(sim), chance(sim, 50) ? sim_run_schedules(sim) : (void)0, "clock";
     }
     if (what < 70) {
         return list(sim), "list";
