@@ -1,7 +1,6 @@
 /*
  * Random commands, verifications and jumps of the clock, through the library and the model (model.h) at once, on every
  * store, with calls of the store that fail and with restarts. What differs is printed with the seed that repeats it.
- *
  * Held whatever the model says: what was revoked is never valid again (sim.c), a child is never valid for what an
  * ancestor is refused for (sim.c), and a rotation makes no key that may do what the old one could not (here).
  */
@@ -291,6 +290,9 @@ static void move_clock(struct sim *sim)
         now = sim->model.now - below(sim, 120) * MINUTE;
     }
     sim_set_clock(sim, now);
+    if (chance(sim, 50)) {
+        sim_run_schedules(sim);
+    }
 }
 
 /* A key that has limits, of a few that are drawn; -1: none had. */
@@ -415,11 +417,8 @@ static const char *step(struct sim *sim)
         struct model_where where = draw_where(sim);
         return sim_where(sim, &where), "change where";
     }
-    if (what < 66) {
-        return move_clock(sim), chance(sim, 50) ? sim_run_schedules(sim) : (void)0, "clock";
-    }
     if (what < 70) {
-        return list(sim), "list";
+        return what < 66 ? (move_clock(sim), "clock") : (list(sim), "list");
     }
     if (what < 80) {
         return change_policy(sim), "policy";
