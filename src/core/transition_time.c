@@ -30,6 +30,7 @@ enum kw_status kw_record_settle(const struct kw_record *before, int64_t now_ms, 
     struct kw_passed passed[KW_SCHEDULE_STEPS_MAX];
     size_t count = 0;
     while (count < KW_SCHEDULE_STEPS_MAX && kw_schedule_step(&settled, now_ms, announces, &passed[count].happening)) {
+        settled.version++; /* which counts what was told of a key */
         passed[count++].after = settled;
     }
     if (count == 0 && !kw_schedule_has_passed(before, now_ms)) {
@@ -63,13 +64,13 @@ enum kw_status kw__step_settle(struct kw__step *step)
 /* The last thing that time did is what the change is called by. What is only announced changes nothing of the key. */
 static enum kw_status tell_passed(const struct kw__step *step)
 {
-    struct kw_record after = kw__step_next_version(step);
+    struct kw_record after = *step->before;
     bool is_only_said = true;
     for (size_t i = 0; i < step->passed_count; i++) {
         is_only_said = is_only_said && step->passed[i].happening.is_announcement;
     }
-    if (is_only_said) {
-        after.updated_at_ms = step->before->updated_at_ms;
+    if (!is_only_said && step->now_ms > after.updated_at_ms) {
+        after.updated_at_ms = step->now_ms;
     }
     const struct kw_happening *last = &step->passed[step->passed_count - 1].happening;
     enum kw_status status = kw__step_done(step, last->action, &after);

@@ -439,7 +439,8 @@ void model_use(struct model *model, int index)
     if (!old->erased && old->revoked_at == 0) {
         (void)model_pass(model, old);
         if (old->revoked_at != 0) {
-            touch(model, old);
+            old->version--;
+            touch(model, old); /* it had ended by itself, which its version has counted */
         } else {
             end(model, old, model->now, "system", "rotated");
         }

@@ -49,6 +49,7 @@ bool model_pass(const struct model *model, struct model_key *key)
 {
     bool any = false;
     for (enum coming coming; (coming = first_passed(model, key)) != NOTHING; any = true) {
+        key->version++;
         bool by_grace = key->grace_until != 0 && model_ends_at(key) == key->grace_until;
         switch (coming) {
         case DISABLES:
@@ -93,6 +94,7 @@ static bool tell(const struct model *model, struct model_key *key)
     key->told_of_disabling = key->told_of_disabling || tells_disabling;
     key->told_of_expiry = key->told_of_expiry || tells_expiry;
     key->told_of_revocation = key->told_of_revocation || tells_revocation;
+    key->version += (uint64_t)(tells_disabling + tells_expiry + tells_revocation);
     return tells_disabling || tells_expiry || tells_revocation;
 }
 
@@ -108,7 +110,6 @@ void model_lapse(struct model *model, struct model_key *key)
         return;
     }
     *key = after;
-    key->version++;
     key->touched = true;
     if (has_passed) {
         key->updated_at = model->now > key->updated_at ? model->now : key->updated_at;
