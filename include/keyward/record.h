@@ -176,14 +176,14 @@ struct kw_record {
     struct kw_list blocked_regions;
     struct kw_bytes policy;
     struct kw_bytes template_name;
-    struct kw_id parent_id;     /* the lineage of the key that bounds this one */
-    struct kw_list rate_limits; /* sorted by name, packed; kw_rate_limits_next reads them */
-    struct kw_list quotas;      /* the same; kw_quota_rules_next reads them */
+    struct kw_id parent_id;      /* the lineage of the key that bounds this one */
+    struct kw_list rate_limits;  /* sorted by name, packed; kw_rate_limits_next reads them */
+    struct kw_list quotas;       /* the same; kw_quota_rules_next reads them */
     struct kw_schedule schedule; /* what of it is still to come */
     uint8_t announced;           /* of enum kw_end: key.expiring was told of these times as they are */
-    bool has_children;          /* or had */
-    bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
-    bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
+    bool has_children;           /* or had */
+    bool ends_grace;             /* its first use ends the grace period of the key that it was rotated from */
+    bool imported;               /* it came from elsewhere: that it is revoked here under another digest counts */
     /* Beside the record, and not in its encoding: set where a record is read to be shown. */
     int64_t last_used_at_ms;      /* 0: never */
     struct kw_bytes last_used_ip; /* 16 bytes, or none; IPv4 as the address of IPv6 that it is mapped to */

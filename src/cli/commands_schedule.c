@@ -18,5 +18,5 @@ static const struct kw_option schedule_options[] = {
      .place = KW_PLACE_SCHEDULE,
      .field = "notifyBefore"},
 };
-const struct kw_option_group kw__schedule_group = {
-    "What is to become of it", schedule_options, sizeof schedule_options / sizeof schedule_options[0]};
+const struct kw_option_group kw__schedule_group = {"What is to become of it", schedule_options,
+                                                   sizeof schedule_options / sizeof schedule_options[0]};

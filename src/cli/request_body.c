@@ -404,9 +404,8 @@ static enum kw_status write_cleared(struct body *body, const char *name)
 /* Whether an option says something of the schedule: sets a member of it, or clears one. */
 static bool is_of_schedule(const struct body *body, const struct kw_given_option *given)
 {
-    const struct kw_option *option = given->option->place == KW_PLACE_CLEAR
-                                         ? find_field(body->line->command, given->value)
-                                         : given->option;
+    const struct kw_option *option =
+        given->option->place == KW_PLACE_CLEAR ? find_field(body->line->command, given->value) : given->option;
     return option != NULL && option->place == KW_PLACE_SCHEDULE;
 }
 

@@ -136,11 +136,11 @@ bool kw__draft_has(const struct kw__draft *draft, const char *name)
 enum kw__cell_kind kw__field_cell(struct kw_bytes name)
 {
     static const enum kw__cell_kind by_kind[] = {
-        [TEXT] = KW__CELL_TEXT,      [USER] = KW__CELL_TEXT,        [TEXTS] = KW__CELL_LIST,
-        [RESOURCES] = KW__CELL_JSON, [OBJECT] = KW__CELL_JSON,      [BOOL] = KW__CELL_BOOL,
-        [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,          [IGNORED] = KW__CELL_NONE,
-        [SCHEDULE] = KW__CELL_JSON,
-        [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON, [QUOTAS] = KW__CELL_JSON,
+        [TEXT] = KW__CELL_TEXT,      [USER] = KW__CELL_TEXT,      [TEXTS] = KW__CELL_LIST,
+        [RESOURCES] = KW__CELL_JSON, [OBJECT] = KW__CELL_JSON,    [BOOL] = KW__CELL_BOOL,
+        [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,        [IGNORED] = KW__CELL_NONE,
+        [SCHEDULE] = KW__CELL_JSON,  [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON,
+        [QUOTAS] = KW__CELL_JSON,
     };
     size_t index = find(name);
     bool is_field = index < KW_COUNT_OF(fields) && (fields[index].where & KW__IN_FOREIGN) != 0;
@@ -331,7 +331,8 @@ static enum kw_status take_schedule(struct kw__draft *draft, const struct field 
 {
     struct kw_bytes json;
     if (token->type != KW_JSON_OBJECT_BEGIN) {
-        return kw__draft_refuse(draft, field->name, "must be an object such as {\"revokeAt\": \"2031-01-31T12:00:00Z\"}");
+        return kw__draft_refuse(draft, field->name,
+                                "must be an object such as {\"revokeAt\": \"2031-01-31T12:00:00Z\"}");
     }
     enum kw_status status = kw_json_skip(&draft->reader, token, &json, draft->error);
     if (status == KW_OK) {

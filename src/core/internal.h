@@ -93,8 +93,8 @@ enum kw__field_kind {
     KW__FIELD_TIME,
     KW__FIELD_SCHEDULE,
     KW__FIELD_ANNOUNCED, /* bits that are present where there is any */
-    KW__FIELD_UPDATED, /* a time that is present when it is not the creation's */
-    KW__FIELD_LINEAGE, /* an id that is present when it is not the record's own */
+    KW__FIELD_UPDATED,   /* a time that is present when it is not the creation's */
+    KW__FIELD_LINEAGE,   /* an id that is present when it is not the record's own */
     KW__FIELD_VERSION,
     KW__FIELD_STATUS,  /* shown, never kept */
     KW__FIELD_USER_ID, /* shown, never kept: the ID of an owner that is a user */
@@ -149,7 +149,6 @@ static inline void *kw__field_in(struct kw_record *record, const struct kw__fiel
 {
     return (uint8_t *)record + field->offset;
 }
-
 
 /* --- Params (params.c) --- */
 

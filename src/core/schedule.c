@@ -50,7 +50,8 @@ static int64_t time_of(const struct kw_record *record, enum kw_end end)
     return INT64_MAX;
 }
 
-/* What is announced: nothing that a revocation comes before, and no end of a grace period, which a rotation has told. */
+/* What is announced: nothing that a revocation comes before, and no end of a grace period, which a rotation has told.
+ */
 static bool is_announced(const struct kw_record *record, enum kw_end end, int64_t end_ms)
 {
     bool is_of_grace = end == KW_END_REVOKE && end_ms == record->grace_until_ms;
@@ -58,7 +59,8 @@ static bool is_announced(const struct kw_record *record, enum kw_end end, int64_
            end_ms > kw_record_ends_at(record) || is_of_grace;
 }
 
-/* The earliest first; of the same time an announcement, then in this order, so that the last of them is a revocation. */
+/* The earliest first; of the same time an announcement, then in this order, so that the last of them is a revocation.
+ */
 static bool find_next(const struct kw_record *record, int64_t now_ms, bool announces, struct coming *coming_out)
 {
     static const enum kw_end ends[] = {KW_END_DISABLE, KW_END_EXPIRE, KW_END_REVOKE};
@@ -101,8 +103,7 @@ static struct kw_happening take(struct kw_record *record, const struct coming *c
         record->enabled = false;
         record->schedule.disable_at_ms = 0;
         record->announced &= (uint8_t)~KW_END_DISABLE;
-        return (struct kw_happening){
-            .action = "key.disabled", .actor = KW_SCHEDULE_ACTOR, .reason = REASON_SCHEDULED};
+        return (struct kw_happening){.action = "key.disabled", .actor = KW_SCHEDULE_ACTOR, .reason = REASON_SCHEDULED};
     case KW_END_EXPIRE:
         record->lapsed_at_ms = record->expires_at_ms;
         return (struct kw_happening){.action = "key.expired", .actor = KW_ACTOR_SYSTEM};

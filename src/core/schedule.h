@@ -1,8 +1,8 @@
 /*
- * What time does to a key by itself: it is disabled or revoked as its schedule says, its expiry passes, its grace period
- * ends; and people are told of it beforehand. Pure: what a time has done to a record counts for every verdict at that
- * instant, whether it is written down already or not. Who writes it down is a transition (KW_COMMAND_LAPSE, or any other
- * that comes first), which takes these steps one after the other, in the order of their times.
+ * What time does to a key by itself: it is disabled or revoked as its schedule says, its expiry passes, its grace
+ * period ends; and people are told of it beforehand. Pure: what a time has done to a record counts for every verdict at
+ * that instant, whether it is written down already or not. Who writes it down is a transition (KW_COMMAND_LAPSE, or any
+ * other that comes first), which takes these steps one after the other, in the order of their times.
  */
 #ifndef KW_CORE_SCHEDULE_H
 #define KW_CORE_SCHEDULE_H

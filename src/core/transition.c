@@ -178,8 +178,9 @@ static enum kw_status update(const struct kw__step *step)
         return status;
     }
     if ((step->params->given & GIVEN_EXPIRY) != 0 && has_expired(step)) {
-        return kw__step_refuse_expired(step, "The key has expired, and its expiry cannot be changed any more: rotate it with a "
-                                    "new expiry.");
+        return kw__step_refuse_expired(
+            step, "The key has expired, and its expiry cannot be changed any more: rotate it with a "
+                  "new expiry.");
     }
     struct kw_record after = kw__step_next_version(step);
     status = apply(step, &after);
@@ -393,9 +394,15 @@ enum kw_status kw_transition(const struct kw_record *before, const struct kw_com
                              struct kw_arena *arena, struct kw_change *change_out, struct kw_error *error_out)
 {
     static enum kw_status (*const transitions[])(const struct kw__step *step) = {
-        [KW_COMMAND_CREATE] = create,    [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
-        [KW_COMMAND_DISABLE] = disable,  [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
-        [KW_COMMAND_ERASE] = erase,      [KW_COMMAND_LAPSE] = kw__step_lapse,   [KW_COMMAND_END_GRACE] = kw__step_end_grace,
+        [KW_COMMAND_CREATE] = create,
+        [KW_COMMAND_UPDATE] = update,
+        [KW_COMMAND_ENABLE] = enable,
+        [KW_COMMAND_DISABLE] = disable,
+        [KW_COMMAND_REVOKE] = revoke,
+        [KW_COMMAND_ROTATE] = rotate,
+        [KW_COMMAND_ERASE] = erase,
+        [KW_COMMAND_LAPSE] = kw__step_lapse,
+        [KW_COMMAND_END_GRACE] = kw__step_end_grace,
         [KW_COMMAND_MOVE] = move_digest,
     };
     static const struct kw_key_params nothing;

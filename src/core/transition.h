@@ -80,10 +80,11 @@ struct kw_change {
 };
 
 /*
- * `before` is NULL for create only. What has passed of it by `now_ms` has passed for every command: it becomes a part of
- * the change. The version grows by one with each thing that is told of the key. Lists of the new record are packed into `arena`. Fails with a code of
- * KW_ERROR_CODES: INVALID_FIELD, MISSING_FIELD, CANNOT_CHANGE_FIELD (KW_E_INVALID), ALREADY_…, CANNOT_MODIFY_REVOKED,
- * NOT_REVOKED, VERSION_CONFLICT (KW_E_CONFLICT), or KW_E_MEMORY. Nothing is changed in place.
+ * `before` is NULL for create only. What has passed of it by `now_ms` has passed for every command: it becomes a part
+ * of the change. The version grows by one with each thing that is told of the key. Lists of the new record are packed
+ * into `arena`. Fails with a code of KW_ERROR_CODES: INVALID_FIELD, MISSING_FIELD, CANNOT_CHANGE_FIELD (KW_E_INVALID),
+ * ALREADY_…, CANNOT_MODIFY_REVOKED, NOT_REVOKED, VERSION_CONFLICT (KW_E_CONFLICT), or KW_E_MEMORY. Nothing is changed
+ * in place.
  */
 KW_MUST_USE enum kw_status kw_transition(const struct kw_record *before, const struct kw_command *command,
                                          int64_t now_ms, struct kw_arena *arena, struct kw_change *change_out,

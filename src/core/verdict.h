@@ -39,9 +39,9 @@ enum {
     KW_ENTRY_EXTENDED = 1 << 5,      /* it has a struct kw_entry_extra */
     KW_ENTRY_BOUNDED = 1 << 6,       /* it has a struct kw_entry_bounds */
     /* Set in place, as long as the process lives: */
-    KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
+    KW_ENTRY_CHECKED = 1 << 2,       /* of an imported key: the store was asked for it under all methods */
     KW_ENTRY_SEEN_DISABLED = 1 << 7, /* as KW_ENTRY_SEEN_LAPSED, beside KW_ENTRY_DISABLED: its schedule's time to */
-    KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
+    KW_ENTRY_MOVING = 1 << 3,        /* the command that moves it to its project's own method is on its way */
 };
 
 struct kw_entry;
@@ -80,7 +80,7 @@ struct kw_entry {
     uint64_t stops_at_ms : 48; /* it expires or is disabled, whichever comes first; KW_ENTRY_NEVER: never */
     uint64_t env_at : 16;      /* in record[], as are the places below */
     uint64_t ends_at_ms : 48;  /* it is revoked, by the end of a grace period or its schedule; as above */
-    uint64_t project : 16;        /* number of the project, given by the engine */
+    uint64_t project : 16;     /* number of the project, given by the engine */
     uint64_t version;
     uint8_t flags;
     uint8_t marks;

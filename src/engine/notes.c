@@ -100,7 +100,8 @@ void kw__note_passed(struct kw_engine *engine, const struct kw_digest *digest, u
 }
 
 /* What was seen of an entry of that version. */
-static unsigned seen_of(struct kw_engine *engine, const struct kw_digest *digest, uint64_t version, bool *is_stopped_out)
+static unsigned seen_of(struct kw_engine *engine, const struct kw_digest *digest, uint64_t version,
+                        bool *is_stopped_out)
 {
     kw_index_read_begin();
     const struct kw_entry *entry = kw_index_find(engine->index, digest);

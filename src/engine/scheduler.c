@@ -49,8 +49,8 @@ static enum kw_status mend(struct kw_scheduler *scheduler, const struct kw_store
     status = status == KW_OK ? kw_record_decode(found.row.record, &record) : status;
     status = status == KW_OK ? kw__row_digest(row, digest) : status;
     if (status == KW_OK) {
-        scheduler->puts[scheduler->put_count++] = (struct kw_store_put){
-            .row = kw__row_of(&record, digest, found.row.record), .replaces = record.version};
+        scheduler->puts[scheduler->put_count++] =
+            (struct kw_store_put){.row = kw__row_of(&record, digest, found.row.record), .replaces = record.version};
     }
     return status;
 }
@@ -81,8 +81,7 @@ static enum kw_status take_row(void *context, const struct kw_store_row *row)
     uint16_t project;
     scheduler->last = row->id;
     scheduler->seen_count++;
-    if (kw_record_decode(row->record, &record) != KW_OK ||
-        !project_of(scheduler->engine, record.project, &project)) {
+    if (kw_record_decode(row->record, &record) != KW_OK || !project_of(scheduler->engine, record.project, &project)) {
         return KW_OK;
     }
     int64_t due_ms = kw_record_due(&record);

@@ -219,7 +219,8 @@ static enum kw_status prepare(struct kw_engine *engine, size_t index)
         bool has_ended = kw_record_status(&work->before, writer->where_part.now_ms) == KW_KEY_REVOKED;
         status = has_ended ? prepare_lapse(engine, index) : KW_OK;
     }
-    writer->where_part.now_ms = now_ms; /* it may be later for a key whose time was seen before the clock stepped back */
+    writer->where_part.now_ms =
+        now_ms; /* it may be later for a key whose time was seen before the clock stepped back */
     return status;
 }
 

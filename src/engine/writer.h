@@ -133,8 +133,8 @@ KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct k
  * orphan. `looked_at` grows by the children that were looked at. */
 KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, struct kw_work *work, size_t *looked_at);
 
-/* The latest time of the key that was seen to have passed, by a clock that may have stepped back since; 0: none. What is
- * changed of it is changed at that time at the earliest. */
+/* The latest time of the key that was seen to have passed, by a clock that may have stepped back since; 0: none. What
+ * is changed of it is changed at that time at the earliest. */
 KW_MUST_USE int64_t kw__seen_until(struct kw_engine *engine, const struct kw_digest *digest,
                                    const struct kw_record *record);
 /* What was seen to have passed of a key that bounds others counts, though its record does not say so yet. */

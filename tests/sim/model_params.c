@@ -55,9 +55,9 @@ bool model_params_are_bad(const struct model *model, const struct model_params *
 {
     bool at = (params->given & KW_GIVEN_EXPIRES_AT) != 0;
     bool in = (params->given & KW_GIVEN_EXPIRES_IN) != 0;
-    bool is_late = (params->given & KW_GIVEN_SCHEDULE) != 0 &&
-                   ((params->disable_at != 0 && params->disable_at <= model->now) ||
-                    (params->revoke_at != 0 && params->revoke_at <= model->now));
+    bool is_late =
+        (params->given & KW_GIVEN_SCHEDULE) != 0 && ((params->disable_at != 0 && params->disable_at <= model->now) ||
+                                                     (params->revoke_at != 0 && params->revoke_at <= model->now));
     return (at && params->expires_at != 0 && params->expires_at <= model->now) || (in && params->expires_in <= 0) ||
            (at && in) || is_late;
 }

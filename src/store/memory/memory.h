@@ -72,7 +72,7 @@ struct kw__memory {
     struct kw__tree rows_by_sequence;
     struct kw__tree rows_by_expiry;
     struct kw__tree rows_by_use;
-    struct kw__tree tombstones; /* by id */
+    struct kw__tree tombstones;  /* by id */
     struct kw__tree rows_by_due; /* those that are due at any time */
     struct kw__tree audits;
     struct kw__tree seals;

@@ -103,7 +103,9 @@ static const char *const migrations[] = {
     "ALTER TABLE audit ADD COLUMN context BLOB NOT NULL DEFAULT x'';"
     "CREATE TABLE audit_seal (sequence INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT;",
     /* 9 to 11 */
-    "", "", "",
+    "",
+    "",
+    "",
     /* 12: when rows are due only their records say, which whoever reads them sees to. */
     "ALTER TABLE record ADD COLUMN due_at_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX record_by_due ON record (due_at_ms) WHERE due_at_ms <> 0;",

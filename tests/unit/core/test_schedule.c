@@ -51,10 +51,10 @@ static void steps_come_in_the_order_of_their_times(struct test *t)
         {{0, 20, 0}, 10, 0, 30, "expired expire 10, revoked revoke 20"},
         {{10, 20, 5}, 0, 0, 5, "expiring disable 10"},
         {{10, 20, 5}, 0, 0, 15, "disabled disable 10, expiring revoke 20"},
-        {{10, 20, 5}, 0, 0, 25, "disabled disable 10, revoked revoke 20"},  /* nothing is told of what has come */
+        {{10, 20, 5}, 0, 0, 25, "disabled disable 10, revoked revoke 20"}, /* nothing is told of what has come */
         {{10, 10, 0}, 10, 0, 10, "disabled disable 10, expired expire 10, revoked revoke 10"},
         {{30, 20, 15}, 40, 0, 6, "expiring revoke 20"}, /* what comes after a revocation does not come */
-        {{0, 40, 35}, 0, 20, 19, ""},                  /* nor is the end of a grace period told of */
+        {{0, 40, 35}, 0, 20, 19, ""},                   /* nor is the end of a grace period told of */
         {{0, 40, 35}, 0, 20, 20, "revoked revoke 20"},
         {{0, 20, 15}, 0, 40, 10, "expiring revoke 20"},
         {{0, 0, 1000}, 50, 0, 10, "expiring expire 50"},
@@ -176,15 +176,17 @@ static void an_announcement_changes_nothing_but_that_it_was_made(struct test *t)
 static int64_t random_time(struct test *t)
 {
     static const int64_t steps[] = {1, 100, MINUTE_MS, HOUR_MS};
-    return test_random_below(t, 3) == 0 ? 0 : NOW_MS + steps[test_random_below(t, 4)] * (int64_t)test_random_below(t, 20);
+    return test_random_below(t, 3) == 0 ? 0
+                                        : NOW_MS + steps[test_random_below(t, 4)] * (int64_t)test_random_below(t, 20);
 }
 
 static struct kw_key_params random_params(struct test *t)
 {
-    struct kw_key_params params = schedule_params((uint32_t)test_random_below(t, 8),
-                                                  (struct kw_schedule){.disable_at_ms = random_time(t),
-                                                                       .revoke_at_ms = random_time(t),
-                                                                       .notify_before_ms = (int64_t)test_random_below(t, 3) * MINUTE_MS});
+    struct kw_key_params params =
+        schedule_params((uint32_t)test_random_below(t, 8),
+                        (struct kw_schedule){.disable_at_ms = random_time(t),
+                                             .revoke_at_ms = random_time(t),
+                                             .notify_before_ms = (int64_t)test_random_below(t, 3) * MINUTE_MS});
     params.given |= test_random_below(t, 3) == 0 ? (uint32_t)KW_GIVEN_EXPIRES_AT : 0;
     params.expires_at_ms = random_time(t);
     return params;
@@ -225,9 +227,9 @@ static void check_change(struct test *t, const struct kw_record *before, const s
 
 static void whatever_is_asked_at_whatever_time_nothing_comes_back(struct test *t)
 {
-    static const enum kw_command_kind kinds[] = {KW_COMMAND_UPDATE, KW_COMMAND_UPDATE, KW_COMMAND_ENABLE,
+    static const enum kw_command_kind kinds[] = {KW_COMMAND_UPDATE,  KW_COMMAND_UPDATE, KW_COMMAND_ENABLE,
                                                  KW_COMMAND_DISABLE, KW_COMMAND_ROTATE, KW_COMMAND_LAPSE,
-                                                 KW_COMMAND_LAPSE,  KW_COMMAND_MOVE};
+                                                 KW_COMMAND_LAPSE,   KW_COMMAND_MOVE};
     for (int round = 0; round < ROUNDS && t->failures == 0; round++) {
         struct kw_arena arena;
         kw_arena_init(&arena, NULL, 0, 1 << 20);

@@ -20,12 +20,11 @@
 
 static struct kw_key_params params_of(int64_t disable_ms, int64_t revoke_ms, int64_t notify_ms)
 {
-    return (struct kw_key_params){
-        .given = KW_GIVEN_OWNER | KW_GIVEN_SCHEDULE,
-        .owner = KW_BYTES("user:1"),
-        .schedule = {KW_GIVEN_DISABLE_AT | KW_GIVEN_REVOKE_AT | KW_GIVEN_NOTIFY_BEFORE,
-                     {disable_ms == 0 ? 0 : TEST_NOW_MS + disable_ms, revoke_ms == 0 ? 0 : TEST_NOW_MS + revoke_ms,
-                      notify_ms}}};
+    return (struct kw_key_params){.given = KW_GIVEN_OWNER | KW_GIVEN_SCHEDULE,
+                                  .owner = KW_BYTES("user:1"),
+                                  .schedule = {KW_GIVEN_DISABLE_AT | KW_GIVEN_REVOKE_AT | KW_GIVEN_NOTIFY_BEFORE,
+                                               {disable_ms == 0 ? 0 : TEST_NOW_MS + disable_ms,
+                                                revoke_ms == 0 ? 0 : TEST_NOW_MS + revoke_ms, notify_ms}}};
 }
 
 static void set_clock(struct test_engine *fixture, int64_t after_ms)
@@ -376,12 +375,9 @@ static void a_thread_sees_to_it_and_a_clock_may_jump(struct test *t)
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
-        TEST_CASE(everything_happens_once_and_on_time),
-        TEST_CASE(a_verdict_waits_for_nobody),
-        TEST_CASE(a_child_stops_with_its_parents_schedule),
-        TEST_CASE(a_start_catches_up),
-        TEST_CASE(rows_of_before_are_learned_once),
-        TEST_CASE(whatever_fails_it_happens_once),
+        TEST_CASE(everything_happens_once_and_on_time),      TEST_CASE(a_verdict_waits_for_nobody),
+        TEST_CASE(a_child_stops_with_its_parents_schedule),  TEST_CASE(a_start_catches_up),
+        TEST_CASE(rows_of_before_are_learned_once),          TEST_CASE(whatever_fails_it_happens_once),
         TEST_CASE(a_thread_sees_to_it_and_a_clock_may_jump),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
