@@ -81,6 +81,21 @@ static bool is_zero(const uint8_t *bytes, size_t size)
     return any == 0;
 }
 
+static void add_last_four(struct kw_buffer *buffer, unsigned tag, struct kw_bytes last_four)
+{
+    if (!is_zero(last_four.data, last_four.size)) {
+        add_tag(buffer, tag);
+        kw_buffer_add(buffer, last_four);
+    }
+}
+
+static void add_bits(struct kw_buffer *buffer, unsigned tag, uint8_t bits)
+{
+    if (bits != 0) {
+        add_number(buffer, tag, bits);
+    }
+}
+
 static void encode_field(const struct kw_record *record, unsigned tag, struct kw_buffer *buffer)
 {
     const struct kw__field *field = &kw__fields[tag];
@@ -97,10 +112,7 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
         add_text(buffer, tag, *(const struct kw_bytes *)member);
         return;
     case KW__FIELD_LAST_FOUR:
-        if (!is_zero(member, sizeof record->last_four)) {
-            add_tag(buffer, tag);
-            kw_buffer_add(buffer, kw_bytes_of(member, sizeof record->last_four));
-        }
+        add_last_four(buffer, tag, kw_bytes_of(member, sizeof record->last_four));
         return;
     case KW__FIELD_SET:
     case KW__FIELD_CLEARED:
@@ -132,9 +144,7 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
         add_schedule(buffer, tag, member);
         return;
     case KW__FIELD_ANNOUNCED:
-        if (record->announced != 0) {
-            add_number(buffer, tag, record->announced);
-        }
+        add_bits(buffer, tag, record->announced);
         return;
     case KW__FIELD_UPDATED:
         if (record->updated_at_ms != record->created_at_ms) {
