@@ -145,6 +145,14 @@ static enum kw_status run_puts(struct kw_scheduler *scheduler)
 
 /* --- rows of before --- */
 
+static bool is_stopping(struct kw_scheduler *scheduler)
+{
+    pthread_mutex_lock(&scheduler->lock);
+    bool is = scheduler->is_stopping;
+    pthread_mutex_unlock(&scheduler->lock);
+    return is;
+}
+
 static enum kw_status note_all_known(struct kw_scheduler *scheduler)
 {
     const struct kw_store_setting known = {KW_BYTES(KW_SCHEDULE_SETTING), KW_BYTES("1")};
@@ -152,7 +160,7 @@ static enum kw_status note_all_known(struct kw_scheduler *scheduler)
     return commit(scheduler, &batch);
 }
 
-/* Goes through all rows once in a store's life, and writes to each when it is due. */
+/* Goes through all rows once in a store's life, and writes to each when it is due. Who stops it begins anew. */
 static enum kw_status learn_all(struct kw_scheduler *scheduler)
 {
     struct kw_store *store = scheduler->engine->store;
@@ -166,6 +174,9 @@ static enum kw_status learn_all(struct kw_scheduler *scheduler)
         return status;
     }
     do {
+        if (is_stopping(scheduler)) {
+            return KW_OK;
+        }
         begin_page(scheduler);
         scheduler->now_ms = INT64_MIN; /* nothing is due yet */
         status = store->ops->list(store, &filter, take_row, scheduler);
@@ -183,14 +194,6 @@ static enum kw_status learn_all(struct kw_scheduler *scheduler)
 }
 
 /* --- rounds --- */
-
-static bool is_stopping(struct kw_scheduler *scheduler)
-{
-    pthread_mutex_lock(&scheduler->lock);
-    bool is = scheduler->is_stopping;
-    pthread_mutex_unlock(&scheduler->lock);
-    return is;
-}
 
 /* One page of what is due; `more_out` says that there may be more. */
 static enum kw_status run_due(struct kw_scheduler *scheduler, bool *more_out)
