@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 7 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 8 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -62,6 +62,7 @@ struct kw_store_row {
     struct kw_bytes policy; /* may be empty */
     uint8_t last_four[KW_STORE_LAST_FOUR_SIZE];
     int64_t expires_at_ms; /* 0 none */
+    int64_t due_at_ms;     /* when somebody is to look after it next; 0: never. A tombstone is never due */
     uint64_t version;
     bool erased;            /* a tombstone: found by digest, changes and tombstones, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
@@ -328,6 +329,10 @@ struct kw_store_ops {
      * at their begin, nor where there are many other rows. */
     enum kw_status (*tombstones)(struct kw_store *store, const struct kw_id *after, size_t limit,
                                  kw_store_row_sink *sink, void *context);
+    /* Rows that are due at `until_ms` or before, of all projects, the earliest first, then by their ids. Costs no more
+     * where there are many other rows. */
+    enum kw_status (*due)(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                          void *context);
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
      */
     enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);

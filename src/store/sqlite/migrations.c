@@ -120,6 +120,9 @@ static const char *const migrations[] = {
     "DELETE FROM event_claim;"
     "CREATE INDEX event_by_project ON event (project, sequence, at_ms);"
     "CREATE INDEX event_by_key ON event (key_id) WHERE key_id IS NOT NULL;",
+    /* 10: when rows are due only their records say, which whoever reads them sees to. */
+    "ALTER TABLE record ADD COLUMN due_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX record_by_due ON record (due_at_ms) WHERE due_at_ms <> 0;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 
