@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 8 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 9 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines, events or deliveries is 1 to this; else KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -63,6 +63,7 @@ struct kw_store_row {
     struct kw_bytes policy; /* may be empty */
     uint8_t last_four[KW_STORE_LAST_FOUR_SIZE];
     int64_t expires_at_ms; /* 0 none */
+    int64_t due_at_ms;     /* when somebody is to look after it next; 0: never. A tombstone is never due */
     uint64_t version;
     bool erased;            /* a tombstone: found by digest, changes and tombstones, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
@@ -329,6 +330,10 @@ struct kw_store_ops {
      * at their begin, nor where there are many other rows. */
     enum kw_status (*tombstones)(struct kw_store *store, const struct kw_id *after, size_t limit,
                                  kw_store_row_sink *sink, void *context);
+    /* Rows that are due at `until_ms` or before, of all projects, the earliest first, then by their ids. Costs no more
+     * where there are many other rows. */
+    enum kw_status (*due)(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                          void *context);
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
      */
     enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
@@ -378,12 +383,9 @@ struct kw_store_ops {
     enum kw_status (*events_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                    uint64_t *removed_out);
 
-    /*
-     * What follows on deliveries may come while another call commits, and need not be durable at once: a crash of the
+    /* What follows on deliveries may come while another call commits, and need not be durable at once: a crash of the
      * machine may take back the latest of all calls that are not. This settles events and keeps what is to be delivered
-     * of them, due at `now_ms`, or held behind another of their key. One that is settled already is left out: so the
-     * call may be made again when its outcome is not known.
-     */
+     * of them, due at `now_ms`, or held behind another of their key; one that is settled already is left out. */
     enum kw_status (*deliveries_add)(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                      int64_t now_ms);
     /* Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
@@ -398,10 +400,8 @@ struct kw_store_ops {
     enum kw_status (*deliveries_release)(struct kw_store *store, uint64_t channel, int64_t now_ms);
     enum kw_status (*deliveries_list)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
                                       kw_store_delivery_sink *sink, void *context);
-    /*
-     * Makes those wait again that `filter` means and that are done or have failed, as if they were never tried: due at
-     * `now_ms`, or behind others of their key. What is kept of their tries stays. It looks at `limit` deliveries;
-     * `reached_out` is the sequence of the last, which is the `before` of the next call; 0: there are no more.
+    /* Lets those wait again that `filter` means and that are done or have failed, as if never tried. It looks at
+     * `limit` of them; `reached_out` is the last one's sequence, the `before` of the next call; 0: there are no more.
      */
     enum kw_status (*deliveries_replay)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
                                         int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);

@@ -26,6 +26,8 @@ enum {
     ROTATED_TO,
     GRACE_UNTIL,
     EXPIRES_AT,
+    EXPIRING,
+    SCHEDULED,
     LAST_USED_AT,
     CREATED_AT,
     KEY_IDS,
@@ -62,6 +64,8 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [ROTATED_TO] = {"rotatedTo", KW_EVENT_KEY_ID, "the key that takes its place"},
     [GRACE_UNTIL] = {"graceUntil", KW_EVENT_TIME, "until when the key that was rotated works on"},
     [EXPIRES_AT] = {"expiresAt", KW_EVENT_TIME, "the key's expiry"},
+    [EXPIRING] = {"expiring", KW_EVENT_STEP, "which time of the key is to come, and when"},
+    [SCHEDULED] = {"scheduled", KW_EVENT_STEP, "which time of the key has come, and when that was"},
     [LAST_USED_AT] = {"lastUsedAt", KW_EVENT_TIME, "when the key was last used; missing where it never was"},
     [CREATED_AT] = {"createdAt", KW_EVENT_TIME, "when the key was made"},
     [KEY_IDS] = {"keyIds", KW_EVENT_TEXTS, "the keys, a thousand at most"},
@@ -97,11 +101,13 @@ static const struct kw_event_kind kinds[] = {
     {"key.created", "a key was created", OF_CHANGE, AROUND | BIT(EXPIRES_AT)},
     {"key.updated", "fields of a key were changed", OF_CHANGE | BIT(CHANGED), AROUND},
     {"key.enabled", "a key was enabled", OF_CHANGE, AROUND},
-    {"key.disabled", "a key was disabled", OF_CHANGE, AROUND},
-    {"key.revoked", "a key was revoked, by somebody or by the end of its grace period", OF_CHANGE | BIT(REVOKED_BY),
-     AROUND},
+    {"key.disabled", "a key was disabled", OF_CHANGE, AROUND | BIT(SCHEDULED)},
+    {"key.revoked", "a key was revoked, by somebody, its schedule or the end of its grace period",
+     OF_CHANGE | BIT(REVOKED_BY), AROUND | BIT(SCHEDULED)},
     {"key.rotated", "a key got a successor", OF_CHANGE | BIT(ROTATED_TO), AROUND | BIT(GRACE_UNTIL)},
-    {"key.expired", "the expiry of a key was seen to have passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND},
+    {"key.expiring", "a key will be disabled, be revoked or expire in `notifyBefore`", OF_CHANGE | BIT(EXPIRING),
+     AROUND},
+    {"key.expired", "the expiry of a key has passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND | BIT(SCHEDULED)},
     {"key.unused", "an active key was not used for as long as the project's `unusedAfter` says",
      OF_KEY | BIT(CREATED_AT), SHOWN | BIT(LAST_USED_AT)},
     {"key.erased", "a revoked key was erased; its owner and its names are not told", OF_CHANGE,
@@ -303,6 +309,8 @@ static bool value_fits(enum kw_event_value value, const struct kw_json_token *to
         return token->type == KW_JSON_TRUE || token->type == KW_JSON_FALSE;
     case KW_EVENT_TEXTS:
         return token->type == KW_JSON_ARRAY_BEGIN;
+    case KW_EVENT_STEP:
+        return token->type == KW_JSON_OBJECT_BEGIN;
     }
     return false;
 }

@@ -9,6 +9,7 @@
 #include "engine/funds.h"
 #include "engine/insights.h"
 #include "engine/narrowed.h"
+#include "engine/scheduler.h"
 #include "engine/sealer.h"
 #include "engine/webhooks.h"
 
@@ -22,6 +23,7 @@ int64_t kw_engine_now_ms(const struct kw_engine *engine)
 
 static void stop_threads(struct kw_engine *engine)
 {
+    kw__scheduler_stop(engine);
     kw__sealer_stop(engine);
     pthread_mutex_lock(&engine->filled_lock);
     engine->stopping = true;
@@ -153,6 +155,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
         status = status != KW_OK ? status : start_threads(engine, readers);
         status = status != KW_OK || options->counts_by_hand ? status : kw__usage_start(engine);
         status = status != KW_OK || !options->seals_audit ? status : kw__sealer_start(engine);
+        status = status != KW_OK || !options->runs_schedules ? status : kw__scheduler_start(engine);
         if (status != KW_OK) {
             status =
                 kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "the system has no memory or threads left to start with");

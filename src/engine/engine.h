@@ -67,6 +67,7 @@ struct kw_engine_options {
     unsigned reader_count;    /* workers that read the store; 0: 2 */
     size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
     bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
+    bool runs_schedules;      /* has a thread that sees to what is due of keys (scheduler.h) */
     bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 

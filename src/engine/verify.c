@@ -90,12 +90,12 @@ static enum finality finality(const struct kw_entry *entry, int64_t now_ms)
     if (!kw_bound_status(kw_entry_parent(entry), now_ms, &above)) {
         above = KW_KEY_ACTIVE; /* not known yet: the decision says so */
     }
-    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry) ||
+    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_ends_at_ms(entry) ||
         above == KW_KEY_REVOKED) {
         return REVOKED;
     }
     bool is_at_rest = (flags & (KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 ||
-                      now_ms >= kw_entry_expires_at_ms(entry) || above != KW_KEY_ACTIVE;
+                      now_ms >= kw_entry_stops_at_ms(entry) || above != KW_KEY_ACTIVE;
     return is_at_rest ? AT_REST : ALIVE;
 }
 

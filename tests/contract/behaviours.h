@@ -18,6 +18,8 @@
     X(a_list_goes_on_after_an_id) \
     X(a_tombstone_is_found_by_no_id_and_in_no_list) \
     X(tombstones_are_listed_in_order_of_ids) \
+    X(rows_that_are_due_come_in_the_order_of_their_times) \
+    X(what_is_due_follows_every_change) \
     X(changes_follow_the_commits) \
     X(changes_never_part_a_batch) \
     X(rows_are_counted_by_project) \

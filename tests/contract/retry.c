@@ -40,6 +40,12 @@ static enum kw_status tombstones(struct kw_store *store, const struct kw_id *aft
     RETRY(tombstones(inner, after, limit, sink, context));
 }
 
+static enum kw_status due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                          void *context)
+{
+    RETRY(due(inner, until_ms, limit, sink, context));
+}
+
 static enum kw_status count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     RETRY(count(inner, project, count_out));
@@ -221,6 +227,7 @@ static const struct kw_store_ops retry_ops = {
     .list = list,
     .changes = changes,
     .tombstones = tombstones,
+    .due = due,
     .count = count,
     .count_found = count_found,
     .commit = commit,

@@ -148,6 +148,8 @@ enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_fil
                                void *context);
 enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
                                      kw_store_row_sink *sink, void *context);
+enum kw_status kw__sqlite_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                              void *context);
 enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                                   void *context);
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
