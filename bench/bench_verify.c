@@ -132,6 +132,7 @@ static const struct kw_store_ops made_up_ops = {
     .list = made_up_list,
     .find_by_digest = made_up_find,
     .tombstones = made_up_tombstones,
+    .due = bench_nothing_due,
     .setting = made_up_setting,
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,

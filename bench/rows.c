@@ -216,3 +216,10 @@ enum kw_status bench_usage_forget(struct kw_store *store, struct kw_bytes projec
     *count_out = 0;
     return KW_OK;
 }
+
+enum kw_status bench_nothing_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                                 void *context)
+{
+    (void)store, (void)until_ms, (void)limit, (void)sink, (void)context;
+    return KW_OK;
+}

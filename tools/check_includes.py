@@ -25,7 +25,7 @@ ROOMS = {
 PUBLIC = {
     'base': {'types.h', 'codes.h'},
     'core': {'types.h', 'codes.h', 'audit.h', 'import.h', 'missing.h', 'record.h', 'document.h'},
-    'store': {'types.h', 'codes.h', 'record.h', 'store.h'},
+    'store': {'types.h', 'codes.h', 'record.h', 'store.h', 'store_delivery.h'},
     'scan': {'types.h', 'codes.h', 'record.h'},
 }
 

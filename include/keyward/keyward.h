@@ -30,6 +30,7 @@
 #include <keyward/pepper.h>
 #include <keyward/record.h>
 #include <keyward/resources.h>
+#include <keyward/schedule.h>
 #include <keyward/store.h>
 #include <keyward/usage.h>
 #include <string.h>
@@ -54,7 +55,8 @@ struct kw_options {
     /* How digests of new keys are made, where their project does not say; the store keeps it. 0: as it was said
      * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;
-    /* Milliseconds since 1970 UTC, for programs that keep time themselves (tests); NULL: the system's clock. */
+    /* Milliseconds since 1970 UTC, for programs that keep time themselves (tests), and then say when schedules are seen
+     * to (kw_schedules_run); NULL: the system's clock. */
     int64_t (*now_ms)(void *context);
     void *now_context;
 };

@@ -46,6 +46,7 @@ extern "C" {
 #define KW_QUOTA_COUNT_MAX 8
 #define KW_QUOTA_MARK_COUNT_MAX 4
 #define KW_METRIC_MAX 32
+#define KW_NOTIFY_BEFORE_MS_MAX (INT64_C(365) * 86400 * 1000)
 #define KW_AMOUNT_ONE INT64_C(1000000)                         /* amounts are whole millionths */
 #define KW_AMOUNT_MAX (INT64_C(1000000000000) * KW_AMOUNT_ONE) /* a million millions; sums of a few fit 64 bits */
 #define KW_RECORD_MAX 53248                                    /* an encoded record */
@@ -124,6 +125,13 @@ struct kw_quota_rule {
 /* The next of a record's quotas: start with `rest` = quotas.packed. False when nothing is left. */
 KW_API bool kw_quota_rules_next(struct kw_bytes *rest, struct kw_quota_rule *quota_out);
 
+/* What is to become of a key, and when people are told of it beforehand. 0: none. */
+struct kw_schedule {
+    int64_t disable_at_ms;    /* it is disabled then, once */
+    int64_t revoke_at_ms;     /* it is revoked then */
+    int64_t notify_before_ms; /* key.expiring is told so long before either, and before the expiry */
+};
+
 /*
  * A record. All bytes are borrowed from where it was decoded. Times are milliseconds since 1970 UTC, 0 where there is
  * none. Texts that are absent have size 0.
@@ -168,17 +176,22 @@ struct kw_record {
     struct kw_list blocked_regions;
     struct kw_bytes policy;
     struct kw_bytes template_name;
-    struct kw_id parent_id;     /* the lineage of the key that bounds this one */
-    struct kw_list rate_limits; /* sorted by name, packed; kw_rate_limits_next reads them */
-    struct kw_list quotas;      /* the same; kw_quota_rules_next reads them */
-    bool has_children;          /* or had */
-    bool ends_grace;            /* its first use ends the grace period of the key that it was rotated from */
-    bool imported;              /* it came from elsewhere: that it is revoked here under another digest counts */
+    struct kw_id parent_id;      /* the lineage of the key that bounds this one */
+    struct kw_list rate_limits;  /* sorted by name, packed; kw_rate_limits_next reads them */
+    struct kw_list quotas;       /* the same; kw_quota_rules_next reads them */
+    struct kw_schedule schedule; /* what of it is still to come */
+    uint8_t announced;           /* of enum kw_end: key.expiring was told of these times as they are */
+    bool has_children;           /* or had */
+    bool ends_grace;             /* its first use ends the grace period of the key that it was rotated from */
+    bool imported;               /* it came from elsewhere: that it is revoked here under another digest counts */
     /* Beside the record, and not in its encoding: set where a record is read to be shown. */
     int64_t last_used_at_ms;      /* 0: never */
     struct kw_bytes last_used_ip; /* 16 bytes, or none; IPv4 as the address of IPv6 that it is mapped to */
     struct kw_bytes last_used_region;
 };
+
+/* Times at which a key ends or stops, as bits. Numbers are kept in records: they never change meaning. */
+enum kw_end { KW_END_DISABLE = 1 << 0, KW_END_REVOKE = 1 << 1, KW_END_EXPIRE = 1 << 2 };
 
 /* What is counted of verifications, and what was reported. Numbers are kept by stores: they never change meaning. */
 enum kw_usage_dimension {
@@ -214,6 +227,18 @@ enum kw_given {
     KW_GIVEN_PARENT = 1 << 17,
     KW_GIVEN_RATE_LIMITS = 1 << 18,
     KW_GIVEN_QUOTAS = 1 << 19,
+    KW_GIVEN_SCHEDULE = 1 << 20, /* of `schedule`, the members that it gives; none: all of them are cleared */
+};
+
+/* Which members of a schedule a caller gives. One that is 0 is cleared. */
+enum kw_given_schedule {
+    KW_GIVEN_DISABLE_AT = 1 << 0,
+    KW_GIVEN_REVOKE_AT = 1 << 1,
+    KW_GIVEN_NOTIFY_BEFORE = 1 << 2,
+};
+struct kw_schedule_params {
+    uint32_t given; /* of enum kw_given_schedule */
+    struct kw_schedule to;
 };
 
 /* The scopes that a key has on one resource: {"website:123", {"read", "write"}, 2}. */
@@ -255,6 +280,7 @@ struct kw_key_params {
     const struct kw_quota_rule *quotas;
     size_t quota_count;
     struct kw_bytes parent; /* creation: the id, "key_…", of any key of the line that is to be the parent */
+    struct kw_schedule_params schedule;
 };
 
 #ifdef __cplusplus

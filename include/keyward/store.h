@@ -23,12 +23,13 @@
 #define KEYWARD_STORE_H
 
 #include <keyward/record.h>
+#include <keyward/store_delivery.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 8 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 9 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines, events or deliveries is 1 to this; else KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -47,8 +48,6 @@ extern "C" {
 #define KW_STORE_AMOUNT_MAX INT64_C(1000000000000000000) /* that one reservation takes or gives back */
 #define KW_STORE_NOTE_MAX 1024
 #define KW_STORE_DEFERRED_MAX 65536 /* bytes of one piece of use that is added later */
-#define KW_STORE_TARGETS_MAX 1000   /* channels that one message goes to */
-#define KW_STORE_TRIES_MAX 16384    /* bytes of what is kept of a delivery's tries */
 
 /* One record as an adapter sees it: opaque bytes, and beside them what it must be able to search by. */
 struct kw_store_row {
@@ -64,6 +63,7 @@ struct kw_store_row {
     struct kw_bytes policy; /* may be empty */
     uint8_t last_four[KW_STORE_LAST_FOUR_SIZE];
     int64_t expires_at_ms; /* 0 none */
+    int64_t due_at_ms;     /* when somebody is to look after it next; 0: never. A tombstone is never due */
     uint64_t version;
     bool erased;            /* a tombstone: found by digest, changes and tombstones, never by id or in a list */
     struct kw_bytes record; /* the encoding; for a tombstone what little is left */
@@ -186,69 +186,6 @@ struct kw_store_deferred {
     uint64_t sequence;     /* set by the store: ascends within a part, as long as something waits there */
 };
 
-/*
- * What is sent of an event, kept once for all who get it. A channel is whom it goes to, an endpoint or a person: a
- * number of the engine's, from 1 to INT64_MAX.
- */
-struct kw_store_message {
-    struct kw_id id; /* of the event */
-    int64_t at_ms;
-    struct kw_bytes type;
-    struct kw_bytes body; /* as it is sent */
-    struct kw_id key_id;  /* none: it is about no key */
-};
-
-struct kw_store_target {
-    uint64_t channel;
-    bool is_ordered; /* one of the same key at a time, in order of their sequence */
-};
-
-/* An event that becomes deliveries, none where there are no targets; no channel stands twice. */
-struct kw_store_fan {
-    struct kw_store_message message;
-    const struct kw_store_target *targets;
-    size_t target_count; /* at most KW_STORE_TARGETS_MAX */
-};
-
-enum kw_delivery_state {
-    KW_DELIVERY_WAITING, /* until it is due */
-    KW_DELIVERY_CLAIMED, /* somebody tries it */
-    KW_DELIVERY_HELD,    /* another of its key comes first */
-    KW_DELIVERY_DONE,
-    KW_DELIVERY_FAILED, /* it was tried often enough */
-};
-
-/* A message on its way to one channel. */
-struct kw_store_delivery {
-    uint64_t channel;
-    uint64_t sequence; /* that of the event: unique in its channel */
-    enum kw_delivery_state state;
-    int64_t due_ms; /* when it may be tried; of one that is claimed: when the claim ends */
-    uint32_t attempts;
-    struct kw_bytes tries; /* what became of them; bytes that mean nothing to the store */
-    bool is_ordered;
-    struct kw_store_message message;
-};
-
-/* What became of one that was claimed. */
-struct kw_store_settled {
-    uint64_t channel, sequence;
-    enum kw_delivery_state state; /* WAITING until `due_ms`, DONE or FAILED */
-    int64_t due_ms;
-    uint32_t attempts;
-    struct kw_bytes tries;
-};
-
-/* Deliveries of one channel, the latest first. */
-struct kw_store_delivery_filter {
-    uint64_t channel;
-    uint64_t sequence; /* this one alone; 0: any */
-    uint64_t before;   /* those of a lesser sequence; 0: all */
-    int64_t from_ms;   /* messages at this time or after it */
-    uint32_t states;   /* a bit (1 << enum kw_delivery_state) for each that is wanted; 0: all */
-    size_t limit;      /* 1 to KW_STORE_LIST_MAX */
-};
-
 /* What is written together or not at all. */
 struct kw_store_batch {
     const struct kw_store_put *puts;
@@ -361,7 +298,6 @@ typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_
 typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
 typedef enum kw_status kw_store_deferred_sink(void *context, const struct kw_store_deferred *piece);
 typedef enum kw_status kw_store_reservation_sink(void *context, const struct kw_store_reservation *reservation);
-typedef enum kw_status kw_store_delivery_sink(void *context, const struct kw_store_delivery *delivery);
 typedef enum kw_status kw_store_setting_sink(void *context, const struct kw_store_setting *setting);
 
 struct kw_store; /* below: the adapter keeps its own members behind it */
@@ -394,6 +330,10 @@ struct kw_store_ops {
      * at their begin, nor where there are many other rows. */
     enum kw_status (*tombstones)(struct kw_store *store, const struct kw_id *after, size_t limit,
                                  kw_store_row_sink *sink, void *context);
+    /* Rows that are due at `until_ms` or before, of all projects, the earliest first, then by their ids. Costs no more
+     * where there are many other rows. */
+    enum kw_status (*due)(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                          void *context);
     /* Rows that are not erased, of `project` or of all when empty. May be an estimate from below while others commit.
      */
     enum kw_status (*count)(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
@@ -443,33 +383,25 @@ struct kw_store_ops {
     enum kw_status (*events_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                    uint64_t *removed_out);
 
-    /* What follows on deliveries writes like usage_add: durable when it returns, and it may come while another call
-     * commits; but for lists and claims all of it happens or nothing. */
-
-    /*
-     * Settles events and keeps what is to be delivered of them, due at `now_ms`, but for those that wait for another of
-     * their key. One that is settled already is left out: so the call may be made again when its outcome is not known.
-     */
+    /* What follows on deliveries may come while another call commits, and need not be durable at once: a crash of the
+     * machine may take back the latest of all calls that are not. This settles events and keeps what is to be delivered
+     * of them, due at `now_ms`, or held behind another of their key; one that is settled already is left out. */
     enum kw_status (*deliveries_add)(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
                                      int64_t now_ms);
-    /*
-     * Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
-     * `until_ms`; those too whose claim has run out. Durable, and uncertain, as events_claim.
-     */
+    /* Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
+     * `until_ms`; those too whose claim has run out. A failure says as much as that of events_claim. */
     enum kw_status (*deliveries_claim)(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
                                        size_t limit, kw_store_delivery_sink *sink, void *context);
-    /* Notes what became of deliveries, at most KW_STORE_LIST_MAX. One that is not claimed is left out. Where one is
-     * done or has failed, the next of its key is due at `now_ms`. */
+    /* Notes what became of deliveries, at most KW_STORE_LIST_MAX; leaves out what is not claimed. Where one is done or
+     * has failed, the next of its key is due at `now_ms`. */
     enum kw_status (*deliveries_settle)(struct kw_store *store, const struct kw_store_settled *settled, size_t count,
                                         int64_t now_ms);
-    /* Ends all claims of a channel; they are due at `now_ms`. For a start: whoever made them is no more. */
+    /* Ends all claims of a channel, for a start; they are due at `now_ms`. */
     enum kw_status (*deliveries_release)(struct kw_store *store, uint64_t channel, int64_t now_ms);
     enum kw_status (*deliveries_list)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
                                       kw_store_delivery_sink *sink, void *context);
-    /*
-     * Makes those wait again that `filter` means and that are done or have failed, as if they were never tried: due at
-     * `now_ms`, or behind others of their key. What is kept of their tries stays. It looks at `limit` deliveries;
-     * `reached_out` is the sequence of the last, which is the `before` of the next call; 0: there are no more.
+    /* Lets those wait again that `filter` means and that are done or have failed, as if never tried. It looks at
+     * `limit` of them; `reached_out` is the last one's sequence, the `before` of the next call; 0: there are no more.
      */
     enum kw_status (*deliveries_replay)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
                                         int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);

@@ -77,6 +77,7 @@ enum kw_option_place {
     KW_PLACE_RESOURCE,    /* TYPE:ID=SCOPE,… as {"type": …, "id": …, "scopes": [...]} */
     KW_PLACE_GEO,         /* "US" or "US-CA" as {"country": …, "region": …} */
     KW_PLACE_AMOUNTS,     /* METRIC=N as a member of the body itself: "METRIC": N */
+    KW_PLACE_SCHEDULE,    /* `field` of the body's "schedule": a string */
     KW_PLACE_CLEAR,       /* names another option whose field is to be null */
 };
 

@@ -1,3 +1,4 @@
+#include "cli/commands_events.h"
 #include "cli/commands_usage.h"
 #include "cli/commands_webhooks.h"
 #include "cli/keys.h"
@@ -352,7 +353,7 @@ static const struct kw_cli_command commands[] = {
      .groups = {&serve_group, &limit_group, &kw__outgoing_group},
      .example = "keyward serve --data /var/lib/keyward --listen 127.0.0.1:7411"},
     {.name = "create", .summary = "Makes a key and shows it, once.", .run = kw_cmd_key, .key_call = &create_call,
-     .about = ABOUT_ONCE, .groups = {&create_group, &where_group, &output_group},
+     .about = ABOUT_ONCE, .groups = {&create_group, &kw__schedule_group, &where_group, &output_group},
      .example = "keyward create --owner user:1 --name laptop --scope read --expires-in 90d"},
     {.name = "list", .summary = "Lists keys.", .run = kw_cmd_list, .key_call = &list_call,
      .groups = {&list_group, &where_group, &output_group},
@@ -372,7 +373,7 @@ static const struct kw_cli_command commands[] = {
      .groups = {&analyze_group, &where_group, &output_group},
      .example = "keyward analyze " EXAMPLE_ID},
     {.name = "update", .summary = "Changes what is kept of a key.", .run = kw_cmd_key, .key_call = &update_call, ONE_ID,
-     .groups = {&update_group, &where_group, &output_group},
+     .groups = {&update_group, &kw__schedule_group, &where_group, &output_group},
      .example = "keyward update " EXAMPLE_ID " --name 'build server' --clear expires-at"},
     {.name = "verify", .summary = "Asks whether a key is valid.", .run = kw_cmd_verify, .key_call = &verify_call,
      .operands = "[-]", .operands_max = 1,
@@ -391,15 +392,14 @@ static const struct kw_cli_command commands[] = {
      .key_call = &kw__usage_call, .operands = "[ID]", .operands_max = 1,
      .about = "Of one key with its whole line of rotations; else of an owner, an organization or the project. Hours are kept\n"
               "for two days, days for as long as the project says.",
-     .groups = {&kw__usage_group, &where_group, &output_group},
-     .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
+     .groups = {&kw__usage_group, &where_group, &output_group}, .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "audit", .summary = "Shows who did what, and proves that the log of it is whole.", .run = kw_cmd_audit,
      .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]]", .operands_max = 2,
      .about = "`list` shows the latest entries. `export` writes all of them, a line of JSON each, from the first on. `verify`\n"
               "reckons the chain of the log anew, or that of an exported FILE, and names the first entry that was changed,\n"
               "is missing, was added or moved. Exits with 0 if it is whole, 1 if not, and 2 if nobody can say.",
-     .groups = {&kw__audit_group, &where_group, &output_group},
-     .example = "keyward audit verify"},
+     .groups = {&kw__audit_group, &where_group, &output_group}, .example = "keyward audit verify"},
+    KW__EVENTS_COMMAND(&where_group, &output_group),
     {.name = "report", .summary = "Counts what a key used, known only afterwards.", .run = kw_cmd_report,
      .key_call = &kw__report_call, ONE_ID, .groups = {&kw__report_group, &where_group, &output_group},
      .example = "keyward report " EXAMPLE_ID " --used tokens=1500 --used cost=0.002"},
@@ -416,7 +416,7 @@ static const struct kw_cli_command commands[] = {
      .about = ABOUT_MANY, .groups = {&revoke_group, &filter_group, &where_group, &output_group},
      .example = "keyward revoke " EXAMPLE_ID " --reason 'found in a public repository'"},
     {.name = "rotate", .summary = "Replaces a key by a new one, and shows that, once.", .run = kw_cmd_key,
-     .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &where_group, &output_group},
+     .key_call = &rotate_call, ONE_ID, .about = ABOUT_ONCE, .groups = {&rotate_group, &kw__schedule_group, &where_group, &output_group},
      .example = "keyward rotate " EXAMPLE_ID " --grace 24h"},
     {.name = "erase", .summary = "Removes what is kept of a revoked key.", .run = kw_cmd_key, .key_call = &erase_call,
      ONE_ID, .groups = {&version_group, &where_group, &output_group},

@@ -86,7 +86,7 @@ static const struct kw_option outgoing_options[] = {
      .help = "the relay for mail, and commands that channels may name (docs/notices.md)"},
     {.name = "allow-private",
      .argument = "RANGE",
-     .help = "webhooks and chats may lead here, though it is no public address: 10.1.0.0/16, 127.0.0.1",
+     .help = "a range that webhooks and chats may lead to: 10.1.0.0/16, 127.0.0.1",
      .repeats = true},
 };
 

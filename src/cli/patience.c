@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/time.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 #define NS_A_MS UINT64_C(1000000)
@@ -11,6 +12,7 @@
 #define SILENCE_MAX_MS 60000 /* without a sign of life */
 #define ASKS_A_TIMEOUT 8     /* at least, however short that is */
 #define SILENCES_A_TIMEOUT 2
+#define QUIET_MAX_MS 45000 /* of a stream, which says every 15 s that it is still there */
 
 void kw_patience_set_up(CURL *curl, const char *ca_file, bool is_loopback)
 {
@@ -88,10 +90,25 @@ static void ask(struct kw_patience *patience, int64_t wait_ms)
     }
 }
 
+static int watch_stream(struct kw_patience *patience, curl_off_t moved)
+{
+    struct pollfd signals = {.fd = patience->signals, .events = POLLIN};
+    uint64_t now_ns = kw_monotonic_ns();
+    if (moved != patience->moved) {
+        patience->moved = moved;
+        patience->moved_ns = now_ns;
+    }
+    patience->was_silent = now_ns - patience->moved_ns >= QUIET_MAX_MS * NS_A_MS;
+    return patience->was_silent || poll(&signals, 1, 0) > 0 ? 1 : 0;
+}
+
 /* libcurl calls this about once a second. Other than 0 ends the transfer. */
 static int watch(void *context, curl_off_t down_size, curl_off_t down, curl_off_t up_size, curl_off_t up)
 {
     struct kw_patience *patience = context;
+    if (patience->follows) {
+        return watch_stream(patience, down + up);
+    }
     int64_t ask_after_ms = at_most(ASK_AFTER_MS, patience->timeout_ms, ASKS_A_TIMEOUT);
     uint64_t ask_after_ns = (uint64_t)ask_after_ms * NS_A_MS;
     uint64_t now_ns = kw_monotonic_ns();
@@ -116,6 +133,7 @@ static int watch(void *context, curl_off_t down_size, curl_off_t down, curl_off_
 void kw_patience_begin(struct kw_patience *patience, CURL *curl, bool is_endless)
 {
     patience->is_endless = is_endless;
+    patience->follows = false;
     patience->is_told = patience->has_given_up = patience->was_silent = false;
     patience->moved = 0;
     patience->moved_ns = patience->heard_ns = patience->asked_ns = kw_monotonic_ns();
@@ -124,6 +142,12 @@ void kw_patience_begin(struct kw_patience *patience, CURL *curl, bool is_endless
     (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch);
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, patience);
+}
+
+void kw_patience_follow(struct kw_patience *patience, int signals)
+{
+    patience->follows = true;
+    patience->signals = signals;
 }
 
 const char *kw_patience_end(const struct kw_patience *patience, CURLcode code, char *memory, size_t size)

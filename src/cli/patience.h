@@ -19,6 +19,8 @@ struct kw_patience {
     struct kw_output *notices; /* where it is said that an answer is late; NULL: nowhere */
 
     /* of the call under way */
+    bool follows;
+    int signals;
     bool is_endless, is_told, has_given_up, was_silent;
     curl_off_t moved; /* bytes, both ways */
     uint64_t moved_ns, heard_ns, asked_ns;
@@ -30,6 +32,10 @@ void kw_patience_set_up(CURL *curl, const char *ca_file, bool is_loopback);
 /* Makes the next transfer of `curl` one that waits so. `is_endless`: its answer may be of any size, and take any time.
  */
 void kw_patience_begin(struct kw_patience *patience, CURL *curl, bool is_endless);
+
+/* After that: it follows what happens. A server that says nothing for three of its signs of life is gone, whatever the
+ * timeout; a signal that arrives ends the transfer. */
+void kw_patience_follow(struct kw_patience *patience, int signals);
 
 /* After a transfer that failed with `code`: "has not answered within 15m (--timeout)"; or NULL, where it failed for
  * another reason. */

@@ -39,6 +39,7 @@ static const char *const names[KW_SHOWN_COUNT] = {
     [KW_SHOWN_ROTATED_FROM] = "rotatedFrom",
     [KW_SHOWN_ROTATED_TO] = "rotatedTo",
     [KW_SHOWN_GRACE_UNTIL] = "graceUntil",
+    [KW_SHOWN_SCHEDULE] = "schedule",
     [KW_SHOWN_LAST_USED_AT] = "lastUsedAt",
     [KW_SHOWN_LAST_USED_IP] = "lastUsedIP",
     [KW_SHOWN_LAST_USED_REGION] = "lastUsedRegion",
@@ -268,6 +269,34 @@ static void show_time(const struct line *line)
     kw_buffer_add_byte(line->text, ')');
 }
 
+/* "revoked at 2027-01-31 00:00 (in 20 days)", a line each */
+static void show_schedule(const struct line *line)
+{
+    static const char *const words[] = {"disabled at ", "revoked at ", "told of before: "};
+    struct kw_member members[] = {{.name = "disableAt"}, {.name = "revokeAt"}, {.name = "notifyBefore"}};
+    if (kw_members_read(line->field->text, line->record->arena, members, KW_COUNT_OF(members)) != KW_OK) {
+        return;
+    }
+    bool has_one = false;
+    for (size_t i = 0; i < KW_COUNT_OF(members); i++) {
+        if (members[i].type != KW_JSON_STRING) {
+            continue;
+        }
+        if (has_one) {
+            new_line(line);
+        }
+        has_one = true;
+        kw_buffer_add_text(line->text, words[i]);
+        struct line member = *line;
+        member.field = &members[i];
+        if (i < 2) {
+            show_time(&member);
+        } else {
+            kw_text_clean(line->text, members[i].text);
+        }
+    }
+}
+
 static void show_expiry(const struct line *line)
 {
     if (line->field->type == KW_JSON_NULL) {
@@ -331,6 +360,7 @@ static const struct {
     {"Metadata", KW_SHOWN_METADATA, show_text},
     {"Created", KW_SHOWN_CREATED_AT, show_creation},
     {"Expires", KW_SHOWN_EXPIRES_AT, show_expiry},
+    {"Schedule", KW_SHOWN_SCHEDULE, show_schedule},
     {"Revoked", KW_SHOWN_REVOKED_AT, show_revocation},
     {"Grace until", KW_SHOWN_GRACE_UNTIL, show_time},
     {"Last used", KW_SHOWN_LAST_USED_AT, show_time},

@@ -364,6 +364,7 @@ static enum kw_status (*const place_writers[])(struct body *, const struct kw_op
     [KW_PLACE_RESOURCE] = write_resource,
     [KW_PLACE_GEO] = write_geo,
     [KW_PLACE_AMOUNTS] = write_amounts,
+    [KW_PLACE_SCHEDULE] = write_text,
     [KW_PLACE_CLEAR] = NULL,
 };
 
@@ -400,10 +401,47 @@ static enum kw_status write_cleared(struct body *body, const char *name)
     return KW_OK;
 }
 
+/* Whether an option says something of the schedule: sets a member of it, or clears one. */
+static bool is_of_schedule(const struct body *body, const struct kw_given_option *given)
+{
+    const struct kw_option *option =
+        given->option->place == KW_PLACE_CLEAR ? find_field(body->line->command, given->value) : given->option;
+    return option != NULL && option->place == KW_PLACE_SCHEDULE;
+}
+
+/* All of them as one object, where the first of them stands. */
+static enum kw_status write_schedule(struct body *body, size_t index)
+{
+    enum kw_status status = KW_OK;
+    for (size_t i = 0; i < index; i++) {
+        if (is_of_schedule(body, &body->line->given[i])) {
+            return KW_OK;
+        }
+    }
+    kw_json_name(&body->writer, "schedule");
+    kw_json_begin_object(&body->writer);
+    for (size_t i = index; i < body->line->given_count && status == KW_OK; i++) {
+        const struct kw_given_option *given = &body->line->given[i];
+        if (!is_of_schedule(body, given)) {
+            continue;
+        }
+        if (given->option->place == KW_PLACE_CLEAR) {
+            status = write_cleared(body, given->value);
+        } else {
+            write_member(body, given->option->field, kw_bytes_of_text(given->value));
+        }
+    }
+    kw_json_end_object(&body->writer);
+    return status;
+}
+
 /* What one given option adds; the values of one that repeats come together where it stands first. */
 static enum kw_status write_given(struct body *body, size_t index)
 {
     const struct kw_given_option *given = &body->line->given[index];
+    if (is_of_schedule(body, given)) {
+        return write_schedule(body, index);
+    }
     if (given->option->place == KW_PLACE_CLEAR) {
         return write_cleared(body, given->value);
     }

@@ -22,6 +22,9 @@ struct kw_request {
      */
     enum kw_status (*take)(void *context, struct kw_bytes piece, struct kw_error *error_out);
     void *take_context;
+    bool follows;           /* the answer is to be a stream of events (server-sent events), of a server only */
+    const char *last_event; /* where that goes on: Last-Event-ID; NULL: not sent */
+    int signals;            /* of a stream: a signalfd that ends it */
     bool counts_keys;       /* all keys of a data folder are to be in memory first; a server takes its time */
     bool changes_nothing;   /* whatever its method */
     const char *if_unknown; /* what to do where a change was sent and no answer came; NULL: look */

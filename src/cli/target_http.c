@@ -60,8 +60,11 @@ static bool add_authorization(struct curl_slist **headers, const struct kw_secre
 static struct curl_slist *make_headers(const struct http_target *self, const struct kw_request *request)
 {
     struct curl_slist *headers = NULL;
-    bool complete =
-        add_authorization(&headers, &self->key) && add_header(&headers, "Accept", KW_BYTES("application/json"));
+    struct kw_bytes accepted = request->follows ? KW_BYTES("text/event-stream") : KW_BYTES("application/json");
+    bool complete = add_authorization(&headers, &self->key) && add_header(&headers, "Accept", accepted);
+    if (request->last_event != NULL) {
+        complete = complete && add_header(&headers, "Last-Event-ID", kw_bytes_of_text(request->last_event));
+    }
     if (request->project != NULL) {
         complete = complete && add_header(&headers, "Keyward-Project", kw_bytes_of_text(request->project));
     }
@@ -93,10 +96,11 @@ struct reception {
     struct kw_error error;
 };
 
-/* Something else may listen there: only JSON is Keyward's. */
+/* Something else may listen there: only JSON is Keyward's, and streams of it. */
 static bool is_json(CURL *curl)
 {
-    static const char *const types[] = {"application/json", "application/problem+json", "application/x-ndjson"};
+    static const char *const types[] = {"application/json", "application/problem+json", "application/x-ndjson",
+                                        "text/event-stream"};
     const char *type = NULL;
     (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
     for (size_t i = 0; i < KW_COUNT_OF(types); i++) {
@@ -135,6 +139,9 @@ static CURLcode perform(struct http_target *self, const struct kw_request *reque
     CURL *curl = self->curl;
     self->failure[0] = '\0';
     kw_patience_begin(&self->patience, curl, request->take != NULL);
+    if (request->follows) {
+        kw_patience_follow(&self->patience, request->signals);
+    }
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, reception);

@@ -14,6 +14,7 @@ static const struct kw_audit_action actions[] = {
     {"key.disabled", "a key was disabled"},
     {"key.revoked", "a key was revoked, by somebody or by the end of its grace period"},
     {"key.rotated", "a key got a successor, which `rotatedTo` names"},
+    {"key.expiring", "a key is to be disabled or revoked, or to expire; `expiring` says what, and when"},
     {"key.expired", "the expiry of a key was seen to have passed"},
     {"key.erased", "a revoked key was erased; its digest stays"},
     {"key.imported", "an import brought or changed a key"},

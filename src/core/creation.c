@@ -53,6 +53,7 @@ static const struct {
     LIST(KW_GIVEN_QUOTAS, quotas, "quotas"),
     MEMBER(KW_GIVEN_QUOTAS, quota_count, "quotas"),
     MEMBER(KW_GIVEN_POLICY, policy, "policy"),
+    MEMBER(KW_GIVEN_SCHEDULE, schedule, "schedule"),
 #undef MEMBER
 #undef LIST
 };

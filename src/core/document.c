@@ -95,6 +95,29 @@ const struct kw_schema kw__each_quota = {.name = "quota",
                                          .fields = quota_fields,
                                          .field_count = KW_COUNT_OF(quota_fields)};
 
+static const struct kw_field schedule_fields[] = {
+    {.name = KW__NAME("disableAt"),
+     .kind = KW_FIELD_TIME,
+     .is_nullable = true,
+     KW__AT(kw_schedule_params, to.disable_at_ms),
+     .given = KW_GIVEN_DISABLE_AT},
+    {.name = KW__NAME("revokeAt"),
+     .kind = KW_FIELD_TIME,
+     .is_nullable = true,
+     KW__AT(kw_schedule_params, to.revoke_at_ms),
+     .given = KW_GIVEN_REVOKE_AT},
+    {.name = KW__NAME("notifyBefore"),
+     .kind = KW_FIELD_DURATION,
+     .is_nullable = true,
+     KW__AT(kw_schedule_params, to.notify_before_ms),
+     .given = KW_GIVEN_NOTIFY_BEFORE},
+};
+const struct kw_schema kw__schedule_schema = {.name = "schedule",
+                                              .size = sizeof(struct kw_schedule_params),
+                                              .given_offset = offsetof(struct kw_schedule_params, given),
+                                              .fields = schedule_fields,
+                                              .field_count = KW_COUNT_OF(schedule_fields)};
+
 const struct kw__form *kw__form_of(enum kw_document_kind kind)
 {
     return forms[kind];

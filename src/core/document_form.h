@@ -98,4 +98,7 @@ extern const struct kw_schema kw__each_rate_limit; /* name, requests, window, pe
     }
 extern const struct kw_schema kw__each_quota;
 
+/* struct kw_schedule_params */
+extern const struct kw_schema kw__schedule_schema;
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "core/id.h"
+#include "core/transition.h"
 
 #define ID_START "evt_"
 #define ID_START_SIZE (sizeof ID_START - 1)
@@ -25,6 +26,10 @@ enum {
     ROTATED_TO,
     GRACE_UNTIL,
     EXPIRES_AT,
+    EXPIRING,
+    SCHEDULED,
+    LAST_USED_AT,
+    CREATED_AT,
     KEY_IDS,
     COUNT,
     QUOTA,
@@ -50,7 +55,7 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [OWNER] = {"owner", KW_EVENT_TEXT, "who holds the key: `user:1`"},
     [OWNER_ID] = {"ownerId", KW_EVENT_TEXT, "the same of a user, without `user:`"},
     [ORG_ID] = {"orgId", KW_EVENT_TEXT, "the key's organisation"},
-    [NAME] = {"name", KW_EVENT_TEXT, "the name of the key, or of the project, policy or template"},
+    [NAME] = {"name", KW_EVENT_TEXT, "the name of the key, or of the project, policy, template or webhook"},
     [LAST_FOUR] = {"lastFour", KW_EVENT_TEXT, "the last four characters of the key"},
     [ACTOR] = {"actor", KW_EVENT_TEXT, "who did it"},
     [REASON] = {"reason", KW_EVENT_TEXT, "why, as far as it was said"},
@@ -59,6 +64,10 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [ROTATED_TO] = {"rotatedTo", KW_EVENT_KEY_ID, "the key that takes its place"},
     [GRACE_UNTIL] = {"graceUntil", KW_EVENT_TIME, "until when the key that was rotated works on"},
     [EXPIRES_AT] = {"expiresAt", KW_EVENT_TIME, "the key's expiry"},
+    [EXPIRING] = {"expiring", KW_EVENT_STEP, "which time of the key is to come, and when"},
+    [SCHEDULED] = {"scheduled", KW_EVENT_STEP, "which time of the key has come, and when that was"},
+    [LAST_USED_AT] = {"lastUsedAt", KW_EVENT_TIME, "when the key was last used; missing where it never was"},
+    [CREATED_AT] = {"createdAt", KW_EVENT_TIME, "when the key was made"},
     [KEY_IDS] = {"keyIds", KW_EVENT_TEXTS, "the keys, a thousand at most"},
     [COUNT] = {"count", KW_EVENT_NUMBER, "how many"},
     [QUOTA] = {"quota", KW_EVENT_TEXT, "the quota's name"},
@@ -92,11 +101,15 @@ static const struct kw_event_kind kinds[] = {
     {"key.created", "a key was created", OF_CHANGE, AROUND | BIT(EXPIRES_AT)},
     {"key.updated", "fields of a key were changed", OF_CHANGE | BIT(CHANGED), AROUND},
     {"key.enabled", "a key was enabled", OF_CHANGE, AROUND},
-    {"key.disabled", "a key was disabled", OF_CHANGE, AROUND},
-    {"key.revoked", "a key was revoked, by somebody or by the end of its grace period", OF_CHANGE | BIT(REVOKED_BY),
-     AROUND},
+    {"key.disabled", "a key was disabled", OF_CHANGE, AROUND | BIT(SCHEDULED)},
+    {"key.revoked", "a key was revoked, by somebody, its schedule or the end of its grace period",
+     OF_CHANGE | BIT(REVOKED_BY), AROUND | BIT(SCHEDULED)},
     {"key.rotated", "a key got a successor", OF_CHANGE | BIT(ROTATED_TO), AROUND | BIT(GRACE_UNTIL)},
-    {"key.expired", "the expiry of a key was seen to have passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND},
+    {"key.expiring", "a key will be disabled, be revoked or expire in `notifyBefore`", OF_CHANGE | BIT(EXPIRING),
+     AROUND},
+    {"key.expired", "the expiry of a key has passed", OF_CHANGE | BIT(EXPIRES_AT), AROUND | BIT(SCHEDULED)},
+    {"key.unused", "an active key was not used for as long as the project's `unusedAfter` says",
+     OF_KEY | BIT(CREATED_AT), SHOWN | BIT(LAST_USED_AT)},
     {"key.erased", "a revoked key was erased; its owner and its names are not told", OF_CHANGE,
      BIT(LAST_FOUR) | BIT(REASON)},
     {"key.imported", "an import brought or changed a key", OF_CHANGE, AROUND},
@@ -174,6 +187,39 @@ bool kw_event_matches_any(const struct kw_bytes *patterns, size_t count, struct 
         is_any = kw_event_matches(patterns[i], name);
     }
     return is_any;
+}
+
+bool kw_event_matches_list(struct kw_bytes list, struct kw_bytes name)
+{
+    bool is_any = list.size == 0;
+    while (list.size > 0 && !is_any) {
+        struct kw_bytes pattern;
+        kw_bytes_split(list, ',', &pattern, &list);
+        is_any = kw_event_matches(pattern, name);
+    }
+    return is_any;
+}
+
+enum kw_status kw_event_list_check(struct kw_bytes list, const char *field, struct kw_error *error_out)
+{
+    struct kw_bytes rest = list;
+    bool goes_on = list.size > 0;
+    if (list.size > KW_EVENT_LIST_MAX) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d bytes", KW_EVENT_LIST_MAX);
+    }
+    for (size_t count = 0; goes_on; count++) {
+        struct kw_bytes pattern;
+        goes_on = kw_bytes_split(rest, ',', &pattern, &rest);
+        if (count == KW_EVENT_PATTERN_COUNT_MAX) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field, "must be at most %d types",
+                             KW_EVENT_PATTERN_COUNT_MAX);
+        }
+        if (!kw_event_pattern_valid(pattern)) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, field,
+                             "names no event: docs/events.md lists them, such as key.revoked, key.* or policy.*");
+        }
+    }
+    return KW_OK;
 }
 
 /* --- events --- */
@@ -264,6 +310,8 @@ static bool value_fits(enum kw_event_value value, const struct kw_json_token *to
         return token->type == KW_JSON_TRUE || token->type == KW_JSON_FALSE;
     case KW_EVENT_TEXTS:
         return token->type == KW_JSON_ARRAY_BEGIN;
+    case KW_EVENT_STEP:
+        return token->type == KW_JSON_OBJECT_BEGIN;
     }
     return false;
 }

@@ -12,6 +12,7 @@
 #define KW_EVENT_NAME_MAX 64
 #define KW_EVENT_PATTERN_MAX 64
 #define KW_EVENT_PATTERN_COUNT_MAX 32 /* of a filter */
+#define KW_EVENT_LIST_MAX 2048        /* bytes of several with commas between them */
 #define KW_EVENT_ID_TEXT_SIZE KW_ID_TEXT_SIZE
 
 /* --- the catalogue --- */
@@ -23,6 +24,7 @@ enum kw_event_value {
     KW_EVENT_NUMBER,
     KW_EVENT_BOOL,
     KW_EVENT_TEXTS, /* an array */
+    KW_EVENT_STEP,  /* an object: `action` ("disable", "revoke", "expire") and `at` */
 };
 
 /* A member of an event's data. It means the same in each event that has it. */
@@ -56,6 +58,11 @@ KW_MUST_USE bool kw_event_pattern_valid(struct kw_bytes pattern);
 bool kw_event_matches(struct kw_bytes pattern, struct kw_bytes name);
 /* Whether one of the patterns matches; without patterns all do. */
 bool kw_event_matches_any(const struct kw_bytes *patterns, size_t count, struct kw_bytes name);
+
+/* Patterns with commas between them: "revoked,policy.*"; empty: all events. Whether one of them matches. */
+bool kw_event_matches_list(struct kw_bytes list, struct kw_bytes name);
+/* INVALID_FIELD, naming `field`, for a pattern that means no event, and beyond KW_EVENT_PATTERN_COUNT_MAX of them. */
+KW_MUST_USE enum kw_status kw_event_list_check(struct kw_bytes list, const char *field, struct kw_error *error_out);
 
 /* --- events --- */
 

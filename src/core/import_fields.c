@@ -18,6 +18,7 @@ enum kind {
     RESOURCES,
     RATE_LIMITS,
     QUOTAS,
+    SCHEDULE,
     OBJECT, /* JSON as it is */
     BOOL,
     TIME,
@@ -104,6 +105,7 @@ static const struct field fields[] = {
     PARAMS(RATE_LIMITS, "rateLimits", rate_limits, rate_limit_count, KW_GIVEN_RATE_LIMITS),
     PARAMS(QUOTAS, "quotas", quotas, quota_count, KW_GIVEN_QUOTAS),
     PARAM(TEXT, "policy", policy, KW_GIVEN_POLICY),
+    PARAM(SCHEDULE, "schedule", schedule, KW_GIVEN_SCHEDULE),
     MEMBER_TEXT("template", template_name, KW_TEMPLATE_MAX, ANYWHERE),
     MEMBER(ID, "parentId", parent_id, ANYWHERE),
     MEMBER(BOOL, "endGraceOnFirstUse", ends_grace, KW__IN_RECORD | KW__IN_KEPT),
@@ -134,10 +136,11 @@ bool kw__draft_has(const struct kw__draft *draft, const char *name)
 enum kw__cell_kind kw__field_cell(struct kw_bytes name)
 {
     static const enum kw__cell_kind by_kind[] = {
-        [TEXT] = KW__CELL_TEXT,      [USER] = KW__CELL_TEXT,        [TEXTS] = KW__CELL_LIST,
-        [RESOURCES] = KW__CELL_JSON, [OBJECT] = KW__CELL_JSON,      [BOOL] = KW__CELL_BOOL,
-        [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,          [IGNORED] = KW__CELL_NONE,
-        [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON, [QUOTAS] = KW__CELL_JSON,
+        [TEXT] = KW__CELL_TEXT,      [USER] = KW__CELL_TEXT,      [TEXTS] = KW__CELL_LIST,
+        [RESOURCES] = KW__CELL_JSON, [OBJECT] = KW__CELL_JSON,    [BOOL] = KW__CELL_BOOL,
+        [TIME] = KW__CELL_TEXT,      [ID] = KW__CELL_TEXT,        [IGNORED] = KW__CELL_NONE,
+        [SCHEDULE] = KW__CELL_JSON,  [LAST_FOUR] = KW__CELL_TEXT, [RATE_LIMITS] = KW__CELL_JSON,
+        [QUOTAS] = KW__CELL_JSON,
     };
     size_t index = find(name);
     bool is_field = index < KW_COUNT_OF(fields) && (fields[index].where & KW__IN_FOREIGN) != 0;
@@ -322,6 +325,23 @@ static enum kw_status take_objects(struct kw__draft *draft, const struct kw_sche
     return status;
 }
 
+/* Bound as in a creation, and by the same table. */
+static enum kw_status take_schedule(struct kw__draft *draft, const struct field *field,
+                                    const struct kw_json_token *token, struct kw_schedule_params *schedule)
+{
+    struct kw_bytes json;
+    if (token->type != KW_JSON_OBJECT_BEGIN) {
+        return kw__draft_refuse(draft, field->name,
+                                "must be an object such as {\"revokeAt\": \"2031-01-31T12:00:00Z\"}");
+    }
+    enum kw_status status = kw_json_skip(&draft->reader, token, &json, draft->error);
+    if (status == KW_OK) {
+        status = kw_schema_bind_json(&kw__schedule_schema, json, draft->arena, schedule, draft->error);
+        status = kw__schema_under(status, field->name, draft->error);
+    }
+    return status;
+}
+
 static enum kw_status take_object(struct kw__draft *draft, const struct field *field, const struct kw_json_token *token,
                                   struct kw_bytes *json_out)
 {
@@ -382,6 +402,8 @@ static enum kw_status take_value(struct kw__draft *draft, const struct field *fi
         return take_objects(draft, &rate_limits_schema, token, place, (size_t *)(void *)(base + field->count_at));
     case QUOTAS:
         return take_objects(draft, &quotas_schema, token, place, (size_t *)(void *)(base + field->count_at));
+    case SCHEDULE:
+        return take_schedule(draft, field, token, place);
     case OBJECT:
         return take_object(draft, field, token, place);
     case BOOL:

@@ -6,6 +6,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
+#include "core/schedule.h"
 #include "core/scope.h"
 
 static const char *const part_names[KW_PART_COUNT] = {"expiry", "scopes", "places", "limits", "digest", "use"};
@@ -34,9 +35,10 @@ const char *kw_advice_name(enum kw_advice advice)
 /* When the key ends by itself; 0: never. */
 static int64_t end_of(const struct kw_record *record)
 {
-    int64_t expiry = record->expires_at_ms;
-    int64_t grace = record->grace_until_ms;
-    return expiry == 0 || (grace != 0 && grace < expiry) ? grace : expiry;
+    int64_t life = kw_record_lives_until(record);
+    int64_t revocation = kw_record_ends_at(record);
+    int64_t end = revocation < life ? revocation : life;
+    return end == INT64_MAX ? 0 : end;
 }
 
 /* Since its last use, or since it was made if there was none. */

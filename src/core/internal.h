@@ -91,8 +91,10 @@ enum kw__field_kind {
     KW__FIELD_SCHEME,
     KW__FIELD_METHOD, /* a number that is present when it is not the scheme's own */
     KW__FIELD_TIME,
-    KW__FIELD_UPDATED, /* a time that is present when it is not the creation's */
-    KW__FIELD_LINEAGE, /* an id that is present when it is not the record's own */
+    KW__FIELD_SCHEDULE,
+    KW__FIELD_ANNOUNCED, /* bits that are present where there is any */
+    KW__FIELD_UPDATED,   /* a time that is present when it is not the creation's */
+    KW__FIELD_LINEAGE,   /* an id that is present when it is not the record's own */
     KW__FIELD_VERSION,
     KW__FIELD_STATUS,  /* shown, never kept */
     KW__FIELD_USER_ID, /* shown, never kept: the ID of an owner that is a user */
@@ -117,7 +119,7 @@ struct kw__field {
 };
 
 /* Indexed by tag; tag 0 is no field, nor is a tag without a row. */
-#define KW__FIELD_COUNT 45
+#define KW__FIELD_COUNT 47
 /* The tags that other files name. Those on places stand in a row. */
 enum {
     KW__TAG_VERSION = 31, /* the last field of every encoding, whatever its tag: one that was cut off lacks it */
@@ -148,9 +150,6 @@ static inline void *kw__field_in(struct kw_record *record, const struct kw__fiel
     return (uint8_t *)record + field->offset;
 }
 
-/* Writes the end of a grace period down: revoked from then on, by the system, as rotated (transition.c). */
-void kw__grace_end(struct kw_record *record);
-
 /* --- Params (params.c) --- */
 
 /* "tags[2]" */
@@ -177,6 +176,9 @@ KW_MUST_USE enum kw_status kw__text_check(struct kw_bytes text, size_t size_max,
 
 /* KW_E_MEMORY, with a message. */
 enum kw_status kw__no_memory(struct kw_error *error_out);
+
+/* kw_crc32 where the processor has no instruction for it. */
+uint32_t kw__crc32_by_tables(struct kw_bytes bytes);
 
 /* --- Digests side by side (digest_wide.c) --- */
 

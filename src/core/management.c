@@ -1,6 +1,7 @@
 #include "core/management.h"
 
 #include "base/bytes.h"
+#include "core/schedule.h"
 #include "core/scope.h"
 #include "core/transition.h"
 
@@ -51,9 +52,7 @@ enum kw_status kw_management_within(const struct kw_record *record, const struct
         return kw_refuse(error_out, KW_CODE_FORBIDDEN, NULL,
                          "this concerns a management key that may do more than the one you sent: use the root key");
     }
-    bool outlives =
-        caller->expires_at_ms != 0 && (record->expires_at_ms == 0 || record->expires_at_ms > caller->expires_at_ms);
-    if (is_made && outlives) {
+    if (is_made && kw_record_lives_until(record) > kw_record_lives_until(caller)) {
         return kw_refuse(error_out, KW_CODE_FORBIDDEN, "expiresAt",
                          "no management key makes one that lives longer than itself: give an earlier expiry");
     }

@@ -73,6 +73,10 @@ static enum kw_status add_params(const struct kw_key_params *params, const struc
     kw_list_add(buffer, (params->given & KW_GIVEN_PARENT) != 0 ? params->parent : (struct kw_bytes){NULL, 0});
     kw_buffer_add_u64(buffer, params->given);
     kw_buffer_add_byte(buffer, ' ');
+    if ((params->given & KW_GIVEN_SCHEDULE) != 0) { /* which of its members are cleared no record says */
+        kw_buffer_add_u64(buffer, params->schedule.given);
+        kw_buffer_add_byte(buffer, ' ');
+    }
     return kw_record_encode(record, buffer);
 }
 

@@ -335,6 +335,28 @@ static enum kw_status check_expires_at(const struct check *check)
     return KW_OK;
 }
 
+static enum kw_status check_schedule(const struct check *check)
+{
+    const struct kw_schedule *schedule = &check->params->schedule.to;
+    const struct {
+        const char *field;
+        int64_t at_ms;
+    } times[] = {{"schedule.disableAt", schedule->disable_at_ms}, {"schedule.revokeAt", schedule->revoke_at_ms}};
+    for (size_t i = 0; i < KW_COUNT_OF(times); i++) {
+        if (times[i].at_ms != 0 && times[i].at_ms <= check->now_ms) {
+            return kw_refuse(check->error, KW_CODE_INVALID_FIELD, times[i].field, "must lie in the future");
+        }
+        if (times[i].at_ms > KW_TIME_MS_MAX) {
+            return kw_refuse(check->error, KW_CODE_INVALID_FIELD, times[i].field, "must lie before the year 10000");
+        }
+    }
+    if (schedule->notify_before_ms < 0 || schedule->notify_before_ms > KW_NOTIFY_BEFORE_MS_MAX) {
+        return kw_refuse(check->error, KW_CODE_INVALID_FIELD, "schedule.notifyBefore",
+                         "must be at most \"1y\" (365 days): a number and its unit, such as \"24h\" or \"7d\"");
+    }
+    return KW_OK;
+}
+
 static enum kw_status check_expires_in(const struct check *check)
 {
     int64_t expires_in_ms = check->params->expires_in_ms;
@@ -461,6 +483,7 @@ enum kw_status kw_key_params_check(const struct kw_key_params *params, int64_t n
         {KW_GIVEN_RATE_LIMITS, check_rate_limits},
         {KW_GIVEN_QUOTAS, check_quotas},
         {KW_GIVEN_PARENT, check_parent},
+        {KW_GIVEN_SCHEDULE, check_schedule},
     };
     struct check check = {params, now_ms, arena, error_out};
     for (size_t i = 0; i < KW_COUNT_OF(checks); i++) {

@@ -208,11 +208,25 @@ static void apply_texts(const struct kw_key_params *params, int64_t now_ms, stru
     }
 }
 
+/* An empty schedule is none. */
+static void apply_schedule(const struct kw_schedule_params *params, struct kw_schedule *schedule)
+{
+    uint32_t given = params->given != 0 ? params->given : UINT32_MAX;
+    schedule->disable_at_ms = (given & KW_GIVEN_DISABLE_AT) != 0 ? params->to.disable_at_ms : schedule->disable_at_ms;
+    schedule->revoke_at_ms = (given & KW_GIVEN_REVOKE_AT) != 0 ? params->to.revoke_at_ms : schedule->revoke_at_ms;
+    if ((given & KW_GIVEN_NOTIFY_BEFORE) != 0) {
+        schedule->notify_before_ms = params->to.notify_before_ms;
+    }
+}
+
 enum kw_status kw__params_apply(const struct kw_key_params *params, int64_t now_ms, struct kw_arena *arena,
                                 struct kw_record *record, struct kw_error *error_out)
 {
     uint32_t given = params->given;
     apply_texts(params, now_ms, record);
+    if ((given & KW_GIVEN_SCHEDULE) != 0) {
+        apply_schedule(&params->schedule, &record->schedule);
+    }
     if ((given & KW_GIVEN_TAGS) != 0 && !pack_tags(arena, params->tags, params->tag_count, &record->tags)) {
         return kw__no_memory(error_out);
     }

@@ -63,6 +63,8 @@ struct kw_project {
     int64_t default_expires_in_ms;       /* of a key that names no expiry; 0: it has none */
     int64_t max_expires_in_ms;           /* 0: any */
     int64_t usage_retention_ms;          /* how long the days of its use are kept; 0: as usage.h says */
+    int64_t event_retention_ms;          /* the same of events */
+    int64_t unused_after_ms;             /* of a key without use, until key.unused is told; 0: it is not */
     struct kw_default_limits default_limits;
     const struct kw_resource_scopes *presets; /* the project's own; a preset's name stands for `resource` */
     size_t preset_count;

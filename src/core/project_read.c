@@ -36,7 +36,7 @@ struct project_body {
     size_t quota_count;
     const struct kw_bytes *metrics;
     size_t metric_count;
-    int64_t usage_retention_ms;
+    int64_t usage_retention_ms, event_retention_ms, unused_after_ms;
     struct kw_bytes authorize;
     struct kw_audit_context audit_context;
 };
@@ -155,6 +155,8 @@ static const struct kw_field project_fields[] = {
      .kind = KW_FIELD_OBJECT,
      KW__AT(project_body, audit_context),
      .items = &kw__audit_context_schema},
+    {.name = KW__NAME("eventRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, event_retention_ms)},
+    {.name = KW__NAME("unusedAfter"), .kind = KW_FIELD_DURATION, KW__AT(project_body, unused_after_ms)},
 };
 
 static const char environments_otherwise[] =
@@ -454,6 +456,8 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .default_expires_in_ms = body->default_expires_in_ms,
                                    .max_expires_in_ms = body->max_expires_in_ms,
                                    .usage_retention_ms = body->usage_retention_ms,
+                                   .event_retention_ms = body->event_retention_ms,
+                                   .unused_after_ms = body->unused_after_ms,
                                    .presets = body->presets,
                                    .preset_count = body->preset_count,
                                    .default_limits = {.limits = body->rate_limits,
@@ -476,6 +480,12 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
     if (body->usage_retention_ms != 0 && body->usage_retention_ms < KW_HOURS_KEPT_MS + KW_DAY_MS) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "usageRetention",
                          "must be at least 3d: hours are kept for two days, and days longer than those");
+    }
+    if (body->event_retention_ms != 0 && body->event_retention_ms < KW_DAY_MS) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "eventRetention", "must be at least 1d");
+    }
+    if (body->unused_after_ms != 0 && body->unused_after_ms < KW_DAY_MS) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "unusedAfter", "must be at least 1d");
     }
     project->audit_context = body->audit_context;
     enum kw_status status = check_presets(body, error_out);

@@ -48,7 +48,8 @@ void kw_record_write_json_under(const struct kw_record *record, enum kw_key_stat
                                 struct kw_json_writer *writer);
 
 /* {"lapsedAt":"…","hasChildren":true}: what is kept and not shown, as far as it is there. For exports:
- * but for the digest's method, whose number means something in its own store only. */
+ * but for the digest's method, whose number means something in its own store only, and for what was announced from
+ * there. */
 void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer *writer);
 
 /* {"name":{"from":"a","to":"b"},…}: the fields that differ, without version and updatedAt. `before` NULL: all that are

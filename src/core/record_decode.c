@@ -5,6 +5,7 @@
 #include "core/limit_list.h"
 #include "core/quota_list.h"
 #include "core/record.h"
+#include "core/schedule.h"
 
 /*
  * One pass over the bytes, a step for each tag. What two encodings could say alike is refused in all forms but the one
@@ -174,6 +175,23 @@ static bool take_method(struct kw_bytes *rest, struct kw_record *record)
     return true;
 }
 
+static bool take_schedule(struct kw_bytes *rest, struct kw_schedule *schedule)
+{
+    return take_time(rest, &schedule->disable_at_ms) && take_time(rest, &schedule->revoke_at_ms) &&
+           take_time(rest, &schedule->notify_before_ms) && schedule->notify_before_ms <= KW_NOTIFY_BEFORE_MS_MAX &&
+           !kw_schedule_is_empty(schedule);
+}
+
+static bool take_announced(struct kw_bytes *rest, uint8_t *announced)
+{
+    uint64_t bits;
+    if (!kw__leb128_read(rest, &bits) || bits == 0 || bits > (KW_END_DISABLE | KW_END_REVOKE | KW_END_EXPIRE)) {
+        return false;
+    }
+    *announced = (uint8_t)bits;
+    return true;
+}
+
 static bool take_last_four(struct kw_bytes *rest, uint8_t out[4])
 {
     static const uint8_t none[4];
@@ -221,6 +239,10 @@ static inline enum kw_status decode_field(struct kw_bytes *rest, const struct kw
         return sound(take_method(rest, record));
     case KW__FIELD_TIME:
         return sound(take_time(rest, member) && *(int64_t *)member != 0);
+    case KW__FIELD_SCHEDULE:
+        return sound(take_schedule(rest, member));
+    case KW__FIELD_ANNOUNCED:
+        return sound(take_announced(rest, member));
     case KW__FIELD_UPDATED:
         return sound(take_time(rest, member) && record->updated_at_ms != record->created_at_ms);
     case KW__FIELD_LINEAGE:

@@ -2,6 +2,7 @@
 #include "core/id.h"
 #include "core/internal.h"
 #include "core/record.h"
+#include "core/schedule.h"
 
 #include <assert.h>
 
@@ -28,6 +29,23 @@ static void add_time(struct kw_buffer *buffer, unsigned tag, int64_t time_ms)
         bytes[i] = (uint8_t)time_ms;
     }
     kw_buffer_add(buffer, kw_bytes_of(bytes, sizeof bytes));
+}
+
+/* All three, so that what is kept has one form and one size. */
+static void add_schedule(struct kw_buffer *buffer, unsigned tag, const struct kw_schedule *schedule)
+{
+    if (kw_schedule_is_empty(schedule)) {
+        return;
+    }
+    add_time(buffer, tag, schedule->disable_at_ms);
+    const int64_t rest[] = {schedule->revoke_at_ms, schedule->notify_before_ms};
+    for (size_t i = 0; i < KW_COUNT_OF(rest); i++) {
+        uint8_t bytes[KW__TIME_SIZE];
+        for (int j = KW__TIME_SIZE - 1, shift = 0; j >= 0; j--, shift += 8) {
+            bytes[j] = (uint8_t)(rest[i] >> shift);
+        }
+        kw_buffer_add(buffer, kw_bytes_of(bytes, sizeof bytes));
+    }
 }
 
 static void add_id(struct kw_buffer *buffer, unsigned tag, const struct kw_id *id)
@@ -63,6 +81,21 @@ static bool is_zero(const uint8_t *bytes, size_t size)
     return any == 0;
 }
 
+static void add_last_four(struct kw_buffer *buffer, unsigned tag, struct kw_bytes last_four)
+{
+    if (!is_zero(last_four.data, last_four.size)) {
+        add_tag(buffer, tag);
+        kw_buffer_add(buffer, last_four);
+    }
+}
+
+static void add_bits(struct kw_buffer *buffer, unsigned tag, uint8_t bits)
+{
+    if (bits != 0) {
+        add_number(buffer, tag, bits);
+    }
+}
+
 static void encode_field(const struct kw_record *record, unsigned tag, struct kw_buffer *buffer)
 {
     const struct kw__field *field = &kw__fields[tag];
@@ -79,10 +112,7 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
         add_text(buffer, tag, *(const struct kw_bytes *)member);
         return;
     case KW__FIELD_LAST_FOUR:
-        if (!is_zero(member, sizeof record->last_four)) {
-            add_tag(buffer, tag);
-            kw_buffer_add(buffer, kw_bytes_of(member, sizeof record->last_four));
-        }
+        add_last_four(buffer, tag, kw_bytes_of(member, sizeof record->last_four));
         return;
     case KW__FIELD_SET:
     case KW__FIELD_CLEARED:
@@ -109,6 +139,12 @@ static void encode_field(const struct kw_record *record, unsigned tag, struct kw
         if (*(const int64_t *)member != 0) {
             add_time(buffer, tag, *(const int64_t *)member);
         }
+        return;
+    case KW__FIELD_SCHEDULE:
+        add_schedule(buffer, tag, member);
+        return;
+    case KW__FIELD_ANNOUNCED:
+        add_bits(buffer, tag, record->announced);
         return;
     case KW__FIELD_UPDATED:
         if (record->updated_at_ms != record->created_at_ms) {

@@ -3,6 +3,7 @@
 #include "core/limit_list.h"
 #include "core/quota_list.h"
 #include "core/record.h"
+#include "core/schedule.h"
 
 #include <stddef.h>
 
@@ -70,6 +71,8 @@ const struct kw__field kw__fields[KW__FIELD_COUNT] = {
             .count_max = KW_RATE_LIMIT_COUNT_MAX, .flags = KW__FIELD_RARE},
     [44] = {FIELD(QUOTAS, "quotas", quotas), .size_max = KW_QUOTA_PACKED_MAX, .count_max = KW_QUOTA_COUNT_MAX,
             .flags = KW__FIELD_RARE},
+    [45] = {FIELD(SCHEDULE, "schedule", schedule)},
+    [46] = {FIELD(ANNOUNCED, "announced", announced), .flags = KW__FIELD_HIDDEN | KW__FIELD_UNCOMPARED},
 };
 const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
     [1] = {[1] = 1, [2] = 2, [3] = 3, [4] = 4, [5] = 5, [6] = 6, [7] = 7, [8] = 8, [9] = 9, [10] = 10,
@@ -82,7 +85,8 @@ const uint8_t kw__field_places[KW__ENCODINGS][KW__FIELD_COUNT] = {
            [2] = 9, [4] = 10, [5] = 11, [6] = 12, [7] = 13, [8] = 14, [9] = 15, [10] = 16, [11] = 17, [12] = 18,
            [13] = 19, [14] = 20, [15] = 21, [18] = 22, [19] = 23, [20] = 24, [21] = 25, [22] = 26, [23] = 27, [24] = 28,
            [25] = 29, [26] = 30, [27] = 31, [28] = 32, [29] = 33, [30] = 34, [36] = 35, [37] = 36, [38] = 37, [39] = 38,
-           [40] = 39, [41] = 40, [42] = 41, [43] = 42, [44] = 43, [KW__TAG_VERSION] = 44},
+           [40] = 39, [41] = 40, [42] = 41, [43] = 42, [44] = 43, [45] = 44,
+           [46] = 45, [KW__TAG_VERSION] = 46},
 };
 /* clang-format on */
 
@@ -95,13 +99,13 @@ static const char *const status_names[] = {
 
 enum kw_key_status kw_record_status(const struct kw_record *record, int64_t now_ms)
 {
-    if (record->revoked_at_ms != 0 || (record->grace_until_ms != 0 && now_ms >= record->grace_until_ms)) {
+    if (record->revoked_at_ms != 0 || now_ms >= kw_record_ends_at(record)) {
         return KW_KEY_REVOKED;
     }
     if (record->lapsed_at_ms != 0 || (record->expires_at_ms != 0 && now_ms >= record->expires_at_ms)) {
         return KW_KEY_EXPIRED;
     }
-    return record->enabled ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
+    return kw_record_is_enabled(record, now_ms) ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
 }
 
 const char *kw_key_status_name(enum kw_key_status status)

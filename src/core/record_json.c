@@ -8,6 +8,7 @@
 #include "core/period.h"
 #include "core/quota_list.h"
 #include "core/record.h"
+#include "core/schedule.h"
 
 /*
  * Labels, ids and times go straight into the buffer, in one reservation each: they need no escaping, and the answer to
@@ -151,6 +152,25 @@ static void write_quotas(struct kw_json_writer *writer, struct kw_bytes packed)
     kw_json_end_array(writer);
 }
 
+static void write_schedule(struct kw_json_writer *writer, const struct kw_schedule *schedule)
+{
+    kw_json_begin_object(writer);
+    if (schedule->disable_at_ms != 0) {
+        kw_json_name(writer, "disableAt");
+        write_time(writer, schedule->disable_at_ms);
+    }
+    if (schedule->revoke_at_ms != 0) {
+        kw_json_name(writer, "revokeAt");
+        write_time(writer, schedule->revoke_at_ms);
+    }
+    if (schedule->notify_before_ms != 0) {
+        char text[KW_DURATION_TEXT_MAX];
+        kw_duration_format(schedule->notify_before_ms, text);
+        write_word(writer, "notifyBefore", text);
+    }
+    kw_json_end_object(writer);
+}
+
 static void write_resources(struct kw_json_writer *writer, struct kw_bytes packed)
 {
     struct kw_bytes resource;
@@ -188,6 +208,10 @@ static bool is_present(const struct kw_record *record, const struct kw__field *f
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
         return *(const int64_t *)member != 0;
+    case KW__FIELD_SCHEDULE:
+        return !kw_schedule_is_empty(member);
+    case KW__FIELD_ANNOUNCED:
+        return record->announced != 0;
     case KW__FIELD_SET:
         return (field->flags & KW__FIELD_RARE) == 0 || *(const bool *)member;
     case KW__FIELD_LIST:
@@ -260,6 +284,12 @@ static void write_value(const struct kw_record *record, const struct kw__field *
     case KW__FIELD_UPDATED:
         write_time(writer, *(const int64_t *)member);
         return;
+    case KW__FIELD_SCHEDULE:
+        write_schedule(writer, member);
+        return;
+    case KW__FIELD_ANNOUNCED:
+        kw_json_i64(writer, record->announced);
+        return;
     case KW__FIELD_VERSION:
         kw_json_i64(writer, (int64_t)record->version);
         return;
@@ -296,9 +326,9 @@ static void write_record(const struct kw_record *record, const enum kw_key_statu
 {
     enum kw_key_status status = kw_record_status(record, now_ms);
     struct kw_record lapsed;
-    if (status == KW_KEY_REVOKED && record->revoked_at_ms == 0) {
+    if (kw_schedule_has_passed(record, now_ms)) {
         lapsed = *record;
-        kw__grace_end(&lapsed);
+        kw_schedule_settle(&lapsed, now_ms);
         record = &lapsed;
     }
     kw_json_begin_object(writer);
@@ -322,7 +352,8 @@ void kw_record_write_kept(const struct kw_record *record, struct kw_json_writer 
     kw_json_begin_object(writer);
     for (unsigned tag = 1; tag < KW__FIELD_COUNT; tag++) {
         const struct kw__field *field = &kw__fields[tag];
-        bool is_kept = (field->flags & KW__FIELD_HIDDEN) != 0 && field->kind != KW__FIELD_METHOD;
+        bool is_own = field->kind == KW__FIELD_METHOD || field->kind == KW__FIELD_ANNOUNCED;
+        bool is_kept = (field->flags & KW__FIELD_HIDDEN) != 0 && !is_own;
         if (is_kept && is_present(record, field)) {
             write_label(writer, field);
             write_value(record, field, KW_KEY_ACTIVE, writer);
@@ -372,7 +403,10 @@ static bool is_equal(const struct kw_record *a, const struct kw_record *b, const
     case KW__FIELD_TIME:
     case KW__FIELD_UPDATED:
         return *(const int64_t *)left == *(const int64_t *)right;
+    case KW__FIELD_SCHEDULE:
+        return kw_schedule_equal(left, right);
     case KW__FIELD_NONE:
+    case KW__FIELD_ANNOUNCED:
     case KW__FIELD_VERSION:
     case KW__FIELD_STATUS:
     case KW__FIELD_USER_ID:

@@ -6,19 +6,52 @@
 #include "core/limit_list.h"
 #include "core/quota_list.h"
 #include "core/record.h"
+#include "core/schedule.h"
 #include "core/scope.h"
+
+/* What became an entry was read once already. */
+static struct kw_record record_of(const struct kw_entry *entry)
+{
+    struct kw_record record;
+    return kw_record_decode(kw_entry_record(entry), &record) == KW_OK ? record : (struct kw_record){.version = 0};
+}
 
 /* A revocation is for ever, and so is the end of a grace period; the flags say what was seen of times. */
 static bool is_revoked(const struct kw_entry *entry, int64_t now_ms)
 {
     return (kw_entry_flags(entry) & (KW_ENTRY_REVOKED | KW_ENTRY_ERASED | KW_ENTRY_SEEN_ENDED)) != 0 ||
-           now_ms >= kw_entry_grace_until_ms(entry);
+           now_ms >= kw_entry_ends_at_ms(entry);
 }
 
+/* Which of the two times it is that has passed only the record says. */
 static bool is_expired(const struct kw_entry *entry, int64_t now_ms)
 {
-    return (kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 ||
-           now_ms >= kw_entry_expires_at_ms(entry);
+    if ((kw_entry_flags(entry) & (KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0) {
+        return true;
+    }
+    if (now_ms < kw_entry_stops_at_ms(entry)) {
+        return false;
+    }
+    struct kw_record record = record_of(entry);
+    return record.expires_at_ms != 0 && now_ms >= record.expires_at_ms;
+}
+
+/* Disabled by its schedule. */
+static bool is_stopped(const struct kw_entry *entry, int64_t now_ms)
+{
+    if ((kw_entry_marks(entry) & KW_ENTRY_SEEN_DISABLED) != 0) {
+        return true;
+    }
+    if (now_ms < kw_entry_stops_at_ms(entry)) {
+        return false;
+    }
+    struct kw_record record = record_of(entry);
+    return record.enabled && !kw_record_is_enabled(&record, now_ms);
+}
+
+static bool is_disabled(const struct kw_entry *entry, int64_t now_ms)
+{
+    return (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0 || is_stopped(entry, now_ms);
 }
 
 void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct kw_question *question, int64_t now_ms)
@@ -42,13 +75,6 @@ void kw__hear(struct kw__hearing *hearing, struct kw_entry *entry, const struct 
         entry = __atomic_load_n(&parent->entry, __ATOMIC_ACQUIRE);
     }
     hearing->is_open = true;
-}
-
-/* What became an entry was read once already. */
-static struct kw_record record_of(const struct kw_entry *entry)
-{
-    struct kw_record record;
-    return kw_record_decode(kw_entry_record(entry), &record) == KW_OK ? record : (struct kw_record){.version = 0};
 }
 
 /* A key that has outlived its policy. Nobody writes that down: a policy that gives more time again gives it to all. */
@@ -79,10 +105,10 @@ bool kw_bound_status(const struct kw_bound *parent, int64_t now_ms, enum kw_key_
         if (entry == NULL) {
             return false;
         }
-        enum kw_key_status status = is_revoked(entry, now_ms)                          ? KW_KEY_REVOKED
-                                    : is_expired(entry, now_ms)                        ? KW_KEY_EXPIRED
-                                    : (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0 ? KW_KEY_DISABLED
-                                                                                       : KW_KEY_ACTIVE;
+        enum kw_key_status status = is_revoked(entry, now_ms)    ? KW_KEY_REVOKED
+                                    : is_expired(entry, now_ms)  ? KW_KEY_EXPIRED
+                                    : is_disabled(entry, now_ms) ? KW_KEY_DISABLED
+                                                                 : KW_KEY_ACTIVE;
         worst = worse_of(worst, worse_of(status, status_by_policy(entry, now_ms)));
         parent = kw_entry_parent(entry);
     }
@@ -156,7 +182,7 @@ bool kw__has_expiry(const struct kw__hearing *hearing)
     bool has = false;
     for (size_t i = 0; i < hearing->link_count; i++) {
         const struct kw__link *link = &hearing->links[i];
-        has = has || (link->bound == NULL ? link->entry->expires_at_ms != KW_ENTRY_NEVER
+        has = has || (link->bound == NULL ? record_of(link->entry).expires_at_ms != 0
                                           : link->policy != NULL && link->policy->max_ttl_ms > 0);
     }
     return has;
@@ -165,10 +191,14 @@ bool kw__has_expiry(const struct kw__hearing *hearing)
 bool kw__refuses_disabled(const struct kw__hearing *hearing, struct kw_decision *decision)
 {
     for (size_t i = 0; i < hearing->link_count; i++) {
-        const struct kw_entry *entry = key_at(hearing, i);
-        if (entry != NULL && (kw_entry_flags(entry) & KW_ENTRY_DISABLED) != 0) {
-            return kw__refuse(hearing, i, KW_CODE_DISABLED, decision);
+        struct kw_entry *entry = key_at(hearing, i);
+        if (entry == NULL || !is_disabled(entry, hearing->now_ms)) {
+            continue;
         }
+        kw__refuse(hearing, i, KW_CODE_DISABLED, decision);
+        bool is_news = is_stopped(entry, hearing->now_ms) && (kw_entry_flags(entry) & KW_ENTRY_NOTED) == 0;
+        decision->lapsed = is_news ? entry : NULL;
+        return true;
     }
     return false;
 }

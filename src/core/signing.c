@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+_Static_assert(KW_SIGNING_PACKED_MAX <= KW_SECRET_MAX, "all sets fit a secret");
+
 #define PACKED_VERSION 1
 #define ED25519_SIGNATURE_SIZE 64
 

@@ -9,23 +9,11 @@
 #include "core/quota_list.h"
 #include "core/record.h"
 #include "core/scope.h"
+#include "core/transition_parts.h"
 
 #include <assert.h>
 
 #define GRACE_MS_MAX (INT64_C(365) * 86400 * 1000)
-#define REASON_ROTATED KW_BYTES("rotated")
-#define ACTOR_SYSTEM KW_BYTES("system")
-
-/* One transition on its way. */
-struct step {
-    const struct kw_record *before;
-    const struct kw_command *command;
-    const struct kw_key_params *params; /* never NULL */
-    int64_t now_ms;
-    struct kw_arena *arena;
-    struct kw_change *change;
-    struct kw_error *error;
-};
 
 static const struct {
     uint32_t given;
@@ -41,26 +29,19 @@ static const struct {
 #define FIXED_IN_ROTATION (FIXED_IN_UPDATE | KW_GIVEN_ORG | KW_GIVEN_POLICY)
 #define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
 
-void kw__grace_end(struct kw_record *record)
-{
-    record->revoked_at_ms = record->grace_until_ms;
-    record->revoked_by = ACTOR_SYSTEM;
-    record->revoke_reason = REASON_ROTATED;
-}
-
-static bool is_revoked(const struct step *step)
+static bool is_revoked(const struct kw__step *step)
 {
     return kw_record_status(step->before, step->now_ms) == KW_KEY_REVOKED;
 }
 
 /* Whether its expiry has passed, also of a key that is revoked. */
-static bool has_expired(const struct step *step)
+static bool has_expired(const struct kw__step *step)
 {
     const struct kw_record *before = step->before;
     return before->lapsed_at_ms != 0 || (before->expires_at_ms != 0 && step->now_ms >= before->expires_at_ms);
 }
 
-static enum kw_status refuse_revoked(const struct step *step)
+static enum kw_status refuse_revoked(const struct kw__step *step)
 {
     if (!is_revoked(step)) {
         return KW_OK;
@@ -69,7 +50,7 @@ static enum kw_status refuse_revoked(const struct step *step)
                      "A revoked key cannot be changed: create a new key.");
 }
 
-static enum kw_status refuse_fixed(const struct step *step, uint32_t fixed)
+static enum kw_status refuse_fixed(const struct kw__step *step, uint32_t fixed)
 {
     for (size_t i = 0; i < KW_COUNT_OF(fixed_fields); i++) {
         if ((step->params->given & fixed & fixed_fields[i].given) != 0) {
@@ -82,28 +63,8 @@ static enum kw_status refuse_fixed(const struct step *step, uint32_t fixed)
     return KW_OK;
 }
 
-static enum kw_status refuse_expired(const struct step *step, const char *message)
-{
-    return kw_refuse(step->error, KW_CODE_ALREADY_EXPIRED, NULL, "%s", message);
-}
-
-/* The record as it was, one version later. */
-static struct kw_record next_version(const struct step *step)
-{
-    struct kw_record after = *step->before;
-    after.version++;
-    after.updated_at_ms = step->now_ms > after.updated_at_ms ? step->now_ms : after.updated_at_ms;
-    return after;
-}
-
-static enum kw_status done(const struct step *step, const char *action, const struct kw_record *after)
-{
-    *step->change = (struct kw_change){.after = *after, .action = action};
-    return KW_OK;
-}
-
 /* What a key has from its birth. */
-static struct kw_record born(const struct step *step)
+static struct kw_record born(const struct kw__step *step)
 {
     const struct kw_birth *birth = step->command->birth;
     struct kw_record record = {
@@ -124,7 +85,7 @@ static struct kw_record born(const struct step *step)
 }
 
 /* What a child has from its parent where it was given nothing else. */
-static enum kw_status descend(const struct step *step, struct kw_record *record)
+static enum kw_status descend(const struct kw__step *step, struct kw_record *record)
 {
     const struct kw_record *parent = step->command->parent;
     if (kw_record_status(parent, step->now_ms) == KW_KEY_REVOKED ||
@@ -145,7 +106,7 @@ static enum kw_status descend(const struct step *step, struct kw_record *record)
  * All of a child that is born; later only what is given. What a parent lost since, the verdict sees to: it must not
  * keep its children from being renamed or rotated.
  */
-static enum kw_status refuse_beyond_parent(const struct step *step, const struct kw_record *record)
+static enum kw_status refuse_beyond_parent(const struct kw__step *step, const struct kw_record *record)
 {
     static const struct kw_list none;
     const struct kw_record *parent = step->command->parent;
@@ -164,19 +125,21 @@ static enum kw_status refuse_beyond_parent(const struct step *step, const struct
     return kw_family_admits(parent, &asked, step->error);
 }
 
-static enum kw_status apply(const struct step *step, struct kw_record *record)
+static enum kw_status apply(const struct kw__step *step, struct kw_record *record)
 {
+    const struct kw_record was = *record;
     enum kw_status status = kw__params_apply(step->params, step->now_ms, step->arena, record, step->error);
+    kw_schedule_renew(&was, record);
     return status != KW_OK ? status : kw__org_check(step->params, record, step->error);
 }
 
-static enum kw_status check_params(const struct step *step)
+static enum kw_status check_params(const struct kw__step *step)
 {
     enum kw_status status = kw_key_params_check(step->params, step->now_ms, step->arena, step->error);
     return status == KW_OK ? kw_key_regions_check(step->params, NULL, step->error) : status;
 }
 
-static enum kw_status create(const struct step *step)
+static enum kw_status create(const struct kw__step *step)
 {
     bool names_owner = (step->params->given & KW_GIVEN_OWNER) != 0 && step->params->owner.size != 0;
     if (!names_owner && step->command->parent == NULL) {
@@ -199,10 +162,10 @@ static enum kw_status create(const struct step *step)
     if (status == KW_OK) {
         status = refuse_beyond_parent(step, &record);
     }
-    return status == KW_OK ? done(step, "key.created", &record) : status;
+    return status == KW_OK ? kw__step_done(step, "key.created", &record) : status;
 }
 
-static enum kw_status update(const struct step *step)
+static enum kw_status update(const struct kw__step *step)
 {
     enum kw_status status = refuse_revoked(step);
     if (status == KW_OK) {
@@ -215,18 +178,19 @@ static enum kw_status update(const struct step *step)
         return status;
     }
     if ((step->params->given & GIVEN_EXPIRY) != 0 && has_expired(step)) {
-        return refuse_expired(step, "The key has expired, and its expiry cannot be changed any more: rotate it with a "
-                                    "new expiry.");
+        return kw__step_refuse_expired(
+            step, "The key has expired, and its expiry cannot be changed any more: rotate it with a "
+                  "new expiry.");
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     status = apply(step, &after);
     if (status == KW_OK) {
         status = refuse_beyond_parent(step, &after);
     }
-    return status == KW_OK ? done(step, "key.updated", &after) : status;
+    return status == KW_OK ? kw__step_done(step, "key.updated", &after) : status;
 }
 
-static enum kw_status enable(const struct step *step)
+static enum kw_status enable(const struct kw__step *step)
 {
     enum kw_status status = refuse_revoked(step);
     if (status != KW_OK) {
@@ -235,12 +199,12 @@ static enum kw_status enable(const struct step *step)
     if (step->before->enabled) {
         return kw_refuse(step->error, KW_CODE_ALREADY_ENABLED, NULL, "The key is enabled already.");
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     after.enabled = true;
-    return done(step, "key.enabled", &after);
+    return kw__step_done(step, "key.enabled", &after);
 }
 
-static enum kw_status disable(const struct step *step)
+static enum kw_status disable(const struct kw__step *step)
 {
     enum kw_status status = refuse_revoked(step);
     if (status != KW_OK) {
@@ -249,24 +213,24 @@ static enum kw_status disable(const struct step *step)
     if (!step->before->enabled) {
         return kw_refuse(step->error, KW_CODE_ALREADY_DISABLED, NULL, "The key is disabled already.");
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     after.enabled = false;
-    return done(step, "key.disabled", &after);
+    return kw__step_done(step, "key.disabled", &after);
 }
 
-static enum kw_status revoke(const struct step *step)
+static enum kw_status revoke(const struct kw__step *step)
 {
     if (is_revoked(step)) {
         return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     after.revoked_at_ms = step->now_ms;
     after.revoked_by = step->command->actor;
     after.revoke_reason = step->command->reason;
-    return done(step, "key.revoked", &after);
+    return kw__step_done(step, "key.revoked", &after);
 }
 
-static enum kw_status refuse_wider(const struct step *step, const struct kw_record *successor)
+static enum kw_status refuse_wider(const struct kw__step *step, const struct kw_record *successor)
 {
     const struct kw_record *before = step->before;
     static const struct kw_list none;
@@ -285,7 +249,7 @@ static enum kw_status refuse_wider(const struct step *step, const struct kw_reco
                                      "would let the new key do more than the old one: create a new key for that");
 }
 
-static enum kw_status admit_rotation(const struct step *step)
+static enum kw_status admit_rotation(const struct kw__step *step)
 {
     enum kw_status status = refuse_revoked(step);
     if (status != KW_OK) {
@@ -314,13 +278,13 @@ static enum kw_status admit_rotation(const struct step *step)
                          "needs a gracePeriod: without one the old key is revoked at once");
     }
     if ((step->params->given & GIVEN_EXPIRY) == 0 && has_expired(step)) {
-        return refuse_expired(step, "The key has expired: give expiresAt or expiresIn for the new one.");
+        return kw__step_refuse_expired(step, "The key has expired: give expiresAt or expiresIn for the new one.");
     }
     return KW_OK;
 }
 
 /* The new key of the line: what the old one was, but for what the params change. */
-static struct kw_record succeed(const struct step *step)
+static struct kw_record succeed(const struct kw__step *step)
 {
     const struct kw_record *before = step->before;
     struct kw_record birth = born(step);
@@ -336,12 +300,13 @@ static struct kw_record succeed(const struct step *step)
     successor.created_at_ms = birth.created_at_ms;
     successor.updated_at_ms = birth.updated_at_ms;
     successor.lapsed_at_ms = 0;
+    successor.announced = 0; /* another key, of which nothing was told yet */
     successor.rotated_from = before->id;
     successor.ends_grace = step->command->ends_grace;
     return successor;
 }
 
-static enum kw_status rotate(const struct step *step)
+static enum kw_status rotate(const struct kw__step *step)
 {
     enum kw_status status = admit_rotation(step);
     if (status != KW_OK) {
@@ -358,22 +323,23 @@ static enum kw_status rotate(const struct step *step)
     if (status != KW_OK) {
         return status;
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     after.rotated_to = successor.id;
     if (step->command->grace_ms == 0) {
         after.revoked_at_ms = step->now_ms;
         after.revoked_by = step->command->actor;
-        after.revoke_reason = REASON_ROTATED;
+        after.revoke_reason = KW_REASON_ROTATED;
     } else {
         int64_t until_ms = step->now_ms + step->command->grace_ms;
         after.grace_until_ms = until_ms > KW_TIME_MS_MAX ? KW_TIME_MS_MAX : until_ms;
     }
-    *step->change =
-        (struct kw_change){.after = after, .successor = successor, .has_successor = true, .action = "key.rotated"};
-    return KW_OK;
+    status = kw__step_done(step, "key.rotated", &after);
+    step->change->successor = successor;
+    step->change->has_successor = true;
+    return status;
 }
 
-static enum kw_status erase(const struct step *step)
+static enum kw_status erase(const struct kw__step *step)
 {
     const struct kw_record *before = step->before;
     if (!is_revoked(step)) {
@@ -385,63 +351,28 @@ static enum kw_status erase(const struct step *step)
         .project = before->project,
         .digest_scheme = before->digest_scheme,
         .digest_method = before->digest_method,
-        .revoked_at_ms = before->revoked_at_ms != 0 ? before->revoked_at_ms : before->grace_until_ms,
+        .revoked_at_ms = before->revoked_at_ms,
         .version = before->version + 1,
         .lineage_id = before->lineage_id,
     };
-    *step->change = (struct kw_change){.after = tombstone, .erased = true, .action = "key.erased"};
-    return KW_OK;
+    enum kw_status status = kw__step_done(step, "key.erased", &tombstone);
+    step->change->erased = true;
+    return status;
 }
 
-static enum kw_status lapse(const struct step *step)
-{
-    const struct kw_record *before = step->before;
-    if (before->revoked_at_ms != 0) {
-        return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
-    }
-    struct kw_record after = next_version(step);
-    if (is_revoked(step)) {
-        kw__grace_end(&after);
-        return done(step, "key.revoked", &after);
-    }
-    if (before->lapsed_at_ms != 0) {
-        return refuse_expired(step, "The key's expiry is written down already.");
-    }
-    if (!has_expired(step)) {
-        return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL, "No time of this key has passed.");
-    }
-    after.lapsed_at_ms = before->expires_at_ms;
-    return done(step, "key.expired", &after);
-}
-
-static enum kw_status end_grace(const struct step *step)
-{
-    if (step->before->revoked_at_ms != 0) {
-        return kw_refuse(step->error, KW_CODE_ALREADY_REVOKED, NULL, "The key is revoked already.");
-    }
-    if (step->before->grace_until_ms == 0) {
-        return kw_refuse(step->error, KW_CODE_VERSION_CONFLICT, NULL, "The key is in no grace period.");
-    }
-    struct kw_record after = next_version(step);
-    kw__grace_end(&after);
-    /* A period that has passed is written down too: the clock may step back, and the first use is told only once. */
-    after.revoked_at_ms = is_revoked(step) ? after.grace_until_ms : step->now_ms;
-    return done(step, "key.revoked", &after);
-}
-
-static enum kw_status move_digest(const struct step *step)
+static enum kw_status move_digest(const struct kw__step *step)
 {
     enum kw_status status = refuse_revoked(step);
     if (status != KW_OK) {
         return status;
     }
-    struct kw_record after = next_version(step);
+    struct kw_record after = kw__step_next_version(step);
     after.digest_scheme = step->command->moved_scheme;
     after.digest_method = step->command->moved_method;
-    return done(step, "key.digest_moved", &after);
+    return kw__step_done(step, "key.digest_moved", &after);
 }
 
-static enum kw_status admit(const struct step *step)
+static enum kw_status admit(const struct kw__step *step)
 {
     const struct kw_command *command = step->command;
     const struct kw_record *before = step->before;
@@ -462,16 +393,22 @@ static enum kw_status admit(const struct step *step)
 enum kw_status kw_transition(const struct kw_record *before, const struct kw_command *command, int64_t now_ms,
                              struct kw_arena *arena, struct kw_change *change_out, struct kw_error *error_out)
 {
-    static enum kw_status (*const transitions[])(const struct step *step) = {
-        [KW_COMMAND_CREATE] = create,    [KW_COMMAND_UPDATE] = update, [KW_COMMAND_ENABLE] = enable,
-        [KW_COMMAND_DISABLE] = disable,  [KW_COMMAND_REVOKE] = revoke, [KW_COMMAND_ROTATE] = rotate,
-        [KW_COMMAND_ERASE] = erase,      [KW_COMMAND_LAPSE] = lapse,   [KW_COMMAND_END_GRACE] = end_grace,
+    static enum kw_status (*const transitions[])(const struct kw__step *step) = {
+        [KW_COMMAND_CREATE] = create,
+        [KW_COMMAND_UPDATE] = update,
+        [KW_COMMAND_ENABLE] = enable,
+        [KW_COMMAND_DISABLE] = disable,
+        [KW_COMMAND_REVOKE] = revoke,
+        [KW_COMMAND_ROTATE] = rotate,
+        [KW_COMMAND_ERASE] = erase,
+        [KW_COMMAND_LAPSE] = kw__step_lapse,
+        [KW_COMMAND_END_GRACE] = kw__step_end_grace,
         [KW_COMMAND_MOVE] = move_digest,
     };
     static const struct kw_key_params nothing;
     assert((size_t)command->kind < KW_COUNT_OF(transitions));
     assert((before == NULL) == (command->kind == KW_COMMAND_CREATE));
-    struct step step = {
+    struct kw__step step = {
         .before = before,
         .command = command,
         .params = command->params == NULL ? &nothing : command->params,
@@ -484,5 +421,6 @@ enum kw_status kw_transition(const struct kw_record *before, const struct kw_com
         .error = error_out,
     };
     enum kw_status status = admit(&step);
+    status = status == KW_OK && before != NULL ? kw__step_settle(&step) : status;
     return status == KW_OK ? transitions[command->kind](&step) : status;
 }

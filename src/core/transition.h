@@ -7,6 +7,7 @@
 #define KW_CORE_TRANSITION_H
 
 #include "base/memory.h"
+#include "core/schedule.h"
 #include <keyward/codes.h>
 #include <keyward/record.h>
 
@@ -18,7 +19,7 @@ enum kw_command_kind {
     KW_COMMAND_REVOKE,
     KW_COMMAND_ROTATE,
     KW_COMMAND_ERASE,
-    KW_COMMAND_LAPSE,     /* writes down that an expiry or a grace period has passed; nothing to do is KW_E_CONFLICT */
+    KW_COMMAND_LAPSE,     /* writes down what time has done, and what is announced; nothing to do is KW_E_CONFLICT */
     KW_COMMAND_END_GRACE, /* revokes a rotated key, now that its successor is in use; nothing to do is KW_E_CONFLICT */
     KW_COMMAND_MOVE, /* the key's digest is made by another method from now on; of a revoked key it is KW_E_CONFLICT */
 };
@@ -55,6 +56,12 @@ struct kw_command {
     uint8_t moved_method;
 };
 
+/* A step that time has taken, and the record behind it, as far as it tells of the key. */
+struct kw_passed {
+    struct kw_happening happening;
+    struct kw_record after;
+};
+
 /* What a transition came to. Borrows from record, command and arena. */
 struct kw_change {
     struct kw_record after;
@@ -62,12 +69,22 @@ struct kw_change {
     bool has_successor;
     bool erased;        /* `after` is a tombstone: id, project, digest scheme, revocation, version; nothing personal */
     const char *action; /* "key.created": names audit entry and event alike */
+    /*
+     * What had happened before and was not written down: it is told of before the action, in its order, each with what
+     * it makes of the record that the one before it left.
+     */
+    const struct kw_passed *passed;
+    size_t passed_count;
+    /* Of KW_COMMAND_LAPSE: what time did, the last of it where it was more. Else without an action. */
+    struct kw_happening happening;
 };
 
 /*
- * `before` is NULL for create only. Lists of the new record are packed into `arena`. Fails with a code of
- * KW_ERROR_CODES: INVALID_FIELD, MISSING_FIELD, CANNOT_CHANGE_FIELD (KW_E_INVALID), ALREADY_…, CANNOT_MODIFY_REVOKED,
- * NOT_REVOKED, VERSION_CONFLICT (KW_E_CONFLICT), or KW_E_MEMORY. Nothing is changed in place.
+ * `before` is NULL for create only. What has passed of it by `now_ms` has passed for every command: it becomes a part
+ * of the change. The version grows by one with each thing that is told of the key. Lists of the new record are packed
+ * into `arena`. Fails with a code of KW_ERROR_CODES: INVALID_FIELD, MISSING_FIELD, CANNOT_CHANGE_FIELD (KW_E_INVALID),
+ * ALREADY_…, CANNOT_MODIFY_REVOKED, NOT_REVOKED, VERSION_CONFLICT (KW_E_CONFLICT), or KW_E_MEMORY. Nothing is changed
+ * in place.
  */
 KW_MUST_USE enum kw_status kw_transition(const struct kw_record *before, const struct kw_command *command,
                                          int64_t now_ms, struct kw_arena *arena, struct kw_change *change_out,
@@ -86,6 +103,14 @@ KW_MUST_USE enum kw_status kw_key_params_check(const struct kw_key_params *param
  */
 KW_MUST_USE enum kw_status kw_key_regions_check(const struct kw_key_params *params, const struct kw_key_params *before,
                                                 struct kw_error *error_out);
+
+/*
+ * Takes all that has passed of a record by then into a copy of it, and lists the steps: with announcements only where
+ * they are asked for. `settled_out` is `before` itself where there is nothing. KW_E_MEMORY.
+ */
+KW_MUST_USE enum kw_status kw_record_settle(const struct kw_record *before, int64_t now_ms, bool announces,
+                                            struct kw_arena *arena, const struct kw_record **settled_out,
+                                            const struct kw_passed **passed_out, size_t *count_out);
 
 /* Fills an error from the table of codes: status from the code's HTTP status, message as given. Returns the status. */
 enum kw_status kw_refuse(struct kw_error *error_out, enum kw_code code, const char *field, const char *message, ...)

@@ -7,6 +7,7 @@
 #include "core/quota_list.h"
 #include "core/record.h"
 #include "core/rules.h"
+#include "core/schedule.h"
 
 _Static_assert(offsetof(struct kw_entry, scopes_at) < 64, "what a key without scopes is decided by is one cache line");
 _Static_assert(sizeof(struct kw_bound) == 64, "what is read of a parent is one cache line");
@@ -39,6 +40,14 @@ unsigned kw_record_marks(const struct kw_record *record)
     return (record->imported ? KW_ENTRY_IMPORTED : 0U) | (record->has_children ? KW_ENTRY_BOUNDS_OTHERS : 0U) |
            (is_limited ? KW_ENTRY_LIMITED : 0U) | (is_limited || record->has_children ? KW_ENTRY_EXTENDED : 0U) |
            (is_bounded ? KW_ENTRY_BOUNDED : 0U);
+}
+
+/* When it is good no longer, and yet not revoked. What was done of its schedule stands in its flags. */
+static int64_t stop_of(const struct kw_record *record)
+{
+    int64_t disable_at_ms = record->enabled ? record->schedule.disable_at_ms : 0;
+    bool expires_first = record->expires_at_ms != 0 && (disable_at_ms == 0 || record->expires_at_ms < disable_at_ms);
+    return expires_first ? record->expires_at_ms : disable_at_ms;
 }
 
 static uint64_t time_of(int64_t time_ms)
@@ -89,8 +98,8 @@ void kw_entry_make(const struct kw_digest *digest, uint16_t project, bool erased
     unsigned marks = kw_record_marks(record);
     size_t start = kw__entry_record_at(marks);
     *entry_out = (struct kw_entry){
-        .expires_at_ms = time_of(record->expires_at_ms),
-        .grace_until_ms = time_of(record->grace_until_ms),
+        .stops_at_ms = time_of(stop_of(record)),
+        .ends_at_ms = time_of(kw_record_ends_at(record)),
         .version = record->version,
         .project = project,
         .flags = flags_of(record, erased),
@@ -154,9 +163,9 @@ void kw_bound_show(struct kw_bound *bound, struct kw_entry *entry)
     bool is_bad = entry == NULL || !kw_entry_bounds_others(entry) || (kw_entry_flags(entry) & KW__ENTRY_BAD) != 0;
     int64_t good_until_ms = INT64_MIN;
     if (!is_bad) {
-        int64_t grace_until_ms = kw_entry_grace_until_ms(entry);
-        good_until_ms = kw_entry_expires_at_ms(entry);
-        good_until_ms = grace_until_ms < good_until_ms ? grace_until_ms : good_until_ms;
+        int64_t ends_at_ms = kw_entry_ends_at_ms(entry);
+        good_until_ms = kw_entry_stops_at_ms(entry);
+        good_until_ms = ends_at_ms < good_until_ms ? ends_at_ms : good_until_ms;
     }
     __atomic_fetch_add(&bound->changes, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&bound->good_until_ms, good_until_ms, __ATOMIC_SEQ_CST);
@@ -240,8 +249,8 @@ struct kw_decision kw_decide_by_rule(struct kw_entry *entry, const struct kw_que
 
 static bool is_alive(const struct kw_entry *entry, int64_t now_ms)
 {
-    return ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < kw_entry_expires_at_ms(entry)) &
-           (now_ms < kw_entry_grace_until_ms(entry));
+    return ((kw_entry_flags(entry) & KW__ENTRY_BAD) == 0) & (now_ms < kw_entry_stops_at_ms(entry)) &
+           (now_ms < kw_entry_ends_at_ms(entry));
 }
 
 static bool holds_what_is_asked(const struct kw_entry *entry, const struct kw_question *question)

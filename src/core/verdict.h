@@ -27,7 +27,7 @@ enum {
     /* Set in place. A time was seen to have passed, and the record does not say so yet: it stays passed all the same.
      */
     KW_ENTRY_SEEN_LAPSED = 1 << 5,
-    KW_ENTRY_SEEN_ENDED = 1 << 6, /* the grace period */
+    KW_ENTRY_SEEN_ENDED = 1 << 6, /* a time from which it is revoked */
     KW_ENTRY_NOTED = 1 << 7,      /* and the command that will say so is on its way */
 };
 
@@ -39,8 +39,9 @@ enum {
     KW_ENTRY_EXTENDED = 1 << 5,      /* it has a struct kw_entry_extra */
     KW_ENTRY_BOUNDED = 1 << 6,       /* it has a struct kw_entry_bounds */
     /* Set in place, as long as the process lives: */
-    KW_ENTRY_CHECKED = 1 << 2, /* of an imported key: the store was asked for it under all methods */
-    KW_ENTRY_MOVING = 1 << 3,  /* the command that moves it to its project's own method is on its way */
+    KW_ENTRY_CHECKED = 1 << 2,       /* of an imported key: the store was asked for it under all methods */
+    KW_ENTRY_SEEN_DISABLED = 1 << 7, /* as KW_ENTRY_SEEN_LAPSED, beside KW_ENTRY_DISABLED: its schedule's time to */
+    KW_ENTRY_MOVING = 1 << 3,        /* the command that moves it to its project's own method is on its way */
 };
 
 struct kw_entry;
@@ -76,10 +77,10 @@ struct kw_policy_bound {
 
 struct kw_entry {
     uint8_t digest[KW_DIGEST_INDEX_SIZE];
-    uint64_t expires_at_ms : 48;  /* KW_ENTRY_NEVER: never */
-    uint64_t env_at : 16;         /* in record[], as are the places below */
-    uint64_t grace_until_ms : 48; /* KW_ENTRY_NEVER: not rotated */
-    uint64_t project : 16;        /* number of the project, given by the engine */
+    uint64_t stops_at_ms : 48; /* it expires or is disabled, whichever comes first; KW_ENTRY_NEVER: never */
+    uint64_t env_at : 16;      /* in record[], as are the places below */
+    uint64_t ends_at_ms : 48;  /* it is revoked, by the end of a grace period or its schedule; as above */
+    uint64_t project : 16;     /* number of the project, given by the engine */
     uint64_t version;
     uint8_t flags;
     uint8_t marks;
@@ -105,14 +106,14 @@ struct kw_entry_bounds {
     uint64_t within;
 };
 
-static inline int64_t kw_entry_expires_at_ms(const struct kw_entry *entry)
+static inline int64_t kw_entry_stops_at_ms(const struct kw_entry *entry)
 {
-    return (int64_t)entry->expires_at_ms;
+    return (int64_t)entry->stops_at_ms;
 }
 
-static inline int64_t kw_entry_grace_until_ms(const struct kw_entry *entry)
+static inline int64_t kw_entry_ends_at_ms(const struct kw_entry *entry)
 {
-    return (int64_t)entry->grace_until_ms;
+    return (int64_t)entry->ends_at_ms;
 }
 
 /* What an entry has that bounds others or has limits of its own. Not all have either: memory is spent on entries. */

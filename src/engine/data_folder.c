@@ -170,6 +170,7 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
     }
     struct kw_engine_options engine = {
         .seals_audit = true,
+        .runs_schedules = !options->schedules_by_hand,
         .pepper = peppers.items,
         .pepper_count = peppers.count,
         .pepper_keeper = &keeper,

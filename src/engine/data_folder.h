@@ -27,6 +27,7 @@ struct kw_data_options {
     struct kw_bytes pepper_hex;          /* from the environment; size 0: none */
     struct kw_bytes forgotten;           /* as in struct kw_engine_options */
     enum kw_digest_scheme digest_scheme; /* of new keys; 0: as it was, hmac-sha256 at first */
+    bool schedules_by_hand;              /* whoever opens it says when schedules are seen to (scheduler.h) */
     struct kw_clock clock;
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed until it is closed */

@@ -292,7 +292,7 @@ static enum kw_status tell_event(struct kw__edit *edit)
     kw_json_name(&json, "version");
     kw_json_i64(&json, (int64_t)shown->version);
     kw__tell_text(&json, "change", kw_bytes_of_text(changes[edit->op->kind - KW_OP_DOCUMENT_CREATE]));
-    kw__tell_text(&json, "actor", edit->op->actor);
+    kw__tell_text(&json, "actor", kw__tell_actor(edit->op));
     kw__tell_text(&json, "reason", edit->op->is_stopped ? edit->op->reason : (struct kw_bytes){NULL, 0});
     return kw__tell_end(edit->engine, &json, &edit->event);
 }

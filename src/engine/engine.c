@@ -4,10 +4,12 @@
 #include "base/error.h"
 #include "engine/attempts.h"
 #include "engine/audit_read.h"
+#include "engine/events_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
 #include "engine/insights.h"
 #include "engine/narrowed.h"
+#include "engine/scheduler.h"
 #include "engine/sealer.h"
 #include "engine/webhooks.h"
 
@@ -21,6 +23,7 @@ int64_t kw_engine_now_ms(const struct kw_engine *engine)
 
 static void stop_threads(struct kw_engine *engine)
 {
+    kw__scheduler_stop(engine);
     kw__sealer_stop(engine);
     pthread_mutex_lock(&engine->filled_lock);
     engine->stopping = true;
@@ -152,6 +155,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
         status = status != KW_OK ? status : start_threads(engine, readers);
         status = status != KW_OK || options->counts_by_hand ? status : kw__usage_start(engine);
         status = status != KW_OK || !options->seals_audit ? status : kw__sealer_start(engine);
+        status = status != KW_OK || !options->runs_schedules ? status : kw__scheduler_start(engine);
         if (status != KW_OK) {
             status =
                 kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "the system has no memory or threads left to start with");
@@ -165,17 +169,22 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     return KW_OK;
 }
 
+/* Of results that are no record; 0: it is one. */
+static const size_t result_sizes[] = {
+    [KW_OP_LIST] = (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX,
+    [KW_OP_EXPORT] = KW_EXPORT_PIECE_MAX,
+    [KW_OP_USAGE] = KW_USAGE_JSON_MAX,
+    [KW_OP_AUDIT] = KW_AUDIT_JSON_MAX,
+    [KW_OP_EVENTS] = KW_EVENTS_JSON_MAX,
+    [KW_OP_DELIVERIES] = KW_DELIVERIES_JSON_MAX,
+    [KW_OP_INSIGHTS] = KW_INSIGHTS_JSON_MAX,
+};
+
 void kw_op_init(struct kw_op *op, enum kw_op_kind kind, uint16_t project)
 {
     *op = (struct kw_op){.kind = kind, .project = project};
-    kw_buffer_init(&op->result, kind == KW_OP_LIST         ? (size_t)(KW_STORE_LIST_MAX + 1) * KW_RECORD_MAX
-                                : kind == KW_OP_EXPORT     ? KW_EXPORT_PIECE_MAX
-                                : kind == KW_OP_USAGE      ? KW_USAGE_JSON_MAX
-                                : kind == KW_OP_AUDIT      ? KW_AUDIT_JSON_MAX
-                                : kind == KW_OP_DELIVERIES ? KW_DELIVERIES_JSON_MAX
-                                : kind == KW_OP_INSIGHTS   ? KW_INSIGHTS_JSON_MAX
-                                : kw__op_is_document(op)   ? KW_DOCUMENT_MAX
-                                                           : KW_RECORD_MAX);
+    size_t size_max = (size_t)kind < KW_COUNT_OF(result_sizes) ? result_sizes[kind] : 0;
+    kw_buffer_init(&op->result, kw__op_is_document(op) ? KW_DOCUMENT_MAX : size_max > 0 ? size_max : KW_RECORD_MAX);
     kw_buffer_init(&op->other, kw__op_is_document(op) ? KW_NARROWED_JSON_MAX
                                : kind == KW_OP_LIST   ? (KW_STORE_LIST_MAX + 1) * sizeof(struct kw_listed)
                                                       : KW_RECORD_MAX);

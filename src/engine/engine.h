@@ -25,6 +25,7 @@
 
 struct kw_audit_query;
 struct kw_engine;
+struct kw_event_query;
 struct kw_export;
 struct kw_import_job;
 struct kw_import_one;
@@ -66,6 +67,7 @@ struct kw_engine_options {
     unsigned reader_count;    /* workers that read the store; 0: 2 */
     size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
     bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
+    bool runs_schedules;      /* has a thread that sees to what is due of keys (scheduler.h) */
     bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
@@ -180,6 +182,7 @@ enum kw_op_kind {
     KW_OP_INSIGHT,    /* of a key, as JSON */
     KW_OP_INSIGHTS,   /* the next piece of `insights` */
     KW_OP_AUDIT,      /* the audit log: `audit` (audit_read.h) */
+    KW_OP_EVENTS,     /* the log of events: `events` (events_read.h) */
     KW_OP_DELIVERIES, /* what was sent to the webhook `name`, as JSON: `deliveries` (webhooks.h) */
     KW_OP_REPLAY,     /* the same, to be sent again; it writes beside the writer */
     KW_OP_IMPORT,     /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
@@ -337,6 +340,7 @@ struct kw_op {
     struct kw_export *export;     /* export: how far it came (export.h) */
     struct kw_insights *insights; /* insights: the same (insights.h) */
     struct kw_audit_query *audit;
+    struct kw_event_query *events;
 
     void (*done)(struct kw_op *op); /* called once, from a worker: must not block or call kw_engine_run */
     void *context;                  /* the caller's */

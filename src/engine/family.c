@@ -315,7 +315,8 @@ enum kw_status kw__find_parent(struct kw_engine *engine, size_t index)
 
 static bool would_suffer(const struct life *life, const struct kw_record *child)
 {
-    return kw_record_status(child, life->now_ms) != KW_KEY_REVOKED && (child->enabled || !life->is_pause);
+    return kw_record_status(child, life->now_ms) != KW_KEY_REVOKED &&
+           (kw_record_is_enabled(child, life->now_ms) || !life->is_pause);
 }
 
 /* Stops at the first child that is alive. */

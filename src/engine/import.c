@@ -233,7 +233,11 @@ static enum kw_status decide(struct kw_engine *engine, struct kw_work *work)
     }
     change->action = "key.imported";
     if (work->has_before) {
-        status = kw_import_over(&work->before, &record, op->now_ms, &change->after, &op->error);
+        const struct kw_record *before;
+        status = kw_record_settle(&work->before, op->now_ms, false, &engine->writer_state->arena, &before,
+                                  &change->passed, &change->passed_count);
+        status = status == KW_OK ? kw_import_over(before, &record, op->now_ms, &change->after, &op->error)
+                                 : kw__store_failed(&op->error, KW_E_MEMORY);
         bool ends = status == KW_OK && change->after.revoked_at_ms != 0;
         change->action = ends ? "key.revoked" : change->action;
     } else {

@@ -57,7 +57,7 @@ static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first
     *event_out = (struct kw_store_event){
         .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action};
     kw__tell_begin(engine, NULL, false, &json, event_out);
-    kw__tell_text(&json, "actor", op->actor);
+    kw__tell_text(&json, "actor", kw__tell_actor(op));
     kw_json_name(&json, "count");
     kw_json_i64(&json, (int64_t)count);
     kw_json_name(&json, "keyIds");

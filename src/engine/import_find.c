@@ -246,7 +246,8 @@ enum kw_status kw__import_find(struct kw_engine *engine, size_t index)
     work->before = target->record;
     work->before_digest = target->digest;
     work->has_before = true;
-    kw__apply_seen(engine, &work->before_digest, &work->before);
+    int64_t seen_ms = kw__seen_until(engine, &work->before_digest, &work->before);
+    op->now_ms = seen_ms > op->now_ms ? seen_ms : op->now_ms;
     bool is_dead = kw_record_status(&work->before, op->now_ms) == KW_KEY_REVOKED;
     if (is_dead && one->item->record.revoked_at_ms != 0) {
         one->outcome = KW_IMPORT_SKIPPED;

@@ -71,7 +71,8 @@ struct kw_engine {
     struct kw_index *index;
     struct kw_ledger *ledger;
     struct kw_usage *usage;
-    struct kw_sealer *sealer; /* NULL: none */
+    struct kw_sealer *sealer;       /* NULL: none */
+    struct kw_scheduler *scheduler; /* NULL: none */
     struct kw_attempts *attempts;
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;

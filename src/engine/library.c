@@ -33,6 +33,7 @@ static enum kw_status open_folder(const struct kw_options *options, struct keywa
                                    .may_make = true,
                                    .digest_scheme = options->digest,
                                    .forgotten = kw_bytes_of_text(forgotten),
+                                   .schedules_by_hand = options->now_ms != NULL,
                                    .clock = clock_of(options),
                                    .entropy = kw_entropy_system()};
     enum kw_status status = kw_data_folder_open(&data, &keyward->folder, error_out);
@@ -57,6 +58,7 @@ static enum kw_status open_store(const struct kw_options *options, struct keywar
     write_forgotten(options, forgotten);
     struct kw_engine_options engine = {.pepper = peppers.items,
                                        .seals_audit = true,
+                                       .runs_schedules = options->now_ms == NULL,
                                        .pepper_count = peppers.count,
                                        .digest_scheme = options->digest,
                                        .forgotten = kw_bytes_of_text(forgotten),

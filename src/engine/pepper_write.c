@@ -120,7 +120,7 @@ static enum kw_status add_account(struct change *change, const char *action)
         .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name};
     kw__tell_begin(engine, NULL, false, &json, &change->event);
     kw__tell_text(&json, "fingerprint", kw_bytes_of_text(fingerprint));
-    kw__tell_text(&json, "actor", op->actor);
+    kw__tell_text(&json, "actor", kw__tell_actor(op));
     if (op->forgets_erased) {
         kw_json_name(&json, "forgetErased");
         kw_json_bool(&json, true);

@@ -106,9 +106,8 @@ static enum kw_status load(struct kw_engine *engine, size_t index)
     if (!kw_bytes_equal(work->before.project, work->project->name)) {
         return kw__store_failed(&work->op->error, KW_E_NOT_FOUND);
     }
-    if (work->op->kind != KW_OP_LAPSE) {
-        kw__apply_seen(engine, &work->before_digest, &work->before);
-    }
+    int64_t seen_ms = work->op->kind == KW_OP_LAPSE ? 0 : kw__seen_until(engine, &work->before_digest, &work->before);
+    work->op->now_ms = seen_ms > work->op->now_ms ? seen_ms : work->op->now_ms;
     work->has_before = true;
     return KW_OK;
 }
@@ -244,8 +243,29 @@ static enum kw_status check_management(struct kw_engine *engine, const struct kw
     if (work->has_before) {
         status = kw__within_authority(engine, arena, op, &work->before, false);
     }
-    bool is_made = !work->has_before || made->expires_at_ms != work->before.expires_at_ms || work->change.has_successor;
+    bool is_made = !work->has_before || work->change.has_successor ||
+                   kw_record_lives_until(made) != kw_record_lives_until(&work->before);
     return status != KW_OK || !shapes ? status : kw__within_authority(engine, arena, op, made, is_made);
+}
+
+struct kw_store_row kw__row_of(const struct kw_record *record, const struct kw_digest *digest, struct kw_bytes encoding)
+{
+    struct kw_store_row row = {.id = record->id,
+                               .digest = kw_bytes_of(digest->bytes, digest->size),
+                               .digest_scheme = kw_record_digest_method(record),
+                               .project = record->project,
+                               .env = record->env,
+                               .owner = record->owner,
+                               .org_id = record->org_id,
+                               .tags = record->tags,
+                               .parent_id = record->parent_id,
+                               .policy = record->policy,
+                               .expires_at_ms = record->expires_at_ms,
+                               .due_at_ms = kw_record_due(record),
+                               .version = record->version,
+                               .record = encoding};
+    memcpy(row.last_four, record->last_four, sizeof row.last_four);
+    return row;
 }
 
 /* Encodes one record as a row of the batch. */
@@ -268,24 +288,9 @@ static enum kw_status add_put(struct kw_engine *engine, struct kw_work *work, co
     }
     struct kw_digest *kept = &work->digests[work->put_count];
     *kept = *digest;
-    work->puts[work->put_count++] = (struct kw_store_put){
-        .row = {.id = record->id,
-                .digest = kw_bytes_of(kept->bytes, kept->size),
-                .digest_scheme = kw_record_digest_method(record),
-                .project = record->project,
-                .env = record->env,
-                .owner = record->owner,
-                .org_id = record->org_id,
-                .tags = record->tags,
-                .parent_id = record->parent_id,
-                .policy = record->policy,
-                .expires_at_ms = record->expires_at_ms,
-                .version = record->version,
-                .erased = erased,
-                .record = encoding},
-        .replaces = replaces,
-    };
-    memcpy(work->puts[work->put_count - 1].row.last_four, record->last_four, sizeof record->last_four);
+    struct kw_store_put *put = &work->puts[work->put_count++];
+    *put = (struct kw_store_put){.row = kw__row_of(record, kept, encoding), .replaces = replaces};
+    put->row.erased = erased;
     return KW_OK;
 }
 

@@ -286,7 +286,7 @@ static enum kw_status refuse_no_quota(struct kw_op *op)
 
 static void write_credit(const struct kw_op *op, const struct kw_quota_change *change, struct kw_json_writer *json)
 {
-    kw__tell_text(json, "actor", op->actor);
+    kw__tell_text(json, "actor", kw__tell_actor(op));
     kw__tell_text(json, "reason", op->reason);
     kw__tell_text(json, "quota", change->claims[0].quota.name);
     kw_amount_write_json(json, "credited", -change->reservations[0].amount);

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "core/id.h"
 #include "engine/audit_read.h"
+#include "engine/events_read.h"
 #include "engine/export.h"
 #include "engine/insights.h"
 #include "engine/listing.h"
@@ -249,6 +250,9 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_AUDIT:
         op->status = kw__audit_read(engine, op);
+        break;
+    case KW_OP_EVENTS:
+        op->status = kw__events_read(engine, op);
         break;
     case KW_OP_DELIVERIES:
         op->status = kw__deliveries_read(engine, op);

@@ -12,6 +12,11 @@ void kw__tell_text(struct kw_json_writer *json, const char *name, struct kw_byte
     }
 }
 
+struct kw_bytes kw__tell_actor(const struct kw_op *op)
+{
+    return op->actor.size > 0 ? op->actor : KW_BYTES("system");
+}
+
 void kw__tell_id(struct kw_json_writer *json, const char *name, const struct kw_id *id)
 {
     char text[KW_ID_TEXT_SIZE];

@@ -16,6 +16,8 @@
 void kw__tell_begin(struct kw_engine *engine, const struct kw_record *record, bool is_erased,
                     struct kw_json_writer *json, struct kw_store_event *event);
 void kw__tell_text(struct kw_json_writer *json, const char *name, struct kw_bytes text); /* left out where empty */
+/* Who did it: the system, where the operation names nobody. */
+struct kw_bytes kw__tell_actor(const struct kw_op *op);
 void kw__tell_id(struct kw_json_writer *json, const char *name, const struct kw_id *id);
 void kw__tell_time(struct kw_json_writer *json, const char *name, int64_t time_ms); /* left out where 0 */
 /* KW_E_MEMORY. What the catalogue does not have so is a mistake of whoever tells it. */

@@ -119,9 +119,22 @@ static size_t count_puts(const struct kw_work *works, size_t count)
     return puts;
 }
 
+/* What the works tell, each what had happened before it, too. */
+static size_t count_told(const struct kw_work *works, size_t count)
+{
+    size_t told = count;
+    for (size_t i = 0; i < count; i++) {
+        told += works[i].passed_count;
+    }
+    return told;
+}
+
 /* What the one work writes. False when there is no memory. */
 static bool bind_alone(struct kw_engine *engine, struct kw_work *work, struct kw_store_batch *batch)
 {
+    if (work->end_count > 0 || work->passed_count > 0) {
+        return kw__works_bind(engine, work, 1, batch);
+    }
     *batch = (struct kw_store_batch){.puts = work->puts,
                                      .put_count = work->put_count,
                                      .audits = &work->audit,
@@ -131,16 +144,7 @@ static bool bind_alone(struct kw_engine *engine, struct kw_work *work, struct kw
                                      .settings = &work->former,
                                      .setting_count = work->former.name.size > 0};
     kw__once_note(work, batch);
-    if (work->end_count > 0) {
-        struct kw_store_put *puts =
-            kw_arena_take_array(&engine->writer_state->arena, count_puts(work, 1), sizeof *puts);
-        batch->put_count = batch->setting_count = 0;
-        batch->puts = puts;
-        if (puts != NULL) {
-            bind_work(work, puts, &work->former, batch);
-        }
-    }
-    return batch->puts != NULL;
+    return true;
 }
 
 static bool bind(struct kw_engine *engine, const struct kw_unit *unit, struct kw_store_batch *batch)
@@ -156,8 +160,9 @@ bool kw__works_bind(struct kw_engine *engine, struct kw_work *works, size_t coun
 {
     struct kw_arena *arena = &engine->writer_state->arena;
     struct kw_store_put *puts = kw_arena_take_array(arena, count_puts(works, count) + 1, sizeof *puts);
-    struct kw_store_audit *audits = kw_arena_take_array(arena, count, sizeof *audits);
-    struct kw_store_event *events = kw_arena_take_array(arena, count, sizeof *events);
+    size_t told = count_told(works, count);
+    struct kw_store_audit *audits = kw_arena_take_array(arena, told, sizeof *audits);
+    struct kw_store_event *events = kw_arena_take_array(arena, told, sizeof *events);
     if (puts == NULL || audits == NULL || events == NULL) {
         return false;
     }
@@ -178,6 +183,10 @@ bool kw__works_bind(struct kw_engine *engine, struct kw_work *works, size_t coun
             requests[batch->request_count++] = work->request;
         }
         bind_work(work, puts, settings, batch);
+        for (size_t told_before = 0; told_before < work->passed_count; told_before++) {
+            audits[batch->audit_count++] = work->passed_audits[told_before];
+            events[batch->event_count++] = work->passed_events[told_before];
+        }
         audits[batch->audit_count++] = work->audit;
         events[batch->event_count++] = work->event;
     }

@@ -4,9 +4,12 @@
 #include "core/claims.h"
 #include "engine/charge.h"
 
-#define AHEAD 3     /* keys before their turn, when what they read of a parent is asked for */
+#define AHEAD 1     /* keys before their turn, when what they read of a parent is asked for */
 #define TOGETHER 32 /* keys whose digests and reads overlap; more would outlive the first-level cache */
-#define RANK 16     /* of them, whose digests are computed at once */
+/* Keys before their turn, when their entries are asked for. All at once would wait for one another: a processor has
+ * some ten to twenty lines under way. */
+#define ENTRIES_AHEAD 16
+#define RANK 16 /* of them, whose digests are computed at once */
 
 void kw_engine_read_begin(void)
 {
@@ -87,12 +90,12 @@ static enum finality finality(const struct kw_entry *entry, int64_t now_ms)
     if (!kw_bound_status(kw_entry_parent(entry), now_ms, &above)) {
         above = KW_KEY_ACTIVE; /* not known yet: the decision says so */
     }
-    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_grace_until_ms(entry) ||
+    if ((flags & (KW_ENTRY_REVOKED | KW_ENTRY_SEEN_ENDED)) != 0 || now_ms >= kw_entry_ends_at_ms(entry) ||
         above == KW_KEY_REVOKED) {
         return REVOKED;
     }
     bool is_at_rest = (flags & (KW_ENTRY_DISABLED | KW_ENTRY_LAPSED | KW_ENTRY_SEEN_LAPSED)) != 0 ||
-                      now_ms >= kw_entry_expires_at_ms(entry) || above != KW_KEY_ACTIVE;
+                      now_ms >= kw_entry_stops_at_ms(entry) || above != KW_KEY_ACTIVE;
     return is_at_rest ? AT_REST : ALIVE;
 }
 
@@ -373,11 +376,13 @@ static void verify_picked(struct kw_engine *engine, const struct kw__methods *me
         }
     }
     struct kw_entry *expected[TOGETHER];
-    /* All before the first decision: the more are under way at once, the sooner the last one comes. */
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && i < ENTRIES_AHEAD; i++) {
         expected[i] = kw_index_expect(engine->index, &digests[i], false);
     }
     for (size_t i = 0; i < count; i++) {
+        if (i + ENTRIES_AHEAD < count) {
+            expected[i + ENTRIES_AHEAD] = kw_index_expect(engine->index, &digests[i + ENTRIES_AHEAD], false);
+        }
         const struct kw_entry *later = i + AHEAD < count ? expected[i + AHEAD] : NULL;
         if (later != NULL) {
             __builtin_prefetch(kw_entry_parent(later));

@@ -37,7 +37,8 @@ static bool spares(const struct kw_error *error)
 /* What the core would refuse for certain: such keys need no memory. The core judges all others. */
 static bool stays(const struct kw_op *op, const struct kw_record *record)
 {
-    return record->revoked_at_ms != 0 || (op->then != KW_OP_REVOKE && record->enabled == (op->then == KW_OP_ENABLE));
+    bool is_enabled = kw_record_is_enabled(record, op->now_ms);
+    return record->revoked_at_ms != 0 || (op->then != KW_OP_REVOKE && is_enabled == (op->then == KW_OP_ENABLE));
 }
 
 static enum kw_status look_at(void *context, const struct kw_store_row *row)
@@ -196,7 +197,7 @@ static enum kw_status prepare_lapse(struct kw_engine *engine, size_t index)
     struct kw_writer *writer = engine->writer_state;
     struct kw_work *work = &writer->works[index];
     int64_t now_ms = writer->where_part.now_ms;
-    int64_t until_ms = work->before.grace_until_ms;
+    int64_t until_ms = kw_record_ends_at(&work->before);
     work->op = &writer->where_lapse;
     work->op->now_ms = now_ms > until_ms ? now_ms : until_ms; /* it may have been seen before the clock stepped back */
     work->before.revoked_at_ms = 0;
@@ -210,13 +211,17 @@ static enum kw_status prepare(struct kw_engine *engine, size_t index)
 {
     struct kw_writer *writer = engine->writer_state;
     struct kw_work *work = &writer->works[index];
+    int64_t now_ms = writer->where_part.now_ms;
     enum kw_status status = kw__prepare(engine, index);
-    if (status == KW_OK || !spares(&work->op->error)) {
-        return status;
+    if (status != KW_OK && spares(&work->op->error)) {
+        work->is_refused = true;
+        work->put_count = 0;
+        bool has_ended = kw_record_status(&work->before, writer->where_part.now_ms) == KW_KEY_REVOKED;
+        status = has_ended ? prepare_lapse(engine, index) : KW_OK;
     }
-    work->is_refused = true;
-    work->put_count = 0;
-    return kw_record_status(&work->before, work->op->now_ms) == KW_KEY_REVOKED ? prepare_lapse(engine, index) : KW_OK;
+    writer->where_part.now_ms =
+        now_ms; /* it may be later for a key whose time was seen before the clock stepped back */
+    return status;
 }
 
 /* Makes works of a piece, in place of those before. Fails with the error set in the operation. */

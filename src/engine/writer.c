@@ -1,14 +1,16 @@
 #include "engine/writer.h"
-#include "engine/tell.h"
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "engine/events_read.h"
 #include "engine/export.h"
 #include "engine/funds.h"
 #include "engine/import.h"
 #include "engine/once.h"
 #include "engine/quotas.h"
 #include "engine/sealer.h"
+#include "engine/tell.h"
+#include "engine/unused.h"
 
 #define GROUP_MEMORY_MAX ((size_t)256 * 1024 * 1024) /* the usual is a thousandth */
 #define GROUP_FIRST_BLOCK ((size_t)256 * 1024)
@@ -404,6 +406,8 @@ void *kw__writer_main(void *context)
             kw__funds_give_back(engine);
             kw__once_prune(engine);
             kw__funds_prune(engine);
+            kw__events_prune(engine);
+            kw__unused_tell(engine);
         }
     }
     kw__funds_leave(engine);

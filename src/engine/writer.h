@@ -39,6 +39,10 @@ struct kw_work {
     size_t put_count;
     struct kw_store_audit audit;
     struct kw_store_event event;
+    /* What had happened before (struct kw_change), told before it. */
+    struct kw_store_audit *passed_audits;
+    struct kw_store_event *passed_events;
+    size_t passed_count;
     struct kw_store_request request; /* where op->once */
     struct kw_store_setting former;  /* of a move or an erasure (former.c); without a name: none is written */
     struct kw_former_end *ends;      /* of an erasure: digests that the key had before */
@@ -90,6 +94,10 @@ struct kw_writer {
     size_t drawn_left;                     /* events that they suffice for */
     int64_t prune_at_ms;                   /* when to look for requests that are too old */
     int64_t funds_prune_at_ms;             /* the same of reservations */
+    int64_t events_prune_at_ms;            /* and of events */
+    int64_t unused_look_at_ms;             /* when to look for keys that nobody uses */
+    uint16_t unused_project;               /* the project whose turn it is; 0: the first */
+    uint16_t events_pruned;                /* the project whose turn it is */
 };
 
 /*
@@ -129,8 +137,16 @@ KW_MUST_USE enum kw_status kw__refuse_orphans(struct kw_engine *engine, struct k
  * orphan. `looked_at` grows by the children that were looked at. */
 KW_MUST_USE enum kw_status kw__refuse_orphans_where(struct kw_engine *engine, struct kw_work *work, size_t *looked_at);
 
-/* What was seen to have passed counts, though the record does not say so yet. */
+/* The latest time of the key that was seen to have passed, by a clock that may have stepped back since; 0: none. What
+ * is changed of it is changed at that time at the earliest. */
+KW_MUST_USE int64_t kw__seen_until(struct kw_engine *engine, const struct kw_digest *digest,
+                                   const struct kw_record *record);
+/* What was seen to have passed of a key that bounds others counts, though its record does not say so yet. */
 void kw__apply_seen(struct kw_engine *engine, const struct kw_digest *digest, struct kw_record *record);
+
+/* A record as a row that is not erased; borrows from all three. */
+struct kw_store_row kw__row_of(const struct kw_record *record, const struct kw_digest *digest,
+                               struct kw_bytes encoding);
 
 /* Finds the parent that a new child names, or an old one has (family.c). Fails with op->error set. */
 KW_MUST_USE enum kw_status kw__find_parent(struct kw_engine *engine, size_t index);

@@ -77,7 +77,7 @@ void kw__claim(struct kw_notify *notify, struct kw__endpoint *endpoint)
 {
     int64_t now_ms = kw__notify_now(notify);
     struct kw_engine *engine = notify->options.engine;
-    if (endpoint->queued >= KW_NOTIFY_UNDER_WAY_MAX || now_ms < endpoint->look_at_ms) {
+    if (endpoint->queued >= KW_NOTIFY_CLAIMED_MAX / 2 || now_ms < endpoint->look_at_ms) {
         return;
     }
     if (!endpoint->is_released) {

@@ -13,7 +13,7 @@
 #include "engine/engine.h"
 
 #define KW_NOTIFY_UNDER_WAY_MAX 16 /* requests of one endpoint */
-#define KW_NOTIFY_CLAIMED_MAX 64   /* deliveries of it in memory */
+#define KW_NOTIFY_CLAIMED_MAX 200  /* deliveries of it in memory */
 #define KW_NOTIFY_JOBS_MAX 64      /* pings and looks that wait; one more is refused */
 #define KW_NOTIFY_PAUSE_AFTER_MS INT64_C(86400000)
 #define KW_NOTIFY_REST_MAX_MS INT64_C(60000)

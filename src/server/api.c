@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "core/transition.h"
+#include "server/watch.h"
 
 enum kw_status kw_api_new(const struct kw_api_options *options, struct kw_api **api_out)
 {
@@ -17,6 +18,9 @@ enum kw_status kw_api_new(const struct kw_api_options *options, struct kw_api **
     if (status == KW_OK) {
         status = kw_record_cache_new(&api->record_cache);
     }
+    if (status == KW_OK) {
+        status = kw_watch_new(options, &api->watch);
+    }
     if (status != KW_OK) {
         kw_api_free(api);
         return status;
@@ -30,6 +34,7 @@ void kw_api_free(struct kw_api *api)
     if (api == NULL) {
         return;
     }
+    kw_watch_free(api->watch);
     kw_record_cache_free(api->record_cache);
     kw_failures_free(api->failures);
     kw_counters_free(api->counters);

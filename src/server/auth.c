@@ -182,6 +182,35 @@ static enum kw_status admit(struct kw_request *request, const struct kw_verifica
     return request->route->changes ? note_actor(request, verification->entry, error) : KW_OK;
 }
 
+bool kw__still_admitted(struct kw_request *request)
+{
+    struct kw_engine *engine = request->api->options.engine;
+    struct kw_bytes token;
+    struct kw_place place;
+    if (request->call->is_operator) {
+        return true;
+    }
+    if (!kw__bearer_token(request->call->headers[KW_HEADER_AUTHORIZATION], &token)) {
+        return false;
+    }
+    struct kw_verification verification = {
+        .key = token,
+        .question = {.project = KW_PROJECT_KEYWARD, .address = kw__client_address(request)},
+        .has_paid = true,
+        .is_counted = true};
+    request->now_ms = kw_engine_now_ms(engine);
+    kw_engine_read_begin();
+    kw_engine_verify(engine, &verification, request->now_ms);
+    if (kw__needs_place(request->api, &verification, &place)) {
+        verification.question.place = &place;
+        kw_engine_verify(engine, &verification, request->now_ms);
+    }
+    bool is_admitted =
+        !verification.needs_store && verification.code == KW_CODE_NONE && holds_scope(request, &verification);
+    kw_engine_read_end();
+    return is_admitted;
+}
+
 static void load(struct kw_request *request, const struct kw_verification *verification);
 
 static void answer_too_much(struct kw_request *request, const struct kw_verification *verification)

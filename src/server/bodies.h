@@ -5,6 +5,7 @@
 #ifndef KW_SERVER_BODIES_H
 #define KW_SERVER_BODIES_H
 
+#include "core/event.h"
 #include "core/insight.h"
 #include "core/once.h"
 #include "core/transition.h"
@@ -125,6 +126,12 @@ struct kw_list_params {
 struct kw_audit_params {
     struct kw_bytes key, owner, actor, action, sort, cursor;
     int64_t from_ms, until_ms; /* 0: not given */
+    int64_t limit;
+};
+
+struct kw_events_params {
+    struct kw_bytes types, key, owner, env, sort, cursor;
+    int64_t since_ms; /* 0: not given */
     int64_t limit;
 };
 

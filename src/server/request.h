@@ -21,6 +21,7 @@ struct kw_api {
     struct kw_counters *counters;
     struct kw_record_cache *record_cache;
     unsigned export_count; /* under way; atomic */
+    struct kw_watch *watch;
 };
 
 /* A project beyond the read section in which it was found. */
@@ -118,6 +119,9 @@ void kw__answer_result(struct kw_op *op);
 
 /* Sees to it that whoever asks may, then calls request->route's handler by way of `go_on`; else answers. */
 void kw__authenticate(struct kw_request *request, void (*go_on)(struct kw_request *request));
+
+/* Whether whoever was admitted still is: of an answer that goes on for long. Spends and counts nothing. Any thread. */
+KW_MUST_USE bool kw__still_admitted(struct kw_request *request);
 
 /* The token of "Authorization: Bearer TOKEN"; empty when there is none. False when there is something else. */
 KW_MUST_USE bool kw__bearer_token(struct kw_bytes header, struct kw_bytes *token_out);
@@ -243,6 +247,7 @@ void kw__audit_list(struct kw_request *request);
 void kw__audit_count(struct kw_request *request);
 void kw__audit_stats(struct kw_request *request);
 void kw__audit_verify(struct kw_request *request);
+void kw__events_list(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

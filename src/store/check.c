@@ -32,7 +32,7 @@ static enum kw_status check_row(const struct kw_store_row *row)
     bool fits = row->digest.size <= KW_STORE_DIGEST_MAX && row->project.size <= KW_PROJECT_MAX &&
                 row->env.size <= KW_ENV_MAX && row->policy.size <= KW_POLICY_MAX && row->owner.size <= KW_OWNER_MAX &&
                 row->org_id.size <= KW_OWNER_MAX && row->record.size <= KW_RECORD_MAX && row->version <= INT64_MAX &&
-                tags_fit(&row->tags);
+                row->due_at_ms >= 0 && tags_fit(&row->tags);
     return fits ? KW_OK : KW_E_LIMIT;
 }
 

@@ -63,6 +63,13 @@ static enum kw_status tombstones(struct kw_store *store, const struct kw_id *aft
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->tombstones(inner, after, limit, sink, context);
 }
 
+static enum kw_status due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                          void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->due(inner, until_ms, limit, sink, context);
+}
+
 static enum kw_status count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     struct kw_store *inner = next_call(store);
@@ -288,6 +295,7 @@ static const struct kw_store_ops fault_ops = {
     .list = list,
     .changes = changes,
     .tombstones = tombstones,
+    .due = due,
     .count = count,
     .count_found = count_found,
     .commit = commit,

@@ -100,9 +100,9 @@ def generate_root_key():
 class Server:
     """`keyward serve` without a terminal; what it says is in `out`, its log in `log()`."""
 
-    def __init__(self, data, *arguments, env=None, before=None):
+    def __init__(self, data, *arguments, env=None, before=None, listen='127.0.0.1:0'):
         self.log_file = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([PROGRAM, 'serve', '--data', data, '--listen', '127.0.0.1:0', *arguments],
+        self.process = subprocess.Popen([PROGRAM, 'serve', '--data', data, '--listen', listen, *arguments],
                                         env=environment(**(env or {})), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=self.log_file, preexec_fn=before)
         self.out = ''

@@ -18,6 +18,8 @@
     X(a_list_goes_on_after_an_id) \
     X(a_tombstone_is_found_by_no_id_and_in_no_list) \
     X(tombstones_are_listed_in_order_of_ids) \
+    X(rows_that_are_due_come_in_the_order_of_their_times) \
+    X(what_is_due_follows_every_change) \
     X(changes_follow_the_commits) \
     X(changes_never_part_a_batch) \
     X(rows_are_counted_by_project) \
@@ -107,6 +109,13 @@
     X(deferred_use_comes_back_by_parts_and_in_order) \
     X(deferred_use_is_settled_up_to_a_piece) \
     X(deferred_use_is_kept_and_settled_all_or_none) \
+    /* deliveries.c */ \
+    X(an_event_becomes_deliveries_once) \
+    X(an_event_for_nobody_is_settled) \
+    X(deliveries_of_a_key_are_handed_out_one_at_a_time) \
+    X(a_claim_of_a_delivery_runs_out_or_is_released) \
+    X(deliveries_beyond_the_caps_are_refused) \
+    X(deliveries_agree_with_a_plain_model) \
     /* requests.c */ \
     X(a_request_is_found_by_its_name) \
     X(a_request_is_done_once) \

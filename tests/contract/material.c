@@ -314,6 +314,7 @@ void contract_check_row(struct contract *c, const struct kw_store_row *actual, c
     CHECK_BYTES(c->t, kw_bytes_of(actual->last_four, sizeof actual->last_four),
                 kw_bytes_of(expected->last_four, sizeof expected->last_four));
     CHECK_I64(c->t, actual->expires_at_ms, expected->expires_at_ms);
+    CHECK_I64(c->t, actual->due_at_ms, expected->erased ? 0 : expected->due_at_ms);
     CHECK_I64(c->t, actual->version, expected->version);
     CHECK_I64(c->t, actual->erased, expected->erased);
     CHECK_BYTES(c->t, actual->record, expected->record);

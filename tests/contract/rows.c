@@ -280,6 +280,92 @@ void tombstones_are_listed_in_order_of_ids(struct contract *c)
     CHECK_I64(c->t, stopped.count, 1);
 }
 
+static struct contract_rows due(struct contract *c, int64_t until_ms, size_t limit)
+{
+    struct contract_rows found = contract_rows(c);
+    CHECK_STATUS(c->t, c->store->ops->due(c->store, until_ms, limit, contract_keep_row, &found), KW_OK);
+    return found;
+}
+
+static void check_due(struct contract *c, int64_t until_ms, size_t limit, const uint64_t *expected, size_t count)
+{
+    struct contract_rows found = due(c, until_ms, limit);
+    CHECK_I64(c->t, found.count, count);
+    for (size_t i = 0; i < count && i < found.count; i++) {
+        CHECK(c->t, contract_id_equal(found.items[i].id, contract_id(expected[i])));
+    }
+}
+
+void rows_that_are_due_come_in_the_order_of_their_times(struct contract *c)
+{
+    static const struct {
+        uint64_t number;
+        int64_t due_at_ms;
+    } rows[] = {{4, 30}, {2, 10}, {9, 0}, {1, 20}, {3, 10}, {7, INT64_MAX}, {5, 0}};
+    static const uint64_t order[] = {2, 3, 1, 4, 7};
+    for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
+        struct kw_store_put put = contract_put(c, rows[i].number, 0);
+        put.row.due_at_ms = rows[i].due_at_ms;
+        put.row.project = i % 2 == 0 ? KW_BYTES("default") : KW_BYTES("other");
+        REQUIRE_OK(c->t, contract_commit_put(c, put));
+        contract_check_found(c, rows[i].number, &put);
+    }
+    REQUIRE(c->t, contract_reopen(c));
+    check_due(c, 0, ALL, order, 0);
+    check_due(c, 9, ALL, order, 0);
+    check_due(c, 10, ALL, order, 2);
+    check_due(c, 29, ALL, order, 3);
+    check_due(c, 30, ALL, order, 4);
+    check_due(c, INT64_MAX, ALL, order, 5);
+    check_due(c, INT64_MAX, 3, order, 3);
+    struct contract_rows found = contract_rows(c);
+    const struct kw_store_ops *ops = c->store->ops;
+    CHECK_STATUS(c->t, ops->due(c->store, 99, 0, contract_keep_row, &found), KW_E_LIMIT);
+    CHECK_STATUS(c->t, ops->due(c->store, 99, KW_STORE_LIST_MAX + 1, contract_keep_row, &found), KW_E_LIMIT);
+    struct contract_rows stopped = {.c = c, .stop_after = 1, .answer = KW_E_DENIED};
+    CHECK_STATUS(c->t, ops->due(c->store, 99, ALL, contract_keep_row, &stopped), KW_E_DENIED);
+    CHECK_I64(c->t, stopped.count, 1);
+    struct kw_store_put early = contract_put(c, 11, 0);
+    early.row.due_at_ms = -1;
+    CHECK(c->t, contract_commit_put(c, early) != KW_OK);
+}
+
+void what_is_due_follows_every_change(struct contract *c)
+{
+    static const uint64_t one[] = {1};
+    static const uint64_t both[] = {1, 2};
+    static const uint64_t turned[] = {2, 1};
+    struct kw_store_put first = contract_put(c, 1, 0);
+    struct kw_store_put second = contract_put(c, 2, 0);
+    first.row.due_at_ms = 10;
+    REQUIRE_OK(c->t, contract_commit_put(c, first));
+    REQUIRE_OK(c->t, contract_commit_put(c, second));
+    check_due(c, 99, ALL, one, 1);
+    second = contract_put(c, 2, 1);
+    second.row.due_at_ms = 20; /* nothing else that it is found by has changed */
+    REQUIRE_OK(c->t, contract_commit_put(c, second));
+    check_due(c, 99, ALL, both, 2);
+    first = contract_put(c, 1, 1);
+    first.row.due_at_ms = 30;
+    first.row.owner = KW_BYTES("user:2");
+    REQUIRE_OK(c->t, contract_commit_put(c, first));
+    check_due(c, 99, ALL, turned, 2);
+    first = contract_put(c, 1, 2);
+    first.row.version = 2; /* of the same version: only when it is due was not known before */
+    first.row.due_at_ms = 15;
+    REQUIRE_OK(c->t, contract_commit_put(c, first));
+    check_due(c, 99, ALL, both, 2);
+    second = contract_put(c, 2, 2);
+    REQUIRE_OK(c->t, contract_commit_put(c, second));
+    check_due(c, 99, ALL, one, 1);
+    struct kw_store_put gone = contract_tombstone(c, 1, 2);
+    gone.row.due_at_ms = 5;
+    REQUIRE_OK(c->t, contract_commit_put(c, gone));
+    check_due(c, 99, ALL, one, 0);
+    REQUIRE(c->t, contract_reopen(c));
+    check_due(c, 99, ALL, one, 0);
+}
+
 void changes_follow_the_commits(struct contract *c)
 {
     REQUIRE_OK(c->t, contract_commit_put(c, contract_put(c, 3, 0)));

@@ -49,7 +49,7 @@ class MailServer:
 
     def __init__(self, folder, tls='starttls', user=None):
         self.mails, self.answer, self.refused, self.tries = [], None, set(), 0
-        self.hold = None  # an event: what a mail waits for
+        self.hold = None  # an event: what the answer to a mail waits for
         context = None
         if tls != 'none':
             key, self.cert = certificate(folder)
@@ -80,12 +80,12 @@ class MailServer:
 
     async def handle_DATA(self, _server, session, envelope):
         self.tries += 1
+        if self.answer is None:
+            self.mails.append(Mail(envelope, session.ssl is not None))
+        answer = self.answer or '250 OK'
         if self.hold is not None:
             await asyncio.get_running_loop().run_in_executor(None, self.hold.wait, 60)
-        if self.answer is not None:
-            return self.answer
-        self.mails.append(Mail(envelope, session.ssl is not None))
-        return '250 OK'
+        return answer
 
     def close(self):
         async def end():

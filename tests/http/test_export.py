@@ -66,6 +66,8 @@ def rich_family(server, headers):
                                'tags': ['A', 'b'], 'metadata': {'a': [1, {'b': None}], 'c': '\u2028'}, 'expiresIn': '90d',
                                'scopes': ['read', 'write:*'], 'resources': {'website:1': ['read'], 'website:*': ['x']},
                                'allowedIPs': ['10.0.0.0/8', '2001:db8::/32'], 'blockedIPs': ['10.1.0.0/16'],
+                               'schedule': {'disableAt': '2098-01-31T12:00:00Z', 'revokeAt': '2099-01-31T12:00:00Z',
+                                            'notifyBefore': '7d'},
                                'allowedRegions': ['EU', 'US-CA'], 'blockedRegions': ['FR'],
                                'rateLimits': [{'name': 'burst', 'requests': 9, 'window': '1s'},
                                               {'requests': 100, 'window': '90s', 'per': 'org'}],

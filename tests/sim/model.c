@@ -5,13 +5,13 @@
 
 enum kw_key_status model_status(const struct model_key *key, int64_t now)
 {
-    if (key->revoked_at != 0 || (key->grace_until != 0 && now >= key->grace_until)) {
+    if (key->revoked_at != 0 || now >= model_ends_at(key)) {
         return KW_KEY_REVOKED;
     }
     if (key->lapsed_at != 0 || (key->expires_at != 0 && now >= key->expires_at)) {
         return KW_KEY_EXPIRED;
     }
-    return key->enabled ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
+    return model_is_enabled(key, now) ? KW_KEY_ACTIVE : KW_KEY_DISABLED;
 }
 
 static int last_of(const struct model *model, int line)
@@ -85,6 +85,7 @@ static int add(struct model *model, const struct model_key *key, const char *act
     made->created_by = actor;
     made->created_at = made->updated_at = model->now;
     made->lapsed_at = 0;
+    made->told_of_disabling = made->told_of_expiry = made->told_of_revocation = false;
     made->noted_first = made->noted_last = 0;
     made->first_use_told = false;
     made->touched = true;
@@ -183,7 +184,7 @@ static enum kw_code update(struct model *model, const struct model_command *comm
         return KW_CODE_ALREADY_EXPIRED;
     }
     if (given == 0) {
-        return KW_CODE_NONE;
+        return KW_CODE_NONE; /* judge() leaves the key as it was */
     }
     struct model_key after = *key;
     model_set_params(model, &command->params, &after);
@@ -297,7 +298,16 @@ static enum kw_code judge(struct model *model, const struct model_command *comma
     if (command->if_version != 0 && command->if_version != key->version) {
         return KW_CODE_VERSION_CONFLICT;
     }
-    return change(model, command, made);
+    /* What has passed has passed for every command, and is written down with it. */
+    struct model_key *changed = &model->keys[command->key];
+    struct model_key before = *changed;
+    (void)model_pass(model, changed);
+    enum kw_code code = change(model, command, made);
+    bool is_idle = command->kind == KW_CHANGE_UPDATE && command->params.given == 0;
+    if (code != KW_CODE_NONE || is_idle) {
+        *changed = before;
+    }
+    return code;
 }
 
 static enum kw_code apply(struct model *model, const struct model_command *command, int *made)
@@ -353,7 +363,8 @@ bool model_matches(const struct model_key *key, const struct model_where *where)
 /* One that is enabled or disabled already is not even looked at. */
 static bool has_ended_unseen(const struct model *model, const struct model_key *key, const struct model_where *where)
 {
-    bool is_so = where->kind != KW_CHANGE_REVOKE && key->enabled == (where->kind == KW_CHANGE_ENABLE);
+    bool is_so =
+        where->kind != KW_CHANGE_REVOKE && model_is_enabled(key, model->now) == (where->kind == KW_CHANGE_ENABLE);
     return !is_so && key->revoked_at == 0 && model_status(key, model->now) == KW_KEY_REVOKED;
 }
 
@@ -379,9 +390,13 @@ enum kw_code model_apply_where(struct model *model, const struct model_where *wh
             int made;
             ++*matched;
             if (has_ended_unseen(model, &model->keys[i], where)) {
-                model_see_passed(model, &model->keys[i], KW_KEY_REVOKED);
+                model_lapse(model, &model->keys[i]);
             } else {
-                *changed += change(model, &command, &made) == KW_CODE_NONE;
+                struct model_key before = model->keys[i];
+                (void)model_pass(model, &model->keys[i]);
+                bool is_done = change(model, &command, &made) == KW_CODE_NONE;
+                *changed += is_done;
+                model->keys[i] = is_done ? model->keys[i] : before;
             }
         }
     }
@@ -397,7 +412,7 @@ static int first_that(const struct model *model, const int *links, int count, en
         const struct model_key *key = &model->keys[links[i]];
         bool is_so = status == KW_KEY_REVOKED   ? model_status(key, model->now) == KW_KEY_REVOKED
                      : status == KW_KEY_EXPIRED ? model_has_expired(model, key) || model_outlived(model, key)
-                                                : !key->enabled;
+                                                : !model_is_enabled(key, model->now);
         if (is_so) {
             return i;
         }
@@ -405,14 +420,12 @@ static int first_that(const struct model *model, const int *links, int count, en
     return -1;
 }
 
-void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status)
+/* Whether the key has that status by time alone. */
+static bool is_unwritten(const struct model *model, const struct model_key *key, enum kw_key_status status)
 {
-    if (status == KW_KEY_REVOKED && key->revoked_at == 0) {
-        end(model, key, key->grace_until, "system", "rotated");
-    } else if (status == KW_KEY_EXPIRED && key->lapsed_at == 0) {
-        touch(model, key);
-        key->lapsed_at = key->expires_at;
-    }
+    return status == KW_KEY_REVOKED   ? key->revoked_at == 0
+           : status == KW_KEY_EXPIRED ? key->lapsed_at == 0
+                                      : key->enabled && !model_is_enabled(key, model->now);
 }
 
 void model_use(struct model *model, int index)
@@ -424,8 +437,13 @@ void model_use(struct model *model, int index)
     struct model_key *old = &model->keys[key->rotated_from];
     key->first_use_told = true;
     if (!old->erased && old->revoked_at == 0) {
-        int64_t at = model_status(old, model->now) == KW_KEY_REVOKED ? old->grace_until : model->now;
-        end(model, old, at, "system", "rotated");
+        (void)model_pass(model, old);
+        if (old->revoked_at != 0) {
+            old->version--;
+            touch(model, old); /* it had ended by itself, which its version has counted */
+        } else {
+            end(model, old, model->now, "system", "rotated");
+        }
     }
 }
 
@@ -444,8 +462,8 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
     if (!links_of(model, key, links, &count)) {
         const struct model_key *gone = &model->keys[last_of(model, model->keys[links[count - 1]].parent)];
         link = first_that(model, links, count, KW_KEY_REVOKED);
-        if (link >= 0 && !gone->is_forgotten) {
-            model_see_passed(model, &model->keys[links[link]], KW_KEY_REVOKED);
+        if (link >= 0 && !gone->is_forgotten && is_unwritten(model, &model->keys[links[link]], KW_KEY_REVOKED)) {
+            model_lapse(model, &model->keys[links[link]]);
         }
         return KW_CODE_REVOKED;
     }
@@ -454,8 +472,9 @@ enum kw_code model_verify(struct model *model, int key, const struct model_quest
         if (link >= 0) {
             struct model_key *refusing = &model->keys[links[link]];
             refusal_out->by_policy = statuses[i] == KW_KEY_EXPIRED && !model_has_expired(model, refusing);
-            if (!refusal_out->by_policy) {
-                model_see_passed(model, refusing, statuses[i]);
+            /* What a verdict meets is written down, and with it all that is due. */
+            if (!refusal_out->by_policy && is_unwritten(model, refusing, statuses[i])) {
+                model_lapse(model, refusing);
             }
             refusal_out->ancestor = link == 0 ? -1 : links[link];
             return codes[i];

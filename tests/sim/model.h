@@ -54,6 +54,8 @@ struct model_key {
     struct model_limits limits;
     const char *created_by, *revoked_by, *reason;
     int64_t created_at, updated_at, expires_at, lapsed_at, revoked_at, grace_until;
+    int64_t disable_at, revoke_at, notify_before;
+    bool told_of_disabling, told_of_revocation, told_of_expiry;
     int rotated_from, rotated_to, line, parent; /* the last two: the first key of a line */
     int policy;
     bool first_use_told;              /* and the grace period of the key before has ended with it */
@@ -78,6 +80,8 @@ struct model_params {
     struct model_rights rights;
     struct model_limits limits;
     int64_t expires_at, expires_in;
+    unsigned scheduled; /* of enum kw_given_schedule */
+    int64_t disable_at, revoke_at, notify_before;
     int parent; /* any key of the line */
     int policy; /* -1: none */
 };
@@ -156,8 +160,17 @@ int model_newest(const struct model *model, int line);
  * made below it. */
 int model_first_ended(const struct model *model, int key);
 bool model_has_expired(const struct model *model, const struct model_key *key);
-/* Writes down that a grace period (REVOKED) or an expiry has passed. */
-void model_see_passed(struct model *model, struct model_key *key, enum kw_key_status status);
+/* Does to the key what time has done to it by now, but for what is only told of. True: it was anything that is told. */
+bool model_pass(const struct model *model, struct model_key *key);
+/* Whether it would, of a key that is not erased. */
+bool model_has_passed(const struct model *model, const struct model_key *key);
+/* Writes down what has passed of it and what is to be told of, if there is any. */
+void model_lapse(struct model *model, struct model_key *key);
+/* Sees to the schedules of all keys. */
+void model_run_schedules(struct model *model);
+/* When it is revoked by time; INT64_MAX: never. */
+int64_t model_ends_at(const struct model_key *key);
+bool model_is_enabled(const struct model_key *key, int64_t now);
 /* Whether it would stop a child that it does not mean. `where`: what else is meant; NULL: nothing. */
 bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
                          const struct model_where *where);

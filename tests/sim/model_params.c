@@ -2,10 +2,29 @@
 
 #define GIVEN_EXPIRY (KW_GIVEN_EXPIRES_AT | KW_GIVEN_EXPIRES_IN)
 
+/* Without members all of it is cleared. What is another time now is told of anew. */
+static void take_schedule(const struct model_params *params, struct model_key *key)
+{
+    unsigned given = params->scheduled != 0 ? params->scheduled : ~0U;
+    bool is_all = (params->given & KW_GIVEN_SCHEDULE) != 0;
+    key->disable_at = is_all && (given & KW_GIVEN_DISABLE_AT) != 0 ? params->disable_at : key->disable_at;
+    key->revoke_at = is_all && (given & KW_GIVEN_REVOKE_AT) != 0 ? params->revoke_at : key->revoke_at;
+    key->notify_before = is_all && (given & KW_GIVEN_NOTIFY_BEFORE) != 0 ? params->notify_before : key->notify_before;
+}
+
+static void tell_anew(const struct model_key *before, struct model_key *key)
+{
+    bool is_all = before->notify_before != key->notify_before;
+    key->told_of_disabling = key->told_of_disabling && !is_all && before->disable_at == key->disable_at;
+    key->told_of_revocation = key->told_of_revocation && !is_all && before->revoke_at == key->revoke_at;
+    key->told_of_expiry = key->told_of_expiry && !is_all && before->expires_at == key->expires_at;
+}
+
 void model_set_params(const struct model *model, const struct model_params *params, struct model_key *key)
 {
     const struct model_rights *rights = &params->rights;
     uint32_t given = params->given;
+    const struct model_key before = *key;
     key->env = (given & KW_GIVEN_ENV) != 0 ? params->env : key->env;
     key->owner = (given & KW_GIVEN_OWNER) != 0 ? params->owner : key->owner;
     key->org = (given & KW_GIVEN_ORG) != 0 ? params->org : key->org;
@@ -14,6 +33,7 @@ void model_set_params(const struct model *model, const struct model_params *para
     key->is_public = (given & KW_GIVEN_PUBLIC) != 0 ? params->is_public : key->is_public;
     key->expires_at = (given & KW_GIVEN_EXPIRES_AT) != 0 ? params->expires_at : key->expires_at;
     key->expires_at = (given & KW_GIVEN_EXPIRES_IN) != 0 ? model->now + params->expires_in : key->expires_at;
+    take_schedule(params, key);
     key->policy = (given & KW_GIVEN_POLICY) != 0 ? params->policy : key->policy;
     key->rights.scopes = (given & KW_GIVEN_SCOPES) != 0 ? rights->scopes : key->rights.scopes;
     if ((given & KW_GIVEN_RESOURCES) != 0) {
@@ -28,14 +48,18 @@ void model_set_params(const struct model *model, const struct model_params *para
         key->rights.blocked_regions = rights->blocked_regions;
     }
     model_limits_take(&key->limits, &params->limits, given);
+    tell_anew(&before, key);
 }
 
 bool model_params_are_bad(const struct model *model, const struct model_params *params)
 {
     bool at = (params->given & KW_GIVEN_EXPIRES_AT) != 0;
     bool in = (params->given & KW_GIVEN_EXPIRES_IN) != 0;
+    bool is_late =
+        (params->given & KW_GIVEN_SCHEDULE) != 0 && ((params->disable_at != 0 && params->disable_at <= model->now) ||
+                                                     (params->revoke_at != 0 && params->revoke_at <= model->now));
     return (at && params->expires_at != 0 && params->expires_at <= model->now) || (in && params->expires_in <= 0) ||
-           (at && in);
+           (at && in) || is_late;
 }
 
 /* Nothing but what is given is looked at. */

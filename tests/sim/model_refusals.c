@@ -6,7 +6,7 @@
 static bool would_suffer(const struct model *model, const struct model_key *key, enum kw_change_kind kind)
 {
     return !key->erased && model_status(key, model->now) != KW_KEY_REVOKED &&
-           (kind == KW_CHANGE_REVOKE || (kind == KW_CHANGE_DISABLE && key->enabled));
+           (kind == KW_CHANGE_REVOKE || (kind == KW_CHANGE_DISABLE && model_is_enabled(key, model->now)));
 }
 
 bool model_leaves_orphan(const struct model *model, const struct model_key *key, enum kw_change_kind kind,
@@ -47,8 +47,7 @@ int model_first_ended(const struct model *model, int key)
 void model_note(struct model *model, int index)
 {
     struct model_key *key = &model->keys[index];
-    bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
-    if (!key->erased && key->revoked_at == 0 && (has_ended || (key->lapsed_at == 0 && model_has_expired(model, key)))) {
+    if (model_has_passed(model, key)) {
         key->noted_first = key->noted_first == 0 ? key->version : key->noted_first;
         key->noted_last = key->version;
     }
@@ -93,9 +92,8 @@ void model_write_noted(struct model *model)
     for (int i = 0; i < model->count; i++) {
         struct model_key *key = &model->keys[i];
         bool is_as_noted = key->noted_first == key->version || key->noted_last == key->version;
-        if (is_as_noted && !key->erased) {
-            bool has_ended = model_status(key, model->now) == KW_KEY_REVOKED;
-            model_see_passed(model, key, has_ended ? KW_KEY_REVOKED : KW_KEY_EXPIRED);
+        if (is_as_noted) {
+            model_lapse(model, key);
         }
         key->noted_first = key->noted_last = 0;
     }

@@ -373,6 +373,21 @@ void sim_where(struct sim *sim, const struct model_where *where)
     check_touched(sim);
 }
 
+/* Whatever fails on the way: once all is well again, everything has happened once. */
+void sim_run_schedules(struct sim *sim)
+{
+    sim_arm(sim);
+    enum kw_status status = kw_schedules_run(sim->keyward, NULL);
+    CHECK(sim->t, status == KW_OK || sim->fault != NULL);
+    sim_disarm(sim);
+    CHECK_STATUS(sim->t, kw_schedules_run(sim->keyward, NULL), KW_OK);
+    for (int i = 0; i < sim->model.count; i++) {
+        sim->model.keys[i].touched = false;
+    }
+    model_run_schedules(&sim->model);
+    check_touched(sim);
+}
+
 /* --- lists --- */
 
 struct listing {

@@ -34,6 +34,8 @@ void sim_end(struct sim *sim);
 /* After a clean stop; or the process was killed. */
 void sim_reopen(struct sim *sim, bool crashes);
 void sim_set_clock(struct sim *sim, int64_t now);
+/* Has the library see to what is due. */
+void sim_run_schedules(struct sim *sim);
 
 void sim_command(struct sim *sim, const struct model_command *command);
 void sim_many(struct sim *sim, const struct model_command *commands, int count, bool atomic);
@@ -52,6 +54,10 @@ bool sim_is_fault(const struct sim *sim, enum kw_code code);
 /* Asks the key, then its parent the same, and so on. */
 enum kw_code sim_verify(struct sim *sim, int key, const struct model_question *question);
 
+/* Now and then, for the most part in the future. */
+void sim_draw_schedule(struct sim *sim, struct model_params *params);
+/* A time that means something to the key; 0 or less: none. */
+int64_t sim_draw_moment(struct sim *sim, const struct model_key *key);
 /* Some of three names each; or what the model key has (NULL: nobody), for the most part with less. */
 struct model_limits sim_draw_limits(struct sim *sim, const struct model_key *like);
 /* Asks the key alone; where calls fail, twice. */

@@ -66,3 +66,20 @@ struct model_limits sim_draw_limits(struct sim *sim, const struct model_key *lik
     }
     return limits;
 }
+
+void sim_draw_schedule(struct sim *sim, struct model_params *params)
+{
+    static const int64_t times[] = {1, 60000, 3600000, 86400000};
+    int64_t now = sim->model.now;
+    params->given |= chance(sim, 15) ? (uint32_t)KW_GIVEN_SCHEDULE : 0;
+    params->scheduled = (unsigned)below(sim, 8);
+    params->disable_at = chance(sim, 40) ? 0 : now + times[below(sim, 4)] - chance(sim, 4);
+    params->revoke_at = chance(sim, 40) ? 0 : now + times[below(sim, 4)] - chance(sim, 4);
+    params->notify_before = chance(sim, 30) ? 0 : times[below(sim, 4)];
+}
+
+int64_t sim_draw_moment(struct sim *sim, const struct model_key *key)
+{
+    const int64_t moments[] = {key->grace_until, key->expires_at, key->disable_at, key->revoke_at};
+    return moments[below(sim, 4)] - (chance(sim, 30) ? key->notify_before : 0);
+}

@@ -1,7 +1,6 @@
 /*
  * Random commands, verifications and jumps of the clock, through the library and the model (model.h) at once, on every
  * store, with calls of the store that fail and with restarts. What differs is printed with the seed that repeats it.
- *
  * Held whatever the model says: what was revoked is never valid again (sim.c), a child is never valid for what an
  * ancestor is refused for (sim.c), and a rotation makes no key that may do what the old one could not (here).
  */
@@ -98,6 +97,7 @@ static struct model_params draw_params(struct sim *sim, const struct model_key *
         bool is_expiry = (fields[i] & (KW_GIVEN_EXPIRES_IN | KW_GIVEN_EXPIRES_AT)) != 0;
         params.given |= chance(sim, is_expiry ? 12 : 35) ? fields[i] : 0;
     }
+    sim_draw_schedule(sim, &params);
     params.given |= chance(sim, 35) ? (uint32_t)KW_GIVEN_RATE_LIMITS : 0;
     params.given |= chance(sim, 25) ? (uint32_t)KW_GIVEN_QUOTAS : 0;
     return params;
@@ -280,7 +280,7 @@ static void list(struct sim *sim)
 static void move_clock(struct sim *sim)
 {
     const struct model_key *key = &sim->model.keys[below(sim, sim->model.count)];
-    int64_t moment = chance(sim, 50) && key->grace_until != 0 ? key->grace_until : key->expires_at;
+    int64_t moment = sim_draw_moment(sim, key);
     int64_t now = sim->model.now + below(sim, 2000);
     if (chance(sim, 40) && moment > sim->model.now) {
         now = moment - 1 + below(sim, 3);
@@ -290,6 +290,9 @@ static void move_clock(struct sim *sim)
         now = sim->model.now - below(sim, 120) * MINUTE;
     }
     sim_set_clock(sim, now);
+    if (chance(sim, 50)) {
+        sim_run_schedules(sim);
+    }
 }
 
 /* A key that has limits, of a few that are drawn; -1: none had. */
@@ -414,11 +417,8 @@ static const char *step(struct sim *sim)
         struct model_where where = draw_where(sim);
         return sim_where(sim, &where), "change where";
     }
-    if (what < 66) {
-        return move_clock(sim), "clock";
-    }
     if (what < 70) {
-        return list(sim), "list";
+        return what < 66 ? (move_clock(sim), "clock") : (list(sim), "list");
     }
     if (what < 80) {
         return change_policy(sim), "policy";

@@ -76,6 +76,10 @@ struct kw_change_request wire_command(const struct model *model, const struct mo
                                           .tag_count = spell(params->tags, model_tags, wire->tags),
                                           .expires_at_ms = params->expires_at,
                                           .expires_in_ms = params->expires_in,
+                                          .schedule = {.given = params->scheduled,
+                                                       .to = {.disable_at_ms = params->disable_at,
+                                                              .revoke_at_ms = params->revoke_at,
+                                                              .notify_before_ms = params->notify_before}},
                                           .policy = kw_text(params->policy < 0 ? "" : model_policies[params->policy])};
     wire_rights(&params->rights, wire);
     wire_limits(&params->limits, wire);
@@ -266,6 +270,12 @@ void check_record(struct test *t, const struct model *model, int index, const st
     CHECK_I64(t, record->lapsed_at_ms, key->lapsed_at);
     CHECK_I64(t, record->revoked_at_ms, key->revoked_at);
     CHECK_I64(t, record->grace_until_ms, key->grace_until);
+    CHECK_I64(t, record->schedule.disable_at_ms, key->disable_at);
+    CHECK_I64(t, record->schedule.revoke_at_ms, key->revoke_at);
+    CHECK_I64(t, record->schedule.notify_before_ms, key->notify_before);
+    CHECK_I64(t, (record->announced & KW_END_DISABLE) != 0, key->told_of_disabling);
+    CHECK_I64(t, (record->announced & KW_END_REVOKE) != 0, key->told_of_revocation);
+    CHECK_I64(t, (record->announced & KW_END_EXPIRE) != 0, key->told_of_expiry);
     CHECK_I64(t, read_words(record->tags, model_tags, TAGS), key->tags);
     check_texts(t, key, record);
     check_rights(t, &key->rights, record);

@@ -5,7 +5,7 @@
 
 /* At most: six trees for a row put in, and five for the one taken out, which is no tombstone, three for an event, two
  * changes for a setting, two trees for a request, two trees for a reservation's row and the one before. */
-#define CHANGES_PER_PUT 11
+#define CHANGES_PER_PUT 13
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_SEAL 1
 #define CHANGES_PER_EVENT 3
@@ -32,6 +32,7 @@ static struct kw__memory_row *row_new(const struct kw_store_row *from, uint64_t 
     made->row.tags.packed = kw__memory_keep(&text, from->tags.packed);
     made->row.policy = kw__memory_keep(&text, from->policy);
     made->row.record = kw__memory_keep(&text, from->record);
+    made->row.due_at_ms = from->erased ? 0 : from->due_at_ms;
     made->row.used_at_ms = 0;
     made->row.used_address = made->row.used_region = (struct kw_bytes){NULL, 0};
     return made;
@@ -62,12 +63,18 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
         kw__memory_unlink(journal, &memory->rows_by_sequence, &old->by_sequence, NULL);
         kw__memory_unlink(journal, &memory->rows_by_expiry, &old->by_expiry, NULL);
         kw__memory_unlink(journal, &memory->rows_by_use, &old->by_use, NULL);
+        if (old->row.due_at_ms != 0) {
+            kw__memory_unlink(journal, &memory->rows_by_due, &old->by_due, NULL);
+        }
         kw__memory_unlink(journal, &memory->rows_by_id, &old->by_id, old);
     }
     kw__memory_link(journal, &memory->rows_by_digest, &made->by_digest, NULL);
     kw__memory_link(journal, &memory->rows_by_sequence, &made->by_sequence, NULL);
     kw__memory_link(journal, &memory->rows_by_expiry, &made->by_expiry, NULL);
     kw__memory_link(journal, &memory->rows_by_use, &made->by_use, NULL);
+    if (made->row.due_at_ms != 0) {
+        kw__memory_link(journal, &memory->rows_by_due, &made->by_due, NULL);
+    }
     if (made->row.erased) {
         kw__memory_link(journal, &memory->tombstones, &made->by_erased, NULL);
     }

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 struct kw__memory_row {
-    struct kw__tree_node by_id, by_digest, by_sequence, by_expiry, by_use, by_erased;
+    struct kw__tree_node by_id, by_digest, by_sequence, by_expiry, by_use, by_erased, by_due;
     struct kw_store_row row;
     uint8_t used_address[KW_STORE_USE_ADDRESS_SIZE], used_region[KW_STORE_USE_REGION_MAX];
 };
@@ -88,7 +88,8 @@ struct kw__memory {
     struct kw__tree rows_by_sequence;
     struct kw__tree rows_by_expiry;
     struct kw__tree rows_by_use;
-    struct kw__tree tombstones; /* by id */
+    struct kw__tree tombstones;  /* by id */
+    struct kw__tree rows_by_due; /* those that are due at any time */
     struct kw__tree audits;
     struct kw__tree seals;
     struct kw__tree events;
@@ -143,6 +144,7 @@ int kw__memory_order_row_sequence(const struct kw__tree_node *a, const struct kw
 int kw__memory_order_row_expiry(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_row_use(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_tombstone(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_row_due(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -189,6 +191,8 @@ enum kw_status kw__memory_changes(struct kw_store *store, uint64_t after, size_t
                                   void *context);
 enum kw_status kw__memory_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
                                      kw_store_row_sink *sink, void *context);
+enum kw_status kw__memory_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                              void *context);
 enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);
 enum kw_status kw__memory_count_found(struct kw_store *store, const struct kw_store_filter *filter, uint64_t *count_out,
                                       bool *exact_out);

@@ -10,6 +10,7 @@ static const struct kw_store_ops memory_ops = {
     .list = kw__memory_list,
     .changes = kw__memory_changes,
     .tombstones = kw__memory_tombstones,
+    .due = kw__memory_due,
     .count = kw__memory_count,
     .count_found = kw__memory_count_found,
     .commit = kw__memory_commit,
@@ -59,6 +60,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->rows_by_expiry, kw__memory_order_row_expiry);
     kw__tree_init(&memory->rows_by_use, kw__memory_order_row_use);
     kw__tree_init(&memory->tombstones, kw__memory_order_tombstone);
+    kw__tree_init(&memory->rows_by_due, kw__memory_order_row_due);
     kw__tree_init(&memory->audits, kw__memory_order_audit);
     kw__tree_init(&memory->seals, kw__memory_order_seal);
     kw__tree_init(&memory->events, kw__memory_order_event);

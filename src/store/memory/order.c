@@ -56,6 +56,13 @@ int kw__memory_order_tombstone(const struct kw__tree_node *a, const struct kw__t
     return kw_id_compare(&left->row.id, &right->row.id);
 }
 
+int kw__memory_order_row_due(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_row, by_due);
+    int order = order_i64(left->row.due_at_ms, right->row.due_at_ms);
+    return order != 0 ? order : kw_id_compare(&left->row.id, &right->row.id);
+}
+
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_audit, by_sequence);

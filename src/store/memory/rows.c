@@ -77,6 +77,27 @@ enum kw_status kw__memory_tombstones(struct kw_store *store, const struct kw_id 
     return status;
 }
 
+enum kw_status kw__memory_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                              void *context)
+{
+    struct kw__memory *memory = (struct kw__memory *)store;
+    struct kw__memory_row first = {.row.due_at_ms = 0};
+    enum kw_status status = kw__store_check_limit(limit);
+    size_t given = 0;
+    pthread_rwlock_rdlock(&memory->lock);
+    const struct kw__tree_node *node = kw__tree_after(&memory->rows_by_due, &first.by_due);
+    for (; status == KW_OK && node != NULL && given < limit; given++) {
+        const struct kw_store_row *row = &KW__TREE_OWNER(node, struct kw__memory_row, by_due)->row;
+        if (row->due_at_ms > until_ms) {
+            break;
+        }
+        status = sink(context, row);
+        node = kw__tree_after(&memory->rows_by_due, node);
+    }
+    pthread_rwlock_unlock(&memory->lock);
+    return status;
+}
+
 enum kw_status kw__memory_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
 {
     struct kw__memory *memory = (struct kw__memory *)store;

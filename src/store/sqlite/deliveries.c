@@ -91,7 +91,7 @@ enum kw_status kw__sqlite_deliveries_add(struct kw_store *store, const struct kw
     if (status != KW_OK || count == 0) {
         return status;
     }
-    status = kw__write_begin(sqlite);
+    status = kw__write_begin_lazy(sqlite);
     if (status != KW_OK) {
         return status;
     }
@@ -125,7 +125,7 @@ static enum kw_status find_due(struct kw__connection *writer, uint64_t channel, 
 static enum kw_status claim_all(struct kw__sqlite *sqlite, uint64_t channel, int64_t now_ms, int64_t until_ms,
                                 size_t limit, int64_t *sequences, size_t *count)
 {
-    enum kw_status status = kw__write_begin(sqlite);
+    enum kw_status status = kw__write_begin_lazy(sqlite);
     if (status != KW_OK) {
         return status;
     }
@@ -232,7 +232,7 @@ enum kw_status kw__sqlite_deliveries_settle(struct kw_store *store, const struct
     if (status != KW_OK || count == 0) {
         return status;
     }
-    status = kw__write_begin(sqlite);
+    status = kw__write_begin_lazy(sqlite);
     if (status != KW_OK) {
         return status;
     }
@@ -246,7 +246,7 @@ enum kw_status kw__sqlite_deliveries_release(struct kw_store *store, uint64_t ch
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = kw__store_check_channel(channel);
-    status = status == KW_OK ? kw__write_begin(sqlite) : status;
+    status = status == KW_OK ? kw__write_begin_lazy(sqlite) : status;
     if (status != KW_OK) {
         return status;
     }

@@ -107,7 +107,7 @@ enum kw_status kw__sqlite_deliveries_replay(struct kw_store *store, const struct
         return status;
     }
     struct replay replay = {.sequences = kw_alloc(filter->limit, sizeof *replay.sequences)};
-    status = replay.sequences == NULL ? KW_E_MEMORY : kw__write_begin(sqlite);
+    status = replay.sequences == NULL ? KW_E_MEMORY : kw__write_begin_lazy(sqlite);
     if (status != KW_OK) {
         kw_free(replay.sequences);
         return status;
@@ -184,7 +184,7 @@ enum kw_status kw__sqlite_deliveries_prune(struct kw_store *store, int64_t befor
 {
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = kw__store_check_limit(limit);
-    status = status == KW_OK ? kw__write_begin(sqlite) : status;
+    status = status == KW_OK ? kw__write_begin_lazy(sqlite) : status;
     if (status != KW_OK) {
         return status;
     }

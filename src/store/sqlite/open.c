@@ -23,6 +23,7 @@ static const struct kw_store_ops sqlite_ops = {
     .list = kw__sqlite_list,
     .changes = kw__sqlite_changes,
     .tombstones = kw__sqlite_tombstones,
+    .due = kw__sqlite_due,
     .count = kw__sqlite_count,
     .count_found = kw__sqlite_count_found,
     .commit = kw__sqlite_commit,

@@ -25,9 +25,10 @@ enum kw_status kw__row_read(const struct kw__query *query, struct kw_store_row *
     row.policy = kw__column_bytes(query, 13);
     row.expires_at_ms = sqlite3_column_int64(query->statement, 15);
     row.record = kw__column_bytes(query, 16);
-    row.used_at_ms = sqlite3_column_int64(query->statement, 17);
-    row.used_address = kw__column_bytes(query, 18);
-    row.used_region = kw__column_bytes(query, 19);
+    row.due_at_ms = sqlite3_column_int64(query->statement, 17);
+    row.used_at_ms = sqlite3_column_int64(query->statement, 18);
+    row.used_address = kw__column_bytes(query, 19);
+    row.used_region = kw__column_bytes(query, 20);
     *row_out = row;
     return KW_OK;
 }
@@ -137,6 +138,25 @@ enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id 
     struct kw__connection *reader = kw__reader_take(sqlite);
     struct kw__query query = kw__query_open(reader, KW__SQL_ROW_TOMBSTONES);
     kw__query_id(&query, after);
+    kw__query_i64(&query, (int64_t)limit);
+    status = give_rows(&query, sink, context, &count);
+    kw__query_close(&query);
+    kw__reader_give(sqlite, reader);
+    return status;
+}
+
+enum kw_status kw__sqlite_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                              void *context)
+{
+    struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
+    enum kw_status status = kw__store_check_limit(limit);
+    if (status != KW_OK) {
+        return status;
+    }
+    size_t count = 0;
+    struct kw__connection *reader = kw__reader_take(sqlite);
+    struct kw__query query = kw__query_open(reader, KW__SQL_ROW_DUE);
+    kw__query_i64(&query, until_ms);
     kw__query_i64(&query, (int64_t)limit);
     status = give_rows(&query, sink, context, &count);
     kw__query_close(&query);

@@ -35,16 +35,21 @@ void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row)
     kw__query_blob(query, kw_bytes_of(row->last_four, sizeof row->last_four));
     kw__query_i64(query, row->expires_at_ms);
     kw__query_blob(query, row->record);
+    kw__query_i64(query, row->erased ? 0 : row->due_at_ms);
 }
 
-/* Most changes touch nothing that a row is found by; then only one index has to follow. */
-static enum kw_status update_record(struct kw__connection *writer, const struct kw_store_row *row, uint64_t sequence)
+/* Most changes touch nothing that a row is found by; then only one index has to follow, or that of what is due, too. */
+static enum kw_status update_record(struct kw__connection *writer, const struct kw_store_row *row, uint64_t sequence,
+                                    bool is_due_as_before)
 {
-    struct kw__query query = kw__query_open(writer, KW__SQL_ROW_UPDATE);
+    struct kw__query query = kw__query_open(writer, is_due_as_before ? KW__SQL_ROW_UPDATE : KW__SQL_ROW_UPDATE_DUE);
     kw__query_id(&query, &row->id);
     kw__query_i64(&query, (int64_t)sequence);
     kw__query_i64(&query, (int64_t)row->version);
     kw__query_blob(&query, row->record);
+    if (!is_due_as_before) {
+        kw__query_i64(&query, row->due_at_ms);
+    }
     return kw__query_run(&query);
 }
 
@@ -91,6 +96,7 @@ static enum kw_status read_old(const struct kw__query *query, const struct kw_id
         .tags.packed = kw__column_bytes(query, 8),
         .policy = kw__column_bytes(query, 10),
         .expires_at_ms = sqlite3_column_int64(query->statement, 12),
+        .due_at_ms = sqlite3_column_int64(query->statement, 13),
     };
     bool is_row = kw__column_id(query, 9, &old.parent_id) && kw__column_last_four(query, 11, &old);
     *old_out = old;
@@ -127,7 +133,7 @@ static enum kw_status replace(struct kw__inserts *inserts, const struct kw_store
         if (!as_expected) {
             status = KW_E_CONFLICT;
         } else if (is_found_as_before(&old, &put->row)) {
-            status = update_record(inserts->writer, &put->row, sequence);
+            status = update_record(inserts->writer, &put->row, sequence, old.due_at_ms == put->row.due_at_ms);
         } else {
             status = update_all(inserts, &put->row, sequence, &old);
         }

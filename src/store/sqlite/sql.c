@@ -2,7 +2,7 @@
 
 #define ROW_COLUMNS \
     "id, sequence, version, erased, digest, digest_scheme, project, env, owner, org_id, tag_count, tags, parent_id, " \
-    "policy, last_four, expires_at_ms, record"
+    "policy, last_four, expires_at_ms, record, due_at_ms"
 #define ROW_SHOWN ROW_COLUMNS ", used_at_ms, used_address, used_region"
 
 /*
@@ -50,7 +50,7 @@
  */
 #define INSERT(into, row) "INSERT OR FAIL INTO " into " VALUES " row
 #define ROW_INTO "record (" ROW_COLUMNS ")"
-#define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#define ROW_VALUES "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define TAG_INSERT(rows) "INSERT OR IGNORE INTO record_tag (project, tag, id) VALUES " rows
 #define DIGEST_INSERT(rows) "INSERT OR IGNORE INTO digest (start, id) VALUES " rows
 #define AUDIT_INTO "audit (" AUDIT_COLUMNS ", high_ms)"
@@ -92,9 +92,9 @@
     " ORDER BY bucket_start_ms, lineage_id, dimension, value LIMIT ?3)"
 
 /* The first of a key that has not ended: the states from KW_DELIVERY_DONE on have. */
-#define FIRST_OF_KEY(what, channel, key) \
-    "(SELECT " what " FROM delivery INDEXED BY delivery_by_key WHERE channel = " channel " AND key_id = " key \
-    " AND state < 3 AND key_id IS NOT NULL)"
+#define FIRST_OF_KEY(what, of_channel, of_key) \
+    "(SELECT " what " FROM delivery AS f INDEXED BY delivery_by_key WHERE f.channel = " of_channel \
+    " AND f.key_id = " of_key " AND f.state < 3 AND f.key_id IS NOT NULL)"
 /* KW_DELIVERY_HELD where there is one of its key before it, else KW_DELIVERY_WAITING. */
 #define WAITING_OR_HELD(channel, key) "iif(EXISTS " FIRST_OF_KEY("1", channel, key) ", 2, 0)"
 #define DELIVERY_SHOWN \
@@ -141,9 +141,11 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_ROW_TOMBSTONES] =
         "SELECT " ROW_SHOWN " FROM record INDEXED BY record_by_erased WHERE erased = 1 AND id > ?1 ORDER BY id "
         "LIMIT ?2",
+    [KW__SQL_ROW_DUE] = "SELECT " ROW_SHOWN " FROM record INDEXED BY record_by_due WHERE due_at_ms <> 0 AND "
+                        "due_at_ms <= ?1 ORDER BY due_at_ms, id LIMIT ?2",
 
     [KW__SQL_ROW_OLD] = "SELECT version, erased, digest, digest_scheme, project, env, owner, org_id, tags, parent_id, "
-                        "policy, last_four, expires_at_ms FROM record WHERE id = ?1",
+                        "policy, last_four, expires_at_ms, due_at_ms FROM record WHERE id = ?1",
     [KW__SQL_ROW_INSERT] = INSERT(ROW_INTO, ROW_VALUES),
     [KW__SQL_ROW_INSERT_SOME] = INSERT(ROW_INTO, ROWS_SOME(ROW_VALUES)),
     [KW__SQL_ROW_INSERT_MANY] = INSERT(ROW_INTO, ROWS_MANY(ROW_VALUES)),
@@ -157,10 +159,12 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_DIGEST_INSERT_MANY] = DIGEST_INSERT(ROWS_MANY("(?, ?)")),
     [KW__SQL_DIGEST_DELETE] = "DELETE FROM digest WHERE start = ?1 AND id = ?2",
     [KW__SQL_ROW_UPDATE] = "UPDATE record SET sequence = ?2, version = ?3, record = ?4 WHERE id = ?1",
+    [KW__SQL_ROW_UPDATE_DUE] =
+        "UPDATE record SET sequence = ?2, version = ?3, record = ?4, due_at_ms = ?5 WHERE id = ?1",
     [KW__SQL_ROW_UPDATE_ALL] =
         "UPDATE record SET sequence = ?2, version = ?3, erased = ?4, digest = ?5, digest_scheme = ?6, project = ?7, "
         "env = ?8, owner = ?9, org_id = ?10, tag_count = ?11, tags = ?12, parent_id = ?13, policy = ?14, "
-        "last_four = ?15, expires_at_ms = ?16, record = ?17, used_at_ms = iif(?4, 0, used_at_ms), "
+        "last_four = ?15, expires_at_ms = ?16, record = ?17, due_at_ms = ?18, used_at_ms = iif(?4, 0, used_at_ms), "
         "used_address = iif(?4, x'', used_address), used_region = iif(?4, '', used_region) WHERE id = ?1",
     [KW__SQL_TAG_INSERT] = TAG_INSERT("(?, ?, ?)"),
     [KW__SQL_TAG_INSERT_SOME] = TAG_INSERT(ROWS_SOME("(?, ?, ?)")),
@@ -220,7 +224,8 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
 
     [KW__SQL_MESSAGE_INSERT] =
         INSERT("message (sequence, id, at_ms, type, body, key_id, channels)", "(?, ?, ?, ?, ?, ?, ?)"),
-    [KW__SQL_MESSAGE_OLDEST] = "SELECT sequence, at_ms, key_id, channels FROM message ORDER BY sequence LIMIT 1",
+    [KW__SQL_MESSAGE_OLDEST] =
+        "SELECT sequence, at_ms, key_id, channels FROM message WHERE sequence > 0 ORDER BY sequence LIMIT 1",
     [KW__SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE sequence = ?1",
     [KW__SQL_DELIVERY_INSERT] =
         "INSERT INTO delivery (channel, sequence, key_id, is_ordered, due_ms, state, attempts, tries) "

@@ -40,6 +40,7 @@ struct kw__sqlite {
     struct kw__digests digests;
     bool has_large_log;         /* one of the last commits was of many rows */
     size_t small_commits;       /* since then */
+    bool is_lazy;               /* the transaction that is open is not synced at its end */
     bool is_refused;            /* whoever gave the pieces of the commit under way did not want it */
     size_t piece_rows;          /* that came in pieces of it */
     pthread_mutex_t pool_mutex; /* guards free_readers */
@@ -61,6 +62,8 @@ void kw__reader_give(struct kw__sqlite *sqlite, struct kw__connection *reader);
 
 /* Takes the writer and begins a transaction. On failure the writer is not held. */
 KW_MUST_USE enum kw_status kw__write_begin(struct kw__sqlite *sqlite);
+/* The same, for what need not outlive a crash of the machine: its commit is synced with the next that is. */
+KW_MUST_USE enum kw_status kw__write_begin_lazy(struct kw__sqlite *sqlite);
 /*
  * Commits when `status` is KW_OK, else takes everything back; gives the writer back; returns how it ended. `last`,
  * which may be NULL, is what the sequences are once it is committed.
@@ -145,6 +148,8 @@ enum kw_status kw__sqlite_list(struct kw_store *store, const struct kw_store_fil
                                void *context);
 enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
                                      kw_store_row_sink *sink, void *context);
+enum kw_status kw__sqlite_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
+                              void *context);
 enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t limit, kw_store_row_sink *sink,
                                   void *context);
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out);

@@ -252,6 +252,14 @@ static struct kw_list random_quotas(struct test *t, struct kw_arena *arena)
     return list;
 }
 
+static struct kw_schedule random_schedule(struct test *t)
+{
+    return (struct kw_schedule){.disable_at_ms = maybe_time(t),
+                                .revoke_at_ms = maybe_time(t),
+                                .notify_before_ms =
+                                    coin(t) ? (int64_t)test_random_below(t, KW_NOTIFY_BEFORE_MS_MAX + 1) : 0};
+}
+
 struct kw_record record_random(struct test *t, struct kw_arena *arena)
 {
     struct kw_record record = {
@@ -285,6 +293,8 @@ struct kw_record record_random(struct test *t, struct kw_arena *arena)
         .blocked_regions = random_regions(t, arena),
         .rate_limits = random_rate_limits(t, arena),
         .quotas = random_quotas(t, arena),
+        .schedule = random_schedule(t),
+        .announced = coin(t) ? (uint8_t)(1 + test_random_below(t, 7)) : 0,
         .policy = maybe_text(t, arena, KW_POLICY_MAX),
         .template_name = maybe_text(t, arena, KW_TEMPLATE_MAX),
         .parent_id = coin(t) ? random_id(t) : (struct kw_id){{0}},
@@ -350,6 +360,10 @@ void check_records_equal(struct test *t, const struct kw_record *actual, const s
     check_lists_equal(t, &actual->blocked_regions, &expected->blocked_regions);
     check_lists_equal(t, &actual->rate_limits, &expected->rate_limits);
     check_lists_equal(t, &actual->quotas, &expected->quotas);
+    CHECK_I64(t, actual->schedule.disable_at_ms, expected->schedule.disable_at_ms);
+    CHECK_I64(t, actual->schedule.revoke_at_ms, expected->schedule.revoke_at_ms);
+    CHECK_I64(t, actual->schedule.notify_before_ms, expected->schedule.notify_before_ms);
+    CHECK_I64(t, actual->announced, expected->announced);
     check_lists_equal(t, &actual->scopes, &expected->scopes);
     check_lists_equal(t, &actual->resources, &expected->resources);
     CHECK_BYTES(t, kw_bytes_of(actual->last_four, 4), kw_bytes_of(expected->last_four, 4));

@@ -32,6 +32,8 @@ static void every_record_round_trips(struct test *t)
         older.imported = false;
         older.rate_limits = (struct kw_list){.count = 0};
         older.quotas = (struct kw_list){.count = 0};
+        older.schedule = (struct kw_schedule){0, 0, 0};
+        older.announced = 0;
         for (unsigned version = 1; version <= KW_RECORD_ENCODING_VERSION; version++) {
             struct kw_bytes encoding = encode_as(t, &record, version);
             REQUIRE(t, encoding.size <= KW_RECORD_MAX && encoding.data[0] == version);

@@ -185,10 +185,12 @@ static void erasing_leaves_a_tombstone(struct test *t)
     REQUIRE_OK(t, kw_transition(&before, &command, NOW_MS, &arena, &change, NULL));
     struct kw_record expected = {.id = before.id,
                                  .lineage_id = before.lineage_id,
-                                 .version = 6,
+                                 .version = 7, /* the end of the grace period is told, too */
                                  .project = before.project,
                                  .digest_scheme = before.digest_scheme,
                                  .revoked_at_ms = NOW_MS};
+    REQUIRE(t, change.passed_count == 1);
+    CHECK_TEXT(t, change.passed[0].happening.action, "key.revoked");
     check_records_equal(t, &change.after, &expected);
     CHECK(t, change.erased && !change.has_successor);
     for (int kind = KW_COMMAND_UPDATE; kind <= KW_COMMAND_END_GRACE; kind++) {

@@ -95,7 +95,7 @@ static void check_after(struct test *t, const struct kw_record *before, const st
     const struct kw_record *after = &change->after;
     enum kw_command_kind kind = choice->command.kind;
     bool was_revoked = kw_record_status(before, now_ms) == KW_KEY_REVOKED;
-    CHECK(t, after->version == before->version + 1);
+    CHECK(t, after->version == before->version + change->passed_count + 1);
     CHECK(t, kw_id_equal(&after->id, &before->id) && kw_id_equal(&after->lineage_id, &before->lineage_id));
     CHECK_BYTES(t, after->project, before->project);
     bool writes_down = kind == KW_COMMAND_LAPSE || kind == KW_COMMAND_END_GRACE;
