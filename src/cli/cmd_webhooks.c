@@ -8,7 +8,6 @@
 #define PATH_SIZE 160
 #define WIDTH 20
 #define MEMBERS_MAX 16
-#define SECRET "secret"
 
 struct verb;
 
@@ -21,6 +20,7 @@ struct noun {
     const struct verb *verbs;
     size_t verb_count;
     const char *where;          /* the member that a list shows behind name and status */
+    const char *once;           /* the member that is shown once; NULL: none */
     const char *const *members; /* in the order in which one is shown; NULL behind the last */
 };
 
@@ -66,7 +66,7 @@ static enum kw_status show_one(struct run *run)
 {
     struct kw_member members[MEMBERS_MAX] = {{NULL}};
     struct kw_buffer *text = &run->cli->out.text;
-    bool has_secret = false;
+    bool is_new = false;
     size_t count = 0;
     for (; run->noun->members[count] != NULL; count++) {
         members[count].name = run->noun->members[count];
@@ -80,13 +80,13 @@ static enum kw_status show_one(struct run *run)
         if (members[i].type == KW_JSON_NULL) {
             continue;
         }
-        has_secret = has_secret || strcmp(members[i].name, SECRET) == 0;
+        is_new = is_new || (run->noun->once != NULL && strcmp(members[i].name, run->noun->once) == 0);
         kw_buffer_add_text(text, members[i].name);
         pad(text, from);
         kw_text_clean(text, members[i].text);
         kw_buffer_add_byte(text, '\n');
     }
-    if (has_secret) {
+    if (is_new) {
         kw_buffer_add_text(text, "\nThe secret is shown this once. Keep it where the receiver finds it.\n");
     }
     return KW_OK;
@@ -243,19 +243,31 @@ static const struct verb channel_verbs[] = {
 
 static const char *const webhook_members[] = {"name",   "url",       "status",    "events",  "environments",
                                               "owners", "ordered",   "signature", "timeout", "description",
-                                              SECRET,   "publicKey", NULL};
+                                              "secret", "publicKey", NULL};
 static const char *const channel_members[] = {"name",    "kind",        "to",     "toOwner",      "url",
                                               "command", "status",      "events", "environments", "owners",
                                               "every",   "description", NULL};
 
-static const struct noun webhooks = {
-    "webhooks",          "webhook",     "No webhooks.\n",           "keyward webhooks ping NAME",
-    KW_DOCUMENT_WEBHOOK, webhook_verbs, KW_COUNT_OF(webhook_verbs), "url",
-    webhook_members};
-static const struct noun channels = {
-    "channels",          "channel",     "No channels.\n",           "keyward channels test NAME",
-    KW_DOCUMENT_CHANNEL, channel_verbs, KW_COUNT_OF(channel_verbs), "kind",
-    channel_members};
+static const struct noun webhooks = {"webhooks",
+                                     "webhook",
+                                     "No webhooks.\n",
+                                     "keyward webhooks ping NAME",
+                                     KW_DOCUMENT_WEBHOOK,
+                                     webhook_verbs,
+                                     KW_COUNT_OF(webhook_verbs),
+                                     "url",
+                                     "secret",
+                                     webhook_members};
+static const struct noun channels = {"channels",
+                                     "channel",
+                                     "No channels.\n",
+                                     "keyward channels test NAME",
+                                     KW_DOCUMENT_CHANNEL,
+                                     channel_verbs,
+                                     KW_COUNT_OF(channel_verbs),
+                                     "kind",
+                                     NULL,
+                                     channel_members};
 
 static enum kw_status choose(struct run *run, struct kw_error *error)
 {

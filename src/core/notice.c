@@ -23,6 +23,9 @@ static const char *const part_names[KW_NOTICE_PART_COUNT] = {
     [KW_NOTICE_COUNT] = "count",
     [KW_NOTICE_CHANGE] = "change",
     [KW_NOTICE_FINGERPRINT] = "fingerprint",
+    [KW_NOTICE_LAST_USED_AT] = "lastUsedAt",
+    [KW_NOTICE_ENDING] = NULL,
+    [KW_NOTICE_ENDING_AT] = NULL,
 };
 
 /* A character that shows nothing, or changes how others are shown: line ends, and marks that turn the direction. */
@@ -69,11 +72,32 @@ static void take_text(struct kw_bytes text, char out[KW_NOTICE_TEXT_MAX + 1])
 static char *part_of(struct kw_notice *notice, struct kw_bytes name)
 {
     for (size_t i = 0; i < KW_NOTICE_PART_COUNT; i++) {
-        if (kw_bytes_equal(name, kw_bytes_of_text(part_names[i]))) {
+        if (part_names[i] != NULL && kw_bytes_equal(name, kw_bytes_of_text(part_names[i]))) {
             return notice->parts[i];
         }
     }
     return NULL;
+}
+
+/* {"action": "revoke", "at": "…"} */
+static enum kw_status read_ending(struct kw_json_reader *reader, struct kw_notice *notice)
+{
+    struct kw_error error;
+    struct kw_json_token token;
+    enum kw_status status = kw_json_next(reader, &token, &error);
+    while (status == KW_OK && token.type == KW_JSON_NAME) {
+        char *part = kw_bytes_equal(token.text, KW_BYTES("action")) ? notice->parts[KW_NOTICE_ENDING]
+                     : kw_bytes_equal(token.text, KW_BYTES("at"))   ? notice->parts[KW_NOTICE_ENDING_AT]
+                                                                    : NULL;
+        status = kw_json_next(reader, &token, &error);
+        if (status == KW_OK && part != NULL && token.type == KW_JSON_STRING) {
+            take_text(token.text, part);
+        } else if (status == KW_OK) {
+            status = kw_json_pass(reader, &token, &error);
+        }
+        status = status == KW_OK ? kw_json_next(reader, &token, &error) : status;
+    }
+    return status;
 }
 
 /* The members of an object: texts and numbers into the notice's parts, all else is passed. */
@@ -84,9 +108,12 @@ static enum kw_status read_data(struct kw_json_reader *reader, struct kw_notice 
     enum kw_status status = kw_json_next(reader, &token, &error);
     while (status == KW_OK && token.type == KW_JSON_NAME) {
         char *part = part_of(notice, token.text);
+        bool is_ending = kw_bytes_equal(token.text, KW_BYTES("expiring"));
         status = kw_json_next(reader, &token, &error);
         if (status == KW_OK && part != NULL && (token.type == KW_JSON_STRING || token.type == KW_JSON_NUMBER)) {
             take_text(token.text, part);
+        } else if (status == KW_OK && is_ending && token.type == KW_JSON_OBJECT_BEGIN) {
+            status = read_ending(reader, notice);
         } else if (status == KW_OK) {
             status = kw_json_pass(reader, &token, &error);
         }

@@ -36,6 +36,9 @@ enum kw_notice_part {
     KW_NOTICE_COUNT,
     KW_NOTICE_CHANGE,
     KW_NOTICE_FINGERPRINT,
+    KW_NOTICE_LAST_USED_AT,
+    KW_NOTICE_ENDING, /* of `expiring`: "revoke" */
+    KW_NOTICE_ENDING_AT,
     KW_NOTICE_PART_COUNT
 };
 

@@ -16,11 +16,12 @@ static const struct kw_notice_text texts[] = {
      "It never works again. Whoever still needs access needs a new key."},
     {"key.rotated", "The key {key} got a successor[; it works until {graceUntil}].", "keys got successors",
      "Put the new key wherever the old one is used, before the old one ends."},
-    {"key.expiring", "The key {key} ends soon[: it expires at {expiresAt}].", "keys end soon",
+    {"key.expiring", "The key {key} ends soon[ ({ending}, at {endingAt})].", "keys end soon",
      "Rotate it and put the new key in its place, or give it a later expiry."},
     {"key.expired", "The key {key} has expired[, at {expiresAt}].", "keys have expired",
      "Requests with it are refused. If it is still needed, make a new one."},
-    {"key.unused", "The key {key} was not used for long.", "keys were not used for long",
+    {"key.unused", "The key {key} was not used for long[: the last time was {lastUsedAt}].",
+     "keys were not used for long",
      "If nobody needs it any more, revoke it: a key that is not there cannot be stolen."},
     {"key.first_used", "The key {key} was used for the first time.", "keys were used for the first time",
      "If nobody has put it to use yet, somebody else has it: revoke it."},
@@ -118,6 +119,9 @@ static bool add_part(struct kw_bytes holder, const struct kw_notice *notice, str
         {"count", KW_NOTICE_COUNT},
         {"change", KW_NOTICE_CHANGE},
         {"fingerprint", KW_NOTICE_FINGERPRINT},
+        {"lastUsedAt", KW_NOTICE_LAST_USED_AT},
+        {"ending", KW_NOTICE_ENDING},
+        {"endingAt", KW_NOTICE_ENDING_AT},
     };
     if (kw_bytes_equal(holder, KW_BYTES("key"))) {
         return add_key(notice, out);
