@@ -17,21 +17,22 @@ struct form {
     void (*add)(struct kw_buffer *out, struct kw_bytes text);
 };
 
+static const struct {
+    char c;
+    const char *as;
+    bool is_quote;
+} escapes[] = {
+    {'&', "&amp;", false}, {'<', "&lt;", false}, {'>', "&gt;", false}, {'"', "&quot;", true}, {'\'', "&#39;", true}};
+
 static void add_escaped(struct kw_buffer *out, struct kw_bytes text, bool with_quotes)
 {
     for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        const char *as = c == '&'                   ? "&amp;"
-                         : c == '<'                 ? "&lt;"
-                         : c == '>'                 ? "&gt;"
-                         : c == '"' && with_quotes  ? "&quot;"
-                         : c == '\'' && with_quotes ? "&#39;"
-                                                    : NULL;
-        if (as != NULL) {
-            kw_buffer_add_text(out, as);
-        } else {
-            kw_buffer_add_byte(out, c);
+        const char *as = NULL;
+        for (size_t e = 0; e < KW_COUNT_OF(escapes) && as == NULL; e++) {
+            bool fits = text.data[i] == (uint8_t)escapes[e].c && (with_quotes || !escapes[e].is_quote);
+            as = fits ? escapes[e].as : NULL;
         }
+        kw_buffer_add(out, as != NULL ? kw_bytes_of_text(as) : kw_bytes_of(text.data + i, 1));
     }
 }
 
@@ -84,7 +85,7 @@ static const struct form slack = {.begin = "",
 
 static bool is_same_event(const struct kw_notice *a, const struct kw_notice *b)
 {
-    return strcmp(a->event, b->event) == 0;
+    return kw_bytes_equal(kw_bytes_of_text(a->event), kw_bytes_of_text(b->event));
 }
 
 static const char *subject_of(const struct kw_notice *notice)
@@ -95,7 +96,7 @@ static const char *subject_of(const struct kw_notice *notice)
 
 static bool is_same(const struct kw_notice *a, const struct kw_notice *b)
 {
-    return is_same_event(a, b) && strcmp(subject_of(a), subject_of(b)) == 0;
+    return is_same_event(a, b) && kw_bytes_equal(kw_bytes_of_text(subject_of(a)), kw_bytes_of_text(subject_of(b)));
 }
 
 /* Whether none before the one at `index` is the same, in the given sense. */

@@ -35,6 +35,11 @@ static enum kw_status refuse_missing(const struct kw__edit *edit)
 
 static enum kw_status find_before(struct kw__edit *edit)
 {
+    static const char *const plurals[] = {[KW_DOCUMENT_PROJECT] = "projects",
+                                          [KW_DOCUMENT_POLICY] = "policies",
+                                          [KW_DOCUMENT_TEMPLATE] = "templates",
+                                          [KW_DOCUMENT_WEBHOOK] = "webhooks",
+                                          [KW_DOCUMENT_CHANNEL] = "channels"};
     struct kw_op *op = edit->op;
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     if (op->document != KW_DOCUMENT_PROJECT) {
@@ -44,10 +49,7 @@ static enum kw_status find_before(struct kw__edit *edit)
         }
         if (project->number == KW_PROJECT_KEYWARD) {
             return kw_refuse(&op->error, KW_CODE_BUILT_IN, NULL, "the project of management keys has no %s of its own",
-                             op->document == KW_DOCUMENT_POLICY     ? "policies"
-                             : op->document == KW_DOCUMENT_TEMPLATE ? "templates"
-                             : op->document == KW_DOCUMENT_WEBHOOK  ? "webhooks"
-                                                                    : "channels");
+                             plurals[op->document]);
         }
         edit->project = project->name;
     }

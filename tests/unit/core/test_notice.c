@@ -30,7 +30,7 @@ static size_t count_of(const struct kw_buffer *text, const char *what)
     struct kw_bytes wanted = kw_bytes_of_text(what);
     size_t count = 0;
     for (size_t i = 0; i + wanted.size <= text->size; i++) {
-        count += memcmp(text->data + i, wanted.data, wanted.size) == 0;
+        count += kw_bytes_equal(kw_bytes_of(text->data + i, wanted.size), wanted);
     }
     return count;
 }
@@ -110,6 +110,7 @@ static void names_are_data(struct test *t)
         "{\"event\":\"key.revoked\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"data\":{"
         "\"keyId\":\"key_1\",\"lastFour\":\"AbC4\",\"revokedBy\":\"{name}[x]\","
         "\"name\":\"<!channel> & <script>\\\"'\\r\\nBcc: x\\u2028\\u202e\\u200b\\u0085\\u001b\"}}";
+    static const char turn[] = {(char)0xe2, (char)0x80, (char)0xae, 0}; /* U+202E: what follows runs to the left */
     struct kw_notice notice;
     CHECK_I64(t, kw_notice_read(KW_BYTES(evil), &notice), KW_OK);
     const struct kw_notice *list[] = {&notice};
@@ -119,9 +120,8 @@ static void names_are_data(struct test *t)
         kw_buffer_init(&text, TEXT_MAX);
         writers[i](&batch, &text);
         EXPECT(t,
-               !has(&text, "\r") && !has(&text, "\nBcc") && !has(&text, "\xe2\x80\xa8") &&
-                   !has(&text, "\xe2\x80\xae") && !has(&text, "\xe2\x80\x8b") && !has(&text, "\xc2\x85") &&
-                   !has(&text, "\x1b"),
+               !has(&text, "\r") && !has(&text, "\nBcc") && !has(&text, "\xe2\x80\xa8") && !has(&text, turn) &&
+                   !has(&text, "\xe2\x80\x8b") && !has(&text, "\xc2\x85") && !has(&text, "\x1b"),
                "writer %zu lets hidden characters through", i);
         EXPECT(t, has(&text, "{name}[x]"), "writer %zu takes a value for a template", i);
         bool is_marked_up = writers[i] == kw_notice_write_html || writers[i] == kw_notice_write_slack;
