@@ -21,7 +21,8 @@ extern const char kw__channels_about[];
     .name = "channels", .summary = "Sets up how people are told of events: mail, chats, commands.", \
     .run = kw_cmd_webhooks, .key_call = &kw__channels_call, .operands = "list|create|show NAME|test NAME|…", \
     .operands_min = 1, .operands_max = 2, .about = kw__channels_about, \
-    .example = "keyward channels create --name security --kind email --to security@example.com --event key.revoked"
+    .example = \
+        "keyward channels create --name team --kind slack --chat https://hooks.example.com/T01/B02 --event revoked"
 
 #define KW__WEBHOOKS_ROW \
     .name = "webhooks", .summary = "Sets up endpoints that are told of events, and shows what was sent.", \
