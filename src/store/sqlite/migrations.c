@@ -102,6 +102,9 @@ static const char *const migrations[] = {
     /* 8: a table of its own, so that sealing a line does not write its row again. */
     "ALTER TABLE audit ADD COLUMN context BLOB NOT NULL DEFAULT x'';"
     "CREATE TABLE audit_seal (sequence INTEGER PRIMARY KEY, seal BLOB NOT NULL) STRICT;",
+    /* 9 */
+    "CREATE TABLE audit_checkpoint (project TEXT NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL,"
+    "    PRIMARY KEY (project, place)) STRICT, WITHOUT ROWID;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 
