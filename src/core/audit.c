@@ -170,11 +170,41 @@ void kw_audit_proof_begin(struct kw_audit_proof *proof, const struct kw_audit_ch
     }
 }
 
+void kw_audit_proof_start(struct kw_audit_proof *proof, const struct kw_audit_chain *start)
+{
+    proof->start = *start;
+    proof->chain = *start;
+    proof->last_sequence = start->sequence;
+}
+
+static void pass_known(struct kw_audit_proof *proof)
+{
+    while (proof->known_count > 0 && proof->known[0].place <= proof->chain.place) {
+        proof->known++;
+        proof->known_count--;
+    }
+}
+
+void kw_audit_proof_know(struct kw_audit_proof *proof, const struct kw_audit_chain *known, size_t count)
+{
+    proof->known = known;
+    proof->known_count = count;
+    pass_known(proof);
+}
+
 static void find_fault(struct kw_audit_proof *proof, enum kw_audit_fault fault, uint64_t sequence, uint64_t place)
 {
     proof->fault = fault;
     proof->fault_sequence = sequence;
     proof->fault_place = place;
+}
+
+/* Whether the line is what is known of that place. */
+static bool is_as_known(const struct kw_audit_chain *known, const struct kw_audit_line *line,
+                        const struct kw_audit_seal *seal)
+{
+    return known->place != seal->place ||
+           (line->sequence == known->sequence && memcmp(seal->link, known->link, sizeof seal->link) == 0);
 }
 
 /* The line comes next in the chain, by what its seal says. */
@@ -183,24 +213,39 @@ static void prove(struct kw_audit_proof *proof, const struct kw_audit_line *line
     uint8_t link[KW_AUDIT_LINK_SIZE];
     make_link(&proof->chain, line, seal->salt, link);
     bool is_same = memcmp(link, seal->link, sizeof link) == 0;
-    bool is_expected = seal->place != proof->expected.place || (line->sequence == proof->expected.sequence &&
-                                                                memcmp(link, proof->expected.link, sizeof link) == 0);
-    if (!is_same || !is_expected) {
+    bool is_signed = proof->known_count > 0 && proof->known[0].place == seal->place;
+    bool is_known = is_as_known(&proof->expected, line, seal) && (!is_signed || is_as_known(proof->known, line, seal));
+    if (!is_same || !is_known) {
         find_fault(proof, KW_AUDIT_CHANGED, line->sequence, seal->place);
         return;
     }
     go_on(&proof->chain, line, link);
     proof->proved++;
+    if (is_signed) {
+        proof->signed_place = seal->place;
+        proof->signed_count++;
+        pass_known(proof);
+    }
+}
+
+/* A line behind one that is missing: is it that one? */
+static void look_for_missing(struct kw_audit_proof *proof, const struct kw_audit_line *line,
+                             const struct kw_audit_seal *seal)
+{
+    if (proof->fault == KW_AUDIT_MISSING && seal != NULL && seal->place == proof->fault_place) {
+        find_fault(proof, KW_AUDIT_MOVED, line->sequence, seal->place);
+    }
 }
 
 void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line *line,
                         const struct kw_audit_seal *seal)
 {
-    if (proof->fault != KW_AUDIT_WHOLE) {
-        return;
-    }
     uint64_t next = proof->chain.place + 1;
-    if (line->sequence <= proof->last_sequence) {
+    uint64_t last_sequence = proof->last_sequence;
+    proof->last_sequence = line->sequence;
+    if (proof->fault != KW_AUDIT_WHOLE) {
+        look_for_missing(proof, line, seal);
+    } else if (line->sequence <= last_sequence) {
         find_fault(proof, KW_AUDIT_MOVED, line->sequence, seal == NULL ? 0 : seal->place);
     } else if (seal == NULL) {
         proof->first_unsealed = proof->unsealed++ == 0 ? line->sequence : proof->first_unsealed;
@@ -214,12 +259,12 @@ void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line
     } else {
         prove(proof, line, seal);
     }
-    proof->last_sequence = line->sequence;
 }
 
 void kw_audit_proof_end(struct kw_audit_proof *proof)
 {
-    if (proof->fault != KW_AUDIT_WHOLE || proof->expected.place <= proof->chain.place) {
+    bool is_behind = proof->expected.place > proof->chain.place || proof->known_count > 0;
+    if (proof->fault != KW_AUDIT_WHOLE || !is_behind) {
         return;
     }
     if (proof->unsealed > 0) {

@@ -76,23 +76,40 @@ enum kw_audit_fault {
     KW_AUDIT_CHANGED, /* it says something else than when it was sealed */
     KW_AUDIT_MISSING, /* it is not there */
     KW_AUDIT_ADDED,   /* it never had this place */
-    KW_AUDIT_MOVED,   /* it stands before one that came before it */
+    KW_AUDIT_MOVED,   /* it stands where another one did */
 };
 
 /* A proof under way, of one project's chain. Begin with kw_audit_proof_begin. */
 struct kw_audit_proof {
-    struct kw_audit_chain chain;    /* of what was proved so far */
-    struct kw_audit_chain expected; /* what somebody knows of the chain; place 0: nothing */
-    uint64_t last_sequence;         /* of the last line that was looked at */
-    uint64_t proved, unsealed;      /* lines; unsealed ones stand at the end and are no fault */
-    uint64_t first_unsealed;        /* its sequence */
-    enum kw_audit_fault fault;      /* the first that was found; nothing is looked at behind it */
-    uint64_t fault_sequence;        /* of the line that it was found at; 0: at the end */
-    uint64_t fault_place;           /* in the chain; 0: it has none */
+    struct kw_audit_chain chain;        /* of what was proved so far */
+    struct kw_audit_chain expected;     /* what somebody knows of the chain; place 0: nothing */
+    struct kw_audit_chain start;        /* where the log begins: behind this; place 0: at its first line */
+    const struct kw_audit_chain *known; /* what is signed of the chain, of places that come yet; in their order */
+    size_t known_count;
+    uint64_t signed_place; /* the last that was found to be as it was signed; 0: none */
+    uint64_t signed_count;
+    uint64_t last_sequence;    /* of the last line that was looked at */
+    uint64_t proved, unsealed; /* lines; unsealed ones stand at the end and are no fault */
+    uint64_t first_unsealed;   /* its sequence */
+    enum kw_audit_fault fault; /* the first that was found; behind a missing line only that one is looked for */
+    uint64_t fault_sequence;   /* of the line that it was found at; 0: at the end */
+    uint64_t fault_place;      /* in the chain; 0: it has none */
 };
 
 /* `expected` may be NULL: then nobody notices where the end of a chain is cut off. */
 void kw_audit_proof_begin(struct kw_audit_proof *proof, const struct kw_audit_chain *expected);
+/* Before the first line: the log begins behind this. Somebody must have signed that it does. */
+void kw_audit_proof_start(struct kw_audit_proof *proof, const struct kw_audit_chain *start);
+/*
+ * What is signed of the chain from here on, in order of places, in the place of what was known before; borrowed until
+ * the next call. Of places that were proved already nothing is looked at.
+ */
+void kw_audit_proof_know(struct kw_audit_proof *proof, const struct kw_audit_chain *known, size_t count);
+/* Whether more lines can still say more. */
+static inline bool kw_audit_proof_goes_on(const struct kw_audit_proof *proof)
+{
+    return proof->fault == KW_AUDIT_WHOLE || (proof->fault == KW_AUDIT_MISSING && proof->fault_place > 0);
+}
 /* The next line, in the order of the log; `seal` NULL: it has none. */
 void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line *line,
                         const struct kw_audit_seal *seal);

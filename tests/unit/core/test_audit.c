@@ -221,7 +221,7 @@ static void lines_that_changed_places_are_found(struct test *t)
         log.entries[i] = log.entries[i + 1];
         log.entries[i + 1] = first;
         struct kw_audit_proof proof = prove(&log, &log.head);
-        check_fault(t, &proof, KW_AUDIT_MISSING, 10 * (i + 2), i + 1); /* the second is there before the first */
+        check_fault(t, &proof, KW_AUDIT_MOVED, 10 * (i + 1), i + 1); /* it comes behind the second */
         /* Sequences and places stay where they were, and all else changes places. */
         log = log_of(LINES);
         struct kw_audit_line line = log.entries[i].line;
