@@ -260,6 +260,8 @@ static const struct kw_option serve_options[] = {
     {.name = "tls-cert", .argument = "FILE", .help = "the certificate and its chain (PEM): serve HTTPS"},
     {.name = "tls-key", .argument = "FILE", .help = "the certificate's private key (PEM)"},
     {.name = "pepper-file", .argument = "FILE", .help = "the pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "audit-key-file", .argument = "FILE", .help = "the key that signs the audit log, instead of DIR/audit-key"},
+    {.name = "checkpoint-file", .argument = "FILE", .help = "append each checkpoint of the audit log to it"},
     {.name = "trust-proxy", .argument = "ADDRESS|RANGE", .help = "a proxy whose X-Forwarded-For is true; 64 at most",
      .repeats = true},
     {.name = "geo-database", .argument = "FILE", .help = "a MaxMind database: the country of each address"},
@@ -394,10 +396,8 @@ static const struct kw_cli_command commands[] = {
      .groups = {&kw__usage_group, &where_group, &output_group},
      .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "audit", .summary = "Shows who did what, and proves that the log of it is whole.", .run = kw_cmd_audit,
-     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]]", .operands_max = 2,
-     .about = "`list` shows the latest entries. `export` writes all of them, a line of JSON each, from the first on. `verify`\n"
-              "reckons the chain of the log anew, or that of an exported FILE, and names the first entry that was changed,\n"
-              "is missing, was added or moved. Exits with 0 if it is whole, 1 if not, and 2 if nobody can say.",
+     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]|checkpoints]", .operands_max = 2,
+     .about = kw__audit_about,
      .groups = {&kw__audit_group, &where_group, &output_group},
      .example = "keyward audit verify"},
     {.name = "report", .summary = "Counts what a key used, known only afterwards.", .run = kw_cmd_report,

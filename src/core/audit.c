@@ -214,7 +214,10 @@ static void prove(struct kw_audit_proof *proof, const struct kw_audit_line *line
     make_link(&proof->chain, line, seal->salt, link);
     bool is_same = memcmp(link, seal->link, sizeof link) == 0;
     bool is_signed = proof->known_count > 0 && proof->known[0].place == seal->place;
-    bool is_known = is_as_known(&proof->expected, line, seal) && (!is_signed || is_as_known(proof->known, line, seal));
+    bool is_known = is_as_known(&proof->expected, line, seal);
+    for (size_t i = 0; i < proof->known_count && proof->known[i].place == seal->place; i++) {
+        is_known = is_known && is_as_known(&proof->known[i], line, seal);
+    }
     if (!is_same || !is_known) {
         find_fault(proof, KW_AUDIT_CHANGED, line->sequence, seal->place);
         return;
@@ -261,16 +264,37 @@ void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line
     }
 }
 
-void kw_audit_proof_end(struct kw_audit_proof *proof)
+/* The chain is known to go on. */
+static void find_end_missing(struct kw_audit_proof *proof)
 {
-    bool is_behind = proof->expected.place > proof->chain.place || proof->known_count > 0;
-    if (proof->fault != KW_AUDIT_WHOLE || !is_behind) {
-        return;
-    }
     if (proof->unsealed > 0) {
         find_fault(proof, KW_AUDIT_CHANGED, proof->first_unsealed, proof->chain.place + 1); /* it has lost its seal */
     } else {
         find_fault(proof, KW_AUDIT_MISSING, 0, proof->chain.place + 1);
+    }
+}
+
+void kw_audit_proof_meet(struct kw_audit_proof *proof, const struct kw_audit_chain *known)
+{
+    const struct kw_audit_chain *chain = &proof->chain;
+    if (proof->fault != KW_AUDIT_WHOLE || known->place < chain->place) {
+        return;
+    }
+    if (known->place > chain->place) {
+        find_end_missing(proof);
+    } else if (known->sequence != chain->sequence || memcmp(known->link, chain->link, sizeof known->link) != 0) {
+        find_fault(proof, KW_AUDIT_CHANGED, chain->sequence, chain->place);
+    } else {
+        proof->signed_place = known->place;
+        proof->signed_count++;
+    }
+}
+
+void kw_audit_proof_end(struct kw_audit_proof *proof)
+{
+    bool is_behind = proof->expected.place > proof->chain.place || proof->known_count > 0;
+    if (proof->fault == KW_AUDIT_WHOLE && is_behind) {
+        find_end_missing(proof);
     }
 }
 

@@ -105,6 +105,8 @@ void kw_audit_proof_start(struct kw_audit_proof *proof, const struct kw_audit_ch
  * the next call. Of places that were proved already nothing is looked at.
  */
 void kw_audit_proof_know(struct kw_audit_proof *proof, const struct kw_audit_chain *known, size_t count);
+/* What is signed of the line that was just added, or of one before it. */
+void kw_audit_proof_meet(struct kw_audit_proof *proof, const struct kw_audit_chain *known);
 /* Whether more lines can still say more. */
 static inline bool kw_audit_proof_goes_on(const struct kw_audit_proof *proof)
 {

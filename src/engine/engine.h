@@ -19,6 +19,7 @@
 #include "core/transition.h"
 #include "core/usage.h"
 #include "core/verdict.h"
+#include "engine/audit_files.h"
 #include <keyward/audit.h>
 #include <keyward/keyward.h>
 
@@ -51,11 +52,13 @@ struct kw_engine_options {
         digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
-    const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
-    unsigned reader_count;    /* workers that read the store; 0: 2 */
-    size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
-    bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
-    bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
+    const struct kw_log *log;           /* borrowed as long as the engine lives; NULL: none */
+    unsigned reader_count;              /* workers that read the store; 0: 2 */
+    size_t bulk_max;                    /* for tests: what stands for KW_BULK_MAX; 0: that */
+    bool seals_audit;                   /* has a thread that chains the audit log (sealer.h) */
+    const struct kw_secret *audit_seed; /* copied; what its checkpoints are signed with; NULL: there are none */
+    struct kw_checkpoint_keeper checkpoint_keeper; /* copied */
+    bool counts_by_hand; /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
 /*

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "engine/attempts.h"
+#include "engine/checkpoints.h"
 
 #include <errno.h>
 
@@ -13,7 +14,9 @@
 /* A project's chain. */
 struct head {
     struct kw_audit_chain chain;
-    bool is_moved; /* by this batch */
+    bool is_moved;            /* by this batch */
+    uint64_t signed_place;    /* of the last checkpoint */
+    int64_t waiting_since_ms; /* when lines behind that were first seen */
     uint8_t project_size;
     uint8_t project[KW_PROJECT_MAX];
 };
@@ -63,9 +66,19 @@ static enum kw_status grow(struct kw_sealer *sealer)
     return KW_OK;
 }
 
+static struct kw_bytes project_of(const struct head *head)
+{
+    return kw_bytes_of(head->project, head->project_size);
+}
+
 static bool is_of(const struct head *head, struct kw_bytes project)
 {
-    return kw_bytes_equal(kw_bytes_of(head->project, head->project_size), project);
+    return kw_bytes_equal(project_of(head), project);
+}
+
+static bool has_seed(const struct kw_sealer *sealer)
+{
+    return sealer->engine->audit_seed.size > 0;
 }
 
 /* The head of that project, which may be new. NULL: no memory. */
@@ -113,6 +126,11 @@ static enum kw_status load_heads(struct kw_sealer *sealer)
     sealer->head_count = sealer->head_last = 0;
     sealer->sequence = 0;
     enum kw_status status = store->ops->settings_list(store, KW_BYTES(KW_AUDIT_HEAD_SETTING), take_head, sealer);
+    for (size_t i = 0; i < sealer->head_count && status == KW_OK && has_seed(sealer); i++) {
+        struct head *head = &sealer->heads[i];
+        status = kw__checkpoint_last(sealer->engine, project_of(head), &head->signed_place);
+        head->waiting_since_ms = kw_engine_now_ms(sealer->engine);
+    }
     sealer->has_heads = status == KW_OK;
     return status;
 }
@@ -212,12 +230,58 @@ static enum kw_status seal_some(struct kw_sealer *sealer, bool *more_out)
     return status;
 }
 
+/* --- signing --- */
+
+/* Whether the project is to have a checkpoint now; `is_last`: wherever something is not signed. */
+static bool is_due(struct head *head, int64_t now_ms, bool is_last)
+{
+    uint64_t behind = head->chain.place > head->signed_place ? head->chain.place - head->signed_place : 0;
+    if (behind == 0 || head->waiting_since_ms > now_ms) {
+        head->waiting_since_ms = now_ms;
+    }
+    return behind >= KW_CHECKPOINT_LINES ||
+           (behind > 0 && (is_last || now_ms - head->waiting_since_ms >= KW_CHECKPOINT_PAUSE_MS));
+}
+
+/* What one commit made of heads from `*at` on; goes on there. */
+static enum kw_status sign_some(struct kw_sealer *sealer, bool is_last, size_t *at)
+{
+    struct kw__reached reached[KW_CHECKPOINTS_TOGETHER];
+    struct head *heads[KW_CHECKPOINTS_TOGETHER];
+    size_t count = 0;
+    int64_t now_ms = kw_engine_now_ms(sealer->engine);
+    for (; *at < sealer->head_count && count < KW_CHECKPOINTS_TOGETHER; (*at)++) {
+        struct head *head = &sealer->heads[*at];
+        if (is_due(head, now_ms, is_last)) {
+            reached[count] = (struct kw__reached){project_of(head), head->chain};
+            heads[count++] = head;
+        }
+    }
+    enum kw_status status = count == 0 ? KW_OK : kw__checkpoints_make(sealer->engine, reached, count);
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        heads[i]->signed_place = reached[i].chain.place;
+        heads[i]->waiting_since_ms = now_ms;
+    }
+    return status;
+}
+
+/* Makes the checkpoints that are due. */
+static enum kw_status sign(struct kw_sealer *sealer, bool is_last)
+{
+    enum kw_status status = KW_OK;
+    for (size_t at = 0; at < sealer->head_count && status == KW_OK && has_seed(sealer);) {
+        status = sign_some(sealer, is_last, &at);
+    }
+    return status;
+}
+
 static enum kw_status seal_all(struct kw_sealer *sealer, size_t batches_max)
 {
     enum kw_status status = sealer->has_heads ? KW_OK : load_heads(sealer);
     bool more = true;
     for (size_t i = 0; i < batches_max && more && status == KW_OK; i++) {
         status = seal_some(sealer, &more);
+        status = status == KW_OK ? sign(sealer, false) : status;
     }
     return status;
 }
@@ -261,6 +325,7 @@ enum kw_status kw_engine_seal(struct kw_engine *engine)
         return KW_E_MEMORY;
     }
     enum kw_status status = seal_all(sealer, SIZE_MAX);
+    status = status == KW_OK ? sign(sealer, true) : status;
     free_sealer(sealer);
     return status;
 }
@@ -295,6 +360,9 @@ static void *sealer_main(void *context)
         if (!is_done || commits != seen) {
             seen = commits;
             is_done = seal_all(sealer, is_stopping ? BATCHES_AT_STOP : SIZE_MAX) == KW_OK;
+        }
+        if (sealer->has_heads && sign(sealer, is_stopping) != KW_OK) {
+            is_done = false;
         }
     }
     return NULL;

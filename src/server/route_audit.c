@@ -68,6 +68,11 @@ static void submit(struct kw_request *request, enum kw_audit_what what, void (*d
     }
 }
 
+void kw__audit_checkpoint_list(struct kw_request *request)
+{
+    submit(request, KW_AUDIT_CHECKPOINTS, kw__answer_result);
+}
+
 void kw__audit_list(struct kw_request *request)
 {
     submit(request, KW_AUDIT_LIST, kw__answer_result);
@@ -86,4 +91,93 @@ void kw__audit_stats(struct kw_request *request)
 void kw__audit_verify(struct kw_request *request)
 {
     submit(request, KW_AUDIT_VERIFY, piece_made);
+}
+
+/* --- the export --- */
+
+static void next_piece(struct kw_op *op, void (*done)(struct kw_op *op))
+{
+    kw_buffer_reset(&op->result);
+    op->done = done;
+    kw_engine_submit(kw__op_request(op)->api->options.engine, op);
+}
+
+static void end_export(struct kw_op *op, enum kw_stream stream)
+{
+    struct kw_call *call = kw__op_request(op)->call;
+    kw__export_leave(kw__op_request(op)->api);
+    kw_op_deinit(op);
+    call->stream = stream;
+    call->done(call);
+}
+
+static void next_made(struct kw_op *op)
+{
+    struct kw_request *request = kw__op_request(op);
+    if (op->status != KW_OK) {
+        request->call->code = kw__code_of(&op->error);
+        kw__log_failure(request, &op->error);
+        end_export(op, KW_STREAM_CUT);
+        return;
+    }
+    kw__hand_over(op);
+    if (op->audit->has_ended) {
+        end_export(op, KW_STREAM_END);
+        return;
+    }
+    request->call->done(request->call);
+}
+
+static void go_on(struct kw_call *call)
+{
+    struct kw_request *request = call->route_state;
+    if (call->is_left) {
+        end_export(request->op, KW_STREAM_CUT);
+    } else if (request->op->audit->has_ended) { /* all of it stood in the first piece */
+        end_export(request->op, KW_STREAM_END);
+    } else {
+        next_piece(request->op, next_made);
+    }
+}
+
+/* The head leaves with the first piece: until then a failure is answered like any other. */
+static void first_made(struct kw_op *op)
+{
+    struct kw_request *request = kw__op_request(op);
+    if (op->status != KW_OK) {
+        struct kw_error error = op->error;
+        kw__export_leave(request->api);
+        kw_op_deinit(op);
+        kw__finish_error(request, &error);
+        return;
+    }
+    kw__begin_export(request, "application/x-ndjson", go_on);
+    kw__hand_over(op);
+    kw__finish(request);
+}
+
+void kw__audit_export(struct kw_request *request)
+{
+    struct kw_audit_query *query = kw_arena_take(&request->call->arena, sizeof *query);
+    if (query == NULL) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    *query = (struct kw_audit_query){.what = KW_AUDIT_EXPORT};
+    if (request->call->method == KW_HEAD) {
+        kw__begin_export(request, "application/x-ndjson", kw__export_left_alone);
+        kw__finish(request);
+        return;
+    }
+    struct kw_op *op = kw__op_begin(request, KW_OP_AUDIT, first_made);
+    if (op == NULL) {
+        return;
+    }
+    op->audit = query;
+    if (kw__export_enter(request->api)) {
+        kw_engine_submit(request->api->options.engine, op);
+        return;
+    }
+    kw_op_deinit(op);
+    kw__finish_code(request, KW_CODE_TOO_BUSY, KW__TOO_MANY_EXPORTS);
 }
