@@ -5,6 +5,7 @@
 /* The audit log: a page of it for people, all of it as lines, and the proof that it, or a copy of it, is whole. */
 
 #define REASON_WIDTH 40
+#define JOB_BODY_SIZE 4096
 #define ENTRY_ARENA_MAX ((size_t)4 * KW_AUDIT_LINE_JSON_MAX)
 
 enum { ITEMS, NEXT_CURSOR, PAGE_COUNT };
@@ -106,8 +107,16 @@ static enum kw_status show_checkpoints(struct kw_cli *cli, const struct kw_comma
     return status;
 }
 
+struct kw_asking {
+    enum kw_method method;
+    const char *path;
+    struct kw_bytes body; /* may be empty */
+};
+
 /* As kw_key_ask, of another path. */
-static int list_checkpoints(struct kw_cli *cli, const struct kw_command_line *line)
+static int ask_path(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_asking *asking,
+                    enum kw_status (*show)(struct kw_cli *cli, const struct kw_command_line *line,
+                                           const struct kw_answer *answer))
 {
     bool as_json = kw_line_has(line, "json");
     int code = KW_EXIT_FAILED;
@@ -116,9 +125,11 @@ static int list_checkpoints(struct kw_cli *cli, const struct kw_command_line *li
     struct kw_answer answer;
     kw_answer_init(&answer);
     if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target)) {
-        formed.request.path = "/v1/audit/checkpoints";
+        formed.request.method = asking->method;
+        formed.request.path = asking->path;
+        formed.request.body = asking->body;
         if (kw_key_send(cli, line, target, &formed, &answer)) {
-            bool understood = show_checkpoints(cli, line, &answer) == KW_OK;
+            bool understood = show(cli, line, &answer) == KW_OK;
             code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
         }
     }
@@ -282,6 +293,57 @@ static int go_through(struct kw_cli *cli, const struct kw_command_line *line, co
     return code;
 }
 
+/* --- what is done to it --- */
+
+static void write_member(struct kw_json_writer *json, const struct kw_command_line *line, const char *option,
+                         const char *name)
+{
+    const char *value = kw_line_value(line, option);
+    if (value != NULL) {
+        kw_json_name(json, name);
+        kw_json_text(json, value);
+    }
+}
+
+static enum kw_status show_job(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer)
+{
+    struct kw_member entries = {.name = "entries"};
+    struct kw_arena arena;
+    if (kw_line_has(line, "json")) {
+        kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
+        kw_buffer_add_byte(&cli->out.text, '\n');
+        return KW_OK;
+    }
+    kw_arena_init(&arena, NULL, 0, ENTRY_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, &entries, 1);
+    kw_buffer_add_text(&cli->out.text, "Entries removed: ");
+    kw_text_clean(&cli->out.text, entries.text);
+    kw_buffer_add_byte(&cli->out.text, '\n');
+    kw_arena_reset(&arena);
+    return status;
+}
+
+static int run_job(struct kw_cli *cli, const struct kw_command_line *line)
+{
+    char memory[JOB_BODY_SIZE];
+    struct kw_asking asking = {.method = KW_POST, .path = "/v1/audit/prune"};
+    struct kw_buffer body;
+    struct kw_json_writer json;
+    kw_buffer_init_fixed(&body, memory, sizeof memory);
+    kw_json_writer_init(&json, &body);
+    kw_json_begin_object(&json);
+    write_member(&json, line, "before", "before");
+    write_member(&json, line, "reason", "reason");
+    kw_json_end_object(&json);
+    if (kw_buffer_status(&body) != KW_OK) {
+        struct kw_error error = {0};
+        (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL, "--reason takes 256 bytes of text at most");
+        return kw_report(cli, &error, kw_line_has(line, "json"));
+    }
+    asking.body = kw_buffer_bytes(&body);
+    return ask_path(cli, line, &asking, show_job);
+}
+
 /* --- the command --- */
 
 /* What a list is narrowed by would leave out entries of the chain. */
@@ -309,15 +371,20 @@ static enum kw_status check_line(const struct kw_command_line *line, const char 
 {
     bool lists = strcmp(what, "list") == 0 || strcmp(what, "checkpoints") == 0;
     bool verifies = strcmp(what, "verify") == 0;
+    bool prunes = strcmp(what, "prune") == 0;
     bool knows = kw_line_has(line, "head") || kw_line_has(line, "public-key") || kw_line_has(line, "checkpoints");
-    if (!lists && !verifies && strcmp(what, "export") != 0) {
+    if (!lists && !verifies && !prunes && strcmp(what, "export") != 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                       "'%s' is nothing to do with the log: list, export, verify or checkpoints", what);
+                       "'%s' is nothing to do with the log: list, export, verify, checkpoints or prune", what);
+    }
+    if (prunes != kw_line_has(line, "before") || (!prunes && kw_line_has(line, "reason"))) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "prune takes --before TIME and may take --reason; the others take neither");
     }
     if (line->operand_count > 1 && !verifies) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "only verify takes a file");
     }
-    if (!lists && (is_narrowed(line) || kw_line_has(line, "json"))) {
+    if (!lists && (is_narrowed(line) || (kw_line_has(line, "json") && !prunes))) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
                        "only the list is narrowed, or shown as --json: export and verify take the whole log");
     }
@@ -339,7 +406,10 @@ int kw_cmd_audit(struct kw_cli *cli, const struct kw_command_line *line)
     if (strcmp(what, "list") == 0) {
         return kw_key_ask(cli, line, NULL, show_page);
     }
+    if (strcmp(what, "prune") == 0) {
+        return run_job(cli, line);
+    }
     return strcmp(what, "checkpoints") == 0
-               ? list_checkpoints(cli, line)
+               ? ask_path(cli, line, &(struct kw_asking){KW_GET, "/v1/audit/checkpoints", {0}}, show_checkpoints)
                : go_through(cli, line, &head, kw_line_has(line, "public-key") ? public_key : NULL);
 }

@@ -34,6 +34,7 @@ static const struct kw_audit_action actions[] = {
     {"access.refused", "somebody was refused with 401 or 403; `count` says how often since the entry's time"},
     {"pepper.added", "a pepper became that of new keys"},
     {"pepper.retired", "a pepper was taken out"},
+    {"audit.pruned", "what stood in the log up to `place` was removed, since it was from before `before`"},
 };
 
 const struct kw_audit_action *kw_audit_actions(size_t *count_out)

@@ -205,6 +205,10 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
         op->done(op);
         return;
     }
+    if (op->kind == KW_OP_AUDIT_PRUNE) {
+        kw__sealer_submit(engine, op);
+        return;
+    }
     bool reads = op->kind == KW_OP_EXPORT ? !kw__export_writes(op->export) : op->kind >= KW_OP_GET;
     if (kw__queue_put(reads ? &engine->reads : &engine->writes, op)) {
         return;

@@ -23,6 +23,8 @@
 #include <keyward/audit.h>
 #include <keyward/keyward.h>
 
+struct kw__pruning;
+struct kw_audit_job;
 struct kw_audit_query;
 struct kw_engine;
 struct kw_export;
@@ -160,6 +162,7 @@ enum kw_op_kind {
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
     KW_OP_SEAL,          /* commits `seals`: what the sealer chains, or was told of refused attempts */
+    KW_OP_AUDIT_PRUNE,   /* lines of the audit log that are old enough go: `audit_job` (audit_jobs.h) */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */
@@ -275,7 +278,9 @@ struct kw_op {
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
     const struct kw_quota_credit *credit;
-    const struct kw_store_batch *seals;
+    const struct kw_store_batch *seals; /* seal: NULL, or what is committed */
+    struct kw__pruning *pruning;        /* seal: or what goes */
+    struct kw_audit_job *audit_job;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */

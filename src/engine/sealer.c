@@ -1,14 +1,16 @@
 #include "engine/sealer.h"
 
 #include "base/bytes.h"
+#include "core/transition.h"
 #include "engine/attempts.h"
-#include "engine/checkpoints.h"
+#include "engine/audit_jobs.h"
 
 #include <errno.h>
 
 #define ROUND_MS 250         /* how long a line waits at most until somebody looks for it */
 #define LINES_TOGETHER 500   /* that are sealed by one batch: the writer has it between two groups of changes */
 #define BATCHES_AT_STOP 2000 /* what is left then is sealed by the next life */
+#define RETENTION_PAUSE_MS (INT64_C(60) * 60 * 1000)
 #define NS_A_SECOND UINT64_C(1000000000)
 
 /* A project's chain. */
@@ -27,6 +29,8 @@ struct kw_sealer {
     pthread_mutex_t lock;
     pthread_cond_t told;
     bool is_stopping;
+    struct kw_op *jobs, **jobs_end; /* under the lock */
+    int64_t retained_ms;            /* when retentions were last looked at */
 
     struct head *heads;
     size_t head_count, head_capacity;
@@ -236,7 +240,7 @@ static enum kw_status seal_some(struct kw_sealer *sealer, bool *more_out)
 static bool is_due(struct head *head, int64_t now_ms, bool is_last)
 {
     uint64_t behind = head->chain.place > head->signed_place ? head->chain.place - head->signed_place : 0;
-    if (behind == 0 || head->waiting_since_ms > now_ms) {
+    if (behind == 0 || head->waiting_since_ms == 0 || head->waiting_since_ms > now_ms) {
         head->waiting_since_ms = now_ms;
     }
     return behind >= KW_CHECKPOINT_LINES ||
@@ -288,9 +292,19 @@ static enum kw_status seal_all(struct kw_sealer *sealer, size_t batches_max)
 
 void kw__seal_write(struct kw_engine *engine, struct kw_op *op)
 {
-    struct kw_store_batch batch = *op->seals;
-    enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
-    op->status = status == KW_OK ? batch.outcome : status;
+    struct kw_store *store = engine->store;
+    struct kw__pruning *pruning = op->pruning;
+    if (pruning != NULL) {
+        op->status =
+            store->ops->audit_prune(store, pruning->project, pruning->sequence, KW_STORE_LIST_MAX, &pruning->removed);
+    } else {
+        struct kw_store_batch batch = *op->seals;
+        enum kw_status status = store->ops->commit(store, &batch, 1);
+        op->status = status == KW_OK ? batch.outcome : status;
+        if (batch.audit_count > 0) { /* they are to be sealed */
+            __atomic_add_fetch(&engine->commits, 1, __ATOMIC_RELEASE);
+        }
+    }
     op->done(op);
 }
 
@@ -310,6 +324,8 @@ static struct kw_sealer *new_sealer(struct kw_engine *engine)
     struct kw_sealer *sealer = kw_alloc(1, sizeof *sealer);
     if (sealer != NULL) {
         sealer->engine = engine;
+        sealer->jobs_end = &sealer->jobs;
+        sealer->retained_ms = INT64_MIN;
         if (grow(sealer) != KW_OK) {
             free_sealer(sealer);
             sealer = NULL;
@@ -337,12 +353,74 @@ static bool wait_a_round(struct kw_sealer *sealer)
     struct timespec until = {.tv_sec = (time_t)(until_ns / NS_A_SECOND), .tv_nsec = (long)(until_ns % NS_A_SECOND)};
     pthread_mutex_lock(&sealer->lock);
     int result = 0;
-    while (!sealer->is_stopping && result != ETIMEDOUT) {
+    while (!sealer->is_stopping && sealer->jobs == NULL && result != ETIMEDOUT) {
         result = pthread_cond_timedwait(&sealer->told, &sealer->lock, &until);
     }
     bool is_stopping = sealer->is_stopping;
     pthread_mutex_unlock(&sealer->lock);
     return is_stopping;
+}
+
+/* --- jobs --- */
+
+void kw__sealer_submit(struct kw_engine *engine, struct kw_op *op)
+{
+    struct kw_sealer *sealer = engine->sealer;
+    if (sealer == NULL) {
+        op->status = kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL, "nobody looks after the audit log");
+        op->done(op);
+        return;
+    }
+    pthread_mutex_lock(&sealer->lock);
+    op->next = NULL;
+    *sealer->jobs_end = op;
+    sealer->jobs_end = &op->next;
+    pthread_cond_signal(&sealer->told);
+    pthread_mutex_unlock(&sealer->lock);
+}
+
+static struct kw_op *take_job(struct kw_sealer *sealer)
+{
+    pthread_mutex_lock(&sealer->lock);
+    struct kw_op *op = sealer->jobs;
+    if (op != NULL) {
+        sealer->jobs = op->next;
+        sealer->jobs_end = sealer->jobs == NULL ? &sealer->jobs : sealer->jobs_end;
+    }
+    pthread_mutex_unlock(&sealer->lock);
+    return op;
+}
+
+enum kw_status kw_engine_audit_job(struct kw_engine *engine, struct kw_op *op)
+{
+    enum kw_status status = kw_engine_seal(engine);
+    if (status == KW_OK) {
+        kw__audit_job(engine, op);
+        return op->status;
+    }
+    return kw__store_failed(&op->error, status);
+}
+
+static void do_jobs(struct kw_sealer *sealer, bool is_sealed)
+{
+    struct kw_op *op;
+    while ((op = take_job(sealer)) != NULL) {
+        if (is_sealed) {
+            kw__audit_job(sealer->engine, op);
+        } else {
+            op->status = kw__store_failed(&op->error, KW_E_UNAVAILABLE);
+        }
+        op->done(op);
+    }
+}
+
+static void keep_retentions(struct kw_sealer *sealer)
+{
+    int64_t now_ms = kw_engine_now_ms(sealer->engine);
+    bool is_early = sealer->retained_ms <= now_ms && sealer->retained_ms > now_ms - RETENTION_PAUSE_MS;
+    if (!is_early && kw__audit_keep_retentions(sealer->engine) == KW_OK) {
+        sealer->retained_ms = now_ms;
+    }
 }
 
 static void *sealer_main(void *context)
@@ -363,6 +441,10 @@ static void *sealer_main(void *context)
         }
         if (sealer->has_heads && sign(sealer, is_stopping) != KW_OK) {
             is_done = false;
+        }
+        do_jobs(sealer, is_done);
+        if (!is_stopping && is_done) {
+            keep_retentions(sealer);
         }
     }
     return NULL;

@@ -26,6 +26,12 @@ KW_MUST_USE enum kw_status kw__sealer_start(struct kw_engine *engine);
 /* Seals what there is, within reason, and ends the thread; while the writer still works. NULL is fine. */
 void kw__sealer_stop(struct kw_engine *engine);
 
+/* Hands in a job on the log (audit_jobs.h), which the thread does once all is sealed; without one `done` is called
+ * with TOO_BUSY. */
+void kw__sealer_submit(struct kw_engine *engine, struct kw_op *op);
+/* The same by hand: seals, then does it. Not beside a thread; `done` is not called. Returns op->status. */
+KW_MUST_USE enum kw_status kw_engine_audit_job(struct kw_engine *engine, struct kw_op *op);
+
 /* One round by hand: seals and signs all that is committed. Not beside a thread. Fails as the store does. */
 KW_MUST_USE enum kw_status kw_engine_seal(struct kw_engine *engine);
 

@@ -1,3 +1,4 @@
+#include "engine/audit_jobs.h"
 #include "engine/audit_read.h"
 #include "server/request.h"
 
@@ -91,6 +92,46 @@ void kw__audit_stats(struct kw_request *request)
 void kw__audit_verify(struct kw_request *request)
 {
     submit(request, KW_AUDIT_VERIFY, piece_made);
+}
+
+/* --- what is done to the log --- */
+
+static void answer_job(struct kw_op *op)
+{
+    if (kw__op_failed(op)) {
+        return;
+    }
+    struct kw_request *request = kw__op_request(op);
+    struct kw_json_writer writer = kw__answer_begin(request->call, 200);
+    kw_json_begin_object(&writer);
+    kw_json_name(&writer, "entries");
+    kw_json_i64(&writer, (int64_t)op->audit_job->entries);
+    kw_json_end_object(&writer);
+    kw_op_deinit(op);
+    kw__finish_change(request, KW_OK);
+}
+
+static void submit_job(struct kw_request *request, enum kw_op_kind kind, const struct kw_audit_job *wanted,
+                       struct kw_bytes reason)
+{
+    struct kw_audit_job *job = kw_arena_take(&request->call->arena, sizeof *job);
+    if (job == NULL) {
+        kw__finish_no_memory(request);
+        return;
+    }
+    *job = *wanted;
+    struct kw_op *op = kw__op_begin(request, kind, answer_job);
+    if (op != NULL) {
+        op->audit_job = job;
+        op->reason = reason;
+        kw_engine_submit(request->api->options.engine, op);
+    }
+}
+
+void kw__audit_prune(struct kw_request *request)
+{
+    const struct kw_audit_prune_body *body = request->body;
+    submit_job(request, KW_OP_AUDIT_PRUNE, &(struct kw_audit_job){.before_ms = body->before_ms}, body->reason);
 }
 
 /* --- the export --- */

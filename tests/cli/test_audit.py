@@ -96,9 +96,44 @@ def test_a_log_and_its_copy_are_proved(folder):
     each_way(folder, story)
 
 
+def test_a_log_is_signed_and_pruned(folder):
+    def story(world):
+        changed(world)
+        proved(world)
+        entries = json.loads(world.run('audit', '--sort', 'timestamp', '--json', code=0).out)['items']
+        shown = world.run('audit', 'checkpoints', code=0).out.splitlines()
+        key = re.fullmatch('Public key: ([0-9a-f]{64})', shown[0]).group(1)
+        listed = json.loads(world.run('audit', 'checkpoints', '--json', '--limit', '1', code=0).out)
+        check_equal(listed['publicKey'], key)
+        if world.way == 'data':  # each command ends as a server does
+            check_in(f'Signed up to place {len(entries)}, by {key}', proved(world, '--public-key', key))
+            check_equal(listed['items'][0]['place'], len(entries))
+            held = pathlib.Path(folder, 'held.ndjson')
+            held.write_text(json.dumps(listed['items'][0]) + '\n', encoding='utf-8')
+            check_in('Signed up to', proved(world, '--checkpoints', str(held)))
+            other = {**listed['items'][0], 'link': '0' * 64}
+            held.write_text(json.dumps(other) + '\n', encoding='utf-8')
+            check_in('is not signed by the key', world.run('audit', 'verify', '--checkpoints', str(held), code=2).err)
+        last = entries[-1]['timestamp']
+        expected = sum(item['timestamp'] < last for item in entries)
+        told = world.run('audit', 'prune', '--before', last, '--reason', 'old', code=0).out
+        check_equal(told, f'Entries removed: {expected}\n')
+        check_in(f'It begins behind place {expected}', proved(world))
+        check_equal(json.loads(world.run('audit', 'prune', '--before', '2020-01-01T00:00:00Z', '--json', code=0).out), {'entries': 0})
+        first = json.loads(world.run('audit', '--action', 'audit.pruned', '--json', code=0).out)['items'][0]
+        check_equal((first['details']['entries'], first['context']['reason']), (expected, 'old'))
+        return []
+
+    each_way(folder, story)
+
+
 def test_what_makes_no_sense_is_refused(folder):
     def story(world):
-        for arguments, why in ((['prove'], 'list, export, verify or checkpoints'), (['list', 'file'], 'only verify takes a file'),
+        created(world, '--owner', 'user:1')
+        for arguments, why in ((['prune'], '--before TIME'), (['list', '--before', '2020-01-01T00:00:00Z'], '--before TIME'),
+                               (['prune', '--before', 'long ago'], 'before'), (['verify', '--public-key', '7'], 'hexadecimal'),
+                               (['list', '--public-key', '0' * 64], 'are for verify'),
+                               (['prove'], 'list, export, verify, checkpoints or prune'), (['list', 'file'], 'only verify takes a file'),
                                (['verify', '--owner', 'user:1'], 'only the list is narrowed'),
                                (['export', '--json'], 'only the list is narrowed'),
                                (['verify', '--head', '7'], 'PLACE:SEQUENCE:LINK'),
@@ -111,4 +146,4 @@ def test_what_makes_no_sense_is_refused(folder):
 
 
 if __name__ == '__main__':
-    main([test_entries_are_listed, test_a_log_and_its_copy_are_proved, test_what_makes_no_sense_is_refused])
+    main([test_entries_are_listed, test_a_log_and_its_copy_are_proved, test_a_log_is_signed_and_pruned, test_what_makes_no_sense_is_refused])

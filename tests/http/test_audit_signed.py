@@ -262,6 +262,53 @@ def what_another_key_signed_proves_nothing(server):
     check(proof['checkpoints'] > 0 and proof['foreignCheckpoints'], proof)
 
 
+def old_entries_go_and_the_rest_stays_provable(server):
+    server.expect(201, 'POST', '/v1/projects', {'name': 'aged'})
+    in_aged = {'Keyward-Project': 'aged'}
+    for owner in range(5):
+        last = entries(server, 'limit=1', headers=in_aged)[0]['timestamp']
+        while entries(server, 'limit=1', headers=in_aged)[0]['timestamp'] == last:  # their times differ, one by one
+            server.create({'ownerId': str(owner)}, headers=in_aged)
+    sealed_proof(server, headers=in_aged)
+    before = entries(server, 'sort=timestamp', headers=in_aged)
+    equal([item['timestamp'] for item in before], sorted({item['timestamp'] for item in before}), 'their times differ')
+    pruner, _ = server.manager('audit:prune', project='aged')
+    reader, _ = server.manager('audit:read', project='aged')
+    body = {'before': before[3]['timestamp'], 'reason': 'kept long enough'}
+    server.refuse('FORBIDDEN', 'POST', f'{PATH}/prune', body, key=reader, headers=in_aged)
+    server.refuse('INVALID_FIELD', 'POST', f'{PATH}/prune', {'before': 'long ago'}, field='before', headers=in_aged)
+    server.refuse('MISSING_FIELD', 'POST', f'{PATH}/prune', {}, field='before', headers=in_aged)
+    equal(server.expect(200, 'POST', f'{PATH}/prune', body, key=pruner, headers=in_aged).json, {'entries': 3}, 'how many')
+    proof = sealed_proof(server, headers=in_aged)
+    left = entries(server, 'sort=timestamp&limit=1000', headers=in_aged)
+    equal(left[:len(before) - 3], before[3:], 'what is left')
+    told = [item for item in left if item['action'] == 'audit.pruned']
+    equal([(item['details'], item['context']['reason']) for item in told],
+          [({'before': body['before'], 'entries': 3, 'place': 3}, 'kept long enough')], 'what the log says of it')
+    equal((proof['whole'], proof['proved'], proof['start']['place']), (True, len(left), 3), 'proved from there on')
+    start = checkpoints(server, headers=in_aged)['start']
+    equal((start['keyward'], start['place'], start['link']), ('start', 3, before[2]['seal']['link']), 'where it begins')
+    equal(export(server, headers=in_aged)[1], start, 'and a copy says so')
+    server.refuse('FORBIDDEN', 'POST', f'{PATH}/prune', body, key=reader, headers=in_aged)
+    check('It begins behind place 3' in verify(server, 0, '--project', 'aged'), 'over the wire')
+    copy = pathlib.Path(KEPT.name, 'aged.ndjson')
+    text = server.expect(200, 'GET', f'{PATH}/export', headers=in_aged).body.decode()
+    copy.write_text(text, encoding='utf-8')
+    check('It begins behind place 3' in verify(server, 0, str(copy)), 'a copy')
+    lines = text.splitlines()
+    copy.write_text('\n'.join([lines[0], lines[1], *lines[3:-1], lines[-1].replace(str(len(left)), str(len(left) - 1))]) + '\n',
+                    encoding='utf-8')
+    check('at place 4 is the first that is not right: missing' in verify(server, 1, str(copy)), 'of which one more was dropped')
+    copy.write_text('\n'.join([lines[0], *lines[2:]]) + '\n', encoding='utf-8')
+    check('at place 1 is the first that is not right: missing' in verify(server, 1, str(copy)), 'which does not say where it begins')
+    copy.write_text(text.replace('"keyward":"start","projectId":"aged","place":3', '"keyward":"start","projectId":"aged","place":4'),
+                    encoding='utf-8')
+    check('missing' in verify(server, 1, str(copy)), 'which says something else')
+    server.refuse('INVALID_FIELD', 'PATCH', '/v1/projects/aged', {'auditRetention': '23h'}, field='auditRetention')
+    made = server.expect(200, 'PATCH', '/v1/projects/aged', {'auditRetention': '365d'}).json
+    equal(made['auditRetention'], '365d', 'the setting')
+
+
 CASES = [
     a_checkpoint_is_made_at_a_stop_and_anybody_can_check_it,
     the_key_that_signs_is_a_file_of_its_own,
@@ -270,6 +317,7 @@ CASES = [
     who_rewrites_the_whole_database_is_found,
     a_log_that_was_cut_off_is_found,
     what_another_key_signed_proves_nothing,
+    old_entries_go_and_the_rest_stays_provable,
 ]
 
 if __name__ == '__main__':
