@@ -57,7 +57,7 @@ static void a_log_is_signed_when_the_library_is_closed(struct test *t)
     CHECK_REFUSED(t, kw_audit_checkpoints(library.keyward, &(struct kw_audit_page){.limit = 1001}, &held, &error),
                   error, KW_E_INVALID, "INVALID_FIELD", "limit");
     CHECK_REFUSED(t, kw_audit_verify(library.keyward, kw_text("nowhere"), &held, &error), error, KW_E_NOT_FOUND,
-                  "PROJECT_NOT_FOUND", "");
+                  "PROJECT_NOT_FOUND", "project");
     size_t size = 0;
     REQUIRE_OK(t, kw_audit_export(library.keyward, kw_text(""), count_bytes, &size, &error));
     CHECK(t, size > 200);
@@ -85,7 +85,7 @@ static void a_log_is_pruned(struct test *t)
     CHECK_I64(t, count, 0);
     request.project = kw_text("nowhere");
     CHECK_REFUSED(t, kw_audit_prune(library.keyward, &request, &count, &error), error, KW_E_NOT_FOUND,
-                  "PROJECT_NOT_FOUND", "");
+                  "PROJECT_NOT_FOUND", "project");
     library_end(&library);
 }
 
