@@ -178,6 +178,9 @@ KW_MUST_USE enum kw_status kw__text_check(struct kw_bytes text, size_t size_max,
 /* KW_E_MEMORY, with a message. */
 enum kw_status kw__no_memory(struct kw_error *error_out);
 
+/* kw_crc32 where the processor has no instruction for it. */
+uint32_t kw__crc32_by_tables(struct kw_bytes bytes);
+
 /* --- Digests side by side (digest_wide.c) --- */
 
 #define KW__WIDE_LANES 16

@@ -1,39 +1,14 @@
 /*
  * Use of more keys than one write can add to their counts is deferred: what was gathered is kept in the store as it is,
- * in pieces that cost little more than their bytes (usage_defer.c), and is added to the counts afterwards, piece by
+ * in pieces that cost little more than their bytes (usage_pieces.h), and is added to the counts afterwards, piece by
  * piece (usage_settle.c). So however many keys are in use, what a crash may lose is no older than a second. A key's use
  * is in pieces of the same part, as a rule: of the pieces of a part that wait, what belongs together is added up first,
  * and its rows are written once. A piece is removed in the transaction that adds it.
- *
- * A piece is a byte for its form, then entries, each behind a byte for its kind. Numbers are in LEB128.
  */
 #ifndef KW_ENGINE_USAGE_DEFER_H
 #define KW_ENGINE_USAGE_DEFER_H
 
-#include "engine/usage_rows.h"
-#include "engine/usage_table.h"
-
-#define KW__DEFER_FORM 1
-enum kw__defer_kind {
-    KW__DEFER_PROJECT = 1, /* a size, a name: what follows is the project's alone */
-    KW__DEFER_KEY,         /* 16 bytes: what follows is that key's, of the project before it */
-    KW__DEFER_USE,         /* what a slot says: hour, valid, cost, at, flags, and what these tell of */
-    KW__DEFER_COUNT,       /* a row: dimension, hour, amount, a size, a value */
-};
-enum {
-    KW__DEFER_NETWORKS = 1 << 0,    /* how many had an address, and their networks' marks */
-    KW__DEFER_LOST_SCOPES = 1 << 1, /* nothing more */
-    KW__DEFER_PLACE = 1 << 2,       /* a size and a region */
-    KW__DEFER_ADDRESS = 1 << 3,     /* 16 bytes */
-};
-#define KW__DEFER_PARTS 1024 /* of keys; one more is that of projects */
-#define KW__DEFER_HEAD_MAX (1 + 1 + 1 + KW_PROJECT_MAX + 1 + 16)
-#define KW__DEFER_ENTRY_MAX (16 + 7 * 10 + KW_STORE_USAGE_VALUE_MAX)
-#define KW__DEFER_ROWS_MAX (KW__USE_ROWS_MAX / 2) /* that one piece may become */
-#define KW__DEFER_KEYS_MAX (KW__USES_MAX / 2)
-#define KW__DEFER_BYTES ((size_t)4 << 20) /* written, or read, at once */
-#define KW__DEFER_PIECES ((size_t)4096)
-#define KW__DEFER_NONE UINT32_MAX
+#include "engine/usage_pieces.h"
 
 /* One key of the pieces that are being added. */
 struct kw__settled_key {
@@ -44,9 +19,8 @@ struct kw__settled_key {
 };
 
 struct kw__deferral {
-    uint8_t bytes[KW__DEFER_BYTES]; /* of the pieces */
-    struct kw_store_deferred pieces[KW__DEFER_PIECES];
-    size_t size, count;
+    struct kw__pieces pieces; /* that are written or settled, one after the other */
+    struct kw__pieces swept;  /* what entries of the index have counted, which goes to the store as it is */
     unsigned part_shift;
     /* Of the table that is being deferred: its slots in order of their parts, and the cells of each. */
     uint32_t order[KW__USAGE_SLOTS];

@@ -1,12 +1,13 @@
 #include "base/bytes.h"
 #include "engine/pool.h"
 #include "engine/table.h"
-#include "engine/usage_table.h"
+#include "engine/usage_defer.h"
 
 /* What entries count by themselves (usage_word.h), and the origins that it is counted for. `busy` is held throughout.
  */
 
 #define TOGETHER 32      /* keys whose reads of the table overlap */
+#define BUCKETS_AHEAD 2  /* before their turn, when their entries are asked for */
 #define HELD_KEYS 128    /* until others have a turn */
 #define HELD_PARTS 4096  /* the same, where there is little to be found */
 #define LOOKED_AT_EACH 4 /* so many times the keys that are wanted are looked at, at most */
@@ -141,9 +142,8 @@ static const struct kw_entry *counting(const struct kw_usage *usage, const struc
     return found == NULL ? entry : found;
 }
 
-static void make_use(const struct kw_usage *usage, const struct kw_entry *taken, uint64_t word, struct kw__use *use)
+static void make_use(const struct kw_usage *usage, const struct kw_entry *entry, uint64_t word, struct kw__use *use)
 {
-    const struct kw_entry *entry = counting(usage, taken);
     uint32_t origin = kw__word_origin(word);
     use->head = (struct kw__use_head){
         .at_ms = usage->hours[kw__word_hour(word)] * KW_HOUR_MS + kw__word_ms(word),
@@ -160,20 +160,28 @@ static void make_use(const struct kw_usage *usage, const struct kw_entry *taken,
     }
 }
 
-/* Takes what an entry has counted; false where that is nothing. `word_out` is what is left of the word. */
-static bool take_word(const struct kw_usage *usage, struct kw_entry *entry, struct kw__use *use, uint64_t *word_out)
+/* Takes what an entry has counted, which its word said; one that counts nothing stays. */
+static uint64_t take_word(struct kw_entry *entry)
 {
     uint64_t word = __atomic_load_n(&entry->uses, __ATOMIC_SEQ_CST);
     while (kw__word_count(word) != 0 && kw__word_count(word) != KW__WORD_CLOSED) {
         if (__atomic_compare_exchange_n(&entry->uses, &word, kw__word_taken(word), false, __ATOMIC_SEQ_CST,
                                         __ATOMIC_SEQ_CST)) {
-            make_use(usage, entry, word, use);
-            *word_out = kw__word_taken(word);
-            return true;
+            break;
         }
     }
-    *word_out = word;
-    return false;
+    return word;
+}
+
+static bool has_counted(uint64_t taken)
+{
+    return kw__word_count(taken) != 0 && kw__word_count(taken) != KW__WORD_CLOSED;
+}
+
+/* What is left of a word that was taken. */
+static uint64_t left_of(uint64_t taken)
+{
+    return has_counted(taken) ? kw__word_taken(taken) : taken;
 }
 
 /* Who is asked for no more, as what is erased, leaves its origin to others. */
@@ -194,11 +202,13 @@ void kw__entry_settle(struct kw_usage *usage, const struct kw__use *use)
     if (entry == NULL || (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0) {
         return;
     }
-    struct kw__use before;
-    uint64_t word;
-    if (take_word(usage, entry, &before, &word)) {
+    uint64_t taken = take_word(entry);
+    if (has_counted(taken)) {
+        struct kw__use before;
+        make_use(usage, entry, taken, &before);
         kw__use_add(usage, &before);
     }
+    uint64_t word = left_of(taken);
     uint32_t origin = is_stated ? hold_origin(usage, use) : 0;
     if (kw__word_count(word) == KW__WORD_CLOSED || (is_stated && origin == 0)) {
         let_go_origin(usage, origin);
@@ -213,26 +223,102 @@ void kw__entry_settle(struct kw_usage *usage, const struct kw__use *use)
 
 /* --- the sweep --- */
 
-struct sweep {
-    struct kw_usage *usage;
-    struct kw__use uses[TOGETHER];
-    size_t count;         /* of `uses` */
-    size_t taken, looked; /* at, keys */
+/* What was taken, and of whom. */
+struct taken {
+    const struct kw_entry *entry;
+    uint64_t word;
 };
+
+struct sweep {
+    struct kw_engine *engine;
+    struct kw_usage *usage;
+    bool may_defer;
+    struct taken waiting[TOGETHER]; /* for what they lead to */
+    size_t count;                   /* of `waiting` */
+    size_t taken, looked;           /* at, keys */
+};
+
+static struct kw__pieces *pieces_of(const struct sweep *sweep)
+{
+    return &sweep->usage->deferral->swept;
+}
+
+/* Whether these are more keys than are added to their counts at once. Then they need no place in the table: each comes
+ * once, and what it has counted is as good as written. */
+static bool is_deferring(const struct sweep *sweep)
+{
+    const struct kw_usage *usage = sweep->usage;
+    return sweep->may_defer && usage->tables[usage->active].slot_count >= usage->at_once_max &&
+           kw__pieces_have_room(pieces_of(sweep));
+}
+
+static void defer(const struct sweep *sweep, const struct kw_entry *entry, const struct kw__use *use)
+{
+    struct kw__pieces *pieces = pieces_of(sweep);
+    bool is_begun = pieces->at.size > pieces->at.begin && pieces->at.keys < KW__DEFER_KEYS_EACH / 2;
+    uint32_t part = is_begun ? pieces->at.part : kw__defer_part_of(sweep->usage, entry->digest);
+    struct kw_id key = (kw_entry_flags(entry) & KW_ENTRY_ERASED) == 0 ? kw_entry_id(entry) : (struct kw_id){{0}};
+    if (!kw__pieces_begin_entry(sweep->engine, pieces, part, use->head.project, &key, KW__ALIKE_ROWS)) {
+        __atomic_fetch_add(&sweep->usage->dropped, use->times, __ATOMIC_RELAXED);
+        return;
+    }
+    kw__pieces_put_alike(pieces, use);
+}
+
+static void defer_all(struct sweep *sweep)
+{
+    struct kw__use use;
+    uint64_t counted = 0;
+    for (size_t i = 0; i < sweep->count; i++) {
+        make_use(sweep->usage, sweep->waiting[i].entry, sweep->waiting[i].word, &use);
+        counted += use.times;
+        if (kw__pieces_have_room(pieces_of(sweep))) {
+            defer(sweep, sweep->waiting[i].entry, &use);
+        } else {
+            kw__use_add(sweep->usage, &use);
+            counted -= use.times;
+        }
+    }
+    __atomic_fetch_add(&sweep->usage->counted, counted, __ATOMIC_RELAXED);
+}
+
+static void tabulate_all(struct sweep *sweep)
+{
+    struct kw__use uses[TOGETHER];
+    for (size_t i = 0; i < sweep->count; i++) {
+        make_use(sweep->usage, sweep->waiting[i].entry, sweep->waiting[i].word, &uses[i]);
+        kw__use_prefetch_index(sweep->usage, &uses[i]);
+    }
+    for (size_t i = 0; i < sweep->count; i++) {
+        kw__use_prefetch_slot(sweep->usage, &uses[i]);
+    }
+    for (size_t i = 0; i < sweep->count; i++) {
+        kw__use_add(sweep->usage, &uses[i]);
+    }
+}
 
 static void add_all(struct sweep *sweep)
 {
-    for (size_t i = 0; i < sweep->count; i++) {
-        kw__use_prefetch_index(sweep->usage, &sweep->uses[i]);
-    }
-    for (size_t i = 0; i < sweep->count; i++) {
-        kw__use_prefetch_slot(sweep->usage, &sweep->uses[i]);
-    }
-    for (size_t i = 0; i < sweep->count; i++) {
-        kw__use_add(sweep->usage, &sweep->uses[i]);
+    if (is_deferring(sweep)) {
+        defer_all(sweep);
+    } else {
+        tabulate_all(sweep);
     }
     sweep->taken += sweep->count;
     sweep->count = 0;
+}
+
+/* Its origin and its id are read when others have been taken, too. */
+static void wait_for(struct sweep *sweep, const struct kw_entry *entry, uint64_t word)
+{
+    uint32_t origin = kw__word_origin(word);
+    if (origin != 0) {
+        __builtin_prefetch(kw__origin_at(sweep->usage, origin));
+    }
+    const uint8_t *id = kw_entry_record(entry).data + KW_RECORD_ID_AT;
+    __builtin_prefetch(id);
+    __builtin_prefetch(id + sizeof(struct kw_id) - 1);
+    sweep->waiting[sweep->count++] = (struct taken){.entry = counting(sweep->usage, entry), .word = word};
 }
 
 static void fetch_bucket(const struct kw_bucket *bucket)
@@ -251,14 +337,16 @@ static void take_bucket(struct sweep *sweep, const struct kw_bucket *bucket)
 {
     for (size_t i = 0; i < KW_TABLE_SLOTS; i++) {
         struct kw_entry *entry = kw_table_entry(__atomic_load_n(&bucket->slots[i], __ATOMIC_ACQUIRE));
-        uint64_t word;
         if (entry == NULL) {
             return;
         }
         sweep->looked++;
-        sweep->count += take_word(sweep->usage, entry, &sweep->uses[sweep->count], &word) ? 1 : 0;
+        uint64_t word = take_word(entry);
+        if (has_counted(word)) {
+            wait_for(sweep, entry, word);
+        }
         if (is_signpost(entry) || (kw_entry_flags(entry) & KW_ENTRY_ERASED) != 0) {
-            forget_origin(sweep->usage, entry, word);
+            forget_origin(sweep->usage, entry, left_of(word));
         }
         if (sweep->count == TOGETHER) {
             add_all(sweep);
@@ -273,7 +361,7 @@ static void take_part(struct sweep *sweep, const struct kw_table *table, size_t 
     bool is_full = true;
     for (size_t i = 0; i < KW_TABLE_PART || (is_full && i <= table->mask); i++) {
         const struct kw_bucket *bucket = &table->buckets[(first + i) & table->mask];
-        fetch_bucket(&table->buckets[(first + i + 1) & table->mask]);
+        fetch_bucket(&table->buckets[(first + i + BUCKETS_AHEAD) & table->mask]);
         take_bucket(sweep, bucket);
         is_full = __atomic_load_n(&bucket->slots[KW_TABLE_SLOTS - 1], __ATOMIC_RELAXED) != 0;
     }
@@ -306,11 +394,22 @@ static void follow_table(struct kw_usage *usage, const struct kw_table *table)
     }
 }
 
-void kw__usage_sweep(struct kw_usage *usage, size_t most)
+/* Of few keys there are few parts, as in a table (usage_defer.c), so that what one key counts comes together. */
+static void join_parts(const struct sweep *sweep, uint64_t passed)
 {
-    struct sweep sweep;
-    sweep.usage = usage;
-    sweep.count = sweep.taken = sweep.looked = 0;
+    struct kw__pieces *pieces = pieces_of(sweep);
+    uint64_t parts = passed * KW__DEFER_PARTS / sweep->usage->part_count;
+    unsigned shift = kw__defer_shift(sweep->taken, parts > 0 ? parts : 1);
+    kw__pieces_end(pieces);
+    for (size_t i = 0; i < pieces->at.count; i++) {
+        pieces->items[i].part = pieces->items[i].part >> shift << shift;
+    }
+}
+
+void kw__usage_sweep(struct kw_engine *engine, size_t most, bool may_defer)
+{
+    struct kw_usage *usage = engine->usage;
+    struct sweep sweep = {.engine = engine, .usage = usage, .may_defer = may_defer};
     uint64_t began = usage->parts_passed;
     bool goes_on = true;
     while (goes_on) {
@@ -321,9 +420,11 @@ void kw__usage_sweep(struct kw_usage *usage, size_t most)
         take_parts(&sweep, table, began + usage->part_count);
         kw_index_read_end();
         goes_on = sweep.taken < most && sweep.looked < LOOKED_AT_EACH * most &&
-                  usage->parts_passed < began + usage->part_count;
+                  usage->parts_passed < began + usage->part_count &&
+                  (pieces_of(&sweep)->at.size == 0 || kw__pieces_have_room(pieces_of(&sweep)));
         kw__usage_let_go(usage);
     }
+    join_parts(&sweep, usage->parts_passed - began);
 }
 
 /*

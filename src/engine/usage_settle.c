@@ -2,10 +2,12 @@
 
 #include "base/bytes.h"
 #include "core/id.h"
+#include "core/use.h"
 
 /* Pieces of use that the store has kept are added to the counts. */
 
 #define PIECES_MAX 256 /* added at once */
+#define COUNTRY_SIZE 2
 
 struct settling {
     struct kw_engine *engine;
@@ -140,6 +142,24 @@ static void note_use(struct kw__settled_key *key, int64_t at_ms, struct kw_bytes
     }
 }
 
+static void count_networks(struct kw__use_slot *slot, struct kw__use_place *place, struct kw_bytes address)
+{
+    memcpy(place->address.bytes, address.data, sizeof place->address.bytes);
+    slot->has_networks = true;
+    place->addressed = slot->valid;
+    place->network_marks = (int64_t)slot->valid * kw_network_mark(&place->address);
+}
+
+static enum kw_status add_region(struct settling *settling, const struct kw__use_subjects *subjects,
+                                 const struct kw__use_slot *slot, struct kw_bytes region)
+{
+    struct kw_store_usage usage = {.value = kw_bytes_of(region.data, COUNTRY_SIZE),
+                                   .bucket_start_ms = (int64_t)slot->hour * KW_HOUR_MS,
+                                   .amount = slot->valid,
+                                   .dimension = KW_USAGE_REGION};
+    return kw__use_rows_add(settling->engine, settling->engine->usage->rows, subjects, usage);
+}
+
 static enum kw_status add_use(struct settling *settling, struct piece *piece)
 {
     struct kw__use_slot slot = {.hour = (int32_t)(uint32_t)take_number(piece)};
@@ -166,10 +186,18 @@ static enum kw_status add_use(struct settling *settling, struct piece *piece)
         return KW_E_CORRUPT;
     }
     const struct kw__use_subjects *subjects = subjects_of(settling);
-    if (subjects != NULL && !kw_id_is_none(&subjects->key_id)) {
+    if (subjects == NULL) {
+        return KW_OK;
+    }
+    if (!kw_id_is_none(&subjects->key_id)) {
         note_use(settling->key, slot.at_ms, address, region);
     }
-    return subjects == NULL ? KW_OK : kw__use_rows_add_slot(settling->engine, subjects, &slot, &place);
+    if ((flags & KW__DEFER_ALIKE) != 0 && address.size > 0) {
+        count_networks(&slot, &place, address);
+    }
+    enum kw_status status = kw__use_rows_add_slot(settling->engine, subjects, &slot, &place);
+    bool has_region = (flags & KW__DEFER_ALIKE) != 0 && region.size >= COUNTRY_SIZE;
+    return status == KW_OK && has_region ? add_region(settling, subjects, &slot, region) : status;
 }
 
 static enum kw_status add_count(struct settling *settling, struct piece *piece)
@@ -223,15 +251,16 @@ static enum kw_status add_piece(struct settling *settling, struct kw_bytes bytes
 /* Adding asks the store, which its sink may not: so pieces are copied first. */
 static enum kw_status keep_piece(void *context, const struct kw_store_deferred *piece)
 {
-    struct kw__deferral *deferral = context;
-    if (deferral->size + piece->bytes.size > KW__DEFER_BYTES || deferral->count == PIECES_MAX) {
+    struct kw__pieces *pieces = context;
+    struct kw__pieces_at *at = &pieces->at;
+    if (at->size + piece->bytes.size > KW__DEFER_BYTES || at->count == PIECES_MAX) {
         return KW_E_LIMIT;
     }
-    uint8_t *copy = deferral->bytes + deferral->size;
+    uint8_t *copy = pieces->bytes + at->size;
     memcpy(copy, piece->bytes.data, piece->bytes.size);
-    deferral->size += piece->bytes.size;
-    deferral->pieces[deferral->count] = *piece;
-    deferral->pieces[deferral->count++].bytes = kw_bytes_of(copy, piece->bytes.size);
+    at->size += piece->bytes.size;
+    pieces->items[at->count] = *piece;
+    pieces->items[at->count++].bytes = kw_bytes_of(copy, piece->bytes.size);
     return KW_OK;
 }
 
@@ -244,7 +273,7 @@ static enum kw_status add_pieces(struct settling *settling, size_t count)
     memset(deferral->key_index, 0, sizeof deferral->key_index);
     deferral->key_count = 0;
     for (size_t i = 0; i < count && status == KW_OK; i++) {
-        status = add_piece(settling, deferral->pieces[i].bytes);
+        status = add_piece(settling, deferral->pieces.items[i].bytes);
         if (status == KW_E_CORRUPT) { /* it can never be read: better that it is missing than that nothing is added */
             __atomic_fetch_add(&settling->engine->usage->dropped, 1, __ATOMIC_RELAXED);
             status = KW_OK;
@@ -273,10 +302,10 @@ enum kw_status kw__settle_some(struct kw_engine *engine, uint32_t *part, bool *f
     struct kw_store *store = engine->store;
     struct kw__deferral *deferral = engine->usage->deferral;
     struct settling settling = {.engine = engine, .deferral = deferral};
-    deferral->size = deferral->count = 0;
-    enum kw_status status = store->ops->usage_deferred(store, *part, PIECES_MAX + 1, keep_piece, deferral);
+    kw__pieces_clear(&deferral->pieces);
+    enum kw_status status = store->ops->usage_deferred(store, *part, PIECES_MAX + 1, keep_piece, &deferral->pieces);
     bool is_all = status == KW_OK;
-    size_t count = deferral->count;
+    size_t count = deferral->pieces.at.count;
     *found_out = count > 0;
     if ((status == KW_OK || status == KW_E_LIMIT) && count > 0) {
         status = add_pieces(&settling, count);
@@ -285,7 +314,7 @@ enum kw_status kw__settle_some(struct kw_engine *engine, uint32_t *part, bool *f
             count /= 2;
             status = add_pieces(&settling, count);
         }
-        const struct kw_store_deferred *last = &deferral->pieces[count - 1];
+        const struct kw_store_deferred *last = &deferral->pieces.items[count - 1];
         status = status == KW_OK ? kw__use_rows_settle(engine, engine->usage->rows, last) : status;
         *part = status == KW_OK ? last->part + (is_all ? 1 : 0) : *part;
     }

@@ -188,9 +188,10 @@ size_t kw__usage_empty_all(struct kw_usage *usage);
 
 /*
  * What entries have counted is taken out in turn, of some `most` keys, or of one turn through the index: `parts_passed`
- * grows by `part_count` in a turn. One thread at a time, as the two below.
+ * grows by `part_count` in a turn. It goes to the active table, or where these are too many to be added at once, and
+ * they may be deferred, to the deferral's `swept`. One thread at a time, as the two below.
  */
-void kw__usage_sweep(struct kw_usage *usage, size_t most);
+void kw__usage_sweep(struct kw_engine *engine, size_t most, bool may_defer);
 /* Entries count in the hour of now, as soon as that can be. Outside of any read section. */
 void kw__usage_turn_hour(struct kw_usage *usage, int64_t now_ms);
 /* Room for the origins of more keys. KW_E_MEMORY: what comes from others is not counted in entries. */

@@ -12,12 +12,13 @@
 
 #define BUSY_TICK_MS 4
 #define QUIET_AFTER_MS 4000
-#define AHEAD 8               /* keys before their turn, when their place in the index is asked for */
-#define SHARE_WHEN_CROWDED 16 /* the same while threads verify hundreds of thousands of times a second */
-#define SHARE_OF_TIME 4       /* writing takes one part of so many; the rest is others', who write too */
-#define TABLES_MAX 2          /* that are deferred in a row, until others have their turn */
-#define TEND_ROWS_MAX 1000    /* at once */
-#define RECLAIM_EVERY_MS 5000 /* looks for threads that have ended */
+#define AHEAD 8                         /* keys before their turn, when their place in the index is asked for */
+#define SHARE_WHEN_CROWDED 16           /* the same while threads verify hundreds of thousands of times a second */
+#define SHARE_OF_TIME 4                 /* writing takes one part of so many; the rest is others', who write too */
+#define SWEPT_MAX (KW__USAGE_SLOTS / 4) /* keys that are looked for in entries, for one table */
+#define TABLES_MAX 4                    /* that are deferred in a row, until others have their turn */
+#define TEND_ROWS_MAX 1000              /* at once */
+#define RECLAIM_EVERY_MS 5000           /* looks for threads that have ended */
 
 static enum kw_status add(struct kw_engine *engine, const struct kw__use_subjects *subjects, int32_t hour,
                           enum kw_usage_dimension dimension, struct kw_bytes value, int64_t amount)
@@ -162,10 +163,14 @@ static enum kw_status collect(struct kw_engine *engine, const struct kw__use_tab
 /*
  * From now on the other table takes what comes; this one is written, and what `most` keys or so have counted with it.
  */
-static void swap(struct kw_usage *usage, size_t most)
+static void swap(struct kw_engine *engine, size_t most)
 {
+    struct kw_usage *usage = engine->usage;
+    struct kw__pieces *swept = &usage->deferral->swept;
+    bool may_defer = usage->deferred < usage->deferred_max;
     (void)kw__usage_empty_all(usage);
-    kw__usage_sweep(usage, most);
+    kw__pieces_clear(swept);
+    kw__usage_sweep(engine, most, may_defer);
     kw__usage_hold(usage);
     kw__use_table_clear(&usage->tables[1 - usage->active]);
     usage->active = 1 - usage->active;
@@ -173,8 +178,8 @@ static void swap(struct kw_usage *usage, size_t most)
     const struct kw__use_table *table = &usage->tables[1 - usage->active];
     usage->slot_at = usage->cell_at = 0;
     usage->is_writing = true;
-    usage->is_deferring = usage->deferred < usage->deferred_max &&
-                          (table->slot_count > usage->at_once_max || table->cell_count > usage->at_once_max);
+    usage->is_deferring = may_defer && (swept->at.size > 0 || table->slot_count > usage->at_once_max ||
+                                        table->cell_count > usage->at_once_max);
     usage->swaps++;
     if (usage->is_deferring) {
         kw__defer_begin(usage, table);
@@ -197,6 +202,19 @@ static enum kw_status add_part(struct kw_engine *engine, const struct kw__use_ta
     return status;
 }
 
+static enum kw_status write_swept(struct kw_engine *engine, const struct kw__use_table *table, bool *more_out,
+                                  uint64_t *codes_out)
+{
+    struct kw__pieces *swept = &engine->usage->deferral->swept;
+    *codes_out = swept->at.codes;
+    *more_out = table->slot_count > 0 || table->cell_count > 0;
+    enum kw_status status = kw__pieces_write(engine, swept);
+    if (status == KW_OK || status == KW_E_UNCERTAIN) {
+        kw__pieces_clear(swept);
+    }
+    return status;
+}
+
 /*
  * What is not written for want of a store is kept, and tried again. A write of unknown outcome is taken for done: of
  * statistics it is better that some are missing than that some are counted twice.
@@ -205,13 +223,19 @@ enum kw_status kw__usage_write_part(struct kw_engine *engine, size_t most, bool 
 {
     struct kw_usage *usage = engine->usage;
     if (!usage->is_writing) {
-        swap(usage, most);
+        swap(engine, most);
     }
     const struct kw__use_table *table = &usage->tables[1 - usage->active];
     uint64_t codes = 0;
     bool more = false;
-    enum kw_status status =
-        usage->is_deferring ? kw__defer_part(engine, table, &more, &codes) : add_part(engine, table, &more, &codes);
+    enum kw_status status;
+    if (usage->deferral->swept.at.size > 0) {
+        status = write_swept(engine, table, &more, &codes);
+    } else if (usage->is_deferring) {
+        status = kw__defer_part(engine, table, &more, &codes);
+    } else {
+        status = add_part(engine, table, &more, &codes);
+    }
     if (status == KW_OK || status == KW_E_UNCERTAIN) {
         uint64_t *counter = status == KW_OK ? &usage->written : &usage->dropped;
         __atomic_fetch_add(counter, codes, __ATOMIC_RELAXED);
@@ -239,7 +263,7 @@ static enum kw_status write_all(struct kw_engine *engine)
     bool is_done = false;
     while (!is_done && status == KW_OK) {
         bool more = false;
-        status = kw__usage_write_part(engine, KW__USAGE_SLOTS / 2, &more);
+        status = kw__usage_write_part(engine, SWEPT_MAX, &more);
         passed = parts == usage->part_count ? passed : usage->parts_passed; /* it has grown: once more */
         parts = usage->part_count;
         is_done = !more && usage->swaps >= wanted && usage->parts_passed - passed >= parts;
@@ -271,47 +295,6 @@ enum kw_status kw_usage_flush(struct kw_engine *engine)
     pthread_mutex_unlock(&usage->writing);
     kw__usage_keep(engine);
     return status;
-}
-
-/* The names of all projects that there are: one after the other, `number` from 1 on. False behind the last. */
-static bool next_project(struct kw_engine *engine, uint16_t *number, uint8_t memory[KW_PROJECT_MAX],
-                         struct kw_bytes *name_out, int64_t *retention_out)
-{
-    bool is_found = false;
-    kw_index_read_begin();
-    const struct kw_catalog *catalog = kw__catalog(engine);
-    for (; *number < catalog->number_count && !is_found; (*number)++) {
-        const struct kw_project *project = kw_project_by_number(catalog, *number);
-        if (project != NULL) {
-            memcpy(memory, project->name.data, project->name.size);
-            *name_out = kw_bytes_of(memory, project->name.size);
-            *retention_out = project->usage_retention_ms == 0 ? KW_USAGE_RETENTION_MS : project->usage_retention_ms;
-            is_found = true;
-        }
-    }
-    kw_index_read_end();
-    return is_found;
-}
-
-bool kw_usage_tend(struct kw_engine *engine)
-{
-    const struct kw_store_ops *ops = engine->store->ops;
-    int64_t now_ms = kw_engine_now_ms(engine);
-    uint8_t memory[KW_PROJECT_MAX];
-    struct kw_bytes name;
-    int64_t retention_ms;
-    bool more = false;
-    for (uint16_t number = 1; next_project(engine, &number, memory, &name, &retention_ms);) {
-        uint64_t rolled = 0;
-        uint64_t removed = 0;
-        int64_t kept_from_ms = kw_usage_day(now_ms - retention_ms);
-        enum kw_status status =
-            ops->usage_roll(engine->store, name, kw_usage_hours_from(now_ms), TEND_ROWS_MAX, &rolled);
-        status =
-            status != KW_OK ? status : ops->usage_prune(engine->store, name, kept_from_ms, TEND_ROWS_MAX, &removed);
-        more = more || (status == KW_OK && (rolled == TEND_ROWS_MAX || removed == TEND_ROWS_MAX));
-    }
-    return more;
 }
 
 static uint64_t now_in_ms(void)
@@ -351,7 +334,7 @@ static enum kw_status write_tables(struct kw_engine *engine, bool *late_out)
     uint64_t passed = usage->parts_passed;
     for (bool goes_on = true; goes_on;) {
         bool has_room = usage->deferred < usage->deferred_max;
-        status = kw__usage_write_part(engine, has_room ? KW__USAGE_SLOTS / 2 : KW_USAGE_KEYS, &more);
+        status = kw__usage_write_part(engine, has_room ? SWEPT_MAX : KW_USAGE_KEYS, &more);
         bool is_turn = usage->parts_passed - passed >= usage->part_count;
         goes_on = status == KW_OK && usage->is_deferring && (more || (!is_turn && usage->swaps < swaps));
         give_turn(usage);

@@ -295,32 +295,50 @@ static void offer(struct line *line, const uint8_t *bytes, size_t size)
     CHECK_I64(line->t, waiting(line), 0);
 }
 
+static void damage_piece_of_use(struct line *line)
+{
+    struct taken taken = {.size = 0};
+    const struct kw_place place = {KW_BYTES("US"), KW_BYTES("CA")};
+    struct test *t = line->t;
+    use_from(line, 0, &place);
+    CHECK_STATUS(t, write_only(line), KW_OK);
+    REQUIRE(t, line->fixture.store->ops->usage_deferred(line->fixture.store, 0, 1, take, &taken) == KW_OK);
+    REQUIRE(t, taken.size > 20);
+    CHECK_STATUS(t, kw_usage_flush(line->fixture.engine), KW_OK);
+    check_all(line);
+    struct kw_engine_stats stats;
+    for (size_t size = 1; size < taken.size; size++) {
+        offer(line, taken.bytes, size);
+    }
+    kw_engine_stats(line->fixture.engine, &stats);
+    CHECK(t, stats.uses_dropped > 0);
+    for (int i = 0; i < 2000; i++) {
+        struct taken damaged = taken;
+        for (uint64_t changes = 1 + test_random_below(t, 4); changes > 0; changes--) {
+            damaged.bytes[test_random_below(t, damaged.size)] = (uint8_t)test_random_below(t, 256);
+        }
+        offer(line, damaged.bytes, damaged.size);
+    }
+}
+
 /* A piece that cannot be read must not keep the others waiting. */
 static void a_piece_that_is_damaged_goes(struct test *t)
 {
     struct line line = {.t = t};
-    struct taken taken = {.size = 0};
+    if (begin(t, &line, NULL)) {
+        damage_piece_of_use(&line); /* of what came through a ring */
+    }
+    end(&line);
+}
+
+static void a_piece_of_what_an_entry_counted_goes_too(struct test *t)
+{
+    struct line line = {.t = t};
     const struct kw_place place = {KW_BYTES("US"), KW_BYTES("CA")};
     if (begin(t, &line, NULL)) {
         use_from(&line, 0, &place);
-        CHECK_STATUS(t, write_only(&line), KW_OK);
-        REQUIRE(t, line.fixture.store->ops->usage_deferred(line.fixture.store, 0, 1, take, &taken) == KW_OK);
-        REQUIRE(t, taken.size > 20);
         CHECK_STATUS(t, kw_usage_flush(line.fixture.engine), KW_OK);
-        check_all(&line);
-        struct kw_engine_stats stats;
-        for (size_t size = 1; size < taken.size; size++) {
-            offer(&line, taken.bytes, size);
-        }
-        kw_engine_stats(line.fixture.engine, &stats);
-        CHECK(t, stats.uses_dropped > 0);
-        for (int i = 0; i < 2000; i++) {
-            struct taken damaged = taken;
-            for (uint64_t changes = 1 + test_random_below(t, 4); changes > 0; changes--) {
-                damaged.bytes[test_random_below(t, damaged.size)] = (uint8_t)test_random_below(t, 256);
-            }
-            offer(&line, damaged.bytes, damaged.size);
-        }
+        damage_piece_of_use(&line); /* from the same place as before */
     }
     end(&line);
 }
@@ -365,6 +383,7 @@ int main(int argc, char **argv)
         TEST_CASE(what_is_too_much_for_one_write_comes_in_several),
         TEST_CASE(no_more_waits_than_may),
         TEST_CASE(a_piece_that_is_damaged_goes),
+        TEST_CASE(a_piece_of_what_an_entry_counted_goes_too),
         TEST_CASE(more_keys_than_one_write_takes_are_deferred),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
