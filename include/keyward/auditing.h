@@ -66,6 +66,24 @@ struct kw_audit_prune_request {
 KW_API KW_MUST_USE enum kw_status kw_audit_prune(struct keyward *keyward, const struct kw_audit_prune_request *request,
                                                  uint64_t *count_out, struct kw_error *error_out);
 
+/* Whose data goes, and for whom. Borrowed for the call. */
+struct kw_audit_erase_request {
+    struct kw_bytes project; /* "default" when empty */
+    struct kw_bytes owner;   /* whose keys the lines are about, as "user:1"; at most KW_OWNER_MAX */
+    struct kw_bytes actor;   /* who did what they tell of, at most KW_ACTOR_MAX; one of the two may be empty */
+    struct kw_bytes by;      /* who has it done, for the log, at most KW_ACTOR_MAX; "library" when empty */
+    struct kw_bytes reason;  /* the same, at most KW_REASON_MAX; may be empty */
+};
+/*
+ * Takes what tells of a person out of the lines of a project's log, for good: docs/audit.md says which fields. The
+ * lines stay, and the log is as provable as before. Goes through the whole log. `count_out` (may be NULL) is how many
+ * lines. INVALID_FIELD where nothing is signed, or a text is none; MISSING_FIELD, PROJECT_NOT_FOUND, or as the store
+ * fails: then some of it may be gone, and the same call takes the rest.
+ */
+KW_API KW_MUST_USE enum kw_status kw_audit_erase_person(struct keyward *keyward,
+                                                        const struct kw_audit_erase_request *request,
+                                                        uint64_t *count_out, struct kw_error *error_out);
+
 #ifdef __cplusplus
 }
 #endif

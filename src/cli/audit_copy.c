@@ -21,6 +21,7 @@ void kw_copy_begin(struct kw_copy_proof *copy, const struct kw_audit_chain *head
     if (public_key != NULL) {
         copy->has_key = true;
         memcpy(copy->public_key, public_key, sizeof copy->public_key);
+        kw_audit_proof_trust(&copy->proof, public_key);
     }
 }
 
@@ -96,6 +97,7 @@ static enum kw_status hold(struct holding *holding, const struct kw_checkpoint *
     if (!copy->has_key) { /* whoever kept the file trusts it */
         copy->has_key = true;
         memcpy(copy->public_key, checkpoint->public_key, sizeof copy->public_key);
+        kw_audit_proof_trust(&copy->proof, copy->public_key);
     }
     if (!kw_checkpoint_holds(checkpoint, copy->public_key)) {
         return fail_held(holding, "is not signed by the key that is trusted");
@@ -207,6 +209,9 @@ static enum kw_status take_head(struct kw_copy_proof *copy, struct kw_bytes text
     enum kw_status status = take_project(copy, members[PROJECT].text);
     if (status == KW_OK && !copy->has_key) {
         copy->has_key = kw_hex_decode(members[PUBLIC_KEY].text, copy->public_key, sizeof copy->public_key);
+        if (copy->has_key) {
+            kw_audit_proof_trust(&copy->proof, copy->public_key);
+        }
     }
     return status;
 }

@@ -111,6 +111,7 @@ struct kw_asking {
     enum kw_method method;
     const char *path;
     struct kw_bytes body; /* may be empty */
+    bool has_no_query;    /* what a list is narrowed by stands in the body */
 };
 
 /* As kw_key_ask, of another path. */
@@ -128,6 +129,7 @@ static int ask_path(struct kw_cli *cli, const struct kw_command_line *line, cons
         formed.request.method = asking->method;
         formed.request.path = asking->path;
         formed.request.body = asking->body;
+        formed.request.query = asking->has_no_query ? (struct kw_bytes){NULL, 0} : formed.request.query;
         if (kw_key_send(cli, line, target, &formed, &answer)) {
             bool understood = show(cli, line, &answer) == KW_OK;
             code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
@@ -316,23 +318,27 @@ static enum kw_status show_job(struct kw_cli *cli, const struct kw_command_line 
     }
     kw_arena_init(&arena, NULL, 0, ENTRY_ARENA_MAX);
     enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, &entries, 1);
-    kw_buffer_add_text(&cli->out.text, "Entries removed: ");
+    kw_buffer_add_text(&cli->out.text, "Entries: ");
     kw_text_clean(&cli->out.text, entries.text);
     kw_buffer_add_byte(&cli->out.text, '\n');
     kw_arena_reset(&arena);
     return status;
 }
 
-static int run_job(struct kw_cli *cli, const struct kw_command_line *line)
+static int run_job(struct kw_cli *cli, const struct kw_command_line *line, const char *path)
 {
     char memory[JOB_BODY_SIZE];
-    struct kw_asking asking = {.method = KW_POST, .path = "/v1/audit/prune"};
+    struct kw_asking asking = {.method = KW_POST, .path = path, .has_no_query = true};
     struct kw_buffer body;
     struct kw_json_writer json;
     kw_buffer_init_fixed(&body, memory, sizeof memory);
     kw_json_writer_init(&json, &body);
     kw_json_begin_object(&json);
     write_member(&json, line, "before", "before");
+    if (kw_line_value(line, "before") == NULL) {
+        write_member(&json, line, "owner", "owner");
+        write_member(&json, line, "actor", "actor");
+    }
     write_member(&json, line, "reason", "reason");
     kw_json_end_object(&json);
     if (kw_buffer_status(&body) != KW_OK) {
@@ -367,19 +373,38 @@ static enum kw_status read_public_key(const struct kw_command_line *line, uint8_
                          2 * KW_PUBLIC_KEY_SIZE);
 }
 
+static enum kw_status check_erase(const struct kw_command_line *line, struct kw_error *error_out)
+{
+    bool has_person = kw_line_has(line, "owner") || kw_line_has(line, "actor");
+    bool has_more = false;
+    for (size_t i = 0; i < line->given_count; i++) {
+        const char *name = line->given[i].option->name;
+        has_more = has_more || (line->given[i].option->place == KW_PLACE_QUERY && strcmp(name, "owner") != 0 &&
+                                strcmp(name, "actor") != 0);
+    }
+    return has_person && !has_more ? KW_OK
+                                   : kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                                             "erase takes --owner TYPE:ID, --actor WHO or both, and goes through the "
+                                             "whole log");
+}
+
 static enum kw_status check_line(const struct kw_command_line *line, const char *what, struct kw_error *error_out)
 {
     bool lists = strcmp(what, "list") == 0 || strcmp(what, "checkpoints") == 0;
     bool verifies = strcmp(what, "verify") == 0;
     bool prunes = strcmp(what, "prune") == 0;
+    bool erases = strcmp(what, "erase") == 0;
     bool knows = kw_line_has(line, "head") || kw_line_has(line, "public-key") || kw_line_has(line, "checkpoints");
-    if (!lists && !verifies && !prunes && strcmp(what, "export") != 0) {
+    if (!lists && !verifies && !prunes && !erases && strcmp(what, "export") != 0) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                       "'%s' is nothing to do with the log: list, export, verify, checkpoints or prune", what);
+                       "'%s' is nothing to do with the log: list, export, verify, checkpoints, prune or erase", what);
     }
-    if (prunes != kw_line_has(line, "before") || (!prunes && kw_line_has(line, "reason"))) {
+    if (prunes != kw_line_has(line, "before") || (!prunes && !erases && kw_line_has(line, "reason"))) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                       "prune takes --before TIME and may take --reason; the others take neither");
+                       "prune takes --before TIME, which nothing else does; prune and erase alone take --reason");
+    }
+    if (erases) {
+        return check_erase(line, error_out);
     }
     if (line->operand_count > 1 && !verifies) {
         return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "only verify takes a file");
@@ -406,10 +431,10 @@ int kw_cmd_audit(struct kw_cli *cli, const struct kw_command_line *line)
     if (strcmp(what, "list") == 0) {
         return kw_key_ask(cli, line, NULL, show_page);
     }
-    if (strcmp(what, "prune") == 0) {
-        return run_job(cli, line);
+    if (strcmp(what, "prune") == 0 || strcmp(what, "erase") == 0) {
+        return run_job(cli, line, strcmp(what, "prune") == 0 ? "/v1/audit/prune" : "/v1/audit/erase");
     }
     return strcmp(what, "checkpoints") == 0
-               ? ask_path(cli, line, &(struct kw_asking){KW_GET, "/v1/audit/checkpoints", {0}}, show_checkpoints)
+               ? ask_path(cli, line, &(struct kw_asking){KW_GET, "/v1/audit/checkpoints", {0}, false}, show_checkpoints)
                : go_through(cli, line, &head, kw_line_has(line, "public-key") ? public_key : NULL);
 }

@@ -396,7 +396,7 @@ static const struct kw_cli_command commands[] = {
      .groups = {&kw__usage_group, &where_group, &output_group},
      .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "audit", .summary = "Shows who did what, and proves that the log of it is whole.", .run = kw_cmd_audit,
-     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]|checkpoints|prune]", .operands_max = 2,
+     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]|checkpoints|prune|erase]", .operands_max = 2,
      .about = kw__audit_about,
      .groups = {&kw__audit_group, &where_group, &output_group},
      .example = "keyward audit verify"},

@@ -37,6 +37,6 @@ void kw_checkpoint_file_close(struct kw_checkpoint_file *file);
  * Appends a line, durably, as struct kw_checkpoint_keeper's `keep`. One that cannot be written is told to the log and
  * left out: the next one says all that it did.
  */
-void kw_checkpoint_file_keep(void *file, struct kw_bytes json);
+void kw_checkpoint_file_keep(void *context, struct kw_bytes json);
 
 #endif

@@ -8,16 +8,8 @@
 #define ARENA_MAX ((size_t)65536)
 #define DETAILS_SIZE 256
 
-/* One job on one project. */
-struct job {
-    struct kw_engine *engine;
-    const struct kw_op *op; /* who asks; NULL: nobody does */
-    struct kw_bytes project;
-    int64_t now_ms;
-    struct kw_arena arena;
-};
-
-static enum kw_status commit(struct kw_engine *engine, const struct kw_store_batch *batch, struct kw__pruning *pruning)
+enum kw_status kw__audit_commit(struct kw_engine *engine, const struct kw_store_batch *batch,
+                                struct kw__pruning *pruning)
 {
     struct kw_op op;
     kw_op_init(&op, KW_OP_SEAL, KW_PROJECT_KEYWARD);
@@ -30,7 +22,7 @@ static enum kw_status commit(struct kw_engine *engine, const struct kw_store_bat
 
 /* --- the line that tells of it --- */
 
-static enum kw_status write_who(struct job *job, struct kw_store_audit *line)
+enum kw_status kw__audit_write_who(struct kw__audit_work *job, struct kw_store_audit *line)
 {
     const struct kw_op *op = job->op;
     const struct kw_circumstances *circumstances = op == NULL ? NULL : op->circumstances;
@@ -79,7 +71,8 @@ static enum kw_status cut_line(void *context, const struct kw_store_audit *audit
 }
 
 /* The last line of those at the begin of the log that are older; place 0: none is. */
-static enum kw_status find_cut(struct job *job, uint64_t after, int64_t before_ms, struct kw_audit_chain *last_out)
+static enum kw_status find_cut(struct kw__audit_work *job, uint64_t after, int64_t before_ms,
+                               struct kw_audit_chain *last_out)
 {
     struct cutting cutting = {.before_ms = before_ms};
     struct kw_store_audit_filter filter = {.project = job->project, .after = after, .limit = KW_STORE_LIST_MAX};
@@ -94,8 +87,8 @@ static enum kw_status find_cut(struct job *job, uint64_t after, int64_t before_m
     return cutting.has_ended ? KW_OK : status;
 }
 
-static void write_details(const struct job *job, const struct kw_audit_chain *last, int64_t before_ms, uint64_t entries,
-                          struct kw_buffer *text)
+static void write_details(const struct kw__audit_work *job, const struct kw_audit_chain *last, int64_t before_ms,
+                          uint64_t entries, struct kw_buffer *text)
 {
     struct kw_json_writer json;
     char time[KW_TIME_TEXT_SIZE];
@@ -113,7 +106,7 @@ static void write_details(const struct job *job, const struct kw_audit_chain *la
 }
 
 /* From now on the log begins behind that line, and says so. */
-static enum kw_status commit_start(struct job *job, const struct kw_audit_chain *last, int64_t before_ms,
+static enum kw_status commit_start(struct kw__audit_work *job, const struct kw_audit_chain *last, int64_t before_ms,
                                    uint64_t entries)
 {
     struct kw_checkpoint start = {.is_start = true, .project = job->project, .chain = *last, .at_ms = job->now_ms};
@@ -131,14 +124,14 @@ static enum kw_status commit_start(struct job *job, const struct kw_audit_chain 
     line.body = kw_buffer_bytes(&details);
     status = status == KW_OK ? kw_buffer_status(&text) : status;
     status = status == KW_OK ? kw_buffer_status(&details) : status;
-    status = status == KW_OK ? write_who(job, &line) : status;
+    status = status == KW_OK ? kw__audit_write_who(job, &line) : status;
     if (status != KW_OK) {
         return status;
     }
     struct kw_store_setting setting = {kw__audit_setting(KW_AUDIT_START_SETTING, job->project, name),
                                        kw_buffer_bytes(&text)};
     const struct kw_store_batch batch = {.settings = &setting, .setting_count = 1, .audits = &line, .audit_count = 1};
-    return commit(job->engine, &batch, NULL);
+    return kw__audit_commit(job->engine, &batch, NULL);
 }
 
 struct forgetting {
@@ -158,7 +151,7 @@ static enum kw_status forget_one(void *context, const struct kw_store_checkpoint
 }
 
 /* Checkpoints of lines that are gone. */
-static enum kw_status forget_checkpoints(struct job *job, uint64_t until)
+static enum kw_status forget_checkpoints(struct kw__audit_work *job, uint64_t until)
 {
     struct kw_store *store = job->engine->store;
     struct forgetting forgetting = {.until = until, .project = job->project};
@@ -168,23 +161,23 @@ static enum kw_status forget_checkpoints(struct job *job, uint64_t until)
         status = store->ops->audit_checkpoints(store, job->project, 0, false, KW_CHECKPOINTS_TOGETHER, forget_one,
                                                &forgetting);
         const struct kw_store_batch batch = {.checkpoints = forgetting.items, .checkpoint_count = forgetting.count};
-        status = status == KW_OK && forgetting.count > 0 ? commit(job->engine, &batch, NULL) : status;
+        status = status == KW_OK && forgetting.count > 0 ? kw__audit_commit(job->engine, &batch, NULL) : status;
     } while (status == KW_OK && forgetting.count == KW_CHECKPOINTS_TOGETHER);
     return status;
 }
 
 /* Takes out all that stands before the start. */
-static enum kw_status remove_before(struct job *job, const struct kw_audit_chain *start)
+static enum kw_status remove_before(struct kw__audit_work *job, const struct kw_audit_chain *start)
 {
     struct kw__pruning pruning = {.project = job->project, .sequence = start->sequence, .removed = KW_STORE_LIST_MAX};
     enum kw_status status = KW_OK;
     while (status == KW_OK && pruning.removed == KW_STORE_LIST_MAX) {
-        status = commit(job->engine, NULL, &pruning);
+        status = kw__audit_commit(job->engine, NULL, &pruning);
     }
     return status == KW_OK ? forget_checkpoints(job, start->place) : status;
 }
 
-static enum kw_status prune(struct job *job, int64_t before_ms, uint64_t *entries_out)
+static enum kw_status prune(struct kw__audit_work *job, int64_t before_ms, uint64_t *entries_out)
 {
     struct kw_checkpoint start;
     struct kw_audit_chain last;
@@ -203,12 +196,14 @@ static enum kw_status prune(struct job *job, int64_t before_ms, uint64_t *entrie
     return status == KW_OK ? remove_before(job, &last) : status;
 }
 
-static enum kw_status run(struct kw_engine *engine, const struct kw_op *op, struct kw_bytes project, int64_t before_ms,
-                          uint64_t *entries_out)
+static enum kw_status run(struct kw_engine *engine, const struct kw_op *op, struct kw_bytes project,
+                          const struct kw_audit_job *wanted, uint64_t *entries_out)
 {
-    struct job job = {.engine = engine, .op = op, .project = project, .now_ms = kw_engine_now_ms(engine)};
+    struct kw__audit_work job = {.engine = engine, .op = op, .project = project, .now_ms = kw_engine_now_ms(engine)};
     kw_arena_init(&job.arena, NULL, 0, ARENA_MAX);
-    enum kw_status status = prune(&job, before_ms, entries_out);
+    bool prunes = op == NULL || op->kind == KW_OP_AUDIT_PRUNE;
+    enum kw_status status = prunes ? prune(&job, wanted->before_ms, entries_out)
+                                   : kw__audit_erase_person(&job, &wanted->person, entries_out);
     kw_arena_reset(&job.arena);
     return status;
 }
@@ -226,7 +221,7 @@ void kw__audit_job(struct kw_engine *engine, struct kw_op *op)
                                "is missing: only a log whose checkpoints are signed can be proved afterwards");
         return;
     }
-    enum kw_status status = run(engine, op, project, op->audit_job->before_ms, &op->audit_job->entries);
+    enum kw_status status = run(engine, op, project, op->audit_job, &op->audit_job->entries);
     op->status = status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }
 
@@ -263,7 +258,8 @@ enum kw_status kw__audit_keep_retentions(struct kw_engine *engine)
         return KW_OK;
     }
     for (uint16_t number = 1; status == KW_OK && next_retention(engine, &number, memory, &name, &retention_ms);) {
-        status = run(engine, NULL, name, kw_engine_now_ms(engine) - retention_ms, &entries);
+        struct kw_audit_job job = {.before_ms = kw_engine_now_ms(engine) - retention_ms};
+        status = run(engine, NULL, name, &job, &entries);
     }
     return status;
 }

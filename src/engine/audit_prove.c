@@ -79,6 +79,9 @@ enum kw_status kw__audit_begin(struct kw_engine *engine, struct kw_audit_query *
         return status;
     }
     kw_audit_proof_begin(&query->proof, status == KW_OK ? &head : NULL);
+    if (engine->audit_seed.size > 0) {
+        kw_audit_proof_trust(&query->proof, engine->audit_public);
+    }
     status = kw__audit_start(engine, project, &start);
     if (status == KW_OK && start.chain.place > 0 && kw__checkpoint_is_ours(engine, &start)) {
         query->start = start;

@@ -205,7 +205,7 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
         op->done(op);
         return;
     }
-    if (op->kind == KW_OP_AUDIT_PRUNE) {
+    if (op->kind == KW_OP_AUDIT_PRUNE || op->kind == KW_OP_AUDIT_ERASE) {
         kw__sealer_submit(engine, op);
         return;
     }

@@ -163,6 +163,7 @@ enum kw_op_kind {
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
     KW_OP_SEAL,          /* commits `seals`: what the sealer chains, or was told of refused attempts */
     KW_OP_AUDIT_PRUNE,   /* lines of the audit log that are old enough go: `audit_job` (audit_jobs.h) */
+    KW_OP_AUDIT_ERASE,   /* what tells of a person goes from its lines: `audit_job` too */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */

@@ -69,28 +69,56 @@ enum kw_status kw_audit_checkpoints(struct keyward *keyward, const struct kw_aud
     return read_log(keyward, page->project, &query, ignore, NULL, held_out, error_out);
 }
 
-enum kw_status kw_audit_prune(struct keyward *keyward, const struct kw_audit_prune_request *request,
-                              uint64_t *count_out, struct kw_error *error_out)
+/* One job on the log, by this actor and for this reason. */
+static enum kw_status run_job(struct keyward *keyward, enum kw_op_kind kind, uint16_t project, struct kw_audit_job *job,
+                              struct kw_bytes actor, struct kw_bytes reason, struct kw_error *error_out)
 {
-    uint16_t project = kw__project_of(keyward, request->project);
-    struct kw_audit_job job = {.before_ms = request->before_ms};
     struct kw_op op;
-    enum kw_status status = project == KW_PROJECT_NONE ? kw__no_such_project(error_out)
-                                                       : kw__check_texts(request->actor, request->reason, error_out);
+    enum kw_status status =
+        project == KW_PROJECT_NONE ? kw__no_such_project(error_out) : kw__check_texts(actor, reason, error_out);
     if (status != KW_OK) {
         return status;
     }
-    kw_op_init(&op, KW_OP_AUDIT_PRUNE, project);
-    op.audit_job = &job;
-    op.actor = request->actor.size == 0 ? KW_BYTES("library") : request->actor;
-    op.reason = request->reason;
+    kw_op_init(&op, kind, project);
+    op.audit_job = job;
+    op.actor = actor.size == 0 ? KW_BYTES("library") : actor;
+    op.reason = reason;
     status = kw_engine_run(keyward->engine, &op);
     if (status != KW_OK && error_out != NULL) {
         *error_out = op.error;
     }
+    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_status kw_audit_prune(struct keyward *keyward, const struct kw_audit_prune_request *request,
+                              uint64_t *count_out, struct kw_error *error_out)
+{
+    struct kw_audit_job job = {.before_ms = request->before_ms};
+    enum kw_status status = run_job(keyward, KW_OP_AUDIT_PRUNE, kw__project_of(keyward, request->project), &job,
+                                    request->actor, request->reason, error_out);
     if (status == KW_OK && count_out != NULL) {
         *count_out = job.entries;
     }
-    kw_op_deinit(&op);
+    return status;
+}
+
+enum kw_status kw_audit_erase_person(struct keyward *keyward, const struct kw_audit_erase_request *request,
+                                     uint64_t *count_out, struct kw_error *error_out)
+{
+    struct kw_audit_job job = {.person = {request->owner, request->actor}};
+    bool fits = request->owner.size <= KW_OWNER_MAX && request->actor.size <= KW_ACTOR_MAX;
+    if (request->owner.size + request->actor.size == 0) {
+        return kw_refuse(error_out, KW_CODE_MISSING_FIELD, "owner", "or actor is needed: whose data is to go?");
+    }
+    if (!fits || !kw_utf8_valid(request->owner) || !kw_utf8_valid(request->actor)) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "owner", "and actor must be UTF-8 text of at most %d bytes",
+                         KW_OWNER_MAX);
+    }
+    enum kw_status status = run_job(keyward, KW_OP_AUDIT_ERASE, kw__project_of(keyward, request->project), &job,
+                                    request->by, request->reason, error_out);
+    if (status == KW_OK && count_out != NULL) {
+        *count_out = job.entries;
+    }
     return status;
 }

@@ -39,7 +39,7 @@ struct kw_sealer {
     uint64_t sequence; /* of the last line that was looked at */
 
     struct kw_store_seal seals[LINES_TOGETHER];
-    uint8_t seal_bytes[LINES_TOGETHER][KW_AUDIT_SEAL_SIZE];
+    uint8_t seal_bytes[LINES_TOGETHER][KW_AUDIT_SEAL_MAX];
     uint8_t salts[LINES_TOGETHER][KW_AUDIT_SALT_SIZE];
     struct kw_store_setting *settings; /* room for as many as there are heads */
     uint8_t (*setting_values)[KW_AUDIT_HEAD_SIZE];
@@ -175,9 +175,8 @@ static enum kw_status take_line(void *context, const struct kw_store_audit *audi
     struct kw_audit_line line = kw__audit_line_of(audit);
     size_t at = sealer->seal_count++;
     kw_audit_seal(&head->chain, &line, sealer->salts[at], &seal);
-    kw_audit_seal_encode(&seal, sealer->seal_bytes[at]);
-    sealer->seals[at] =
-        (struct kw_store_seal){audit->sequence, kw_bytes_of(sealer->seal_bytes[at], sizeof sealer->seal_bytes[at])};
+    size_t size = kw_audit_seal_encode(&seal, sealer->seal_bytes[at]);
+    sealer->seals[at] = (struct kw_store_seal){audit->sequence, kw_bytes_of(sealer->seal_bytes[at], size)};
     head->is_moved = true;
     return KW_OK;
 }

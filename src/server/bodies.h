@@ -128,6 +128,10 @@ struct kw_audit_params {
     int64_t limit;
 };
 
+struct kw_audit_erase_body {
+    struct kw_bytes owner, actor, reason;
+};
+
 struct kw_audit_prune_body {
     struct kw_bytes reason;
     int64_t before_ms;

@@ -221,6 +221,7 @@ void kw__audit_verify(struct kw_request *request);
 void kw__audit_checkpoint_list(struct kw_request *request);
 void kw__audit_export(struct kw_request *request);
 void kw__audit_prune(struct kw_request *request);
+void kw__audit_erase(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -134,6 +134,18 @@ void kw__audit_prune(struct kw_request *request)
     submit_job(request, KW_OP_AUDIT_PRUNE, &(struct kw_audit_job){.before_ms = body->before_ms}, body->reason);
 }
 
+void kw__audit_erase(struct kw_request *request)
+{
+    const struct kw_audit_erase_body *body = request->body;
+    if (body->owner.size == 0 && body->actor.size == 0) {
+        struct kw_error error;
+        (void)kw_refuse(&error, KW_CODE_MISSING_FIELD, "owner", "or actor is needed: whose data is to go?");
+        kw__finish_error(request, &error);
+        return;
+    }
+    submit_job(request, KW_OP_AUDIT_ERASE, &(struct kw_audit_job){.person = {body->owner, body->actor}}, body->reason);
+}
+
 /* --- the export --- */
 
 static void next_piece(struct kw_op *op, void (*done)(struct kw_op *op))

@@ -117,7 +117,7 @@ def test_a_log_is_signed_and_pruned(folder):
         last = entries[-1]['timestamp']
         expected = sum(item['timestamp'] < last for item in entries)
         told = world.run('audit', 'prune', '--before', last, '--reason', 'old', code=0).out
-        check_equal(told, f'Entries removed: {expected}\n')
+        check_equal(told, f'Entries: {expected}\n')
         check_in(f'It begins behind place {expected}', proved(world))
         check_equal(json.loads(world.run('audit', 'prune', '--before', '2020-01-01T00:00:00Z', '--json', code=0).out), {'entries': 0})
         first = json.loads(world.run('audit', '--action', 'audit.pruned', '--json', code=0).out)['items'][0]
@@ -127,13 +127,30 @@ def test_a_log_is_signed_and_pruned(folder):
     each_way(folder, story)
 
 
+def test_a_person_s_data_is_erased(folder):
+    def story(world):
+        changed(world)
+        created(world, '--owner', 'user:2', '--name', 'stays')
+        told = world.run('audit', 'erase', '--owner', 'user:1', '--reason', 'asked for', code=0).out
+        check_equal(told, 'Entries: 3\n')
+        check_equal(json.loads(world.run('audit', 'erase', '--actor', 'nobody', '--json', code=0).out), {'entries': 0})
+        check_in('The log is whole', proved(world))
+        entries = json.loads(world.run('audit', '--sort', 'timestamp', '--json', code=0).out)['items']
+        check_equal([item.get('owner') for item in entries], [None, None, None, 'user:2', None])
+        check_equal(['details' in item for item in entries], [False, False, False, True, True])
+        check_equal(entries[-1]['action'], 'audit.erased')
+        return [told]
+
+    each_way(folder, story)
+
+
 def test_what_makes_no_sense_is_refused(folder):
     def story(world):
         created(world, '--owner', 'user:1')
-        for arguments, why in ((['prune'], '--before TIME'), (['list', '--before', '2020-01-01T00:00:00Z'], '--before TIME'),
+        for arguments, why in ((['prune'], '--before TIME'), (['erase'], '--owner TYPE:ID'), (['erase', '--owner', 'user:1', '--key', 'key_1'], '--owner TYPE:ID'), (['list', '--before', '2020-01-01T00:00:00Z'], '--before TIME'),
                                (['prune', '--before', 'long ago'], 'before'), (['verify', '--public-key', '7'], 'hexadecimal'),
                                (['list', '--public-key', '0' * 64], 'are for verify'),
-                               (['prove'], 'list, export, verify, checkpoints or prune'), (['list', 'file'], 'only verify takes a file'),
+                               (['prove'], 'list, export, verify, checkpoints, prune or erase'), (['list', 'file'], 'only verify takes a file'),
                                (['verify', '--owner', 'user:1'], 'only the list is narrowed'),
                                (['export', '--json'], 'only the list is narrowed'),
                                (['verify', '--head', '7'], 'PLACE:SEQUENCE:LINK'),
@@ -146,4 +163,5 @@ def test_what_makes_no_sense_is_refused(folder):
 
 
 if __name__ == '__main__':
-    main([test_entries_are_listed, test_a_log_and_its_copy_are_proved, test_a_log_is_signed_and_pruned, test_what_makes_no_sense_is_refused])
+    main([test_entries_are_listed, test_a_log_and_its_copy_are_proved, test_a_log_is_signed_and_pruned,
+          test_a_person_s_data_is_erased, test_what_makes_no_sense_is_refused])

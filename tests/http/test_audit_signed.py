@@ -309,6 +309,59 @@ def old_entries_go_and_the_rest_stays_provable(server):
     equal(made['auditRetention'], '365d', 'the setting')
 
 
+def a_person_s_data_is_erased(server):
+    server.expect(201, 'POST', '/v1/projects', {'name': 'erased'})
+    in_it = {'Keyward-Project': 'erased'}
+    by_her = {**in_it, 'Keyward-Context': json.dumps({'actor': 'user:eve', 'reason': 'at her desk', 'address': '203.0.113.77'})}
+    _, of_her = server.create({'ownerId': 'eve', 'name': 'the laptop of Eve'}, headers=in_it)
+    _, of_another = server.create({'ownerId': 'adam', 'name': 'not hers'}, headers=by_her)
+    server.expect(200, 'POST', f'/v1/keys/{of_her["id"]}/disable', {'reason': 'too loud'}, headers=in_it)
+    sealed_proof(server, headers=in_it)
+    before = entries(server, 'sort=timestamp', headers=in_it)
+    eraser, _ = server.manager('audit:erase', project='erased')
+    body = {'owner': 'user:eve', 'actor': 'user:eve', 'reason': 'request 7'}
+    server.refuse('FORBIDDEN', 'POST', f'{PATH}/erase', body, key=server.manager('audit:read', project='erased')[0], headers=in_it)
+    server.refuse('MISSING_FIELD', 'POST', f'{PATH}/erase', {'reason': 'none'}, field='owner', headers=in_it)
+    equal(server.expect(200, 'POST', f'{PATH}/erase', body, key=eraser, headers=in_it).json, {'entries': 3}, 'how many')
+    sealed_proof(server, headers=in_it)
+    after = entries(server, 'sort=timestamp', headers=in_it)
+    gone = {of_her['id']: ('owner', 'details'), of_another['id']: ('actor', 'context')}
+    for old, new in zip(before, after):
+        fields = gone.get(old.get('keyId'), ())
+        equal({name: value for name, value in new.items() if name != 'seal'},
+              {name: value for name, value in old.items() if name not in (*fields, 'seal')}, 'what is left')
+        if fields:
+            equal(sorted(new['seal']['erased']), sorted(fields), 'what is gone')
+            check('salt' not in new['seal'] and not set(fields) & set(new['seal']['salts']), 'its salts are gone, too')
+            equal((new['seal']['place'], new['seal']['link']), (old['seal']['place'], old['seal']['link']), 'its link')
+    told = [item for item in after if item['action'] == 'audit.erased']
+    equal([(item['details']['entries'], item['context']['reason']) for item in told], [(3, 'request 7')], 'the log says it')
+    check('user:eve' not in json.dumps(after) and 'laptop of Eve' not in json.dumps(after) and '203.0.113.77' not in json.dumps(after),
+          f'nothing tells of her: {after}')
+    equal(entries(server, 'owner=user:eve', headers=in_it), [], 'nor is she found')
+    proof = sealed_proof(server, headers=in_it)
+    equal((proof['whole'], proof['proved']), (True, len(entries(server, 'limit=1000', headers=in_it))), 'proved')
+    check('The log is whole' in verify(server, 0, '--project', 'erased'), 'over the wire')
+    copy = pathlib.Path(KEPT.name, 'erased.ndjson')
+    text = server.expect(200, 'GET', f'{PATH}/export', headers=in_it).body.decode()
+    copy.write_text(text, encoding='utf-8')
+    check('The log is whole' in verify(server, 0, str(copy)), 'a copy')
+    check('changed' in verify(server, 1, str(copy), '--public-key', '0' * 64), 'with a key that has not signed it')
+    # Without the key nobody takes anything out.
+    server.stop()
+    file = data_of(server) / 'keyward.db'
+    intact = file.read_bytes()
+    for sql in (f"UPDATE audit SET context = x'' WHERE sequence = {after[1]['sequence']}",
+                f"UPDATE audit SET owner = 'user:eve' WHERE sequence = {after[1]['sequence']}"):
+        edit(file, sql)
+        server.start()
+        fault = server.expect(200, 'GET', f'{PATH}/verify', headers=in_it).json['fault']
+        equal((fault['kind'], fault['sequence']), ('changed', after[1]['sequence']), sql)
+        server.stop()
+        file.write_bytes(intact)
+    server.start()
+
+
 CASES = [
     a_checkpoint_is_made_at_a_stop_and_anybody_can_check_it,
     the_key_that_signs_is_a_file_of_its_own,
@@ -318,6 +371,7 @@ CASES = [
     a_log_that_was_cut_off_is_found,
     what_another_key_signed_proves_nothing,
     old_entries_go_and_the_rest_stays_provable,
+    a_person_s_data_is_erased,
 ]
 
 if __name__ == '__main__':

@@ -280,6 +280,115 @@ static void a_project_keeps_its_log_as_long_as_it_says(struct test *t)
     test_engine_close(&fixture);
 }
 
+static enum kw_status erase(struct kw_engine *engine, struct kw_bytes owner, struct kw_bytes actor,
+                            uint64_t *entries_out)
+{
+    struct kw_audit_job job = {.person = {owner, actor}};
+    struct kw_op op;
+    kw_op_init(&op, KW_OP_AUDIT_ERASE, KW_PROJECT_DEFAULT);
+    op.audit_job = &job;
+    op.actor = KW_BYTES("operator");
+    enum kw_status status = kw_engine_audit_job(engine, &op);
+    kw_op_deinit(&op);
+    *entries_out = job.entries;
+    return status;
+}
+
+struct told {
+    size_t owner, actor, context, body, erased;
+};
+
+static enum kw_status count_told(void *context, const struct kw_store_audit *audit)
+{
+    struct told *told = context;
+    told->owner += audit->owner.size > 0;
+    told->actor += audit->actor.size > 0;
+    told->context += audit->context.size > 0;
+    told->body += audit->body.size > 0;
+    told->erased += kw_bytes_equal(audit->action, KW_BYTES("audit.erased"));
+    return KW_OK;
+}
+
+static struct told told_by(struct test *t, struct kw_store *store)
+{
+    struct told told = {0};
+    struct kw_store_audit_filter filter = {.project = KW_BYTES("default"), .limit = KW_STORE_LIST_MAX};
+    CHECK_STATUS(t, store->ops->audit_query(store, &filter, count_told, &told), KW_OK);
+    return told;
+}
+
+static void a_person_s_data_goes_and_the_log_stays_whole(struct test *t)
+{
+    struct test_engine fixture;
+    uint64_t entries = 0;
+    REQUIRE(t, test_engine_open_signing(t, &fixture, NULL));
+    REQUIRE(t, add_lines(fixture.store, FEW, TEST_NOW_MS));
+    REQUIRE_OK(t, erase(fixture.engine, KW_BYTES("user:3"), KW_BYTES("user:4"), &entries));
+    CHECK_I64(t, entries, 0);
+    CHECK_I64(t, told_by(t, fixture.store).erased, 0);
+    REQUIRE_OK(t, erase(fixture.engine, KW_BYTES("user:1"), KW_BYTES(""), &entries));
+    CHECK_I64(t, entries, FEW);
+    struct told told = told_by(t, fixture.store);
+    CHECK_I64(t, told.owner, 0);
+    CHECK_I64(t, told.actor, FEW + 1);
+    CHECK_I64(t, told.context, FEW);
+    CHECK_I64(t, told.body, 1);
+    REQUIRE_OK(t, erase(fixture.engine, KW_BYTES(""), KW_BYTES("user:2"), &entries));
+    CHECK_I64(t, entries, FEW);
+    told = told_by(t, fixture.store);
+    CHECK_I64(t, told.actor, 2); /* of the two lines that tell of it */
+    CHECK_I64(t, told.context, 0);
+    CHECK_I64(t, told.erased, 2);
+    REQUIRE_OK(t, kw_engine_seal(fixture.engine));
+    struct kw_audit_query query = prove(t, fixture.engine);
+    check_whole(t, &query, FEW + 2, 0);
+    test_engine_close(&fixture);
+}
+
+static void erase_with_fault(struct test *t, enum kw_fault_kind kind)
+{
+    bool failed = true;
+    for (uint64_t nth = 1; failed && nth < CALLS_MAX; nth++) {
+        struct test_engine fixture;
+        struct kw_store *memory = NULL;
+        struct kw_store *fault = NULL;
+        uint64_t entries = 0;
+        REQUIRE_OK(t, kw_store_memory_open(&memory));
+        REQUIRE_OK(t, kw_store_fault_open(memory, nth, &fault));
+        REQUIRE(t, test_engine_open_signing(t, &fixture, fault));
+        kw_engine_wait_filled(fixture.engine);
+        REQUIRE(t, add_lines(fault, 450, TEST_NOW_MS)); /* three pieces */
+        kw_store_fault_arm(fault, kind, nth);
+        enum kw_status status = erase(fixture.engine, KW_BYTES("user:1"), KW_BYTES("user:2"), &entries);
+        failed = kw_store_fault_calls(fault) >= nth;
+        CHECK(t, status == KW_OK || failed);
+        kw_store_fault_arm(fault, kind, 0);
+        CHECK_STATUS(t, kw_engine_seal(fixture.engine), KW_OK);
+        struct kw_audit_query query = prove(t, fixture.engine); /* whatever is gone by now */
+        CHECK_TEXT(t, kw_audit_fault_name(query.proof.fault), "whole");
+        CHECK_STATUS(t, erase(fixture.engine, KW_BYTES("user:1"), KW_BYTES("user:2"), &entries), KW_OK);
+        CHECK_STATUS(t, kw_engine_seal(fixture.engine), KW_OK);
+        query = prove(t, fixture.engine);
+        CHECK_TEXT(t, kw_audit_fault_name(query.proof.fault), "whole");
+        struct told told = told_by(t, fault);
+        CHECK_I64(t, told.owner + told.context, 0);
+        CHECK_I64(t, told.body, told.erased);
+        CHECK_I64(t, query.proof.proved, 450 + told.erased);
+        test_engine_close(&fixture);
+    }
+    CHECK(t, !failed);
+}
+
+static void an_erasing_that_fails_leaves_a_whole_log(struct test *t)
+{
+    erase_with_fault(t, KW_FAULT_UNAVAILABLE);
+}
+
+static void an_erasing_of_unknown_outcome_leaves_a_whole_log(struct test *t)
+{
+    erase_with_fault(t, KW_FAULT_UNCERTAIN);
+}
+
 int main(int argc, char **argv)
 {
     static const struct test_case cases[] = {
@@ -291,6 +400,9 @@ int main(int argc, char **argv)
         TEST_CASE(a_store_that_fails_leaves_a_whole_log),
         TEST_CASE(a_step_of_unknown_outcome_leaves_a_whole_log),
         TEST_CASE(a_project_keeps_its_log_as_long_as_it_says),
+        TEST_CASE(a_person_s_data_goes_and_the_log_stays_whole),
+        TEST_CASE(an_erasing_that_fails_leaves_a_whole_log),
+        TEST_CASE(an_erasing_of_unknown_outcome_leaves_a_whole_log),
     };
     return test_main(cases, KW_COUNT_OF(cases), argc, argv);
 }

@@ -89,6 +89,30 @@ static void a_log_is_pruned(struct test *t)
     library_end(&library);
 }
 
+static void a_person_s_data_goes(struct test *t)
+{
+    struct library library;
+    struct kw_new_key made = {0};
+    struct kw_error error = {0};
+    uint64_t count = 99;
+    REQUIRE(t, library_open(t, &library));
+    CHECK(t, library_create(t, &library, &made));
+    kw_new_key_clear(&made);
+    struct kw_audit_erase_request request = {.owner = kw_text("user:1"), .reason = kw_text("asked for")};
+    REQUIRE_OK(t, kw_audit_erase_person(library.keyward, &request, &count, &error));
+    CHECK_I64(t, count, 1);
+    CHECK(t, prove(t, library.keyward, "\"proved\":2"));
+    REQUIRE_OK(t, kw_audit_erase_person(library.keyward, &request, &count, &error));
+    CHECK_I64(t, count, 0);
+    request.owner = kw_text("");
+    CHECK_REFUSED(t, kw_audit_erase_person(library.keyward, &request, &count, &error), error, KW_E_INVALID,
+                  "MISSING_FIELD", "owner");
+    request.actor = kw_text("\xff");
+    CHECK_REFUSED(t, kw_audit_erase_person(library.keyward, &request, &count, &error), error, KW_E_INVALID,
+                  "INVALID_FIELD", "owner");
+    library_end(&library);
+}
+
 /* Without a key nothing is signed, and nothing goes; with one it is as with a folder. */
 static void a_store_of_ones_own_is_signed_with_ones_own_key(struct test *t)
 {
@@ -118,6 +142,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         TEST_CASE(a_log_is_signed_when_the_library_is_closed),
         TEST_CASE(a_log_is_pruned),
+        TEST_CASE(a_person_s_data_goes),
         TEST_CASE(a_store_of_ones_own_is_signed_with_ones_own_key),
     };
     return test_main(cases, sizeof cases / sizeof cases[0], argc, argv);
