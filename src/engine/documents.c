@@ -317,9 +317,10 @@ static enum kw_status write_body(struct edit *edit, bool with_changes, struct kw
     kw_json_string(&json, shown->name);
     kw_json_name(&json, "version");
     kw_json_i64(&json, (int64_t)shown->version);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, edit->op->actor);
-    if (with_changes) {
+    if (!with_changes) { /* what stands beside a line of the audit log, an event has to say itself */
+        kw_json_name(&json, "actor");
+        kw_json_string(&json, edit->op->actor);
+    } else {
         kw_json_name(&json, "changes");
         status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
     }

@@ -40,21 +40,18 @@ void kw__import_join(struct kw_engine *engine, struct kw_unit *unit)
     unit->batch->audit_count++; /* units, until it is sealed */
 }
 
-/* The line and the event of `count` keys that begin with `keys`. */
-static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first, const struct kw_id *keys,
-                           size_t count, struct kw_store_audit *audit_out, struct kw_store_event *event_out)
+/* An event has to say itself who did it; a line of the audit log does beside what is written here. */
+static enum kw_status write_keys(struct kw_writer *writer, const struct kw_id *keys, size_t count,
+                                 const struct kw_bytes *actor, struct kw_bytes *body_out)
 {
-    struct kw_writer *writer = engine->writer_state;
-    const struct kw_op *op = first->op;
-    struct kw_bytes project = first->project->name;
     struct kw_json_writer json;
-    struct kw_bytes body;
-    uint8_t random[KW_ID_RANDOM_SIZE];
     kw_buffer_reset(&writer->scratch);
     kw_json_writer_init(&json, &writer->scratch);
     kw_json_begin_object(&json);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, op->actor);
+    if (actor != NULL) {
+        kw_json_name(&json, "actor");
+        kw_json_string(&json, *actor);
+    }
     kw_json_name(&json, "count");
     kw_json_i64(&json, (int64_t)count);
     kw_json_name(&json, "keyIds");
@@ -67,15 +64,31 @@ static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first
     kw_json_end_array(&json);
     kw_json_end_object(&json);
     enum kw_status status = kw_buffer_status(&writer->scratch);
-    status = status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &body);
+    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out);
+}
+
+/* The line and the event of `count` keys that begin with `keys`. */
+static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first, const struct kw_id *keys,
+                           size_t count, struct kw_store_audit *audit_out, struct kw_store_event *event_out)
+{
+    struct kw_writer *writer = engine->writer_state;
+    const struct kw_op *op = first->op;
+    struct kw_bytes project = first->project->name;
+    struct kw_bytes line_body, event_body;
+    uint8_t random[KW_ID_RANDOM_SIZE];
+    enum kw_status status = write_keys(writer, keys, count, NULL, &line_body);
+    status = status != KW_OK ? status : write_keys(writer, keys, count, &op->actor, &event_body);
     status = status != KW_OK ? status : kw__import_draw(engine, random);
     if (status != KW_OK) {
         return status;
     }
     struct kw_bytes action = KW_BYTES("keys.imported");
-    *audit_out = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = body};
-    *event_out = (struct kw_store_event){
-        .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action, .body = body};
+    *audit_out = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = line_body};
+    *event_out = (struct kw_store_event){.id = kw_id_make(op->now_ms, random),
+                                         .at_ms = op->now_ms,
+                                         .project = project,
+                                         .type = action,
+                                         .body = event_body};
     return kw__account_who(engine, op, audit_out);
 }
 

@@ -14,7 +14,6 @@
  * one, gets it; a method without its pepper is retired, since no record has it.
  */
 
-#define BODY_MAX ((size_t)256 + 2 * KW_ACTOR_MAX)
 #define FINGERPRINT_TEXT ((size_t)2 * KW_PEPPER_FINGERPRINT_SIZE)
 
 /* One of the two on its way. */
@@ -100,39 +99,46 @@ static enum kw_status write_kept(struct change *change, const struct kw_peppers 
 
 /* --- the store --- */
 
+/* An event has to say itself who did it; a line of the audit log does beside what is written here. */
+static enum kw_status write_body(const struct change *change, bool is_event, struct kw_bytes *body_out)
+{
+    struct kw_writer *writer = change->engine->writer_state;
+    char fingerprint[FINGERPRINT_TEXT + 1];
+    struct kw_json_writer json;
+    write_text(change->op->fingerprint, fingerprint);
+    kw_buffer_reset(&writer->scratch);
+    kw_json_writer_init(&json, &writer->scratch);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "fingerprint");
+    kw_json_text(&json, fingerprint);
+    if (is_event) {
+        kw_json_name(&json, "actor");
+        kw_json_string(&json, change->op->actor);
+    }
+    if (change->op->forgets_erased) {
+        kw_json_name(&json, "forgetErased");
+        kw_json_bool(&json, true);
+    }
+    kw_json_end_object(&json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out);
+}
+
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
 static enum kw_status add_account(struct change *change, const char *action)
 {
     struct kw_engine *engine = change->engine;
     struct kw_op *op = change->op;
     uint8_t random[KW_ID_RANDOM_SIZE];
-    char fingerprint[FINGERPRINT_TEXT + 1];
-    struct kw_buffer text;
-    struct kw_json_writer json;
-    struct kw_bytes body;
-    write_text(op->fingerprint, fingerprint);
-    kw_buffer_init(&text, BODY_MAX);
-    kw_json_writer_init(&json, &text);
-    kw_json_begin_object(&json);
-    kw_json_name(&json, "fingerprint");
-    kw_json_text(&json, fingerprint);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, op->actor);
-    if (op->forgets_erased) {
-        kw_json_name(&json, "forgetErased");
-        kw_json_bool(&json, true);
-    }
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&text);
-    status = status != KW_OK ? status : kw_arena_copy(&engine->writer_state->arena, kw_buffer_bytes(&text), &body);
+    struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
+    change->audit =
+        (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = kw_bytes_of_text(action)};
+    change->event = (struct kw_store_event){.at_ms = op->now_ms, .project = project, .type = change->audit.action};
+    enum kw_status status = write_body(change, false, &change->audit.body);
+    status = status != KW_OK ? status : write_body(change, true, &change->event.body);
     status = status != KW_OK ? status : engine->entropy.draw(engine->entropy.context, random, sizeof random);
-    kw_buffer_deinit(&text);
     if (status == KW_OK) {
-        struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
-        struct kw_bytes name = kw_bytes_of_text(action);
-        change->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = name, .body = body};
-        change->event = (struct kw_store_event){
-            .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name, .body = body};
+        change->event.id = kw_id_make(op->now_ms, random);
         status = kw__account_who(engine, op, &change->audit);
     }
     return status;

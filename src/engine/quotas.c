@@ -283,23 +283,32 @@ static enum kw_status refuse_no_quota(struct kw_op *op)
                      "is none of this key's: \"quotas\" of its usage lists them by name");
 }
 
-static void write_credit(const struct kw_op *op, const struct kw_quota_change *change, struct kw_json_writer *json)
+/* An event has to say itself who did it and why; a line of the audit log does beside what is written here. */
+static enum kw_status write_credit(struct kw_writer *writer, const struct kw_op *op,
+                                   const struct kw_quota_change *change, bool is_event, struct kw_bytes *body_out)
 {
     char id[KW_ID_TEXT_SIZE];
+    struct kw_json_writer json;
+    kw_buffer_reset(&writer->scratch);
+    kw_json_writer_init(&json, &writer->scratch);
     kw_id_format(&op->id, id);
-    kw_json_begin_object(json);
-    kw_json_name(json, "keyId");
-    kw_json_string(json, kw_bytes_of(id, sizeof id));
-    kw_json_name(json, "actor");
-    kw_json_string(json, op->actor);
-    if (op->reason.size > 0) {
-        kw_json_name(json, "reason");
-        kw_json_string(json, op->reason);
+    kw_json_begin_object(&json);
+    kw_json_name(&json, "keyId");
+    kw_json_string(&json, kw_bytes_of(id, sizeof id));
+    if (is_event) {
+        kw_json_name(&json, "actor");
+        kw_json_string(&json, op->actor);
     }
-    kw_json_name(json, "quota");
-    kw_json_string(json, change->claims[0].quota.name);
-    kw_amount_write_json(json, "credited", -change->reservations[0].amount);
-    kw_json_end_object(json);
+    if (is_event && op->reason.size > 0) {
+        kw_json_name(&json, "reason");
+        kw_json_string(&json, op->reason);
+    }
+    kw_json_name(&json, "quota");
+    kw_json_string(&json, change->claims[0].quota.name);
+    kw_amount_write_json(&json, "credited", -change->reservations[0].amount);
+    kw_json_end_object(&json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    return status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), body_out) : status;
 }
 
 /* The audit line and the event of a credit. */
@@ -309,16 +318,12 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
     struct kw_writer *writer = engine->writer_state;
     struct kw_store_audit *audit = kw_arena_take(&writer->arena, sizeof *audit);
     struct kw_store_event *event = kw_arena_take(&writer->arena, sizeof *event);
-    struct kw_json_writer json;
-    struct kw_bytes body;
+    struct kw_bytes line_body, event_body;
     if (audit == NULL || event == NULL) {
         return KW_E_MEMORY;
     }
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    write_credit(op, change, &json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    status = status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &body) : status;
+    enum kw_status status = write_credit(writer, op, change, false, &line_body);
+    status = status == KW_OK ? write_credit(writer, op, change, true, &event_body) : status;
     if (status != KW_OK) {
         return status;
     }
@@ -327,12 +332,12 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
                                      .key_id = record->id,
                                      .owner = record->owner,
                                      .action = KW_BYTES("quota.credited"),
-                                     .body = body};
+                                     .body = line_body};
     *event = (struct kw_store_event){.at_ms = op->now_ms,
                                      .project = record->project,
                                      .key_id = record->id,
                                      .type = KW_BYTES("quota.credited"),
-                                     .body = body};
+                                     .body = event_body};
     *batch = (struct kw_store_batch){.audits = audit,
                                      .audit_count = 1,
                                      .events = event,

@@ -74,6 +74,23 @@ def every_change_is_told_with_who_and_why(server):
     check(key not in json.dumps(found), 'no key')
 
 
+def who_and_why_stand_beside_what_was_done(server):
+    """Of every kind of line: what may be about a person is in fields of its own, so that it can be erased."""
+    said = {'Keyward-Context': json.dumps({'actor': 'user:42', 'reason': 'as asked'})}
+    _, record = server.create({'ownerId': 'kinds', 'quotas': [{'name': 'day', 'limit': 5, 'period': 'day', 'metric': 'requests'}]})
+    server.expect(200, 'POST', f'/v1/keys/{record["id"]}/credit', {'quota': 'day', 'amount': 1}, headers=said)
+    server.expect(201, 'POST', '/v1/policies', {'name': 'kinds'}, headers=said)
+    server.expect(200, 'PATCH', '/v1/policies/kinds', {'description': 'changed'}, headers=said)
+    server.expect(204, 'DELETE', '/v1/policies/kinds', headers=said)
+    server.expect(200, 'GET', '/v1/export?ownerId=kinds', headers=said)
+    found = entries(server, 'actor=user:42&limit=1000&sort=timestamp')
+    actions = ['quota.credited', 'policy.created', 'policy.updated', 'policy.deleted', 'export.started', 'export.ended']
+    equal([item['action'] for item in found if item['action'] in actions], actions, 'actions')
+    for item in found:
+        equal(item['context']['reason'], 'as asked' if item['action'] != 'key.disabled' else 'too loud', item['action'])
+        check(not {'actor', 'reason'} & set(item['details']), f'{item["action"]} says it once: {item["details"]}')
+
+
 def a_context_that_is_none_is_refused(server):
     _, record = server.create()
     for value, field in (('{', 'Keyward-Context'), ('[]', 'Keyward-Context'), ('', 'Keyward-Context'),
@@ -214,6 +231,7 @@ def refused_attempts_are_kept_and_counted(server):
 
 CASES = [
     every_change_is_told_with_who_and_why,
+    who_and_why_stand_beside_what_was_done,
     a_context_that_is_none_is_refused,
     a_project_gives_a_context,
     it_is_found_by_what_it_says,
