@@ -127,21 +127,18 @@ static enum kw_status write_body(const struct change *change, bool is_event, str
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
 static enum kw_status add_account(struct change *change, const char *action)
 {
-    struct kw_engine *engine = change->engine;
     struct kw_op *op = change->op;
+    const struct kw_entropy *entropy = &change->engine->entropy;
     uint8_t random[KW_ID_RANDOM_SIZE];
     struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
-    change->audit =
-        (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = kw_bytes_of_text(action)};
-    change->event = (struct kw_store_event){.at_ms = op->now_ms, .project = project, .type = change->audit.action};
+    struct kw_bytes name = kw_bytes_of_text(action);
+    change->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = name};
+    change->event = (struct kw_store_event){.at_ms = op->now_ms, .project = project, .type = name};
     enum kw_status status = write_body(change, false, &change->audit.body);
     status = status != KW_OK ? status : write_body(change, true, &change->event.body);
-    status = status != KW_OK ? status : engine->entropy.draw(engine->entropy.context, random, sizeof random);
-    if (status == KW_OK) {
-        change->event.id = kw_id_make(op->now_ms, random);
-        status = kw__account_who(engine, op, &change->audit);
-    }
-    return status;
+    status = status != KW_OK ? status : entropy->draw(entropy->context, random, sizeof random);
+    change->event.id = status == KW_OK ? kw_id_make(op->now_ms, random) : change->event.id;
+    return status != KW_OK ? status : kw__account_who(change->engine, op, &change->audit);
 }
 
 /* Makes of what is in memory all that can fail ahead of the commit. */
