@@ -52,6 +52,7 @@ SECRET_READERS = {
     'src/base/secret.c': 'fills it',
     'src/core/digest.c': 'the pepper, into the states of the digest',
     'src/core/key.c': 'a key, as it is drawn',
+    'src/core/signing.c': 'a seed, into the key that signs',
     'src/engine/peppers.c': 'peppers, as they are handed in and kept',
     'src/engine/prepare.c': 'a new key, for its digest and last four characters',
     'src/engine/root.c': 'a root key that was chosen, for its digest',

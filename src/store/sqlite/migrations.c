@@ -123,6 +123,9 @@ static const char *const migrations[] = {
     /* 10: when rows are due only their records say, which whoever reads them sees to. */
     "ALTER TABLE record ADD COLUMN due_at_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX record_by_due ON record (due_at_ms) WHERE due_at_ms <> 0;",
+    /* 11 */
+    "CREATE TABLE audit_checkpoint (project TEXT NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL,"
+    "    PRIMARY KEY (project, place)) STRICT, WITHOUT ROWID;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 
