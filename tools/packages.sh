@@ -23,6 +23,8 @@ missing_of() {
     # dpkg-query fails when one is unknown to it; what it prints for the others still holds.
     installed=$(dpkg-query --show --showformat='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
     for package in "$@"; do
+        # Node.js from elsewhere than Debian brings its own npm, beside which Debian's cannot be.
+        [[ $package == npm ]] && command -v npm >/dev/null && continue
         grep -qxF "$package installed" <<<"$installed" || echo "$package"
     done
 }

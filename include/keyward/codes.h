@@ -49,6 +49,12 @@ extern "C" {
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
     X(PEPPER_NOT_FOUND, 404, "There is no such pepper.", \
       "Check the fingerprint; GET /v1/peppers lists what there is.") \
+    X(NOT_SENDING, 409, "This process sends nothing to webhooks.", "Ask a running server, with --url.") \
+    X(WEBHOOK_NOT_FOUND, 404, "There is no such webhook in this project.", "Check the name and the project.") \
+    X(DELIVERY_NOT_FOUND, 404, "There is no such delivery to this webhook.", \
+      "List them; what is older than seven days is gone.") \
+    X(ADDRESS_NOT_ALLOWED, 400, "Nothing is sent to this address.", \
+      "Name a public one, or let the operator open its range with --allow-private.") \
     X(POLICY_NOT_FOUND, 404, "There is no such policy in this project.", "Check the name and the project.") \
     X(TEMPLATE_NOT_FOUND, 404, "There is no such template in this project.", "Check the name and the project.") \
     X(METHOD_NOT_ALLOWED, 405, "This address does not take this method.", "See the Allow header.") \

@@ -23,14 +23,15 @@
 #define KEYWARD_STORE_H
 
 #include <keyward/record.h>
+#include <keyward/store_delivery.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 9 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 10 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
-#define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines or events is 1 to this; another is KW_E_LIMIT */
+#define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines, events or deliveries is 1 to this; else KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
 #define KW_STORE_USAGE_VALUE_MAX 128
 #define KW_STORE_BODY_MAX 1048576
@@ -406,6 +407,31 @@ struct kw_store_ops {
      * KW_STORE_SCAN_MAX, in order of their sequence. */
     enum kw_status (*events_prune)(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                    uint64_t *removed_out);
+
+    /* What follows on deliveries may come while another call commits, and need not be durable at once: a crash of the
+     * machine may take back the latest of all calls that are not. This settles events and keeps what is to be delivered
+     * of them, due at `now_ms`, or held behind another of their key; one that is settled already is left out. */
+    enum kw_status (*deliveries_add)(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                     int64_t now_ms);
+    /* Hands out deliveries of a channel that are due, the one that is due the longest first, and claims them until
+     * `until_ms`; those too whose claim has run out. A failure says as much as that of events_claim. */
+    enum kw_status (*deliveries_claim)(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                       size_t limit, kw_store_delivery_sink *sink, void *context);
+    /* Notes what became of deliveries, at most KW_STORE_LIST_MAX; leaves out what is not claimed. Where one is done or
+     * has failed, the next of its key is due at `now_ms`. */
+    enum kw_status (*deliveries_settle)(struct kw_store *store, const struct kw_store_settled *settled, size_t count,
+                                        int64_t now_ms);
+    /* Ends all claims of a channel, for a start; they are due at `now_ms`. */
+    enum kw_status (*deliveries_release)(struct kw_store *store, uint64_t channel, int64_t now_ms);
+    enum kw_status (*deliveries_list)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                      kw_store_delivery_sink *sink, void *context);
+    /* Lets those wait again that `filter` means and that are done or have failed, as if never tried. It looks at
+     * `limit` of them; `reached_out` is the last one's sequence, the `before` of the next call; 0: there are no more.
+     */
+    enum kw_status (*deliveries_replay)(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                        int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);
+    /* Removes up to `limit` messages older than `before_ms`, the first first, with their deliveries of any state. */
+    enum kw_status (*deliveries_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
 
     /*
      * Adds to counts, and notes the latest uses, all of it or nothing. Durable when it returns. The one call that

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 
-#define KW_SECRET_MAX 192
+#define KW_SECRET_MAX 224
 
 struct kw_secret {
     uint8_t hidden[KW_SECRET_MAX];

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "core/transition.h"
+#include "notify/notify.h"
 #include "server/server.h"
 
 #include <signal.h>
@@ -12,6 +13,7 @@ struct serving {
     struct kw_data_options data;
     struct kw_server_options server;
     struct kw_address_range proxies[KW_PROXIES_MAX];
+    struct kw_address_range allowed[KW_GUARD_ALLOWED_MAX]; /* --allow-private */
     struct kw_geo *geo;
     struct kw_root_key_wish root;
     struct kw_log log;
@@ -73,10 +75,11 @@ static enum kw_status take_limits(const struct kw_command_line *line, struct kw_
     return take_timeouts(line, options, error_out);
 }
 
-static enum kw_status take_proxies(const struct kw_command_line *line, struct serving *serving,
-                                   struct kw_error *error_out)
+/* The ranges that an option which may be repeated names. */
+static enum kw_status take_ranges(const struct kw_command_line *line, const char *name, struct kw_address_range *ranges,
+                                  size_t most, size_t *count_out, struct kw_error *error_out)
 {
-    const struct kw_option *option = kw_command_option(line->command, "trust-proxy");
+    const struct kw_option *option = kw_command_option(line->command, name);
     size_t count = 0;
     for (size_t i = 0; i < line->given_count; i++) {
         if (line->given[i].option != option) {
@@ -84,17 +87,17 @@ static enum kw_status take_proxies(const struct kw_command_line *line, struct se
         }
         const char *why;
         const char *text = line->given[i].value;
-        if (count == KW_PROXIES_MAX) {
-            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                           "--trust-proxy may stand at most %d times: give ranges", KW_PROXIES_MAX);
+        if (count == most) {
+            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--%s may stand at most %zu times: give ranges",
+                           name, most);
         }
-        if (kw_address_range_parse(kw_bytes_of_text(text), &serving->proxies[count], &why) != KW_OK) {
-            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--trust-proxy %s %s",
+        if (kw_address_range_parse(kw_bytes_of_text(text), &ranges[count], &why) != KW_OK) {
+            return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "--%s %s %s", name,
                            kw_looks_like_key(text) ? "…" : text, why);
         }
         count++;
     }
-    serving->server.origins.proxies = (struct kw_proxies){serving->proxies, count};
+    *count_out = count;
     return KW_OK;
 }
 
@@ -102,7 +105,14 @@ static enum kw_status take_origins(const struct kw_command_line *line, struct se
                                    struct kw_error *error_out)
 {
     const char *path = kw_line_value(line, "geo-database");
-    enum kw_status status = take_proxies(line, serving, error_out);
+    size_t proxy_count = 0;
+    size_t allowed_count = 0;
+    enum kw_status status = take_ranges(line, "trust-proxy", serving->proxies, KW_PROXIES_MAX, &proxy_count, error_out);
+    status = status != KW_OK ? status
+                             : take_ranges(line, "allow-private", serving->allowed, KW_GUARD_ALLOWED_MAX,
+                                           &allowed_count, error_out);
+    serving->server.origins.proxies = (struct kw_proxies){serving->proxies, proxy_count};
+    serving->data.guard = (struct kw_guard){serving->allowed, allowed_count};
     if (status == KW_OK && path != NULL) {
         status = kw_geo_open(path, &serving->geo, error_out);
         serving->server.origins.geo = serving->geo;
@@ -189,8 +199,15 @@ static enum kw_status serve(struct kw_cli *cli, struct serving *serving, struct 
         return status;
     }
     serving->server.engine = folder.engine;
+    struct kw_notify *notify = NULL;
+    struct kw_notify_options notify_options = {
+        .engine = folder.engine, .log = &serving->log, .clock = cli->clock, .entropy = cli->entropy};
+    if (kw_notify_start(&notify_options, &notify) != KW_OK) {
+        status = kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "there is no memory left to start with");
+    }
+    serving->server.notify = notify;
     /* It listens before a root key is made: a start that fails for its port has shown none. */
-    status = kw_server_open(&serving->server, &server, error_out);
+    status = status == KW_OK ? kw_server_open(&serving->server, &server, error_out) : status;
     if (status == KW_OK) {
         status = greet(cli, serving, &folder, server, error_out);
     }
@@ -198,6 +215,7 @@ static enum kw_status serve(struct kw_cli *cli, struct serving *serving, struct 
     if (status == KW_OK) {
         status = kw_server_run(server, error_out);
     }
+    kw_notify_stop(notify);
     kw_server_close(server);
     kw_data_folder_close(&folder);
     return status;

@@ -1,5 +1,6 @@
 #include "cli/commands_events.h"
 #include "cli/commands_usage.h"
+#include "cli/commands_webhooks.h"
 #include "cli/keys.h"
 #include "cli/pepper.h"
 #include "cli/progress.h"
@@ -351,7 +352,7 @@ static const struct kw_cli_command commands[] = {
      .about = "The first start makes the folder and a root management key, and shows that key on the terminal; without a\n"
               "terminal it is written to DIR/root-key. KEYWARD_ROOT_KEY sets it instead. SIGTERM ends the server when what\n"
               "is under way is done. One line of JSON for each request goes to standard error.",
-     .groups = {&serve_group, &limit_group},
+     .groups = {&serve_group, &limit_group, &kw__outgoing_group},
      .example = "keyward serve --data /var/lib/keyward --listen 127.0.0.1:7411"},
     {.name = "create", .summary = "Makes a key and shows it, once.", .run = kw_cmd_key, .key_call = &create_call,
      .about = ABOUT_ONCE, .groups = {&create_group, &kw__schedule_group, &where_group, &output_group},
@@ -432,8 +433,7 @@ static const struct kw_cli_command commands[] = {
     {.name = "projects", .summary = "Lists projects, shows or deletes one.", DOCUMENTS,
      .about = "Only a project without keys can be deleted: erase them first. Its policies and templates go with it. Projects are\n"
               "made and changed with 'apply'.",
-     .groups = {&where_group, &output_group},
-     .example = "keyward projects show default"},
+     .groups = {&where_group, &output_group}, .example = "keyward projects show default"},
     {.name = "policies", .summary = "Lists a project's policies, shows or deletes one.", DOCUMENTS,
      .about = "Only a policy without keys that are not revoked can be deleted. Policies are made and changed with 'apply'.",
      .groups = {&where_group, &output_group},
@@ -441,8 +441,8 @@ static const struct kw_cli_command commands[] = {
     {.name = "templates", .summary = "Lists a project's templates, shows or deletes one.", DOCUMENTS,
      .about = "Keys stay as they are when the template that they were made from is deleted. Templates are made and changed\n"
               "with 'apply'.",
-     .groups = {&where_group, &output_group},
-     .example = "keyward templates show ci"},
+     .groups = {&where_group, &output_group}, .example = "keyward templates show ci"},
+    {KW__WEBHOOKS_ROW, .groups = {&kw__webhooks_group, &where_group, &output_group}},
     {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,
      .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "FILE is JSON: {\"projects\": [...], \"policies\": [...], \"templates\": [...]}, as show --json prints them.\n"

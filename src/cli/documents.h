@@ -16,7 +16,7 @@ struct kw_document_words {
     const char *plural; /* "policies": the command, and the member of a file */
     const char *path;   /* "/v1/policies" */
 };
-extern const struct kw_document_words kw_document_words[3];
+extern const struct kw_document_words kw_document_words[3]; /* those that a file may hold */
 
 /* One field that differs: JSON in its shortest form; empty where it is not there. */
 struct kw_planned_field {

@@ -14,7 +14,7 @@ struct set {
 struct kw__catalog_project {
     unsigned references;
     struct kw_document *document;
-    struct set sets[2]; /* policies, templates */
+    struct set sets[3]; /* policies, templates, webhooks */
 };
 
 static const char *const built_in[] = {
@@ -87,10 +87,17 @@ static void set_free(struct set *set)
     kw_free(set->items);
 }
 
+static void sets_free(struct kw__catalog_project *shelf)
+{
+    for (size_t i = 0; i < KW_COUNT_OF(shelf->sets); i++) {
+        set_free(&shelf->sets[i]);
+    }
+}
+
 static struct set *set_of(struct kw__catalog_project *project, enum kw_document_kind kind)
 {
     assert(kind != KW_DOCUMENT_PROJECT);
-    return &project->sets[kind == KW_DOCUMENT_POLICY ? 0 : 1];
+    return &project->sets[kind - KW_DOCUMENT_POLICY];
 }
 
 /* --- projects with what belongs to them --- */
@@ -101,8 +108,7 @@ static void shelf_release(struct kw__catalog_project *shelf)
         return;
     }
     kw_document_release(shelf->document);
-    set_free(&shelf->sets[0]);
-    set_free(&shelf->sets[1]);
+    sets_free(shelf);
     kw_free(shelf);
 }
 
@@ -203,8 +209,7 @@ static enum kw_status put_project(struct kw_catalog *catalog, struct kw_document
         kw_document_release(shelf->document);
         shelf->document = kw_document_hold(document);
         if (document->is_deleted) {
-            set_free(&shelf->sets[0]);
-            set_free(&shelf->sets[1]);
+            sets_free(shelf);
             memset(shelf->sets, 0, sizeof shelf->sets);
         }
     } else {
@@ -385,4 +390,11 @@ const struct kw_template *kw_template_by_name(const struct kw_catalog *catalog, 
 {
     const struct kw_document *document = kw_catalog_find(catalog, KW_DOCUMENT_TEMPLATE, project, name);
     return document == NULL ? NULL : &document->is.template;
+}
+
+const struct kw_webhook *kw_webhook_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
+                                            struct kw_bytes name)
+{
+    const struct kw_document *document = kw_catalog_find(catalog, KW_DOCUMENT_WEBHOOK, project, name);
+    return document == NULL ? NULL : &document->is.webhook;
 }

@@ -1,6 +1,7 @@
 /*
- * The catalog: all projects, policies and templates at one moment. Whoever publishes it does not change it any more, so
- * that any number of threads may look into it; a change is made to a copy, which shares what did not change.
+ * The catalog: all projects, policies, templates and webhooks at one moment. Whoever publishes it does not change it
+ * any more, so that any number of threads may look into it; a change is made to a copy, which shares what did not
+ * change.
  */
 #ifndef KW_CORE_CATALOG_H
 #define KW_CORE_CATALOG_H
@@ -24,7 +25,7 @@ void kw_catalog_free(struct kw_catalog *catalog);
 
 /* Puts a document in, in place of what has its name; holds it. KW_E_NOT_FOUND for one of no project. */
 KW_MUST_USE enum kw_status kw_catalog_put(struct kw_catalog *catalog, struct kw_document *document);
-/* Takes a policy or template out. */
+/* Takes a policy, template or webhook out. */
 KW_MUST_USE enum kw_status kw_catalog_remove(struct kw_catalog *catalog, const struct kw_document *document);
 
 /* NULL when there is none: no deleted project is found. */
@@ -48,5 +49,7 @@ const struct kw_policy *kw_policy_by_name(const struct kw_catalog *catalog, stru
                                           struct kw_bytes name);
 const struct kw_template *kw_template_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
                                               struct kw_bytes name);
+const struct kw_webhook *kw_webhook_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
+                                            struct kw_bytes name);
 
 #endif

@@ -10,6 +10,7 @@ static const struct kw__form *const forms[] = {
     [KW_DOCUMENT_PROJECT] = &kw__project_form,
     [KW_DOCUMENT_POLICY] = &kw__policy_form,
     [KW_DOCUMENT_TEMPLATE] = &kw__template_form,
+    [KW_DOCUMENT_WEBHOOK] = &kw__webhook_form,
 };
 
 static const struct kw_field scope_field[] = {

@@ -1,7 +1,7 @@
 /*
- * A document on its way from JSON to what it says and back: projects, policies and templates alike. Made or changed
- * from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it allocates, and does
- * nothing else.
+ * A document on its way from JSON to what it says and back: projects, policies, templates and webhooks alike. Made or
+ * changed from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it allocates, and
+ * does nothing else.
  */
 #ifndef KW_CORE_DOCUMENT_H
 #define KW_CORE_DOCUMENT_H
@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "core/policy.h"
 #include "core/template.h"
+#include "core/webhook.h"
 #include <keyward/codes.h>
 
 /* Never changes once it is made; lives as long as somebody refers to it. */
@@ -23,6 +24,7 @@ struct kw_document {
         struct kw_project project;
         struct kw_policy policy;
         struct kw_template template;
+        struct kw_webhook webhook;
     } is;
 
     unsigned references;
@@ -38,7 +40,8 @@ struct kw_document_change {
     enum kw_document_kind kind;
     const struct kw_document *before; /* NULL: a new one, which `json` names */
     struct kw_bytes json;             /* an object: fields that are given, null for those to be as if never given */
-    struct kw_bytes project;          /* of policies and templates */
+    struct kw_bytes project;          /* of policies, templates and webhooks */
+    struct kw_bytes name;             /* of a new one whose `json` has none; empty: it must */
     uint16_t number;                  /* of a new project */
     int64_t now_ms;
 };
@@ -51,8 +54,8 @@ KW_MUST_USE enum kw_status kw_document_make(const struct kw_document_change *cha
                                             struct kw_error *error_out);
 
 /*
- * Whether a policy or template, `before` a change (NULL: a new one) and after it, names environments and presets, and
- * counts in its quotas, what its project has; what the project has given up since may stay. INVALID_FIELD.
+ * Whether a policy, template or webhook, `before` a change (NULL: a new one) and after it, names environments and
+ * presets, and counts in its quotas, what its project has; what the project has given up since may stay. INVALID_FIELD.
  */
 KW_MUST_USE enum kw_status kw_document_fits(const struct kw_project *project, const struct kw_document *before,
                                             const struct kw_document *after, struct kw_error *error_out);
@@ -74,7 +77,7 @@ KW_MUST_USE enum kw_status kw_document_write_changes(enum kw_document_kind kind,
 struct kw_document *kw_document_hold(struct kw_document *document);
 void kw_document_release(struct kw_document *document);
 
-/* "project", "policy", "template". */
+/* "project", "policy", "template", "webhook". */
 const char *kw_document_kind_name(enum kw_document_kind kind);
 
 /* A letter, then letters, digits, '-' and '_': names of policies, templates and presets. A project's has no capitals.

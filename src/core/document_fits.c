@@ -6,11 +6,15 @@
 
 #define SCRATCH_MAX ((size_t)64 * 1024)
 
-/* The environments that a policy or template names; of a project none. */
+/* The environments that a policy, template or webhook names; of a project none. */
 static size_t environments_in(const struct kw_document *document, const struct kw_bytes **names_out)
 {
     if (document == NULL || document->kind == KW_DOCUMENT_PROJECT) {
         return 0;
+    }
+    if (document->kind == KW_DOCUMENT_WEBHOOK) {
+        *names_out = document->is.webhook.environments;
+        return document->is.webhook.environment_count;
     }
     bool is_policy = document->kind == KW_DOCUMENT_POLICY;
     const struct kw_bytes *one = &document->is.template.params.env;
@@ -43,7 +47,7 @@ struct quotas {
 
 static struct quotas quotas_in(const struct kw_document *document)
 {
-    if (document == NULL || document->kind == KW_DOCUMENT_PROJECT) {
+    if (document == NULL || (document->kind != KW_DOCUMENT_POLICY && document->kind != KW_DOCUMENT_TEMPLATE)) {
         return (struct quotas){NULL, 0};
     }
     const struct kw_key_params *fields = &document->is.template.params;

@@ -77,6 +77,9 @@ static void write_envelope(struct making *making, struct kw_json_writer *writer)
     if (making->given[0].size > 0 || before != NULL) {
         kw_json_name(writer, "name");
         write_raw(writer, making, making->given[0].size > 0 ? making->given[0] : making->before[0]);
+    } else if (change->name.size > 0) {
+        kw_json_name(writer, "name");
+        kw_json_string(writer, change->name);
     }
     if (change->kind == KW_DOCUMENT_PROJECT) {
         kw_json_name(writer, "number");

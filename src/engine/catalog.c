@@ -2,7 +2,7 @@
 
 #include "base/bytes.h"
 
-/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME". */
+/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME", "webhook/PROJECT/NAME". */
 static const struct {
     enum kw_document_kind kind;
     const char *prefix;
@@ -10,6 +10,7 @@ static const struct {
     {KW_DOCUMENT_PROJECT, "project/"}, /* first: the others belong to one */
     {KW_DOCUMENT_POLICY, "policy/"},
     {KW_DOCUMENT_TEMPLATE, "template/"},
+    {KW_DOCUMENT_WEBHOOK, "webhook/"},
 };
 
 struct loading {
@@ -79,6 +80,7 @@ void kw__catalog_publish(struct kw_engine *engine, struct kw_catalog *next_take)
 {
     struct kw_catalog *old = engine->catalog;
     __atomic_store_n(&engine->catalog, next_take, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&engine->catalog_version, 1, __ATOMIC_RELEASE);
     if (engine->index != NULL) {
         kw_index_set_catalog(engine->index, next_take);
     }

@@ -158,7 +158,9 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         return status;
     }
     struct kw_pepper_keeper keeper;
-    if (kw_pepper_place_new(folder, options, &folder->peppers, &keeper) != KW_OK) {
+    struct kw_sealing_keeper sealing;
+    if (kw_pepper_place_new(folder, options, &folder->peppers, &keeper) != KW_OK ||
+        kw_sealing_place_new(folder, options, &folder->sealing, &sealing) != KW_OK) {
         return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left to start with");
     }
     struct kw_store *store = NULL;
@@ -179,6 +181,8 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         .pepper = peppers.items,
         .pepper_count = peppers.count,
         .pepper_keeper = &keeper,
+        .sealing_keeper = sealing,
+        .guard = options->guard,
         .forgotten = options->forgotten,
         .digest_scheme = options->digest_scheme,
         .clock = options->clock,
@@ -216,6 +220,7 @@ void kw_data_folder_close(struct kw_data_folder *folder)
     }
     kw_pepper_place_free(folder->peppers);
     kw_checkpoint_file_close(folder->checkpoints);
+    kw_sealing_place_free(folder->sealing);
     /* The lock goes last, when nothing of the folder is in use any more. */
     if (folder->fd >= 0) {
         (void)close(folder->fd);

@@ -1,6 +1,6 @@
 /*
- * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/audit-key, DIR/keyward.db. The
- * library, `keyward serve` and commands with --data open it the same way.
+ * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/audit-key, DIR/keyward.db, and
+ * DIR/sealing-key once there are webhooks. The library, `keyward serve` and commands with --data open it the same way.
  */
 #ifndef KW_ENGINE_DATA_FOLDER_H
 #define KW_ENGINE_DATA_FOLDER_H
@@ -17,6 +17,7 @@ struct kw_data_folder {
     struct kw_engine *engine;
     struct kw_pepper_place *peppers;        /* where they are kept while the engine runs */
     struct kw_checkpoint_file *checkpoints; /* NULL: nobody wants copies of them */
+    struct kw_sealing_place *sealing;
 };
 
 struct kw_data_options {
@@ -32,6 +33,7 @@ struct kw_data_options {
     struct kw_clock clock;
     struct kw_entropy entropy;
     const struct kw_log *log; /* borrowed until it is closed */
+    struct kw_guard guard;    /* as in struct kw_engine_options */
 };
 
 /*
@@ -61,6 +63,16 @@ KW_MUST_USE enum kw_status kw_pepper_place_new(const struct kw_data_folder *fold
                                                const struct kw_data_options *options,
                                                struct kw_pepper_place **place_out, struct kw_pepper_keeper *keeper_out);
 void kw_pepper_place_free(struct kw_pepper_place *place);
+
+/*
+ * Makes what finds the key that secrets are sealed under, in a file of the folder (0600) that is made when it is first
+ * needed. The folder's descriptor must outlive it. KW_E_MEMORY.
+ */
+KW_MUST_USE enum kw_status kw_sealing_place_new(const struct kw_data_folder *folder,
+                                                const struct kw_data_options *options,
+                                                struct kw_sealing_place **place_out,
+                                                struct kw_sealing_keeper *keeper_out);
+void kw_sealing_place_free(struct kw_sealing_place *place);
 
 /*
  * Replaces the file that they come from, as a whole or not at all (0600). INVALID_FIELD where they come from the

@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "engine/narrowed.h"
 #include "engine/tell.h"
+#include "engine/webhooks.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
 #define BODY_MAX ((size_t)4 * KW_DOCUMENT_MAX) /* both states of a document, and who changed it */
@@ -41,6 +42,7 @@ static enum kw_status refuse_missing(const struct edit *edit)
         [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
         [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
         [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
+        [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
     };
     return kw_refuse(&edit->op->error, codes[edit->op->document], NULL, "there is no such %s",
                      kw_document_kind_name(edit->op->document));
@@ -57,7 +59,9 @@ static enum kw_status find_before(struct edit *edit)
         }
         if (project->number == KW_PROJECT_KEYWARD) {
             return kw_refuse(&op->error, KW_CODE_BUILT_IN, NULL, "the project of management keys has no %s of its own",
-                             op->document == KW_DOCUMENT_POLICY ? "policies" : "templates");
+                             op->document == KW_DOCUMENT_POLICY     ? "policies"
+                             : op->document == KW_DOCUMENT_TEMPLATE ? "templates"
+                                                                    : "webhooks");
         }
         edit->project = project->name;
     }
@@ -177,10 +181,10 @@ static enum kw_status check_new(const struct edit *edit)
                          there->is_deleted ? "was a project's that is deleted, and is not given again"
                                            : "is taken already");
     }
-    if (kw_catalog_count(catalog, op->document, edit->project) >= KW_DOCUMENT_COUNT_MAX ||
+    int most = op->document == KW_DOCUMENT_WEBHOOK ? KW_WEBHOOK_COUNT_MAX : KW_DOCUMENT_COUNT_MAX;
+    if (kw_catalog_count(catalog, op->document, edit->project) >= (size_t)most ||
         (op->document == KW_DOCUMENT_PROJECT && catalog->number_count > UINT16_MAX)) {
-        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "there may be %d of this kind, and there are",
-                         KW_DOCUMENT_COUNT_MAX);
+        return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "there may be %d of this kind, and there are", most);
     }
     return KW_OK;
 }
@@ -219,8 +223,15 @@ static enum kw_status make_after(struct edit *edit)
                                         .project = edit->project,
                                         .number = (uint16_t)(number <= UINT16_MAX ? number : 0),
                                         .now_ms = op->now_ms};
-    enum kw_status status = kw_document_make(&change, &edit->after, &op->error);
+    enum kw_status status = KW_OK;
+    if (op->document == KW_DOCUMENT_WEBHOOK && edit->before == NULL) {
+        status = kw__webhook_name(edit->engine, op, &change.name);
+    }
+    status = status != KW_OK ? status : kw_document_make(&change, &edit->after, &op->error);
     status = status != KW_OK ? status : check_against_project(edit);
+    if (status == KW_OK && op->document == KW_DOCUMENT_WEBHOOK) {
+        status = kw__webhook_check(edit->engine, edit->before, edit->after, &op->error);
+    }
     if (status == KW_OK && edit->before == NULL) {
         status = check_new(edit);
     } else if (status == KW_OK && op->document == KW_DOCUMENT_PROJECT) {
@@ -270,7 +281,14 @@ static enum kw_status add_setting(struct edit *edit, const struct kw_document *d
     return kw_arena_copy(&edit->engine->writer_state->arena, kw_buffer_bytes(&name), &setting->name);
 }
 
-/* All policies or templates of a project that goes. */
+/* The secrets of a webhook that goes. */
+static enum kw_status drop_secrets(struct edit *edit, const struct kw_document *webhook)
+{
+    struct kw_store_setting *setting = &edit->settings[edit->setting_count++];
+    return kw__webhook_setting_name(edit->engine, webhook, &setting->name);
+}
+
+/* All policies, templates or webhooks of a project that goes. */
 static enum kw_status remove_all(struct edit *edit, enum kw_document_kind kind)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
@@ -278,6 +296,9 @@ static enum kw_status remove_all(struct edit *edit, enum kw_document_kind kind)
     struct kw_document *document = kw_catalog_after(catalog, kind, edit->project, (struct kw_bytes){NULL, 0});
     while (document != NULL && status == KW_OK) {
         status = add_setting(edit, document, (struct kw_bytes){NULL, 0});
+        if (status == KW_OK && kind == KW_DOCUMENT_WEBHOOK) {
+            status = drop_secrets(edit, document);
+        }
         document = kw_catalog_after(catalog, kind, edit->project, document->name);
     }
     return status;
@@ -287,9 +308,10 @@ static enum kw_status add_settings(struct edit *edit)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     bool takes_all = edit->after != NULL && edit->after->is_deleted;
-    size_t count = 1;
+    size_t count = 2;
     if (takes_all) {
-        count += kw_catalog_count(catalog, KW_DOCUMENT_POLICY, edit->project) +
+        count += 2 * kw_catalog_count(catalog, KW_DOCUMENT_WEBHOOK, edit->project) +
+                 kw_catalog_count(catalog, KW_DOCUMENT_POLICY, edit->project) +
                  kw_catalog_count(catalog, KW_DOCUMENT_TEMPLATE, edit->project);
     }
     edit->settings = kw_arena_take_array(&edit->engine->writer_state->arena, count, sizeof *edit->settings);
@@ -301,6 +323,10 @@ static enum kw_status add_settings(struct edit *edit)
     if (takes_all) {
         status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_POLICY);
         status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_TEMPLATE);
+        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_WEBHOOK);
+    }
+    if (status == KW_OK && edit->op->document == KW_DOCUMENT_WEBHOOK && edit->after == NULL) {
+        status = drop_secrets(edit, edit->before);
     }
     return status;
 }
@@ -333,17 +359,23 @@ static enum kw_status tell_event(struct edit *edit)
 {
     static const char *const types[] = {[KW_DOCUMENT_PROJECT] = "project.changed",
                                         [KW_DOCUMENT_POLICY] = "policy.changed",
-                                        [KW_DOCUMENT_TEMPLATE] = "template.changed"};
+                                        [KW_DOCUMENT_TEMPLATE] = "template.changed",
+                                        [KW_DOCUMENT_WEBHOOK] = "webhook.changed"};
     static const char *const changes[] = {"created", "updated", "deleted"};
     const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
     struct kw_json_writer json;
     edit->event.type = kw_bytes_of_text(types[edit->op->document]);
+    if (edit->op->is_stopped) {
+        bool is_paused = shown->is.webhook.status == KW_WEBHOOK_PAUSED;
+        edit->event.type = is_paused ? KW_BYTES("webhook.paused") : KW_BYTES("webhook.disabled");
+    }
     kw__tell_begin(edit->engine, NULL, false, &json, &edit->event);
     kw__tell_text(&json, "name", shown->name);
     kw_json_name(&json, "version");
     kw_json_i64(&json, (int64_t)shown->version);
     kw__tell_text(&json, "change", kw_bytes_of_text(changes[edit->op->kind - KW_OP_DOCUMENT_CREATE]));
     kw__tell_text(&json, "actor", kw__tell_actor(edit->op));
+    kw__tell_text(&json, "reason", edit->op->is_stopped ? edit->op->reason : (struct kw_bytes){NULL, 0});
     return kw__tell_end(edit->engine, &json, &edit->event);
 }
 
@@ -354,6 +386,7 @@ static enum kw_status add_account(struct edit *edit)
         [KW_DOCUMENT_PROJECT] = {"project.created", "project.updated", "project.deleted"},
         [KW_DOCUMENT_POLICY] = {"policy.created", "policy.updated", "policy.deleted"},
         [KW_DOCUMENT_TEMPLATE] = {"template.created", "template.updated", "template.deleted"},
+        [KW_DOCUMENT_WEBHOOK] = {"webhook.created", "webhook.updated", "webhook.deleted"},
     };
     struct kw_op *op = edit->op;
     struct kw_bytes action = kw_bytes_of_text(actions[op->document][op->kind - KW_OP_DOCUMENT_CREATE]);
@@ -437,7 +470,14 @@ static enum kw_status prepare(struct edit *edit)
     }
     status = add_settings(edit);
     status = status != KW_OK ? status : add_account(edit);
-    return status == KW_OK ? KW_OK : no_memory(edit);
+    if (status != KW_OK) {
+        return no_memory(edit);
+    }
+    bool has_new_secret = edit->op->document == KW_DOCUMENT_WEBHOOK &&
+                          (edit->op->kind == KW_OP_DOCUMENT_CREATE || edit->op->renews_secret);
+    return has_new_secret
+               ? kw__webhook_seal(edit->engine, edit->op, edit->after, &edit->settings[edit->setting_count++])
+               : KW_OK;
 }
 
 void kw__document_write(struct kw_engine *engine, struct kw_op *op)

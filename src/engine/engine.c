@@ -11,6 +11,7 @@
 #include "engine/narrowed.h"
 #include "engine/scheduler.h"
 #include "engine/sealer.h"
+#include "engine/webhooks.h"
 
 #include <semaphore.h>
 #include <unistd.h>
@@ -96,6 +97,13 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
         engine->pepper_keeper = *options->pepper_keeper;
     }
     engine->checkpoint_keeper = options->checkpoint_keeper;
+    engine->sealing_keeper = options->sealing_keeper;
+    engine->guard = (struct kw_guard){engine->guard_ranges, options->guard.allowed_count < KW_GUARD_ALLOWED_MAX
+                                                                ? options->guard.allowed_count
+                                                                : KW_GUARD_ALLOWED_MAX};
+    for (size_t i = 0; i < engine->guard.allowed_count; i++) {
+        engine->guard_ranges[i] = options->guard.allowed[i];
+    }
     engine->log = options->log != NULL ? *options->log : (struct kw_log){.fd = -1, .clock = options->clock};
     engine->bulk_max = options->bulk_max == 0 ? KW_BULK_MAX : options->bulk_max;
     engine->writable = true;
@@ -175,6 +183,7 @@ static const size_t result_sizes[] = {
     [KW_OP_USAGE] = KW_USAGE_JSON_MAX,
     [KW_OP_AUDIT] = KW_AUDIT_JSON_MAX,
     [KW_OP_EVENTS] = KW_EVENTS_JSON_MAX,
+    [KW_OP_DELIVERIES] = KW_DELIVERIES_JSON_MAX,
     [KW_OP_INSIGHTS] = KW_INSIGHTS_JSON_MAX,
 };
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/catalog.h"
+#include "core/guard.h"
 #include "core/once.h"
 #include "core/record.h"
 #include "core/transition.h"
@@ -43,6 +44,14 @@ struct kw__methods;
 #define KW_ENGINE_GROUP_MAX 256   /* operations committed with one sync */
 
 struct kw_digest_method;
+struct kw_delivery_query;
+
+/* Where the key comes from that the secrets of webhooks are sealed under. */
+struct kw_sealing_keeper {
+    void *context; /* outlives the engine */
+    /* From any thread. KW_E_NOT_FOUND where there is none and it may not be made. */
+    enum kw_status (*find)(void *context, bool may_make, struct kw_secret *key_out, struct kw_error *error_out);
+};
 
 struct kw_engine_options {
     const struct kw_secret *pepper; /* copied; that of new keys, and behind it those of older ones */
@@ -51,6 +60,8 @@ struct kw_engine_options {
      * erased keys need it. Empty: there is none, and such a start is refused. */
     struct kw_bytes forgotten;
     const struct kw_pepper_keeper *pepper_keeper; /* copied; NULL: whoever adds a pepper keeps it */
+    struct kw_sealing_keeper sealing_keeper;      /* zero: webhooks cannot be made */
+    struct kw_guard guard;                        /* what the operator opens; its ranges are copied */
     enum kw_digest_scheme
         digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
@@ -172,14 +183,16 @@ enum kw_op_kind {
     KW_OP_FIND,          /* the record of a key or a digest */
     KW_OP_LIST,
     KW_OP_COUNT,
-    KW_OP_USAGE,    /* what was counted, as JSON: `usage` */
-    KW_OP_LOAD,     /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
-    KW_OP_EXPORT,   /* the next piece of `export` */
-    KW_OP_INSIGHT,  /* of a key, as JSON */
-    KW_OP_INSIGHTS, /* the next piece of `insights` */
-    KW_OP_AUDIT,    /* the audit log: `audit` (audit_read.h) */
-    KW_OP_EVENTS,   /* the log of events: `events` (events_read.h) */
-    KW_OP_IMPORT,   /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
+    KW_OP_USAGE,      /* what was counted, as JSON: `usage` */
+    KW_OP_LOAD,       /* brings all that the store has of a key into the index; an unknown one is KW_E_NOT_FOUND */
+    KW_OP_EXPORT,     /* the next piece of `export` */
+    KW_OP_INSIGHT,    /* of a key, as JSON */
+    KW_OP_INSIGHTS,   /* the next piece of `insights` */
+    KW_OP_AUDIT,      /* the audit log: `audit` (audit_read.h) */
+    KW_OP_EVENTS,     /* the log of events: `events` (events_read.h) */
+    KW_OP_DELIVERIES, /* what was sent to the webhook `name`, as JSON: `deliveries` (webhooks.h) */
+    KW_OP_REPLAY,     /* the same, to be sent again; it writes beside the writer */
+    KW_OP_IMPORT,     /* reads a whole text of keys, and changes by way of KW_OP_IMPORT_ONE: `import` (import.h) */
 };
 
 /* Which keys, and in which order; what each member means, struct kw_store_filter says. Empty, none or 0: any. */
@@ -329,6 +342,9 @@ struct kw_op {
     struct kw_bytes name;           /* update, delete */
     struct kw_bytes json;           /* create, update: what the caller sends */
     bool is_dry_run;                /* nothing is changed, but all is said that would be */
+    bool renews_secret; /* update of a webhook: it gets another secret; the one before signs on for grace_ms */
+    bool is_stopped;    /* update of a webhook: it is Keyward that stops it */
+    const struct kw_delivery_query *deliveries;
 
     struct kw_export *export;     /* export: how far it came (export.h) */
     struct kw_insights *insights; /* insights: the same (insights.h) */
@@ -341,13 +357,14 @@ struct kw_op {
     enum kw_status status;
     struct kw_error error;
     int64_t now_ms;            /* when it was done */
-    struct kw_secret secret;   /* create, rotate: the new key; the caller shows it once and wipes it */
+    struct kw_secret secret;   /* create, rotate: the new key, or the secret of a webhook; the caller shows it once and
+                                  wipes it */
     bool is_replay;            /* it was done before: no secret, and the records as they are now; KEY_NOT_FOUND once the
                                   key is erased, and an empty `other` once the old one is */
     struct kw_buffer result;   /* get, find, writes: the encoded record (of a rotation: the successor's), or the
                                   document's   JSON; list: see kw_op_next; insight, insights: JSON */
     struct kw_buffer other;    /* rotate: the old key's encoded record; create and update of a policy: the keys that
-                                  it narrows, as JSON (narrowed.h) */
+                                  it narrows, as JSON (narrowed.h); of a webhook: its public key, where it is new */
     struct kw_above above;     /* get, find, writes */
     struct kw_above above_old; /* rotate: of the old key */
     uint64_t matched, changed; /* where: keys that are meant, and those of them that were not so yet */

@@ -81,7 +81,10 @@ struct kw_engine {
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;
     struct kw_pepper_keeper pepper_keeper; /* NULLs: none */
-    bool methods_doubted;                  /* the writer's, like catalog_doubted */
+    struct kw_sealing_keeper sealing_keeper;
+    struct kw_guard guard;
+    struct kw_address_range guard_ranges[KW_GUARD_ALLOWED_MAX];
+    bool methods_doubted; /* the writer's, like catalog_doubted */
     struct kw_clock clock;
     struct kw_entropy entropy;
     struct kw_log log;
@@ -93,6 +96,7 @@ struct kw_engine {
     bool writer_started, filler_started;
 
     struct kw_catalog *catalog; /* atomic; the writer's to replace */
+    uint64_t catalog_version;   /* atomic */
     bool catalog_doubted;       /* the writer's: a document's last write had no known outcome */
 
     struct kw_lapses lapses;

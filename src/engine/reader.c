@@ -7,6 +7,7 @@
 #include "engine/export.h"
 #include "engine/insights.h"
 #include "engine/listing.h"
+#include "engine/webhooks.h"
 
 enum kw_status kw__store_failed(struct kw_error *error_out, enum kw_status status)
 {
@@ -252,6 +253,12 @@ static void run_read(struct kw_engine *engine, struct kw_op *op)
         break;
     case KW_OP_EVENTS:
         op->status = kw__events_read(engine, op);
+        break;
+    case KW_OP_DELIVERIES:
+        op->status = kw__deliveries_read(engine, op);
+        break;
+    case KW_OP_REPLAY:
+        op->status = kw__deliveries_replay(engine, op);
         break;
     case KW_OP_INSIGHTS:
         op->status = kw__insights_read(engine, op);

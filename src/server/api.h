@@ -12,6 +12,7 @@
 #include "server/geo.h"
 
 struct kw_api;
+struct kw_notify;
 
 /* What tells where requests come from. All borrowed. */
 struct kw_origins {
@@ -22,6 +23,7 @@ struct kw_origins {
 struct kw_api_options {
     struct kw_engine *engine; /* borrowed */
     const struct kw_log *log; /* borrowed */
+    struct kw_notify *notify; /* borrowed; NULL: nothing is sent here, as on the command line */
     struct kw_origins origins;
     /* Fills in what only the transport knows of /metrics (Prometheus text); may be NULL. */
     void (*transport_metrics)(void *context, struct kw_buffer *text);

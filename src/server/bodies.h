@@ -160,6 +160,25 @@ struct kw_document_params {
     bool dry_run;
 };
 
+struct kw_webhook_secret_body {
+    int64_t overlap_ms; /* 0: not given */
+};
+
+#define KW_DELIVERY_ID_MAX 20
+
+struct kw_delivery_params {
+    struct kw_bytes id, state, cursor;
+    int64_t from_ms; /* 0: not given */
+    int64_t limit;
+};
+
+/* One of the two. */
+struct kw_replay_body {
+    struct kw_bytes id;
+    int64_t since_ms;
+    bool failed_only;
+};
+
 /* Of imports; all of them texts, empty where they are not given. */
 struct kw_import_params {
     struct kw_bytes format, on_conflict, dry_run;

@@ -168,6 +168,17 @@ struct kw_list_query *kw__list_query(struct kw_request *request);
 /* Whether the request's project has an environment of that name. */
 KW_MUST_USE bool kw__has_environment(const struct kw_request *request, struct kw_bytes env);
 
+/* Answers with a list, or one, of documents of a kind; changes one of them, after `look` (NULL: at once), which submits
+ * the operation or ends it (route_documents.c). */
+void kw__documents_list(struct kw_request *request, enum kw_document_kind kind);
+void kw__documents_get(struct kw_request *request, enum kw_document_kind kind);
+void kw__documents_change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind,
+                          void (*look)(struct kw_request *request, struct kw_op *op));
+/* `done` of such a change. */
+void kw__answer_document(struct kw_op *op);
+/* The text of a member of an object; empty where there is none. */
+struct kw_bytes kw__member_of(struct kw_bytes json, const char *name, struct kw_arena *arena);
+
 /* The version of If-Match: "3", or W/"3"; 0 for none and for "*". INVALID_FIELD. */
 KW_MUST_USE enum kw_status kw__if_match(const struct kw_call *call, uint64_t *version_out, struct kw_error *error_out);
 
@@ -210,6 +221,17 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__webhooks_list(struct kw_request *request);
+void kw__webhooks_create(struct kw_request *request);
+void kw__webhooks_get(struct kw_request *request);
+void kw__webhooks_update(struct kw_request *request);
+void kw__webhooks_delete(struct kw_request *request);
+void kw__webhooks_enable(struct kw_request *request);
+void kw__webhooks_disable(struct kw_request *request);
+void kw__webhooks_renew(struct kw_request *request);
+void kw__webhooks_ping(struct kw_request *request);
+void kw__webhooks_deliveries(struct kw_request *request);
+void kw__webhooks_replay(struct kw_request *request);
 void kw__peppers_list(struct kw_request *request);
 void kw__peppers_add(struct kw_request *request);
 void kw__peppers_retire(struct kw_request *request);

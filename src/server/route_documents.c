@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "core/transition.h"
 
-/* Projects, policies and templates are asked for and changed alike. */
+/* Projects, policies, templates and webhooks are asked for and changed alike. */
 static const struct {
     const char *address;
     enum kw_code not_found;
@@ -11,6 +11,7 @@ static const struct {
     [KW_DOCUMENT_PROJECT] = {"/v1/projects", KW_CODE_PROJECT_NOT_FOUND},
     [KW_DOCUMENT_POLICY] = {"/v1/policies", KW_CODE_POLICY_NOT_FOUND},
     [KW_DOCUMENT_TEMPLATE] = {"/v1/templates", KW_CODE_TEMPLATE_NOT_FOUND},
+    [KW_DOCUMENT_WEBHOOK] = {"/v1/webhooks", KW_CODE_WEBHOOK_NOT_FOUND},
 };
 
 static void finish_missing(struct kw_request *request, enum kw_document_kind kind)
@@ -26,7 +27,7 @@ static bool may_see(const struct kw_request *request, enum kw_document_kind kind
 
 /* --- reading --- */
 
-static void get(struct kw_request *request, enum kw_document_kind kind)
+void kw__documents_get(struct kw_request *request, enum kw_document_kind kind)
 {
     struct kw_call *call = request->call;
     kw_engine_read_begin();
@@ -68,7 +69,7 @@ static const struct kw_document *write_items(const struct kw_request *request, e
     return is_all ? NULL : last;
 }
 
-static void list(struct kw_request *request, enum kw_document_kind kind)
+void kw__documents_list(struct kw_request *request, enum kw_document_kind kind)
 {
     struct kw_json_writer writer = kw__answer_begin(request->call, 200);
     kw_json_begin_object(&writer);
@@ -88,7 +89,7 @@ static void list(struct kw_request *request, enum kw_document_kind kind)
 
 /* --- changing --- */
 
-static struct kw_bytes member_of(struct kw_bytes json, const char *name, struct kw_arena *arena)
+struct kw_bytes kw__member_of(struct kw_bytes json, const char *name, struct kw_arena *arena)
 {
     struct kw_json_reader reader;
     struct kw_json_token token = {.type = KW_JSON_NULL};
@@ -101,20 +102,27 @@ static struct kw_bytes member_of(struct kw_bytes json, const char *name, struct 
     return (struct kw_bytes){NULL, 0};
 }
 
-/* The document; of a policy with the keys that it narrows as one more member. */
+/* The document; of a policy with the keys that it narrows, of a webhook with a new secret as more members. */
 static void write_document(const struct kw_op *op, struct kw_buffer *answer)
 {
     struct kw_bytes json = kw_buffer_bytes(&op->result);
     struct kw_bytes narrowed = kw_buffer_bytes(&op->other);
     kw_buffer_add(answer, kw_bytes_of(json.data, json.size - 1));
-    if (narrowed.size > 0) {
+    if (op->document == KW_DOCUMENT_WEBHOOK && op->secret.size > 0) {
+        answer->secret = true;
+        kw_buffer_add_text(answer, ",\"secret\":\"");
+        kw_buffer_add(answer, kw_secret_expose(&op->secret));
+        kw_buffer_add_text(answer, "\",\"publicKey\":\"");
+        kw_buffer_add(answer, narrowed);
+        kw_buffer_add_byte(answer, '"');
+    } else if (narrowed.size > 0) {
         kw_buffer_add_text(answer, ",\"narrowed\":");
         kw_buffer_add(answer, narrowed);
     }
     kw_buffer_add_text(answer, op->is_dry_run ? ",\"dryRun\":true}" : "}");
 }
 
-static void answer_document(struct kw_op *op)
+void kw__answer_document(struct kw_op *op)
 {
     if (kw__op_failed(op)) {
         return;
@@ -124,9 +132,9 @@ static void answer_document(struct kw_op *op)
     bool is_new = op->kind == KW_OP_DOCUMENT_CREATE && !op->is_dry_run;
     (void)kw__answer_begin(call, is_new ? 201 : 200);
     struct kw_bytes json = kw_buffer_bytes(&op->result);
-    struct kw_bytes name = member_of(json, "name", &call->arena);
+    struct kw_bytes name = kw__member_of(json, "name", &call->arena);
     uint64_t number;
-    struct kw_bytes version = member_of(json, "version", &call->arena);
+    struct kw_bytes version = kw__member_of(json, "version", &call->arena);
     if (!op->is_dry_run) {
         kw__answer_header_format(call, "ETag", "\"%.*s\"", (int)version.size, (const char *)version.data);
     } else if (op->kind == KW_OP_DOCUMENT_UPDATE && kw_bytes_to_u64(version, &number)) {
@@ -152,7 +160,8 @@ static void answer_document(struct kw_op *op)
     kw__finish(request);
 }
 
-static void change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind)
+void kw__documents_change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind,
+                          void (*look)(struct kw_request *request, struct kw_op *op))
 {
     const struct kw_document_body *body = request->body;
     const struct kw_document_params *params = request->query;
@@ -171,38 +180,42 @@ static void change(struct kw_request *request, enum kw_op_kind what, enum kw_doc
         return;
     }
     struct kw_op *op =
-        kw__op_begin(request, what, what == KW_OP_DOCUMENT_DELETE ? kw__answer_nothing : answer_document);
+        kw__op_begin(request, what, what == KW_OP_DOCUMENT_DELETE ? kw__answer_nothing : kw__answer_document);
     if (op == NULL) {
         return;
     }
     op->document = kind;
     op->name = request->parameter;
     op->if_version = version;
-    op->is_dry_run = params->dry_run;
+    op->is_dry_run = params != NULL && params->dry_run;
     op->json = body != NULL ? body->json : (struct kw_bytes){NULL, 0};
-    kw_engine_submit(request->api->options.engine, op);
+    if (look != NULL) {
+        look(request, op);
+    } else {
+        kw_engine_submit(request->api->options.engine, op);
+    }
 }
 
 #define HANDLERS(name, kind) \
     void kw__##name##_list(struct kw_request *request) \
     { \
-        list(request, kind); \
+        kw__documents_list(request, kind); \
     } \
     void kw__##name##_create(struct kw_request *request) \
     { \
-        change(request, KW_OP_DOCUMENT_CREATE, kind); \
+        kw__documents_change(request, KW_OP_DOCUMENT_CREATE, kind, NULL); \
     } \
     void kw__##name##_get(struct kw_request *request) \
     { \
-        get(request, kind); \
+        kw__documents_get(request, kind); \
     } \
     void kw__##name##_update(struct kw_request *request) \
     { \
-        change(request, KW_OP_DOCUMENT_UPDATE, kind); \
+        kw__documents_change(request, KW_OP_DOCUMENT_UPDATE, kind, NULL); \
     } \
     void kw__##name##_delete(struct kw_request *request) \
     { \
-        change(request, KW_OP_DOCUMENT_DELETE, kind); \
+        kw__documents_change(request, KW_OP_DOCUMENT_DELETE, kind, NULL); \
     }
 
 HANDLERS(projects, KW_DOCUMENT_PROJECT)

@@ -45,7 +45,7 @@ extern const size_t kw__body_schema_count;
 extern const uint8_t kw__openapi_json[];
 extern const size_t kw__openapi_json_size;
 
-#define KW_ROUTES_MAX 64
+#define KW_ROUTES_MAX 96
 
 struct kw_route_match {
     const struct kw_route_path *path; /* NULL: NOT_FOUND */

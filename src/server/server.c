@@ -128,6 +128,7 @@ static enum kw_status open_parts(struct kw_server *server, const struct kw_serve
     struct kw_api_options api_options = {
         .engine = options->engine,
         .log = options->log,
+        .notify = options->notify,
         .origins = options->origins,
         .transport_metrics = kw__metrics_write,
         .transport_context = server,

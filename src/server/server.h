@@ -12,6 +12,7 @@
 struct kw_server_options {
     struct kw_engine *engine; /* borrowed */
     const struct kw_log *log; /* borrowed; one line a request at level info */
+    struct kw_notify *notify; /* borrowed; NULL: nothing is sent to webhooks */
     struct kw_origins origins;
     struct kw_clock clock;
     const char *listen;   /* "127.0.0.1:7411", "[::1]:7411"; port 0: a free one */

@@ -181,6 +181,49 @@ enum kw_status kw__store_check_deferred(const struct kw_store_deferred *pieces, 
     return KW_OK;
 }
 
+enum kw_status kw__store_check_channel(uint64_t channel)
+{
+    return channel >= 1 && channel <= INT64_MAX ? KW_OK : KW_E_LIMIT;
+}
+
+static enum kw_status check_targets(const struct kw_store_target *targets, size_t count)
+{
+    enum kw_status status = count <= KW_STORE_TARGETS_MAX ? KW_OK : KW_E_LIMIT;
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        status = kw__store_check_channel(targets[i].channel);
+    }
+    return status;
+}
+
+enum kw_status kw__store_check_fans(const struct kw_store_fan *fans, size_t count)
+{
+    enum kw_status status = count <= KW_STORE_LIST_MAX ? KW_OK : KW_E_LIMIT;
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        const struct kw_store_message *message = &fans[i].message;
+        bool fits = message->type.size <= KW_STORE_NAME_MAX && message->body.size <= KW_STORE_BODY_MAX;
+        status = kw_id_is_none(&message->id) ? KW_E_INVALID : fits ? KW_OK : KW_E_LIMIT;
+        status = status == KW_OK ? check_targets(fans[i].targets, fans[i].target_count) : status;
+    }
+    return status;
+}
+
+enum kw_status kw__store_check_settled(const struct kw_store_settled *settled, size_t count)
+{
+    enum kw_status status = count <= KW_STORE_LIST_MAX ? KW_OK : KW_E_LIMIT;
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        bool ends = settled[i].state == KW_DELIVERY_DONE || settled[i].state == KW_DELIVERY_FAILED;
+        status = !ends && settled[i].state != KW_DELIVERY_WAITING ? KW_E_INVALID
+                 : settled[i].tries.size > KW_STORE_TRIES_MAX     ? KW_E_LIMIT
+                                                                  : kw__store_check_channel(settled[i].channel);
+    }
+    return status;
+}
+
+bool kw__store_wants_state(const struct kw_store_delivery_filter *filter, enum kw_delivery_state state)
+{
+    return filter->states == 0 || (filter->states & UINT32_C(1) << state) != 0;
+}
+
 int64_t kw__store_day_of(int64_t time_ms)
 {
     int64_t into = time_ms % DAY_MS;

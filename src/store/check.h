@@ -25,6 +25,12 @@ KW_MUST_USE enum kw_status kw__store_check_reservation_name(struct kw_bytes name
 KW_MUST_USE enum kw_status kw__store_check_deferred(const struct kw_store_deferred *pieces, size_t count);
 KW_MUST_USE enum kw_status kw__store_check_uses(const struct kw_store_use *uses, size_t count);
 
+KW_MUST_USE enum kw_status kw__store_check_fans(const struct kw_store_fan *fans, size_t count);
+KW_MUST_USE enum kw_status kw__store_check_settled(const struct kw_store_settled *settled, size_t count);
+KW_MUST_USE enum kw_status kw__store_check_channel(uint64_t channel);
+/* Whether a filter's `states` mean this one. */
+bool kw__store_wants_state(const struct kw_store_delivery_filter *filter, enum kw_delivery_state state);
+
 /* What a checked reservation gets when `taken` is gone already: 0 to amount, or below 0 what goes back. */
 int64_t kw__store_grant(const struct kw_store_reservation *reservation, int64_t taken);
 

@@ -161,6 +161,55 @@ static enum kw_status events_prune(struct kw_store *store, struct kw_bytes proje
     return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->events_prune(inner, project, before_ms, limit, removed_out);
 }
 
+static enum kw_status deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                     int64_t now_ms)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->deliveries_add(inner, fans, count, now_ms);
+}
+
+static enum kw_status deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                       size_t limit, kw_store_delivery_sink *sink, void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE
+                         : inner->ops->deliveries_claim(inner, channel, now_ms, until_ms, limit, sink, context);
+}
+
+static enum kw_status deliveries_settle(struct kw_store *store, const struct kw_store_settled *settled, size_t count,
+                                        int64_t now_ms)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->deliveries_settle(inner, settled, count, now_ms);
+}
+
+static enum kw_status deliveries_release(struct kw_store *store, uint64_t channel, int64_t now_ms)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->deliveries_release(inner, channel, now_ms);
+}
+
+static enum kw_status deliveries_list(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                      kw_store_delivery_sink *sink, void *context)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->deliveries_list(inner, filter, sink, context);
+}
+
+static enum kw_status deliveries_replay(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                        int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE
+                         : inner->ops->deliveries_replay(inner, filter, now_ms, replayed_out, reached_out);
+}
+
+static enum kw_status deliveries_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    struct kw_store *inner = next_call(store);
+    return inner == NULL ? KW_E_UNAVAILABLE : inner->ops->deliveries_prune(inner, before_ms, limit, removed_out);
+}
+
 static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                 const struct kw_store_use *uses, size_t use_count)
 {
@@ -268,6 +317,13 @@ static const struct kw_store_ops fault_ops = {
     .events_settle = events_settle,
     .events_list = events_list,
     .events_prune = events_prune,
+    .deliveries_add = deliveries_add,
+    .deliveries_claim = deliveries_claim,
+    .deliveries_settle = deliveries_settle,
+    .deliveries_release = deliveries_release,
+    .deliveries_list = deliveries_list,
+    .deliveries_replay = deliveries_replay,
+    .deliveries_prune = deliveries_prune,
     .usage_add = usage_add,
     .usage_defer = usage_defer,
     .usage_deferred = usage_deferred,

@@ -115,6 +115,13 @@
     X(deferred_use_comes_back_by_parts_and_in_order) \
     X(deferred_use_is_settled_up_to_a_piece) \
     X(deferred_use_is_kept_and_settled_all_or_none) \
+    /* deliveries.c */ \
+    X(an_event_becomes_deliveries_once) \
+    X(an_event_for_nobody_is_settled) \
+    X(deliveries_of_a_key_are_handed_out_one_at_a_time) \
+    X(a_claim_of_a_delivery_runs_out_or_is_released) \
+    X(deliveries_beyond_the_caps_are_refused) \
+    X(deliveries_agree_with_a_plain_model) \
     /* requests.c */ \
     X(a_request_is_found_by_its_name) \
     X(a_request_is_done_once) \

@@ -114,6 +114,46 @@ static enum kw_status events_prune(struct kw_store *store, struct kw_bytes proje
     RETRY(events_prune(inner, project, before_ms, limit, removed_out));
 }
 
+static enum kw_status deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                     int64_t now_ms)
+{
+    RETRY(deliveries_add(inner, fans, count, now_ms));
+}
+
+static enum kw_status deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                       size_t limit, kw_store_delivery_sink *sink, void *context)
+{
+    RETRY(deliveries_claim(inner, channel, now_ms, until_ms, limit, sink, context));
+}
+
+static enum kw_status deliveries_settle(struct kw_store *store, const struct kw_store_settled *settled, size_t count,
+                                        int64_t now_ms)
+{
+    RETRY(deliveries_settle(inner, settled, count, now_ms));
+}
+
+static enum kw_status deliveries_release(struct kw_store *store, uint64_t channel, int64_t now_ms)
+{
+    RETRY(deliveries_release(inner, channel, now_ms));
+}
+
+static enum kw_status deliveries_list(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                      kw_store_delivery_sink *sink, void *context)
+{
+    RETRY(deliveries_list(inner, filter, sink, context));
+}
+
+static enum kw_status deliveries_replay(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                        int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out)
+{
+    RETRY(deliveries_replay(inner, filter, now_ms, replayed_out, reached_out));
+}
+
+static enum kw_status deliveries_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+{
+    RETRY(deliveries_prune(inner, before_ms, limit, removed_out));
+}
+
 static enum kw_status usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                 const struct kw_store_use *uses, size_t use_count)
 {
@@ -205,6 +245,13 @@ static const struct kw_store_ops retry_ops = {
     .audit_checkpoints = audit_checkpoints,
     .events_claim = events_claim,
     .events_settle = events_settle,
+    .deliveries_add = deliveries_add,
+    .deliveries_claim = deliveries_claim,
+    .deliveries_settle = deliveries_settle,
+    .deliveries_release = deliveries_release,
+    .deliveries_list = deliveries_list,
+    .deliveries_replay = deliveries_replay,
+    .deliveries_prune = deliveries_prune,
     .events_list = events_list,
     .events_prune = events_prune,
     .usage_add = usage_add,

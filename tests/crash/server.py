@@ -15,6 +15,8 @@ KILLED = -9
 
 
 class Server:
+    options = ()  # of serve, beside the usual
+
     def __init__(self, program, folder):
         self.program = program
         self.data = pathlib.Path(folder, 'data')
@@ -28,7 +30,7 @@ class Server:
         self.port = None
         with open(self.log_path, 'wb') as log:
             self.process = subprocess.Popen(
-                [self.program, 'serve', '--data', str(self.data), '--listen', '127.0.0.1:0', '--loops', '2'],
+                [self.program, 'serve', '--data', str(self.data), '--listen', '127.0.0.1:0', '--loops', '2', *self.options],
                 env={**os.environ, 'KEYWARD_ROOT_KEY': self.root}, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def log(self):

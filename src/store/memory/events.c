@@ -30,23 +30,26 @@ enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, i
     return status;
 }
 
+uint64_t kw__memory_settle_event(struct kw__memory *memory, const struct kw_id *id)
+{
+    struct kw__memory_event probe = {.event.id = *id};
+    struct kw__tree_node *node = kw__tree_find(&memory->events_by_id, &probe.by_id);
+    struct kw__memory_event *found = node == NULL ? NULL : KW__TREE_OWNER(node, struct kw__memory_event, by_id);
+    if (found == NULL || found->is_settled) {
+        return 0;
+    }
+    found->is_settled = true;
+    kw__tree_remove(&memory->events_waiting, &found->by_claim);
+    return found->event.sequence;
+}
+
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
-    struct kw__memory_event probe = {.event.id = *id};
-    bool was_waiting = false;
     pthread_rwlock_wrlock(&memory->lock);
-    struct kw__tree_node *node = kw__tree_find(&memory->events_by_id, &probe.by_id);
-    if (node != NULL) {
-        struct kw__memory_event *found = KW__TREE_OWNER(node, struct kw__memory_event, by_id);
-        was_waiting = !found->is_settled;
-        found->is_settled = true;
-        if (was_waiting) {
-            kw__tree_remove(&memory->events_waiting, &found->by_claim);
-        }
-    }
+    uint64_t sequence = kw__memory_settle_event(memory, id);
     pthread_rwlock_unlock(&memory->lock);
-    return was_waiting ? KW_OK : KW_E_NOT_FOUND;
+    return sequence == 0 ? KW_E_NOT_FOUND : KW_OK;
 }
 
 static bool matches(const struct kw_store_event_filter *filter, const struct kw_store_event *event)

@@ -40,6 +40,20 @@ struct kw__memory_event {
     int64_t claimed_until_ms;
 };
 
+struct kw__memory_message {
+    struct kw__tree_node by_sequence;
+    struct kw_store_message message;
+    uint64_t sequence;
+    size_t delivery_count;
+    struct kw__memory_delivery *deliveries; /* as many */
+};
+
+struct kw__memory_delivery {
+    struct kw__tree_node by_channel, by_due, by_key;
+    struct kw_store_delivery delivery; /* its tries are on the heap, its message is that of `of` */
+    const struct kw__memory_message *of;
+};
+
 struct kw__memory_setting {
     struct kw__tree_node by_name;
     struct kw_store_setting setting;
@@ -87,6 +101,10 @@ struct kw__memory {
     struct kw__tree events;
     struct kw__tree events_by_id;
     struct kw__tree events_waiting; /* by sequence */
+    struct kw__tree messages;
+    struct kw__tree deliveries;        /* by channel and sequence */
+    struct kw__tree deliveries_by_due; /* that wait or are claimed */
+    struct kw__tree deliveries_by_key; /* ordered ones that have not ended */
     struct kw__tree settings;
     struct kw__tree usages;
     struct kw__tree deferred;
@@ -139,6 +157,10 @@ int kw__memory_order_checkpoint(const struct kw__tree_node *a, const struct kw__
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_waiting(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_message(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_delivery(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_delivery_due(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_delivery_key(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_setting(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_usage(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_deferred(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -159,6 +181,11 @@ KW_MUST_USE enum kw_status kw__memory_count_uses(struct kw__memory *memory, stru
                                                  const struct kw_store_usage *usages, size_t count);
 /* Notes the latest use of a row, unless a later one is there. */
 void kw__memory_note_use(struct kw__memory_row *row, int64_t at_ms, struct kw_bytes address, struct kw_bytes region);
+
+/* Settles an event, and gives its sequence; 0: it does not wait. */
+uint64_t kw__memory_settle_event(struct kw__memory *memory, const struct kw_id *id);
+/* Removes all messages with their deliveries. */
+void kw__memory_free_messages(struct kw__memory *memory);
 
 /* The contract's functions. */
 enum kw_status kw__memory_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
@@ -203,6 +230,19 @@ enum kw_status kw__memory_events_list(struct kw_store *store, const struct kw_st
                                       kw_store_event_sink *sink, void *context);
 enum kw_status kw__memory_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                        uint64_t *removed_out);
+enum kw_status kw__memory_deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                         int64_t now_ms);
+enum kw_status kw__memory_deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                           size_t limit, kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__memory_deliveries_settle(struct kw_store *store, const struct kw_store_settled *settled,
+                                            size_t count, int64_t now_ms);
+enum kw_status kw__memory_deliveries_release(struct kw_store *store, uint64_t channel, int64_t now_ms);
+enum kw_status kw__memory_deliveries_list(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                          kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__memory_deliveries_replay(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                            int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);
+enum kw_status kw__memory_deliveries_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                           uint64_t *removed_out);
 enum kw_status kw__memory_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__memory_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,

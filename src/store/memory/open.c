@@ -23,6 +23,13 @@ static const struct kw_store_ops memory_ops = {
     .events_settle = kw__memory_events_settle,
     .events_list = kw__memory_events_list,
     .events_prune = kw__memory_events_prune,
+    .deliveries_add = kw__memory_deliveries_add,
+    .deliveries_claim = kw__memory_deliveries_claim,
+    .deliveries_settle = kw__memory_deliveries_settle,
+    .deliveries_release = kw__memory_deliveries_release,
+    .deliveries_list = kw__memory_deliveries_list,
+    .deliveries_replay = kw__memory_deliveries_replay,
+    .deliveries_prune = kw__memory_deliveries_prune,
     .usage_add = kw__memory_usage_add,
     .usage_defer = kw__memory_usage_defer,
     .usage_deferred = kw__memory_usage_deferred,
@@ -61,6 +68,10 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
     kw__tree_init(&memory->events_waiting, kw__memory_order_event_waiting);
+    kw__tree_init(&memory->messages, kw__memory_order_message);
+    kw__tree_init(&memory->deliveries, kw__memory_order_delivery);
+    kw__tree_init(&memory->deliveries_by_due, kw__memory_order_delivery_due);
+    kw__tree_init(&memory->deliveries_by_key, kw__memory_order_delivery_key);
     kw__tree_init(&memory->settings, kw__memory_order_setting);
     kw__tree_init(&memory->usages, kw__memory_order_usage);
     kw__tree_init(&memory->deferred, kw__memory_order_deferred);
@@ -90,6 +101,7 @@ static void close_memory(struct kw_store *store)
     free_all(&memory->seals, offsetof(struct kw__memory_seal, by_sequence));
     free_all(&memory->checkpoints, offsetof(struct kw__memory_checkpoint, by_place));
     free_all(&memory->events, offsetof(struct kw__memory_event, by_sequence));
+    kw__memory_free_messages(memory);
     free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));
     free_all(&memory->usages, offsetof(struct kw__memory_usage, by_bucket));
     free_all(&memory->deferred, offsetof(struct kw__memory_deferred, by_part));

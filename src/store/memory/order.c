@@ -156,3 +156,33 @@ int kw__memory_order_request_time(const struct kw__tree_node *a, const struct kw
     int order = order_i64(left->request.at_ms, right->request.at_ms);
     return order != 0 ? order : memcmp(left->request.name, right->request.name, KW_STORE_REQUEST_SIZE);
 }
+
+int kw__memory_order_message(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_message, by_sequence);
+    return order_u64(left->sequence, right->sequence);
+}
+
+int kw__memory_order_delivery(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_delivery, by_channel);
+    int order = order_u64(left->delivery.channel, right->delivery.channel);
+    return order != 0 ? order : order_u64(left->delivery.sequence, right->delivery.sequence);
+}
+
+int kw__memory_order_delivery_due(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_delivery, by_due);
+    int order = order_u64(left->delivery.channel, right->delivery.channel);
+    order = order != 0 ? order : order_u64(left->delivery.state, right->delivery.state);
+    order = order != 0 ? order : order_i64(left->delivery.due_ms, right->delivery.due_ms);
+    return order != 0 ? order : order_u64(left->delivery.sequence, right->delivery.sequence);
+}
+
+int kw__memory_order_delivery_key(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_delivery, by_key);
+    int order = order_u64(left->delivery.channel, right->delivery.channel);
+    order = order != 0 ? order : kw_id_compare(&left->delivery.message.key_id, &right->delivery.message.key_id);
+    return order != 0 ? order : order_u64(left->delivery.sequence, right->delivery.sequence);
+}

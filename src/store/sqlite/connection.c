@@ -98,6 +98,26 @@ enum kw_status kw__write_begin(struct kw__sqlite *sqlite)
     return status;
 }
 
+/* The pragma takes effect when it is compiled, so it cannot be kept prepared. */
+static bool set_syncs(struct kw__sqlite *sqlite, bool are_full)
+{
+    const char *pragma = are_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+    return sqlite3_exec(sqlite->writer.db, pragma, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+enum kw_status kw__write_begin_lazy(struct kw__sqlite *sqlite)
+{
+    pthread_mutex_lock(&sqlite->write_mutex);
+    sqlite->is_lazy = set_syncs(sqlite, false);
+    enum kw_status status = run_plain(&sqlite->writer, KW__SQL_BEGIN);
+    if (status != KW_OK) {
+        (void)set_syncs(sqlite, true);
+        sqlite->is_lazy = false;
+        pthread_mutex_unlock(&sqlite->write_mutex);
+    }
+    return status;
+}
+
 /*
  * A commit that failed to write never left its last frame in the log, and without that frame it did not happen. One
  * whose sync failed left the frame behind: this process takes it back, yet it would be found again after a crash.
@@ -124,6 +144,10 @@ enum kw_status kw__write_end(struct kw__sqlite *sqlite, enum kw_status status, c
         sqlite->last = *last;
     }
     kw__digests_end(&sqlite->digests, status == KW_OK, sqlite->last.commit);
+    if (sqlite->is_lazy) {
+        (void)set_syncs(sqlite, true); /* no transaction is open, so it cannot fail */
+        sqlite->is_lazy = false;
+    }
     pthread_mutex_unlock(&sqlite->write_mutex);
     return status;
 }

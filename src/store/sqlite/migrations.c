@@ -126,6 +126,16 @@ static const char *const migrations[] = {
     /* 11 */
     "CREATE TABLE audit_checkpoint (project TEXT NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL,"
     "    PRIMARY KEY (project, place)) STRICT, WITHOUT ROWID;",
+    /* 12: a delivery's key_id is there where it keeps the order of its key; channels are those of a message's
+     * deliveries, eight bytes each, so that these are found when it is removed. */
+    "CREATE TABLE message (sequence INTEGER PRIMARY KEY, id BLOB NOT NULL, at_ms INTEGER NOT NULL, type TEXT NOT NULL,"
+    "    body BLOB NOT NULL, key_id BLOB, channels BLOB NOT NULL) STRICT;"
+    "CREATE TABLE delivery (channel INTEGER NOT NULL, sequence INTEGER NOT NULL, key_id BLOB, is_ordered INTEGER NOT "
+    "NULL,"
+    "    state INTEGER NOT NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL, tries BLOB NOT NULL,"
+    "    PRIMARY KEY (channel, sequence)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX delivery_by_due ON delivery (channel, state, due_ms) WHERE state < 2;"
+    "CREATE INDEX delivery_by_key ON delivery (channel, key_id) WHERE state < 3 AND key_id IS NOT NULL;",
 };
 #define VERSION_NEWEST ((int64_t)KW_COUNT_OF(migrations))
 

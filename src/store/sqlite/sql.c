@@ -89,6 +89,17 @@
     " bucket_start_ms, lineage_id, dimension, value FROM " from " WHERE project = ?1 AND bucket_start_ms < ?2" \
     " ORDER BY bucket_start_ms, lineage_id, dimension, value LIMIT ?3)"
 
+/* The first of a key that has not ended: the states from KW_DELIVERY_DONE on have. */
+#define FIRST_OF_KEY(what, of_channel, of_key) \
+    "(SELECT " what " FROM delivery AS f INDEXED BY delivery_by_key WHERE f.channel = " of_channel \
+    " AND f.key_id = " of_key " AND f.state < 3 AND f.key_id IS NOT NULL)"
+/* KW_DELIVERY_HELD where there is one of its key before it, else KW_DELIVERY_WAITING. */
+#define WAITING_OR_HELD(channel, key) "iif(EXISTS " FIRST_OF_KEY("1", channel, key) ", 2, 0)"
+#define DELIVERY_SHOWN \
+    "SELECT d.sequence, d.key_id, d.state, d.due_ms, d.attempts, d.tries, d.is_ordered, m.id, m.at_ms, m.type, " \
+    "m.body, " \
+    "m.key_id FROM delivery AS d JOIN message AS m ON m.sequence = d.sequence "
+
 const char *const kw__sql_texts[KW__SQL_COUNT] = {
     [KW__SQL_BEGIN] = "BEGIN IMMEDIATE",
     [KW__SQL_BEGIN_READ] = "BEGIN",
@@ -214,6 +225,43 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     EVENTS(BY_KEY, "INDEXED BY event_by_key WHERE key_id = ?4"),
     [KW__SQL_EVENT_PRUNE] = EVENT_DELETE("event"),
     [KW__SQL_EVENT_PRUNE_CLAIMS] = EVENT_DELETE("event_claim"),
+    [KW__SQL_EVENT_SEQUENCE] =
+        "SELECT e.sequence FROM event AS e JOIN event_claim AS c ON c.sequence = e.sequence WHERE "
+        "e.id = ?1",
+
+    [KW__SQL_MESSAGE_INSERT] =
+        INSERT("message (sequence, id, at_ms, type, body, key_id, channels)", "(?, ?, ?, ?, ?, ?, ?)"),
+    [KW__SQL_MESSAGE_OLDEST] =
+        "SELECT sequence, at_ms, key_id, channels FROM message WHERE sequence > 0 ORDER BY sequence LIMIT 1",
+    [KW__SQL_MESSAGE_DELETE] = "DELETE FROM message WHERE sequence = ?1",
+    [KW__SQL_DELIVERY_INSERT] =
+        "INSERT INTO delivery (channel, sequence, key_id, is_ordered, due_ms, state, attempts, tries) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, " WAITING_OR_HELD("?1", "?3") ", 0, x'')",
+    [KW__SQL_DELIVERY_DUE] =
+        "SELECT sequence FROM delivery INDEXED BY delivery_by_due WHERE channel = ?1 AND state = ?2 AND "
+        "state < 2 AND due_ms <= ?3 ORDER BY due_ms, sequence LIMIT ?4",
+    [KW__SQL_DELIVERY_CLAIM] = "UPDATE delivery SET state = 1, due_ms = ?3 WHERE channel = ?1 AND sequence = ?2",
+    [KW__SQL_DELIVERY_READ] = DELIVERY_SHOWN "WHERE d.channel = ?1 AND d.sequence = ?2",
+    [KW__SQL_DELIVERY_SETTLE] =
+        "UPDATE delivery SET state = ?3, due_ms = ?4, attempts = ?5, tries = ?6 WHERE channel = ?1 AND "
+        "sequence = ?2 AND state = 1 RETURNING key_id",
+    [KW__SQL_DELIVERY_NEXT] =
+        "UPDATE delivery SET state = 0, due_ms = ?3 WHERE channel = ?1 AND sequence = " FIRST_OF_KEY(
+            "min(sequence)", "?1", "?2") " AND state = 2",
+    [KW__SQL_DELIVERY_RELEASE] =
+        "UPDATE delivery INDEXED BY delivery_by_due SET state = 0, due_ms = ?2 WHERE channel = ?1 AND "
+        "state = 1 AND state < 2",
+    [KW__SQL_DELIVERY_LIST] = DELIVERY_SHOWN "WHERE d.channel = ?1 AND d.sequence >= ?2 AND d.sequence < ?3 AND (?4 = "
+                                             "0 OR (?4 >> d.state) & 1) AND m.at_ms >= ?5 "
+                                             "ORDER BY d.sequence DESC LIMIT ?6",
+    [KW__SQL_DELIVERY_ENDED] =
+        "SELECT d.sequence, d.state, m.at_ms FROM delivery AS d JOIN message AS m ON m.sequence = "
+        "d.sequence WHERE d.channel = ?1 AND d.sequence >= ?2 AND d.sequence < ?3 ORDER BY d.sequence "
+        "DESC LIMIT ?4",
+    [KW__SQL_DELIVERY_REPLAY] = "UPDATE delivery SET state = " WAITING_OR_HELD(
+        "delivery.channel",
+        "delivery.key_id") ", due_ms = ?3, attempts = 0 WHERE channel = ?1 AND sequence = ?2 AND state >= 3",
+    [KW__SQL_DELIVERY_DELETE] = "DELETE FROM delivery WHERE channel = ?1 AND sequence = ?2",
 
     [KW__SQL_USAGE_ADD] = USAGE_ADD("usage_hour"),
     [KW__SQL_USAGE_ADD_DAY] = USAGE_ADD("usage_day"),

@@ -40,6 +40,7 @@ struct kw__sqlite {
     struct kw__digests digests;
     bool has_large_log;         /* one of the last commits was of many rows */
     size_t small_commits;       /* since then */
+    bool is_lazy;               /* the transaction that is open is not synced at its end */
     bool is_refused;            /* whoever gave the pieces of the commit under way did not want it */
     size_t piece_rows;          /* that came in pieces of it */
     pthread_mutex_t pool_mutex; /* guards free_readers */
@@ -61,6 +62,8 @@ void kw__reader_give(struct kw__sqlite *sqlite, struct kw__connection *reader);
 
 /* Takes the writer and begins a transaction. On failure the writer is not held. */
 KW_MUST_USE enum kw_status kw__write_begin(struct kw__sqlite *sqlite);
+/* The same, for what need not outlive a crash of the machine: its commit is synced with the next that is. */
+KW_MUST_USE enum kw_status kw__write_begin_lazy(struct kw__sqlite *sqlite);
 /*
  * Commits when `status` is KW_OK, else takes everything back; gives the writer back; returns how it ended. `last`,
  * which may be NULL, is what the sequences are once it is committed.
@@ -130,6 +133,12 @@ KW_MUST_USE enum kw_status kw__sqlite_drop_deferred(struct kw__connection *write
 /* Binds a row's columns from `erased` on. */
 void kw__query_row_rest(struct kw__query *query, const struct kw_store_row *row);
 
+/* A delivery as the statements on DELIVERY_SHOWN have it, borrowed; its channel is set already. KW_E_CORRUPT. */
+KW_MUST_USE enum kw_status kw__delivery_read(const struct kw__query *query, struct kw_store_delivery *delivery_out);
+/* After one of an ordered channel's key ended: the next is due. Within the open transaction. */
+KW_MUST_USE enum kw_status kw__delivery_let_next_go(struct kw__connection *writer, uint64_t channel,
+                                                    const struct kw_id *key_id, int64_t now_ms);
+
 /* The contract's functions. */
 enum kw_status kw__sqlite_find_by_digest(struct kw_store *store, struct kw_bytes digest, kw_store_row_sink *sink,
                                          void *context);
@@ -168,6 +177,19 @@ enum kw_status kw__sqlite_events_list(struct kw_store *store, const struct kw_st
                                       kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_prune(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                        uint64_t *removed_out);
+enum kw_status kw__sqlite_deliveries_add(struct kw_store *store, const struct kw_store_fan *fans, size_t count,
+                                         int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_claim(struct kw_store *store, uint64_t channel, int64_t now_ms, int64_t until_ms,
+                                           size_t limit, kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__sqlite_deliveries_settle(struct kw_store *store, const struct kw_store_settled *settled,
+                                            size_t count, int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_release(struct kw_store *store, uint64_t channel, int64_t now_ms);
+enum kw_status kw__sqlite_deliveries_list(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                          kw_store_delivery_sink *sink, void *context);
+enum kw_status kw__sqlite_deliveries_replay(struct kw_store *store, const struct kw_store_delivery_filter *filter,
+                                            int64_t now_ms, uint64_t *replayed_out, uint64_t *reached_out);
+enum kw_status kw__sqlite_deliveries_prune(struct kw_store *store, int64_t before_ms, size_t limit,
+                                           uint64_t *removed_out);
 enum kw_status kw__sqlite_usage_add(struct kw_store *store, const struct kw_store_usage *usages, size_t usage_count,
                                     const struct kw_store_use *uses, size_t use_count);
 enum kw_status kw__sqlite_usage_defer(struct kw_store *store, const struct kw_store_deferred *pieces, size_t count,
