@@ -23,6 +23,7 @@
 #ifndef KEYWARD_KEYWARD_H
 #define KEYWARD_KEYWARD_H
 
+#include <keyward/auditing.h>
 #include <keyward/codes.h>
 #include <keyward/document.h>
 #include <keyward/import.h>
@@ -55,6 +56,7 @@ struct kw_options {
     /* How digests of new keys are made, where their project does not say; the store keeps it. 0: as it was said
      * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;
+    struct kw_audit_options audit; /* auditing.h */
     /* Milliseconds since 1970 UTC, for programs that keep time themselves (tests), and then say when schedules are seen
      * to (kw_schedules_run); NULL: the system's clock. */
     int64_t (*now_ms)(void *context);

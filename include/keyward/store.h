@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define KW_STORE_VERSION 9 /* grows with each change of what stands here */
+#define KW_STORE_VERSION 10 /* grows with each change of what stands here */
 #define KW_STORE_DIGEST_MAX 64
 #define KW_STORE_LIST_MAX 1000 /* every `limit` on rows, lines, events or deliveries is 1 to this; else KW_E_LIMIT */
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
@@ -37,6 +37,7 @@ extern "C" {
 #define KW_STORE_BODY_MAX 1048576
 #define KW_STORE_CONTEXT_MAX 16384 /* of an audit line */
 #define KW_STORE_SEAL_MAX 256
+#define KW_STORE_CHECKPOINT_MAX 1024
 #define KW_STORE_SETTING_NAME_MAX 256
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
@@ -100,6 +101,20 @@ struct kw_store_audit {
 struct kw_store_seal {
     uint64_t sequence;    /* of a line that is there and has none: else KW_E_CONFLICT, where the store looks */
     struct kw_bytes seal; /* 1 to KW_STORE_SEAL_MAX bytes; kept as it is */
+};
+
+/* What is taken out of a line of the audit log for good. */
+struct kw_store_erasure {
+    uint64_t sequence;                /* of a line that has a seal: else KW_E_CONFLICT */
+    bool owner, actor, context, body; /* which of them become empty */
+    struct kw_bytes seal;             /* takes the place of the one before; 1 to KW_STORE_SEAL_MAX bytes */
+};
+
+/* What somebody signed of a project's log at one of its places. */
+struct kw_store_checkpoint {
+    struct kw_bytes project; /* at most KW_PROJECT_MAX */
+    uint64_t place;          /* 1 to INT64_MAX; a later one takes the place of one that is there */
+    struct kw_bytes bytes;   /* at most KW_STORE_CHECKPOINT_MAX, kept as they are; empty: it is removed */
 };
 
 /* An event: on its way to whoever listens until it is settled, and in the log until it is pruned. */
@@ -206,6 +221,10 @@ struct kw_store_batch {
     size_t usage_count;
     const struct kw_store_seal *seals;
     size_t seal_count;
+    const struct kw_store_erasure *erasures; /* of lines that were there, or were sealed, before */
+    size_t erasure_count;
+    const struct kw_store_checkpoint *checkpoints;
+    size_t checkpoint_count;
     /*
      * NULL, or where more of the batch comes from, which is too much to be held at once. Such a batch is the only one
      * of its commit. Commit calls it on its own thread when what stands above is written, again and again, until it
@@ -294,6 +313,7 @@ struct kw_store_event_filter {
 /* Receives one row; KW_OK for the next, anything else ends the call, which then returns that. */
 typedef enum kw_status kw_store_row_sink(void *context, const struct kw_store_row *row);
 typedef enum kw_status kw_store_audit_sink(void *context, const struct kw_store_audit *audit);
+typedef enum kw_status kw_store_checkpoint_sink(void *context, const struct kw_store_checkpoint *checkpoint);
 typedef enum kw_status kw_store_event_sink(void *context, const struct kw_store_event *event);
 typedef enum kw_status kw_store_usage_sink(void *context, const struct kw_store_usage *usage);
 typedef enum kw_status kw_store_deferred_sink(void *context, const struct kw_store_deferred *piece);
@@ -361,8 +381,13 @@ struct kw_store_ops {
      * end than at its begin. */
     enum kw_status (*audit_query)(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                   kw_store_audit_sink *sink, void *context);
-    /* Removes lines older than `before_ms` and their seals, `limit` at most, in no set order. */
-    enum kw_status (*audit_prune)(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+    /* Removes a project's lines up to that sequence, with their seals, the earliest first, `limit` at most. */
+    enum kw_status (*audit_prune)(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                  uint64_t *removed_out);
+    /* A project's checkpoints behind the place `after`, in order of their places, `limit` at most; `is_back`: before
+     * it (0: all), the last first. */
+    enum kw_status (*audit_checkpoints)(struct kw_store *store, struct kw_bytes project, uint64_t after, bool is_back,
+                                        size_t limit, kw_store_checkpoint_sink *sink, void *context);
 
     /*
      * Hands out events in order of their sequence that are neither settled nor under a claim that lasts beyond

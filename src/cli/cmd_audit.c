@@ -1,72 +1,14 @@
+#include "cli/audit_copy.h"
 #include "cli/keys.h"
 #include "cli/text.h"
-#include "core/audit.h"
-
-#include <errno.h>
-#include <stdio.h>
 
 /* The audit log: a page of it for people, all of it as lines, and the proof that it, or a copy of it, is whole. */
 
-#define CURSOR_SIZE 64
-#define PAGE_QUERY "sort=timestamp&limit=1000"
-#define END_START "{\"keyward\":\"end\",\"entries\":"
 #define REASON_WIDTH 40
-#define CHUNK_SIZE ((size_t)65536)
+#define JOB_BODY_SIZE 4096
 #define ENTRY_ARENA_MAX ((size_t)4 * KW_AUDIT_LINE_JSON_MAX)
 
 enum { ITEMS, NEXT_CURSOR, PAGE_COUNT };
-
-/* All pages, from the earliest entry on. */
-struct pages {
-    struct kw_cli *cli;
-    const struct kw_command_line *line;
-    struct kw_target *target;
-    struct kw_formed_request *formed;
-    enum kw_status (*each)(void *context, const struct kw_json_token *item, struct kw_bytes raw);
-    void *context;
-    uint64_t count;
-    struct kw_error error; /* of `each`, where it says stop */
-};
-
-static enum kw_status count_item(void *context, const struct kw_json_token *item, struct kw_bytes raw)
-{
-    struct pages *pages = context;
-    pages->count++;
-    return pages->each(pages->context, item, raw);
-}
-
-/* False: it failed and was reported, or `each` said stop with pages->error. */
-static bool walk_pages(struct pages *pages)
-{
-    char cursor[CURSOR_SIZE] = "";
-    bool goes_on = true;
-    bool is_good = true;
-    while (goes_on && is_good) {
-        char query[sizeof PAGE_QUERY + CURSOR_SIZE + 8];
-        struct kw_member members[PAGE_COUNT] = {[ITEMS] = {"items"}, [NEXT_CURSOR] = {"nextCursor"}};
-        struct kw_answer answer;
-        struct kw_arena arena;
-        kw_answer_init(&answer);
-        kw_arena_init(&arena, NULL, 0, (size_t)2 * KW_ANSWER_ARENA_MAX);
-        snprintf(query, sizeof query, PAGE_QUERY "%s%s", cursor[0] == '\0' ? "" : "&cursor=", cursor);
-        pages->formed->request.query = kw_bytes_of_text(query);
-        is_good = kw_key_send(pages->cli, pages->line, pages->target, pages->formed, &answer);
-        if (is_good) {
-            enum kw_status status = kw_members_read(kw_buffer_bytes(&answer.body), &arena, members, PAGE_COUNT);
-            struct kw_bytes next = members[NEXT_CURSOR].text;
-            status = status == KW_OK ? kw_items_each(members[ITEMS].text, &arena, count_item, pages) : status;
-            goes_on = members[NEXT_CURSOR].type == KW_JSON_STRING && next.size > 0;
-            is_good = status == KW_OK && next.size < sizeof cursor;
-            if (!is_good && pages->error.code == NULL) {
-                (void)kw_report_nonsense(pages->cli, false);
-            }
-            snprintf(cursor, sizeof cursor, "%.*s", goes_on ? (int)next.size : 0, (const char *)next.data);
-        }
-        kw_arena_reset(&arena);
-        kw_answer_deinit(&answer);
-    }
-    return is_good;
-}
 
 /* --- list --- */
 
@@ -124,59 +66,84 @@ static enum kw_status show_page(struct kw_cli *cli, const struct kw_command_line
     return status;
 }
 
-/* --- export --- */
+/* --- checkpoints --- */
 
-static enum kw_status write_entry(void *context, const struct kw_json_token *item, struct kw_bytes raw)
+static enum kw_status show_checkpoint(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
-    struct pages *pages = context;
-    struct kw_output *out = &pages->cli->out;
-    (void)item;
-    kw_buffer_add(&out->text, raw);
-    kw_buffer_add_byte(&out->text, '\n');
-    return kw_output_flush(out, &pages->error);
-}
-
-/* --- verify --- */
-
-struct proving {
-    struct kw_audit_proof proof;
-    struct kw_bytes project; /* of the first entry; in `memory` */
-    uint8_t memory[KW_PROJECT_MAX];
-    uint64_t entries;
-    bool has_ended; /* the last line was there */
-    struct kw_error *error;
-};
-
-static enum kw_status prove_entry(void *context, const struct kw_json_token *item, struct kw_bytes raw)
-{
-    struct proving *proving = context;
-    struct kw_audit_line line;
-    struct kw_audit_seal seal;
+    enum { PLACE, TIMESTAMP, LINK, COUNT };
+    struct kw_cli *cli = context;
     struct kw_arena arena;
-    bool has_seal = false;
+    struct kw_member members[COUNT] = {[PLACE] = {"place"}, [TIMESTAMP] = {"timestamp"}, [LINK] = {"link"}};
     (void)item;
     kw_arena_init(&arena, NULL, 0, ENTRY_ARENA_MAX);
-    enum kw_status status = kw_audit_line_read(raw, &arena, &line, &seal, &has_seal, proving->error);
-    if (status == KW_OK && proving->entries == 0) {
-        proving->project = kw_bytes_of(proving->memory, line.project.size);
-        if (line.project.size > 0) {
-            memcpy(proving->memory, line.project.data, line.project.size);
-        }
+    enum kw_status status = kw_members_read(raw, &arena, members, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        kw_buffer_add_text(&cli->out.text, i == 0 ? "" : "  ");
+        kw_text_clean(&cli->out.text, members[i].text);
     }
-    if (status == KW_OK && !kw_bytes_equal(proving->project, line.project)) {
-        status =
-            kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL,
-                    "these are entries of several projects: each has a chain of its own, so verify them one by one");
-    }
-    if (status == KW_OK) {
-        kw_audit_proof_add(&proving->proof, &line, has_seal ? &seal : NULL);
-        proving->entries++;
-    }
+    kw_buffer_add_byte(&cli->out.text, '\n');
     kw_arena_reset(&arena);
     return status;
 }
 
-/* "PLACE:LINK", as an earlier proof gave it. */
+static enum kw_status show_checkpoints(struct kw_cli *cli, const struct kw_command_line *line,
+                                       const struct kw_answer *answer)
+{
+    enum { PUBLIC_KEY, ITEMS_OF_IT, COUNT };
+    struct kw_member members[COUNT] = {[PUBLIC_KEY] = {"publicKey"}, [ITEMS_OF_IT] = {"items"}};
+    struct kw_arena arena;
+    if (kw_line_has(line, "json")) {
+        kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
+        kw_buffer_add_byte(&cli->out.text, '\n');
+        return KW_OK;
+    }
+    kw_arena_init(&arena, NULL, 0, (size_t)2 * KW_ANSWER_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, members, COUNT);
+    kw_buffer_add_text(&cli->out.text, "Public key: ");
+    kw_text_clean(&cli->out.text, members[PUBLIC_KEY].text.size > 0 ? members[PUBLIC_KEY].text : KW_BYTES("none"));
+    kw_buffer_add_byte(&cli->out.text, '\n');
+    status = status == KW_OK ? kw_items_each(members[ITEMS_OF_IT].text, &arena, show_checkpoint, cli) : status;
+    kw_arena_reset(&arena);
+    return status;
+}
+
+struct kw_asking {
+    enum kw_method method;
+    const char *path;
+    struct kw_bytes body; /* may be empty */
+    bool has_no_query;    /* what a list is narrowed by stands in the body */
+};
+
+/* As kw_key_ask, of another path. */
+static int ask_path(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_asking *asking,
+                    enum kw_status (*show)(struct kw_cli *cli, const struct kw_command_line *line,
+                                           const struct kw_answer *answer))
+{
+    bool as_json = kw_line_has(line, "json");
+    int code = KW_EXIT_FAILED;
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
+    struct kw_answer answer;
+    kw_answer_init(&answer);
+    if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target)) {
+        formed.request.method = asking->method;
+        formed.request.path = asking->path;
+        formed.request.body = asking->body;
+        formed.request.query = asking->has_no_query ? (struct kw_bytes){NULL, 0} : formed.request.query;
+        if (kw_key_send(cli, line, target, &formed, &answer)) {
+            bool understood = show(cli, line, &answer) == KW_OK;
+            code = understood ? kw_finish(cli, KW_EXIT_OK, as_json) : kw_report_nonsense(cli, as_json);
+        }
+    }
+    kw_answer_deinit(&answer);
+    kw_formed_request_deinit(&formed);
+    kw_target_close(target);
+    return code;
+}
+
+/* --- verify --- */
+
+/* "PLACE:SEQUENCE:LINK", as an earlier proof gave it. */
 static enum kw_status read_head(const struct kw_command_line *line, struct kw_audit_chain *head_out,
                                 struct kw_error *error_out)
 {
@@ -196,12 +163,38 @@ static enum kw_status read_head(const struct kw_command_line *line, struct kw_au
                              "--head takes what an earlier proof said: PLACE:SEQUENCE:LINK");
 }
 
-static int show_proof(struct kw_cli *cli, const struct kw_audit_proof *proof, bool as_json)
+static void add_hex(struct kw_buffer *text, const uint8_t *bytes, size_t size)
+{
+    char hex[2 * KW_AUDIT_LINK_SIZE];
+    kw_hex_encode(kw_bytes_of(bytes, size), hex);
+    kw_buffer_add(text, kw_bytes_of(hex, 2 * size));
+}
+
+/* What was signed of it, and by whom. */
+static void show_signed(const struct kw_copy_proof *copy, struct kw_buffer *text)
+{
+    const struct kw_audit_proof *proof = &copy->proof;
+    if (proof->start.place > 0) {
+        kw_buffer_add_format(text, "It begins behind place %llu: what stood before was pruned.\n",
+                             (unsigned long long)proof->start.place);
+    }
+    if (proof->signed_count > 0) {
+        kw_buffer_add_format(text, "Signed up to place %llu, by ", (unsigned long long)proof->signed_place);
+        add_hex(text, copy->public_key, sizeof copy->public_key);
+        kw_buffer_add_text(text, ".\n");
+    } else {
+        kw_buffer_add_text(text, "Nothing of it is signed.\n");
+    }
+    if (copy->has_foreign) {
+        kw_buffer_add_text(text, "It has checkpoints that another key has signed, or nobody: they prove nothing.\n");
+    }
+}
+
+static int show_proof(struct kw_cli *cli, const struct kw_copy_proof *copy)
 {
     struct kw_buffer *text = &cli->out.text;
+    const struct kw_audit_proof *proof = &copy->proof;
     const struct kw_audit_chain *head = &proof->chain;
-    char link[2 * KW_AUDIT_LINK_SIZE + 1] = "";
-    kw_hex_encode(kw_bytes_of(head->link, sizeof head->link), link);
     bool is_whole = proof->fault == KW_AUDIT_WHOLE;
     if (is_whole) {
         kw_buffer_add_format(text, "The log is whole: %llu entries are as they were written.\n",
@@ -218,130 +211,146 @@ static int show_proof(struct kw_cli *cli, const struct kw_audit_proof *proof, bo
     if (proof->unsealed > 0) {
         kw_buffer_add_format(text, "%llu are too new to be sealed.\n", (unsigned long long)proof->unsealed);
     }
+    show_signed(copy, text);
     if (head->place > 0) {
-        kw_buffer_add_format(text, "Head: %llu:%llu:%.*s\n", (unsigned long long)head->place,
-                             (unsigned long long)head->sequence, 2 * KW_AUDIT_LINK_SIZE, link);
+        kw_buffer_add_format(text, "Head: %llu:%llu:", (unsigned long long)head->place,
+                             (unsigned long long)head->sequence);
+        add_hex(text, head->link, sizeof head->link);
+        kw_buffer_add_byte(text, '\n');
     }
-    return kw_finish(cli, is_whole ? KW_EXIT_OK : KW_EXIT_NOT_VALID, as_json);
+    return kw_finish(cli, is_whole ? KW_EXIT_OK : KW_EXIT_NOT_VALID, false);
 }
 
-/* The last line says how many there are, so that a copy which was cut off is not taken for the whole. */
-static enum kw_status end_copy(struct proving *proving, struct kw_bytes text)
-{
-    struct kw_bytes rest = kw_bytes_skip(text, sizeof END_START - 1);
-    struct kw_bytes number, behind;
-    uint64_t entries = 0;
-    kw_bytes_split(rest, '}', &number, &behind);
-    if (behind.size > 0 || !kw_bytes_to_u64(number, &entries) || entries != proving->entries) {
-        return kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL,
-                       "the copy is not whole: it has %llu entries, and its last line says otherwise",
-                       (unsigned long long)proving->entries);
-    }
-    proving->has_ended = true;
-    return KW_OK;
-}
+/* --- the whole log, on its way --- */
 
-/* One line of a copy, without its end. */
-static enum kw_status prove_line(struct proving *proving, struct kw_bytes text, uint64_t number)
-{
-    if (proving->has_ended) {
-        return kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "line %llu of the copy stands behind its end",
-                       (unsigned long long)number);
-    }
-    return kw_bytes_starts_with(text, KW_BYTES(END_START)) ? end_copy(proving, text) : prove_entry(proving, NULL, text);
-}
+struct passing {
+    struct kw_cli *cli;
+    struct kw_copy_proof *copy;
+    bool shows;
+};
 
-/* The lines that are whole in what was read so far; what is left of the last one moves to the front. */
-static enum kw_status prove_lines(struct proving *proving, struct kw_buffer *read, bool is_last, uint64_t *number)
+static enum kw_status take_piece(void *context, struct kw_bytes piece, struct kw_error *error_out)
 {
-    struct kw_bytes rest = kw_buffer_bytes(read);
-    enum kw_status status = KW_OK;
-    while (status == KW_OK && rest.size > 0 && (is_last || memchr(rest.data, '\n', rest.size) != NULL)) {
-        struct kw_bytes text;
-        kw_bytes_split(rest, '\n', &text, &rest);
-        (*number)++;
-        status = prove_line(proving, text, *number);
-    }
-    if (rest.size > 0) {
-        memmove(read->data, rest.data, rest.size);
-    }
-    read->size = rest.size;
-    return status;
-}
-
-static enum kw_status prove_copy(const char *path, struct proving *proving)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return kw_fail(proving->error, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "%s cannot be read: %s", path,
-                       strerror(errno));
-    }
-    struct kw_buffer read;
-    enum kw_status status = KW_OK;
-    uint64_t number = 0;
-    size_t size = 1;
-    kw_buffer_init(&read, KW_AUDIT_LINE_JSON_MAX + CHUNK_SIZE);
-    while (status == KW_OK && size > 0) {
-        uint8_t *end = kw_buffer_reserve(&read, CHUNK_SIZE);
-        if (end == NULL) {
-            status = kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL,
-                             "line %llu of the copy is longer than any entry", (unsigned long long)number + 1);
-            break;
+    struct passing *passing = context;
+    if (passing->shows) {
+        kw_buffer_add(&passing->cli->out.text, piece);
+        enum kw_status status = kw_output_flush(&passing->cli->out, error_out);
+        if (status != KW_OK) {
+            return status;
         }
-        size = fread(end, 1, CHUNK_SIZE, file);
-        read.size += size;
-        status = prove_lines(proving, &read, size == 0, &number);
     }
-    if (status == KW_OK && ferror(file) != 0) {
-        status = kw_fail(proving->error, KW_E_SYSTEM, KW_CLI_FAILED, NULL, "%s cannot be read", path);
-    } else if (status == KW_OK && !proving->has_ended) {
-        status =
-            kw_fail(proving->error, KW_E_INVALID, KW_CLI_FAILED, NULL, "the copy is cut off: its last line is missing");
+    enum kw_status status = kw_copy_add(passing->copy, piece);
+    if (status != KW_OK) {
+        *error_out = *passing->copy->error;
     }
-    kw_buffer_deinit(&read);
-    (void)fclose(file);
     return status;
 }
 
-static int verify_copy(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_audit_chain *head)
+/* Asks for the whole log. False: it failed and was reported. */
+static bool pass_log(struct kw_cli *cli, const struct kw_command_line *line, struct passing *passing)
 {
-    struct kw_error error = {0};
-    struct proving proving = {.error = &error};
-    kw_audit_proof_begin(&proving.proof, head);
-    if (prove_copy(line->operands[1], &proving) != KW_OK) {
-        return kw_report(cli, &error, false);
+    struct kw_target *target = NULL;
+    struct kw_formed_request formed = {0};
+    struct kw_answer answer;
+    kw_answer_init(&answer);
+    bool is_good = kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &target);
+    if (is_good) {
+        formed.request.path = "/v1/audit/export";
+        formed.request.query = (struct kw_bytes){NULL, 0};
+        formed.request.take = take_piece;
+        formed.request.take_context = passing;
+        is_good = kw_key_send(cli, line, target, &formed, &answer);
     }
-    kw_audit_proof_end(&proving.proof);
-    return show_proof(cli, &proving.proof, false);
+    if (is_good && kw_copy_end(passing->copy) != KW_OK) {
+        (void)kw_report(cli, passing->copy->error, false);
+        is_good = false;
+    }
+    kw_answer_deinit(&answer);
+    kw_formed_request_deinit(&formed);
+    kw_target_close(target);
+    return is_good;
+}
+
+/* Of the log, or of a copy where a file is named. What passes by is looked at either way: an export is a whole copy. */
+static int go_through(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_audit_chain *head,
+                      const uint8_t *public_key)
+{
+    bool verifies = strcmp(line->operands[0], "verify") == 0;
+    struct kw_error error = {0};
+    struct kw_copy_proof copy;
+    struct passing passing = {cli, &copy, !verifies};
+    int code = KW_EXIT_FAILED;
+    kw_copy_begin(&copy, head, public_key, kw_line_value(line, "checkpoints"), &error);
+    bool is_read = false;
+    if (line->operand_count > 1) {
+        is_read = kw_copy_of_file(&copy, line->operands[1]) == KW_OK;
+        code = is_read ? code : kw_report(cli, &error, false);
+    } else {
+        is_read = pass_log(cli, line, &passing);
+    }
+    if (is_read) {
+        code = verifies ? show_proof(cli, &copy) : kw_finish(cli, KW_EXIT_OK, false);
+    }
+    kw_copy_deinit(&copy);
+    return code;
+}
+
+/* --- what is done to it --- */
+
+static void write_member(struct kw_json_writer *json, const struct kw_command_line *line, const char *option,
+                         const char *name)
+{
+    const char *value = kw_line_value(line, option);
+    if (value != NULL) {
+        kw_json_name(json, name);
+        kw_json_text(json, value);
+    }
+}
+
+static enum kw_status show_job(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer)
+{
+    struct kw_member entries = {.name = "entries"};
+    struct kw_arena arena;
+    if (kw_line_has(line, "json")) {
+        kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
+        kw_buffer_add_byte(&cli->out.text, '\n');
+        return KW_OK;
+    }
+    kw_arena_init(&arena, NULL, 0, ENTRY_ARENA_MAX);
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, &entries, 1);
+    kw_buffer_add_text(&cli->out.text, "Entries: ");
+    kw_text_clean(&cli->out.text, entries.text);
+    kw_buffer_add_byte(&cli->out.text, '\n');
+    kw_arena_reset(&arena);
+    return status;
+}
+
+static int run_job(struct kw_cli *cli, const struct kw_command_line *line, const char *path)
+{
+    char memory[JOB_BODY_SIZE];
+    struct kw_asking asking = {.method = KW_POST, .path = path, .has_no_query = true};
+    struct kw_buffer body;
+    struct kw_json_writer json;
+    kw_buffer_init_fixed(&body, memory, sizeof memory);
+    kw_json_writer_init(&json, &body);
+    kw_json_begin_object(&json);
+    write_member(&json, line, "before", "before");
+    if (kw_line_value(line, "before") == NULL) {
+        write_member(&json, line, "owner", "owner");
+        write_member(&json, line, "actor", "actor");
+    }
+    write_member(&json, line, "reason", "reason");
+    kw_json_end_object(&json);
+    if (kw_buffer_status(&body) != KW_OK) {
+        struct kw_error error = {0};
+        (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL, "--reason takes 256 bytes of text at most");
+        return kw_report(cli, &error, kw_line_has(line, "json"));
+    }
+    asking.body = kw_buffer_bytes(&body);
+    return ask_path(cli, line, &asking, show_job);
 }
 
 /* --- the command --- */
-
-static int run_pages(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_audit_chain *head,
-                     bool verifies)
-{
-    struct kw_formed_request formed = {0};
-    struct pages pages = {.cli = cli, .line = line, .formed = &formed};
-    struct proving proving = {.error = &pages.error};
-    int code = KW_EXIT_FAILED;
-    kw_audit_proof_begin(&proving.proof, head);
-    pages.each = verifies ? prove_entry : write_entry;
-    pages.context = verifies ? (void *)&proving : (void *)&pages;
-    if (kw_key_begin(cli, line, (struct kw_bytes){0}, &formed, &pages.target) && walk_pages(&pages)) {
-        if (verifies) {
-            kw_audit_proof_end(&proving.proof);
-            code = show_proof(cli, &proving.proof, false);
-        } else {
-            kw_buffer_add_format(&cli->out.text, END_START "%llu}\n", (unsigned long long)pages.count);
-            code = kw_finish(cli, KW_EXIT_OK, false);
-        }
-    } else if (pages.error.code != NULL) {
-        code = kw_report(cli, &pages.error, false);
-    }
-    kw_formed_request_deinit(&formed);
-    kw_target_close(pages.target);
-    return code;
-}
 
 /* What a list is narrowed by would leave out entries of the chain. */
 static bool is_narrowed(const struct kw_command_line *line)
@@ -353,25 +362,79 @@ static bool is_narrowed(const struct kw_command_line *line)
     return is;
 }
 
+static enum kw_status read_public_key(const struct kw_command_line *line, uint8_t key[KW_PUBLIC_KEY_SIZE],
+                                      struct kw_error *error_out)
+{
+    const char *value = kw_line_value(line, "public-key");
+    return value == NULL || kw_hex_decode(kw_bytes_of_text(value), key, KW_PUBLIC_KEY_SIZE)
+               ? KW_OK
+               : kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                         "--public-key takes %d hexadecimal digits, as `keyward audit checkpoints` shows them",
+                         2 * KW_PUBLIC_KEY_SIZE);
+}
+
+static enum kw_status check_erase(const struct kw_command_line *line, struct kw_error *error_out)
+{
+    bool has_person = kw_line_has(line, "owner") || kw_line_has(line, "actor");
+    bool has_more = false;
+    for (size_t i = 0; i < line->given_count; i++) {
+        const char *name = line->given[i].option->name;
+        has_more = has_more || (line->given[i].option->place == KW_PLACE_QUERY && strcmp(name, "owner") != 0 &&
+                                strcmp(name, "actor") != 0);
+    }
+    return has_person && !has_more ? KW_OK
+                                   : kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                                             "erase takes --owner TYPE:ID, --actor WHO or both, and goes through the "
+                                             "whole log");
+}
+
+static enum kw_status check_line(const struct kw_command_line *line, const char *what, struct kw_error *error_out)
+{
+    bool lists = strcmp(what, "list") == 0 || strcmp(what, "checkpoints") == 0;
+    bool verifies = strcmp(what, "verify") == 0;
+    bool prunes = strcmp(what, "prune") == 0;
+    bool erases = strcmp(what, "erase") == 0;
+    bool knows = kw_line_has(line, "head") || kw_line_has(line, "public-key") || kw_line_has(line, "checkpoints");
+    if (!lists && !verifies && !prunes && !erases && strcmp(what, "export") != 0) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "'%s' is nothing to do with the log: list, export, verify, checkpoints, prune or erase", what);
+    }
+    if (prunes != kw_line_has(line, "before") || (!prunes && !erases && kw_line_has(line, "reason"))) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "prune takes --before TIME, which nothing else does; prune and erase alone take --reason");
+    }
+    if (erases) {
+        return check_erase(line, error_out);
+    }
+    if (line->operand_count > 1 && !verifies) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL, "only verify takes a file");
+    }
+    if (!lists && (is_narrowed(line) || (kw_line_has(line, "json") && !prunes))) {
+        return kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                       "only the list is narrowed, or shown as --json: export and verify take the whole log");
+    }
+    return verifies || !knows ? KW_OK
+                              : kw_fail(error_out, KW_E_INVALID, KW_CLI_USAGE, NULL,
+                                        "--head, --public-key and --checkpoints are for verify");
+}
+
 int kw_cmd_audit(struct kw_cli *cli, const struct kw_command_line *line)
 {
     const char *what = line->operand_count == 0 ? "list" : line->operands[0];
-    bool lists = strcmp(what, "list") == 0;
-    bool verifies = strcmp(what, "verify") == 0;
+    uint8_t public_key[KW_PUBLIC_KEY_SIZE];
     struct kw_audit_chain head;
     struct kw_error error = {0};
-    if (!lists && !verifies && strcmp(what, "export") != 0) {
-        (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                      "'%s' is nothing to do with the log: list, export or verify", what);
-    } else if (line->operand_count > 1 && !verifies) {
-        (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL, "only verify takes a file");
-    } else if (!lists && (is_narrowed(line) || kw_line_has(line, "json"))) {
-        (void)kw_fail(&error, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                      "only the list is narrowed, or shown as --json: export and verify take the whole log");
-    } else if (read_head(line, &head, &error) == KW_OK) {
-        return lists                     ? kw_key_ask(cli, line, NULL, show_page)
-               : line->operand_count > 1 ? verify_copy(cli, line, &head)
-                                         : run_pages(cli, line, &head, verifies);
+    if (check_line(line, what, &error) != KW_OK || read_head(line, &head, &error) != KW_OK ||
+        read_public_key(line, public_key, &error) != KW_OK) {
+        return kw_report(cli, &error, kw_line_has(line, "json"));
     }
-    return kw_report(cli, &error, kw_line_has(line, "json"));
+    if (strcmp(what, "list") == 0) {
+        return kw_key_ask(cli, line, NULL, show_page);
+    }
+    if (strcmp(what, "prune") == 0 || strcmp(what, "erase") == 0) {
+        return run_job(cli, line, strcmp(what, "prune") == 0 ? "/v1/audit/prune" : "/v1/audit/erase");
+    }
+    return strcmp(what, "checkpoints") == 0
+               ? ask_path(cli, line, &(struct kw_asking){KW_GET, "/v1/audit/checkpoints", {0}, false}, show_checkpoints)
+               : go_through(cli, line, &head, kw_line_has(line, "public-key") ? public_key : NULL);
 }

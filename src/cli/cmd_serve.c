@@ -133,6 +133,8 @@ static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_l
         .path = cli->data_path,
         .may_make = true,
         .pepper_file = kw_line_value(line, "pepper-file"),
+        .audit_key_file = kw_line_value(line, "audit-key-file"),
+        .checkpoint_file = kw_line_value(line, "checkpoint-file"),
         .pepper_hex = kw_buffer_bytes(&cli->environment.pepper),
         .clock = cli->clock,
         .entropy = cli->entropy,

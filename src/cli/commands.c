@@ -262,6 +262,8 @@ static const struct kw_option serve_options[] = {
     {.name = "tls-cert", .argument = "FILE", .help = "the certificate and its chain (PEM): serve HTTPS"},
     {.name = "tls-key", .argument = "FILE", .help = "the certificate's private key (PEM)"},
     {.name = "pepper-file", .argument = "FILE", .help = "the pepper, instead of KEYWARD_PEPPER or DIR/pepper"},
+    {.name = "audit-key-file", .argument = "FILE", .help = "the key that signs the audit log, instead of DIR/audit-key"},
+    {.name = "checkpoint-file", .argument = "FILE", .help = "append each checkpoint of the audit log to it"},
     {.name = "trust-proxy", .argument = "ADDRESS|RANGE", .help = "a proxy whose X-Forwarded-For is true; 64 at most",
      .repeats = true},
     {.name = "geo-database", .argument = "FILE", .help = "a MaxMind database: the country of each address"},
@@ -364,8 +366,7 @@ static const struct kw_cli_command commands[] = {
      .key_call = &find_call, .operands = "[-]", .operands_max = 1,
      .about = "The key is read from standard input or from a file, as 'verify' does; on a terminal it is asked for. Its\n"
               "record is shown whatever its state, and nothing is counted.",
-     .groups = {&find_group, &where_group, &output_group},
-     .example = "keyward find --key-file key.txt"},
+     .groups = {&find_group, &where_group, &output_group}, .example = "keyward find --key-file key.txt"},
     {.name = "analyze", .summary = "Tells what to look at: of a key, or of all keys.", .run = kw_cmd_analyze,
      .key_call = &analyze_call, .operands = "[ID]", .operands_max = 1,
      .about = "Of a key: a name for it, the shape of its use, a score of how well it is bounded, and what to do. Without an\n"
@@ -394,11 +395,10 @@ static const struct kw_cli_command commands[] = {
               "for two days, days for as long as the project says.",
      .groups = {&kw__usage_group, &where_group, &output_group}, .example = "keyward usage " EXAMPLE_ID " --by day --group endpoint"},
     {.name = "audit", .summary = "Shows who did what, and proves that the log of it is whole.", .run = kw_cmd_audit,
-     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]]", .operands_max = 2,
-     .about = "`list` shows the latest entries. `export` writes all of them, a line of JSON each, from the first on. `verify`\n"
-              "reckons the chain of the log anew, or that of an exported FILE, and names the first entry that was changed,\n"
-              "is missing, was added or moved. Exits with 0 if it is whole, 1 if not, and 2 if nobody can say.",
-     .groups = {&kw__audit_group, &where_group, &output_group}, .example = "keyward audit verify"},
+     .key_call = &kw__audit_call, .operands = "[list|export|verify [FILE]|checkpoints|prune|erase]", .operands_max = 2,
+     .about = kw__audit_about,
+     .groups = {&kw__audit_group, &where_group, &output_group},
+     .example = "keyward audit verify"},
     KW__EVENTS_COMMAND(&where_group, &output_group),
     {.name = "report", .summary = "Counts what a key used, known only afterwards.", .run = kw_cmd_report,
      .key_call = &kw__report_call, ONE_ID, .groups = {&kw__report_group, &where_group, &output_group},

@@ -31,6 +31,14 @@ static const struct kw_option audit_options[] = {
     {.name = "head",
      .argument = "HEAD",
      .help = "verify: the head that an earlier proof gave; the log must come past it"},
+    {.name = "before", .argument = "TIME", .help = "prune: entries from before then go"},
+    {.name = "reason", .argument = "TEXT", .help = "prune, erase: why; kept in the log"},
+    {.name = "checkpoints",
+     .argument = "FILE",
+     .help = "verify: checkpoints that were kept elsewhere, a line each; the log must agree with them"},
+    {.name = "public-key",
+     .argument = "HEX",
+     .help = "verify: the key that signs checkpoints (if it is not given, the one that file or log says)"},
 };
 
 static const struct kw_option usage_options[] = {
@@ -99,6 +107,12 @@ static const struct kw_option credit_options[] = {
      .field = "reason"},
 };
 
+const char kw__audit_about[] =
+    "`list` shows the latest entries, `checkpoints` what was signed of the log. `export` writes all of it, a line of\n"
+    "JSON for each entry, from the first on. `verify` reckons the chain of the log anew, or that of an exported FILE,\n"
+    "holds it against checkpoints, and names the first entry that was changed, is missing, was added or moved. Exits\n"
+    "with 0 if it is whole, 1 if not, and 2 if nobody can say. `prune` removes what is old, `erase`\n"
+    "takes what tells of an owner or actor out of the entries; the log stays provable.";
 const struct kw_option_group kw__audit_group = {"Options", audit_options, KW_COUNT_OF(audit_options)};
 const struct kw_option_group kw__usage_group = {"Of what, and when", usage_options, KW_COUNT_OF(usage_options)};
 const struct kw_option_group kw__report_group = {"Options", report_options, KW_COUNT_OF(report_options)};

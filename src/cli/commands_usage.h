@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/keys.h"
 
+extern const char kw__audit_about[];
 extern const struct kw_option_group kw__audit_group, kw__usage_group, kw__report_group, kw__credit_group;
 extern const struct kw_option_group kw__schedule_group;
 extern const struct kw_key_call kw__audit_call, kw__usage_call, kw__report_call, kw__credit_call;

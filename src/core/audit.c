@@ -1,10 +1,10 @@
 #include "core/audit.h"
 
 #include "base/bytes.h"
+#include "core/audit_seal.h"
 #include "core/digest.h"
 #include "core/id.h"
 
-#define SEAL_VERSION 1
 #define HEAD_VERSION 1
 
 static const struct kw_audit_action actions[] = {
@@ -41,6 +41,8 @@ static const struct kw_audit_action actions[] = {
     {"access.refused", "somebody was refused with 401 or 403; `count` says how often since the entry's time"},
     {"pepper.added", "a pepper became that of new keys"},
     {"pepper.retired", "a pepper was taken out"},
+    {"audit.erased", "what told of a person was taken out of `entries` lines"},
+    {"audit.pruned", "what stood in the log up to `place` was removed, since it was from before `before`"},
 };
 
 const struct kw_audit_action *kw_audit_actions(size_t *count_out)
@@ -60,45 +62,49 @@ bool kw_audit_action_known(struct kw_bytes action)
 
 /* --- the chain --- */
 
-static void store_u64(uint64_t value, uint8_t out[8])
+/* The salt of a field, made of the line's. Which field it is changes it. */
+void kw__audit_field_salt(const uint8_t salt[KW_AUDIT_SALT_SIZE], uint8_t number, uint8_t out[KW_AUDIT_LINK_SIZE])
 {
-    for (size_t i = 8; i-- > 0; value >>= 8) {
-        out[i] = (uint8_t)value;
-    }
+    const struct kw_bytes parts[] = {kw_bytes_of(salt, KW_AUDIT_SALT_SIZE), kw_bytes_of(&number, 1)};
+    kw_digest_parts(parts, KW_COUNT_OF(parts), out);
 }
 
-static uint64_t load_u64(const uint8_t in[8])
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < 8; i++) {
-        value = value << 8 | in[i];
-    }
-    return value;
-}
-
-/* A field that may be about a person, as it goes into the link. Which one it is changes its salt. */
-static void veil(const uint8_t salt[KW_AUDIT_SALT_SIZE], uint8_t number, struct kw_bytes value,
-                 uint8_t out[KW_AUDIT_LINK_SIZE])
+/* A field that may be about a person, as it goes into the link. */
+void kw__audit_veil(const struct kw_audit_seal *seal, uint8_t number, struct kw_bytes value,
+                    uint8_t out[KW_AUDIT_LINK_SIZE])
 {
     uint8_t own_salt[KW_AUDIT_LINK_SIZE];
-    const struct kw_bytes of_salt[] = {kw_bytes_of(salt, KW_AUDIT_SALT_SIZE), kw_bytes_of(&number, 1)};
-    kw_digest_parts(of_salt, KW_COUNT_OF(of_salt), own_salt);
-    const struct kw_bytes of_value[] = {kw_bytes_of(own_salt, KW_AUDIT_SALT_SIZE), value};
-    kw_digest_parts(of_value, KW_COUNT_OF(of_value), out);
+    if (seal->erased == 0) {
+        kw__audit_field_salt(seal->salt, number, own_salt);
+    } else {
+        memcpy(own_salt, seal->veils[number], sizeof own_salt);
+    }
+    if ((seal->erased >> number & 1) != 0) {
+        memcpy(out, own_salt, sizeof own_salt);
+        return;
+    }
+    const struct kw_bytes parts[] = {kw_bytes_of(own_salt, KW_AUDIT_SALT_SIZE), value};
+    kw_digest_parts(parts, KW_COUNT_OF(parts), out);
 }
 
-static void make_link(const struct kw_audit_chain *chain, const struct kw_audit_line *line,
-                      const uint8_t salt[KW_AUDIT_SALT_SIZE], uint8_t link_out[KW_AUDIT_LINK_SIZE])
+struct kw_bytes kw__audit_veiled(const struct kw_audit_line *line, size_t number)
 {
-    const struct kw_bytes veiled[] = {line->owner, line->actor, line->context, line->details};
-    uint8_t veils[KW_COUNT_OF(veiled)][KW_AUDIT_LINK_SIZE];
+    const struct kw_bytes fields[KW_AUDIT_VEILED_COUNT] = {line->owner, line->actor, line->context, line->details};
+    return fields[number];
+}
+
+/* The link of the line, with what its seal says of its fields. */
+static void make_link(const struct kw_audit_chain *chain, const struct kw_audit_line *line,
+                      const struct kw_audit_seal *seal, uint8_t link_out[KW_AUDIT_LINK_SIZE])
+{
+    uint8_t veils[KW_AUDIT_VEILED_COUNT][KW_AUDIT_LINK_SIZE];
     uint8_t numbers[3][8];
-    for (size_t i = 0; i < KW_COUNT_OF(veiled); i++) {
-        veil(salt, (uint8_t)i, veiled[i], veils[i]);
+    for (size_t i = 0; i < KW_AUDIT_VEILED_COUNT; i++) {
+        kw__audit_veil(seal, (uint8_t)i, kw__audit_veiled(line, i), veils[i]);
     }
-    store_u64(chain->place + 1, numbers[0]);
-    store_u64(line->sequence, numbers[1]);
-    store_u64((uint64_t)line->at_ms, numbers[2]);
+    kw__store_u64(chain->place + 1, numbers[0]);
+    kw__store_u64(line->sequence, numbers[1]);
+    kw__store_u64((uint64_t)line->at_ms, numbers[2]);
     const struct kw_bytes parts[] = {
         KW_BYTES("keyward audit line, version 1"),
         kw_bytes_of(chain->link, sizeof chain->link),
@@ -124,35 +130,16 @@ void kw_audit_seal(struct kw_audit_chain *chain, const struct kw_audit_line *lin
 {
     struct kw_audit_seal seal = {.place = chain->place + 1};
     memcpy(seal.salt, salt, sizeof seal.salt);
-    make_link(chain, line, salt, seal.link);
+    make_link(chain, line, &seal, seal.link);
     go_on(chain, line, seal.link);
     *seal_out = seal;
-}
-
-void kw_audit_seal_encode(const struct kw_audit_seal *seal, uint8_t out[KW_AUDIT_SEAL_SIZE])
-{
-    out[0] = SEAL_VERSION;
-    store_u64(seal->place, out + 1);
-    memcpy(out + 9, seal->salt, sizeof seal->salt);
-    memcpy(out + 9 + sizeof seal->salt, seal->link, sizeof seal->link);
-}
-
-bool kw_audit_seal_decode(struct kw_bytes bytes, struct kw_audit_seal *seal_out)
-{
-    if (bytes.size != KW_AUDIT_SEAL_SIZE || bytes.data[0] != SEAL_VERSION) {
-        return false;
-    }
-    seal_out->place = load_u64(bytes.data + 1);
-    memcpy(seal_out->salt, bytes.data + 9, sizeof seal_out->salt);
-    memcpy(seal_out->link, bytes.data + 9 + sizeof seal_out->salt, sizeof seal_out->link);
-    return true;
 }
 
 void kw_audit_head_encode(const struct kw_audit_chain *chain, uint8_t out[KW_AUDIT_HEAD_SIZE])
 {
     out[0] = HEAD_VERSION;
-    store_u64(chain->place, out + 1);
-    store_u64(chain->sequence, out + 9);
+    kw__store_u64(chain->place, out + 1);
+    kw__store_u64(chain->sequence, out + 9);
     memcpy(out + 17, chain->link, sizeof chain->link);
 }
 
@@ -161,8 +148,8 @@ bool kw_audit_head_decode(struct kw_bytes bytes, struct kw_audit_chain *chain_ou
     if (bytes.size != KW_AUDIT_HEAD_SIZE || bytes.data[0] != HEAD_VERSION) {
         return false;
     }
-    chain_out->place = load_u64(bytes.data + 1);
-    chain_out->sequence = load_u64(bytes.data + 9);
+    chain_out->place = kw__load_u64(bytes.data + 1);
+    chain_out->sequence = kw__load_u64(bytes.data + 9);
     memcpy(chain_out->link, bytes.data + 17, sizeof chain_out->link);
     return true;
 }
@@ -177,6 +164,34 @@ void kw_audit_proof_begin(struct kw_audit_proof *proof, const struct kw_audit_ch
     }
 }
 
+void kw_audit_proof_trust(struct kw_audit_proof *proof, const uint8_t signer[KW_PUBLIC_KEY_SIZE])
+{
+    proof->has_signer = true;
+    memcpy(proof->signer, signer, sizeof proof->signer);
+}
+
+void kw_audit_proof_start(struct kw_audit_proof *proof, const struct kw_audit_chain *start)
+{
+    proof->start = *start;
+    proof->chain = *start;
+    proof->last_sequence = start->sequence;
+}
+
+static void pass_known(struct kw_audit_proof *proof)
+{
+    while (proof->known_count > 0 && proof->known[0].place <= proof->chain.place) {
+        proof->known++;
+        proof->known_count--;
+    }
+}
+
+void kw_audit_proof_know(struct kw_audit_proof *proof, const struct kw_audit_chain *known, size_t count)
+{
+    proof->known = known;
+    proof->known_count = count;
+    pass_known(proof);
+}
+
 static void find_fault(struct kw_audit_proof *proof, enum kw_audit_fault fault, uint64_t sequence, uint64_t place)
 {
     proof->fault = fault;
@@ -184,30 +199,57 @@ static void find_fault(struct kw_audit_proof *proof, enum kw_audit_fault fault, 
     proof->fault_place = place;
 }
 
+/* Whether the line is what is known of that place. */
+static bool is_as_known(const struct kw_audit_chain *known, const struct kw_audit_line *line,
+                        const struct kw_audit_seal *seal)
+{
+    return known->place != seal->place ||
+           (line->sequence == known->sequence && memcmp(seal->link, known->link, sizeof seal->link) == 0);
+}
+
 /* The line comes next in the chain, by what its seal says. */
 static void prove(struct kw_audit_proof *proof, const struct kw_audit_line *line, const struct kw_audit_seal *seal)
 {
     uint8_t link[KW_AUDIT_LINK_SIZE];
-    make_link(&proof->chain, line, seal->salt, link);
-    bool is_same = memcmp(link, seal->link, sizeof link) == 0;
-    bool is_expected = seal->place != proof->expected.place || (line->sequence == proof->expected.sequence &&
-                                                                memcmp(link, proof->expected.link, sizeof link) == 0);
-    if (!is_same || !is_expected) {
+    make_link(&proof->chain, line, seal, link);
+    bool is_same = memcmp(link, seal->link, sizeof link) == 0 &&
+                   (seal->erased == 0 || (proof->has_signer && kw__audit_erasure_holds(line, seal, proof->signer)));
+    bool is_signed = proof->known_count > 0 && proof->known[0].place == seal->place;
+    bool is_known = is_as_known(&proof->expected, line, seal);
+    for (size_t i = 0; i < proof->known_count && proof->known[i].place == seal->place; i++) {
+        is_known = is_known && is_as_known(&proof->known[i], line, seal);
+    }
+    if (!is_same || !is_known) {
         find_fault(proof, KW_AUDIT_CHANGED, line->sequence, seal->place);
         return;
     }
     go_on(&proof->chain, line, link);
     proof->proved++;
+    if (is_signed) {
+        proof->signed_place = seal->place;
+        proof->signed_count++;
+        pass_known(proof);
+    }
+}
+
+/* A line behind one that is missing: is it that one? */
+static void look_for_missing(struct kw_audit_proof *proof, const struct kw_audit_line *line,
+                             const struct kw_audit_seal *seal)
+{
+    if (proof->fault == KW_AUDIT_MISSING && seal != NULL && seal->place == proof->fault_place) {
+        find_fault(proof, KW_AUDIT_MOVED, line->sequence, seal->place);
+    }
 }
 
 void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line *line,
                         const struct kw_audit_seal *seal)
 {
-    if (proof->fault != KW_AUDIT_WHOLE) {
-        return;
-    }
     uint64_t next = proof->chain.place + 1;
-    if (line->sequence <= proof->last_sequence) {
+    uint64_t last_sequence = proof->last_sequence;
+    proof->last_sequence = line->sequence;
+    if (proof->fault != KW_AUDIT_WHOLE) {
+        look_for_missing(proof, line, seal);
+    } else if (line->sequence <= last_sequence) {
         find_fault(proof, KW_AUDIT_MOVED, line->sequence, seal == NULL ? 0 : seal->place);
     } else if (seal == NULL) {
         proof->first_unsealed = proof->unsealed++ == 0 ? line->sequence : proof->first_unsealed;
@@ -221,18 +263,39 @@ void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line
     } else {
         prove(proof, line, seal);
     }
-    proof->last_sequence = line->sequence;
 }
 
-void kw_audit_proof_end(struct kw_audit_proof *proof)
+/* The chain is known to go on. */
+static void find_end_missing(struct kw_audit_proof *proof)
 {
-    if (proof->fault != KW_AUDIT_WHOLE || proof->expected.place <= proof->chain.place) {
-        return;
-    }
     if (proof->unsealed > 0) {
         find_fault(proof, KW_AUDIT_CHANGED, proof->first_unsealed, proof->chain.place + 1); /* it has lost its seal */
     } else {
         find_fault(proof, KW_AUDIT_MISSING, 0, proof->chain.place + 1);
+    }
+}
+
+void kw_audit_proof_meet(struct kw_audit_proof *proof, const struct kw_audit_chain *known)
+{
+    const struct kw_audit_chain *chain = &proof->chain;
+    if (proof->fault != KW_AUDIT_WHOLE || known->place < chain->place) {
+        return;
+    }
+    if (known->place > chain->place) {
+        find_end_missing(proof);
+    } else if (known->sequence != chain->sequence || memcmp(known->link, chain->link, sizeof known->link) != 0) {
+        find_fault(proof, KW_AUDIT_CHANGED, chain->sequence, chain->place);
+    } else {
+        proof->signed_place = known->place;
+        proof->signed_count++;
+    }
+}
+
+void kw_audit_proof_end(struct kw_audit_proof *proof)
+{
+    bool is_behind = proof->expected.place > proof->chain.place || proof->known_count > 0;
+    if (proof->fault == KW_AUDIT_WHOLE && is_behind) {
+        find_end_missing(proof);
     }
 }
 

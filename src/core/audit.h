@@ -12,11 +12,13 @@
 #define KW_CORE_AUDIT_H
 
 #include "base/json.h"
+#include "core/signing.h"
 #include <keyward/audit.h>
 
 #define KW_AUDIT_SALT_SIZE 16
 #define KW_AUDIT_LINK_SIZE 32
 #define KW_AUDIT_SEAL_SIZE (1 + 8 + KW_AUDIT_SALT_SIZE + KW_AUDIT_LINK_SIZE)
+#define KW_AUDIT_SEAL_MAX 256 /* where something was erased */
 #define KW_AUDIT_HEAD_SIZE (1 + 8 + 8 + KW_AUDIT_LINK_SIZE)
 #define KW_AUDIT_LINE_JSON_MAX ((size_t)2 * 1024 * 1024) /* of one line of an exported log */
 
@@ -54,20 +56,46 @@ struct kw_audit_chain {
     uint8_t link[KW_AUDIT_LINK_SIZE];
 };
 
+/* What of a line goes into the link by a digest, in that order. */
+enum kw_audit_veiled { KW_AUDIT_OWNER, KW_AUDIT_ACTOR, KW_AUDIT_CONTEXT, KW_AUDIT_DETAILS, KW_AUDIT_VEILED_COUNT };
+
 struct kw_audit_seal {
     uint64_t place;
     uint8_t salt[KW_AUDIT_SALT_SIZE]; /* drawn for this line; those of its fields are made of it */
     uint8_t link[KW_AUDIT_LINK_SIZE];
+    /*
+     * Where something was erased: which fields, a bit for each. Then the line's salt is gone, of an erased field its
+     * digest is here, of another one its salt; and whoever signs checkpoints has signed that this is so.
+     */
+    uint8_t erased;
+    uint8_t veils[KW_AUDIT_VEILED_COUNT][KW_AUDIT_LINK_SIZE]; /* of salts the first KW_AUDIT_SALT_SIZE bytes */
+    uint8_t signature[KW_SIGNATURE_SIZE];
 };
 
 /* Makes the line the next of its chain. */
 void kw_audit_seal(struct kw_audit_chain *chain, const struct kw_audit_line *line,
                    const uint8_t salt[KW_AUDIT_SALT_SIZE], struct kw_audit_seal *seal_out);
 
-void kw_audit_seal_encode(const struct kw_audit_seal *seal, uint8_t out[KW_AUDIT_SEAL_SIZE]);
+/* Returns how many bytes: KW_AUDIT_SEAL_SIZE, unless something was erased. */
+size_t kw_audit_seal_encode(const struct kw_audit_seal *seal, uint8_t out[KW_AUDIT_SEAL_MAX]);
 KW_MUST_USE bool kw_audit_seal_decode(struct kw_bytes bytes, struct kw_audit_seal *seal_out);
 void kw_audit_head_encode(const struct kw_audit_chain *chain, uint8_t out[KW_AUDIT_HEAD_SIZE]);
 KW_MUST_USE bool kw_audit_head_decode(struct kw_bytes bytes, struct kw_audit_chain *chain_out);
+
+/* --- erasing --- */
+
+/* Whose data is to go; empty: nobody's. */
+struct kw_audit_person {
+    struct kw_bytes owner, actor;
+};
+/* Which fields of a line tell of them: as struct kw_audit_seal's `erased`. */
+uint8_t kw_audit_tells_of(const struct kw_audit_line *line, const struct kw_audit_person *person);
+/*
+ * Makes of a line's seal the one that it has without these fields, which are to be taken out of the line; what was
+ * erased before stays so. The line is as it was until now. KW_E_INVALID for a seed that is none, KW_E_MEMORY.
+ */
+KW_MUST_USE enum kw_status kw_audit_erase(const struct kw_audit_line *line, uint8_t fields,
+                                          const struct kw_secret *seed, struct kw_audit_seal *seal);
 
 /* --- proving --- */
 
@@ -76,23 +104,46 @@ enum kw_audit_fault {
     KW_AUDIT_CHANGED, /* it says something else than when it was sealed */
     KW_AUDIT_MISSING, /* it is not there */
     KW_AUDIT_ADDED,   /* it never had this place */
-    KW_AUDIT_MOVED,   /* it stands before one that came before it */
+    KW_AUDIT_MOVED,   /* it stands where another one did */
 };
 
 /* A proof under way, of one project's chain. Begin with kw_audit_proof_begin. */
 struct kw_audit_proof {
-    struct kw_audit_chain chain;    /* of what was proved so far */
-    struct kw_audit_chain expected; /* what somebody knows of the chain; place 0: nothing */
-    uint64_t last_sequence;         /* of the last line that was looked at */
-    uint64_t proved, unsealed;      /* lines; unsealed ones stand at the end and are no fault */
-    uint64_t first_unsealed;        /* its sequence */
-    enum kw_audit_fault fault;      /* the first that was found; nothing is looked at behind it */
-    uint64_t fault_sequence;        /* of the line that it was found at; 0: at the end */
-    uint64_t fault_place;           /* in the chain; 0: it has none */
+    struct kw_audit_chain chain;        /* of what was proved so far */
+    struct kw_audit_chain expected;     /* what somebody knows of the chain; place 0: nothing */
+    struct kw_audit_chain start;        /* where the log begins: behind this; place 0: at its first line */
+    const struct kw_audit_chain *known; /* what is signed of the chain, of places that come yet; in their order */
+    size_t known_count;
+    uint64_t signed_place; /* the last that was found to be as it was signed; 0: none */
+    uint64_t signed_count;
+    bool has_signer; /* else no line from which something was erased is as it was */
+    uint8_t signer[KW_PUBLIC_KEY_SIZE];
+    uint64_t last_sequence;    /* of the last line that was looked at */
+    uint64_t proved, unsealed; /* lines; unsealed ones stand at the end and are no fault */
+    uint64_t first_unsealed;   /* its sequence */
+    enum kw_audit_fault fault; /* the first that was found; behind a missing line only that one is looked for */
+    uint64_t fault_sequence;   /* of the line that it was found at; 0: at the end */
+    uint64_t fault_place;      /* in the chain; 0: it has none */
 };
 
 /* `expected` may be NULL: then nobody notices where the end of a chain is cut off. */
 void kw_audit_proof_begin(struct kw_audit_proof *proof, const struct kw_audit_chain *expected);
+/* Whose signature says that something was erased from a line. */
+void kw_audit_proof_trust(struct kw_audit_proof *proof, const uint8_t signer[KW_PUBLIC_KEY_SIZE]);
+/* Before the first line: the log begins behind this. Somebody must have signed that it does. */
+void kw_audit_proof_start(struct kw_audit_proof *proof, const struct kw_audit_chain *start);
+/*
+ * What is signed of the chain from here on, in order of places, in the place of what was known before; borrowed until
+ * the next call. Of places that were proved already nothing is looked at.
+ */
+void kw_audit_proof_know(struct kw_audit_proof *proof, const struct kw_audit_chain *known, size_t count);
+/* What is signed of the line that was just added, or of one before it. */
+void kw_audit_proof_meet(struct kw_audit_proof *proof, const struct kw_audit_chain *known);
+/* Whether more lines can still say more. */
+static inline bool kw_audit_proof_goes_on(const struct kw_audit_proof *proof)
+{
+    return proof->fault == KW_AUDIT_WHOLE || (proof->fault == KW_AUDIT_MISSING && proof->fault_place > 0);
+}
 /* The next line, in the order of the log; `seal` NULL: it has none. */
 void kw_audit_proof_add(struct kw_audit_proof *proof, const struct kw_audit_line *line,
                         const struct kw_audit_seal *seal);

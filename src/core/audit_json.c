@@ -30,10 +30,26 @@ static void write_raw(struct kw_json_writer *json, const char *name, struct kw_b
 
 static void write_hex(struct kw_json_writer *json, const char *name, struct kw_bytes bytes)
 {
-    char hex[2 * KW_AUDIT_LINK_SIZE];
+    char hex[2 * KW_SIGNATURE_SIZE];
     kw_hex_encode(bytes, hex);
     kw_json_name(json, name);
     kw_json_string(json, kw_bytes_of(hex, 2 * bytes.size));
+}
+
+static const char *const veiled_names[KW_AUDIT_VEILED_COUNT] = {"owner", "actor", "context", "details"};
+
+/* Of a line from which something was erased: digests of what is gone, salts of what is there. */
+static void write_veils(const struct kw_audit_seal *seal, bool is_gone, const char *name, struct kw_json_writer *json)
+{
+    kw_json_name(json, name);
+    kw_json_begin_object(json);
+    for (size_t i = 0; i < KW_AUDIT_VEILED_COUNT; i++) {
+        if (((seal->erased >> i & 1) != 0) == is_gone) {
+            write_hex(json, veiled_names[i],
+                      kw_bytes_of(seal->veils[i], is_gone ? KW_AUDIT_LINK_SIZE : KW_AUDIT_SALT_SIZE));
+        }
+    }
+    kw_json_end_object(json);
 }
 
 static void write_seal(const struct kw_audit_seal *seal, struct kw_json_writer *json)
@@ -42,7 +58,13 @@ static void write_seal(const struct kw_audit_seal *seal, struct kw_json_writer *
     kw_json_begin_object(json);
     kw_json_name(json, "place");
     kw_json_i64(json, (int64_t)seal->place);
-    write_hex(json, "salt", kw_bytes_of(seal->salt, sizeof seal->salt));
+    if (seal->erased == 0) {
+        write_hex(json, "salt", kw_bytes_of(seal->salt, sizeof seal->salt));
+    } else {
+        write_veils(seal, true, "erased", json);
+        write_veils(seal, false, "salts", json);
+        write_hex(json, "signature", kw_bytes_of(seal->signature, sizeof seal->signature));
+    }
     write_hex(json, "link", kw_bytes_of(seal->link, sizeof seal->link));
     kw_json_end_object(json);
 }
@@ -82,9 +104,13 @@ void kw_audit_line_write(const struct kw_audit_line *line, const struct kw_audit
 }
 
 /* What is read, as it stands in the text. */
+struct veils_body {
+    struct kw_bytes fields[KW_AUDIT_VEILED_COUNT];
+};
 struct seal_body {
     int64_t place;
-    struct kw_bytes salt, link;
+    struct kw_bytes salt, link, signature;
+    struct veils_body erased, salts;
 };
 struct line_body {
     struct kw_bytes id, project, action, key_id, owner, actor, context, details;
@@ -101,15 +127,36 @@ struct line_body {
         .name = KW__NAME(name_), .kind = KW_FIELD_JSON, KW__AT(body, member), .size_max = (most) \
     }
 
+#define VEIL_FIELD(name_, number) \
+    { \
+        .name = KW__NAME(name_), .kind = KW_FIELD_TEXT, \
+        .offset = offsetof(struct veils_body, fields) + (number) * sizeof(struct kw_bytes), \
+        .size_max = 2 * KW_AUDIT_LINK_SIZE \
+    }
+static const struct kw_field veils_fields[] = {
+    VEIL_FIELD("owner", KW_AUDIT_OWNER),
+    VEIL_FIELD("actor", KW_AUDIT_ACTOR),
+    VEIL_FIELD("context", KW_AUDIT_CONTEXT),
+    VEIL_FIELD("details", KW_AUDIT_DETAILS),
+};
+static const struct kw_schema veils_schema = {.name = "veils",
+                                              .size = sizeof(struct veils_body),
+                                              .given_offset = SIZE_MAX,
+                                              .fields = veils_fields,
+                                              .field_count = KW_COUNT_OF(veils_fields)};
+
 static const struct kw_field seal_fields[] = {
     {.name = KW__NAME("place"), .kind = KW_FIELD_INTEGER, KW__AT(seal_body, place), .low = 1, .high = INT64_MAX},
     TEXT_FIELD("salt", seal_body, salt, 2 * KW_AUDIT_SALT_SIZE),
     TEXT_FIELD("link", seal_body, link, 2 * KW_AUDIT_LINK_SIZE),
+    TEXT_FIELD("signature", seal_body, signature, 2 * KW_SIGNATURE_SIZE),
+    {.name = KW__NAME("erased"), .kind = KW_FIELD_OBJECT, KW__AT(seal_body, erased), .items = &veils_schema},
+    {.name = KW__NAME("salts"), .kind = KW_FIELD_OBJECT, KW__AT(seal_body, salts), .items = &veils_schema},
 };
 static const struct kw_schema seal_schema = {.name = "seal",
                                              .size = sizeof(struct seal_body),
                                              .given_offset = SIZE_MAX,
-                                             .required = 1U << 0 | 1U << 1 | 1U << 2,
+                                             .required = 1U << 0 | 1U << 2,
                                              .fields = seal_fields,
                                              .field_count = KW_COUNT_OF(seal_fields)};
 
@@ -142,17 +189,36 @@ static bool names_sequence(struct kw_bytes id, int64_t sequence)
            number == (uint64_t)sequence;
 }
 
+/* Each field has either a digest, and is erased, or a salt. */
+static bool take_veils(const struct seal_body *body, struct kw_audit_seal *seal)
+{
+    bool is_good = kw_hex_decode(body->signature, seal->signature, sizeof seal->signature);
+    for (size_t i = 0; i < KW_AUDIT_VEILED_COUNT; i++) {
+        struct kw_bytes gone = body->erased.fields[i];
+        struct kw_bytes salt = body->salts.fields[i];
+        is_good = is_good && (gone.size == 0 || salt.size == 0) &&
+                  (gone.size > 0 ? kw_hex_decode(gone, seal->veils[i], KW_AUDIT_LINK_SIZE)
+                                 : kw_hex_decode(salt, seal->veils[i], KW_AUDIT_SALT_SIZE));
+        seal->erased |= (uint8_t)(gone.size > 0 ? 1U << i : 0);
+    }
+    return is_good && seal->erased != 0;
+}
+
 static enum kw_status take_seal(const struct seal_body *body, struct kw_audit_seal *seal_out,
                                 struct kw_error *error_out)
 {
-    seal_out->place = (uint64_t)body->place;
-    bool is_hex = kw_hex_decode(body->salt, seal_out->salt, sizeof seal_out->salt) &&
-                  kw_hex_decode(body->link, seal_out->link, sizeof seal_out->link);
-    return is_hex ? KW_OK
-                  : kw_refuse(error_out, KW_CODE_INVALID_FIELD, "seal",
-                              "must have a salt of %d hex digits and a link "
-                              "of %d",
-                              2 * KW_AUDIT_SALT_SIZE, 2 * KW_AUDIT_LINK_SIZE);
+    struct kw_audit_seal seal = {.place = (uint64_t)body->place};
+    bool is_hex = kw_hex_decode(body->link, seal.link, sizeof seal.link) &&
+                  (body->signature.size > 0 ? body->salt.size == 0 && take_veils(body, &seal)
+                                            : kw_hex_decode(body->salt, seal.salt, sizeof seal.salt));
+    if (is_hex) {
+        *seal_out = seal;
+    }
+    return is_hex
+               ? KW_OK
+               : kw_refuse(error_out, KW_CODE_INVALID_FIELD, "seal",
+                           "must have a link of %d hex digits, and a salt of %d or what is erased with its signature",
+                           2 * KW_AUDIT_LINK_SIZE, 2 * KW_AUDIT_SALT_SIZE);
 }
 
 enum kw_status kw_audit_line_read(struct kw_bytes text, struct kw_arena *arena, struct kw_audit_line *line_out,

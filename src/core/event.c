@@ -45,6 +45,7 @@ enum {
     VERSION,
     FINGERPRINT,
     FORGET_ERASED,
+    CHECKPOINT,
     MEMBER_COUNT
 };
 
@@ -64,8 +65,9 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [ROTATED_TO] = {"rotatedTo", KW_EVENT_KEY_ID, "the key that takes its place"},
     [GRACE_UNTIL] = {"graceUntil", KW_EVENT_TIME, "until when the key that was rotated works on"},
     [EXPIRES_AT] = {"expiresAt", KW_EVENT_TIME, "the key's expiry"},
-    [EXPIRING] = {"expiring", KW_EVENT_STEP, "which time of the key is to come, and when"},
-    [SCHEDULED] = {"scheduled", KW_EVENT_STEP, "which time of the key has come, and when that was"},
+    [EXPIRING] = {"expiring", KW_EVENT_OBJECT,
+                  "what is to come of the key: `action` (`disable`, `revoke`, `expire`) and `at`"},
+    [SCHEDULED] = {"scheduled", KW_EVENT_OBJECT, "what of the key's times has come: `action` and `at`"},
     [LAST_USED_AT] = {"lastUsedAt", KW_EVENT_TIME, "when the key was last used; missing where it never was"},
     [CREATED_AT] = {"createdAt", KW_EVENT_TIME, "when the key was made"},
     [KEY_IDS] = {"keyIds", KW_EVENT_TEXTS, "the keys, a thousand at most"},
@@ -83,6 +85,7 @@ static const struct kw_event_member members[MEMBER_COUNT] = {
     [VERSION] = {"version", KW_EVENT_NUMBER, "of the document; of one that was deleted its last"},
     [FINGERPRINT] = {"fingerprint", KW_EVENT_TEXT, "of the pepper"},
     [FORGET_ERASED] = {"forgetErased", KW_EVENT_BOOL, "although erased keys still need it"},
+    [CHECKPOINT] = {"checkpoint", KW_EVENT_OBJECT, "how far the log had come, signed: to be kept elsewhere"},
 };
 _Static_assert(MEMBER_COUNT <= 64, "a kind names its members by bits");
 
@@ -129,6 +132,7 @@ static const struct kw_event_kind kinds[] = {
      OF_DOCUMENT | BIT(REASON), 0},
     {"pepper.added", "a pepper became that of new keys", OF_PEPPER, 0},
     {"pepper.retired", "a pepper was taken out", OF_PEPPER, BIT(FORGET_ERASED)},
+    {"audit.checkpoint", "a checkpoint of the audit log was signed", BIT(PROJECT_ID) | BIT(CHECKPOINT), 0},
 };
 
 const struct kw_event_kind *kw_event_kinds(size_t *count_out)
@@ -310,7 +314,7 @@ static bool value_fits(enum kw_event_value value, const struct kw_json_token *to
         return token->type == KW_JSON_TRUE || token->type == KW_JSON_FALSE;
     case KW_EVENT_TEXTS:
         return token->type == KW_JSON_ARRAY_BEGIN;
-    case KW_EVENT_STEP:
+    case KW_EVENT_OBJECT:
         return token->type == KW_JSON_OBJECT_BEGIN;
     }
     return false;

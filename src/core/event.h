@@ -24,7 +24,7 @@ enum kw_event_value {
     KW_EVENT_NUMBER,
     KW_EVENT_BOOL,
     KW_EVENT_TEXTS, /* an array */
-    KW_EVENT_STEP,  /* an object: `action` ("disable", "revoke", "expire") and `at` */
+    KW_EVENT_OBJECT,
 };
 
 /* A member of an event's data. It means the same in each event that has it. */

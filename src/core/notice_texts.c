@@ -63,6 +63,8 @@ static const struct kw_notice_text texts[] = {
      "See that it is in the backup of peppers: without it its keys are lost."},
     {"pepper.retired", "The pepper {fingerprint} was taken out[ by {actor}].", "peppers were taken out",
      "Keys whose digest was made with it do not work any more."},
+    {"audit.checkpoint", "The audit log got a signed checkpoint.", "checkpoints of the audit log were signed",
+     "Keep it where nobody reaches it who could change the log: it proves what the log was."},
 };
 
 static const struct kw_notice_text any_text = {"", "An event came up: {event}[, of the key {key}].",

@@ -75,6 +75,7 @@ struct kw_project {
     size_t metric_count;
     const struct kw_profile *profiles;
     size_t profile_count;
+    int64_t audit_retention_ms;            /* how long the lines of its audit log are kept; 0: for ever */
     struct kw_audit_context audit_context; /* of calls that say nothing themselves */
 };
 

@@ -39,6 +39,7 @@ struct project_body {
     int64_t usage_retention_ms, event_retention_ms, unused_after_ms;
     struct kw_bytes authorize;
     struct kw_audit_context audit_context;
+    int64_t audit_retention_ms;
 };
 
 struct parameter_body {
@@ -157,6 +158,7 @@ static const struct kw_field project_fields[] = {
      .items = &kw__audit_context_schema},
     {.name = KW__NAME("eventRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, event_retention_ms)},
     {.name = KW__NAME("unusedAfter"), .kind = KW_FIELD_DURATION, KW__AT(project_body, unused_after_ms)},
+    {.name = KW__NAME("auditRetention"), .kind = KW_FIELD_DURATION, KW__AT(project_body, audit_retention_ms)},
 };
 
 static const char environments_otherwise[] =
@@ -487,6 +489,10 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
     if (body->unused_after_ms != 0 && body->unused_after_ms < KW_DAY_MS) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "unusedAfter", "must be at least 1d");
     }
+    if (body->audit_retention_ms != 0 && body->audit_retention_ms < KW_DAY_MS) {
+        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "auditRetention", "must be at least 1d");
+    }
+    project->audit_retention_ms = body->audit_retention_ms;
     project->audit_context = body->audit_context;
     enum kw_status status = check_presets(body, error_out);
     status = status != KW_OK ? status : check_metrics(body, error_out);

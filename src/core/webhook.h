@@ -7,7 +7,7 @@
 
 #include "core/event.h"
 #include "core/guard.h"
-#include "core/signing.h"
+#include "core/webhook_signing.h"
 
 #define KW_WEBHOOK_OWNERS_MAX 64
 #define KW_WEBHOOK_TIMEOUT_MAX_MS INT64_C(30000)

@@ -73,13 +73,10 @@ static void write_happening(const struct kw_happening *happening, struct kw_json
 static enum kw_status write_details(struct kw_engine *engine, const struct telling *telling,
                                     struct kw_store_audit *audit)
 {
-    struct kw_writer *writer = engine->writer_state;
     const struct kw_change *change = &telling->work->change;
     bool is_erasure = is_own(telling) && change->erased;
     struct kw_json_writer json;
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    kw_json_begin_object(&json);
+    kw__line_begin(engine, &json);
     kw__tell_text(&json, "env", is_erasure ? telling->work->before.env : telling->after->env);
     write_happening(&telling->happening, &json);
     if (is_own(telling) && change->has_successor) {
@@ -89,9 +86,7 @@ static enum kw_status write_details(struct kw_engine *engine, const struct telli
         kw_json_name(&json, "changes");
         kw_record_write_changes(telling->before, telling->after, &json);
     }
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    return status != KW_OK ? status : kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &audit->body);
+    return kw__line_end(engine, &json, &audit->body);
 }
 
 static void tell_more(const struct telling *telling, struct kw_bytes actor, struct kw_json_writer *json)

@@ -2,9 +2,9 @@
 
 #include "base/bytes.h"
 #include "base/time.h"
+#include "engine/audit_prove.h"
 #include "engine/sealer.h"
 
-#define PROVED_TOGETHER ((size_t)5 * KW_STORE_LIST_MAX) /* before others have their turn */
 #define ACTIONS_MAX 64
 #define DIGITS_MAX 20
 
@@ -51,6 +51,17 @@ static enum kw_status list_line(void *context, const struct kw_store_audit *audi
     return kw_buffer_status(result) == KW_OK ? KW_OK : KW_E_MEMORY;
 }
 
+void kw__audit_write_cursor(struct kw_json_writer *json, bool is_back, uint64_t last)
+{
+    char text[DIGITS_MAX + 2];
+    struct kw_buffer cursor;
+    kw_buffer_init_fixed(&cursor, text, sizeof text);
+    kw_buffer_add_text(&cursor, is_back ? "-" : "");
+    kw_buffer_add_u64(&cursor, last);
+    kw_json_name(json, "nextCursor");
+    kw_json_string(json, kw_buffer_bytes(&cursor));
+}
+
 static enum kw_status list(struct kw_engine *engine, struct kw_op *op, struct kw_bytes project)
 {
     const struct kw_audit_query *query = op->audit;
@@ -66,13 +77,7 @@ static enum kw_status list(struct kw_engine *engine, struct kw_op *op, struct kw
     }
     kw_json_end_array(&reading.json);
     if (reading.is_cut || reading.count == query->limit) {
-        char text[DIGITS_MAX + 2];
-        struct kw_buffer cursor;
-        kw_buffer_init_fixed(&cursor, text, sizeof text);
-        kw_buffer_add_text(&cursor, query->is_back ? "-" : "");
-        kw_buffer_add_u64(&cursor, reading.last);
-        kw_json_name(&reading.json, "nextCursor");
-        kw_json_string(&reading.json, kw_buffer_bytes(&cursor));
+        kw__audit_write_cursor(&reading.json, query->is_back, reading.last);
     }
     kw_json_end_object(&reading.json);
     return KW_OK;
@@ -157,110 +162,6 @@ static enum kw_status count(struct kw_engine *engine, struct kw_op *op, struct k
     return KW_OK;
 }
 
-/* --- the proof --- */
-
-static enum kw_status prove_line(void *context, const struct kw_store_audit *audit)
-{
-    struct kw_audit_query *query = context;
-    struct kw_audit_seal seal;
-    struct kw_audit_line line = kw__audit_line_of(audit);
-    if (audit->seal.size > 0 && !kw_audit_seal_decode(audit->seal, &seal)) {
-        seal = (struct kw_audit_seal){.place = query->proof.chain.place + 1}; /* no seal of ours: it proves nothing */
-    }
-    kw_audit_proof_add(&query->proof, &line, audit->seal.size > 0 ? &seal : NULL);
-    query->limit++;
-    return KW_OK;
-}
-
-/* What the store says of the chain's head; read before the lines, which may be more by then. */
-static enum kw_status begin_proof(struct kw_engine *engine, struct kw_audit_query *query, struct kw_bytes project)
-{
-    uint8_t name[sizeof KW_AUDIT_HEAD_SETTING + KW_PROJECT_MAX] = KW_AUDIT_HEAD_SETTING;
-    uint8_t value[KW_AUDIT_HEAD_SIZE];
-    size_t size = 0;
-    struct kw_audit_chain head;
-    memcpy(name + sizeof KW_AUDIT_HEAD_SETTING - 1, project.data, project.size);
-    enum kw_status status = engine->store->ops->setting(
-        engine->store, kw_bytes_of(name, sizeof KW_AUDIT_HEAD_SETTING - 1 + project.size), value, sizeof value, &size);
-    if (status != KW_OK && status != KW_E_NOT_FOUND) {
-        return status;
-    }
-    if (status == KW_OK && (size != sizeof value || !kw_audit_head_decode(kw_bytes_of(value, size), &head))) {
-        return KW_E_CORRUPT;
-    }
-    kw_audit_proof_begin(&query->proof, status == KW_OK ? &head : NULL);
-    query->has_begun = true;
-    return KW_OK;
-}
-
-static void write_chain(const struct kw_audit_chain *chain, struct kw_json_writer *json)
-{
-    char link[2 * KW_AUDIT_LINK_SIZE];
-    kw_hex_encode(kw_bytes_of(chain->link, sizeof chain->link), link);
-    kw_json_begin_object(json);
-    kw_json_name(json, "place");
-    kw_json_i64(json, (int64_t)chain->place);
-    kw_json_name(json, "sequence");
-    kw_json_i64(json, (int64_t)chain->sequence);
-    kw_json_name(json, "link");
-    kw_json_string(json, kw_bytes_of(link, sizeof link));
-    kw_json_end_object(json);
-}
-
-static void write_proof(const struct kw_audit_proof *proof, struct kw_json_writer *json)
-{
-    kw_json_begin_object(json);
-    kw_json_name(json, "whole");
-    kw_json_bool(json, proof->fault == KW_AUDIT_WHOLE);
-    kw_json_name(json, "proved");
-    kw_json_i64(json, (int64_t)proof->proved);
-    kw_json_name(json, "unsealed");
-    kw_json_i64(json, (int64_t)proof->unsealed);
-    if (proof->chain.place > 0) {
-        kw_json_name(json, "head");
-        write_chain(&proof->chain, json);
-    }
-    if (proof->fault != KW_AUDIT_WHOLE) {
-        kw_json_name(json, "fault");
-        kw_json_begin_object(json);
-        kw_json_name(json, "kind");
-        kw_json_text(json, kw_audit_fault_name(proof->fault));
-        if (proof->fault_place > 0) {
-            kw_json_name(json, "place");
-            kw_json_i64(json, (int64_t)proof->fault_place);
-        }
-        if (proof->fault_sequence > 0) {
-            kw_json_name(json, "sequence");
-            kw_json_i64(json, (int64_t)proof->fault_sequence);
-        }
-        kw_json_end_object(json);
-    }
-    kw_json_end_object(json);
-}
-
-static enum kw_status verify(struct kw_engine *engine, struct kw_op *op, struct kw_bytes project)
-{
-    struct kw_audit_query *query = op->audit;
-    enum kw_status status = query->has_begun ? KW_OK : begin_proof(engine, query, project);
-    struct kw_store_audit_filter filter = {.project = project, .limit = KW_STORE_LIST_MAX};
-    bool more = true;
-    for (size_t seen = 0; seen < PROVED_TOGETHER && more && status == KW_OK; seen += filter.limit) {
-        filter.after = query->proof.last_sequence;
-        query->limit = 0; /* counts the lines of this call */
-        status = engine->store->ops->audit_query(engine->store, &filter, prove_line, query);
-        more = query->limit == filter.limit && query->proof.fault == KW_AUDIT_WHOLE;
-    }
-    if (status != KW_OK || more) {
-        return status;
-    }
-    struct kw_json_writer json;
-    kw_audit_proof_end(&query->proof);
-    query->has_ended = true;
-    kw_json_writer_init(&json, &op->result);
-    write_proof(&query->proof, &json);
-    return KW_OK;
-}
-
 enum kw_status kw__audit_read(struct kw_engine *engine, struct kw_op *op)
 {
     uint8_t memory[KW_PROJECT_MAX];
@@ -269,9 +170,11 @@ enum kw_status kw__audit_read(struct kw_engine *engine, struct kw_op *op)
         return kw__project_gone(&op->error);
     }
     enum kw_audit_what what = op->audit->what;
-    enum kw_status status = what == KW_AUDIT_LIST     ? list(engine, op, project)
-                            : what == KW_AUDIT_VERIFY ? verify(engine, op, project)
-                                                      : count(engine, op, project);
+    enum kw_status status = what == KW_AUDIT_LIST          ? list(engine, op, project)
+                            : what == KW_AUDIT_VERIFY      ? kw__audit_prove(engine, op, project)
+                            : what == KW_AUDIT_CHECKPOINTS ? kw__audit_checkpoints(engine, op, project)
+                            : what == KW_AUDIT_EXPORT      ? kw__audit_copy(engine, op, project)
+                                                           : count(engine, op, project);
     status = status == KW_OK ? kw_buffer_status(&op->result) : status;
     return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status);
 }

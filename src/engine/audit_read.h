@@ -6,6 +6,7 @@
 #define KW_ENGINE_AUDIT_READ_H
 
 #include "core/audit.h"
+#include "core/checkpoint.h"
 #include "engine/engine.h"
 
 #define KW_AUDIT_COUNT_MAX 100000                        /* lines that are counted, from the latest on */
@@ -13,10 +14,12 @@
 #define KW_AUDIT_PAGE_SIZE_MAX ((size_t)8 * 1024 * 1024) /* a page that has so many bytes ends there */
 
 enum kw_audit_what {
-    KW_AUDIT_LIST,  /* {"items":[…],"nextCursor":…} */
-    KW_AUDIT_COUNT, /* {"count":…,"atLeast":…} */
-    KW_AUDIT_STATS, /* the same with "actions" and "lastActivityAt" */
-    KW_AUDIT_VERIFY /* {"whole":…,…}; in pieces: to be submitted again until `has_ended` */
+    KW_AUDIT_LIST,        /* {"items":[…],"nextCursor":…} */
+    KW_AUDIT_COUNT,       /* {"count":…,"atLeast":…} */
+    KW_AUDIT_STATS,       /* the same with "actions" and "lastActivityAt" */
+    KW_AUDIT_CHECKPOINTS, /* {"publicKey":…,"items":[…],"nextCursor":…} */
+    KW_AUDIT_VERIFY,      /* {"whole":…,…}; in pieces: to be submitted again until `has_ended` */
+    KW_AUDIT_EXPORT       /* lines of JSON; the same, and each piece is a part of the text */
 };
 
 struct kw_audit_query {
@@ -28,8 +31,15 @@ struct kw_audit_query {
     uint64_t after;
     size_t limit;
 
-    /* Of a proof, between its pieces. */
+    /* Of a proof or an export, between its pieces. */
     struct kw_audit_proof proof;
+    struct kw_checkpoint start; /* where the log begins; place 0: at its first line. Without its project */
+    uint64_t signed_until;      /* the last place that was signed when it began */
+    bool takes_foreign;      /* whoever signed them, checkpoints are taken: the reader of a copy knows whom to trust */
+    bool has_foreign;        /* there are checkpoints that this engine's seed has not signed */
+    uint64_t torn_at;        /* the last line without a seal that was looked at once more */
+    uint64_t place, entries; /* of an export: of the last line with a seal; how many lines */
+    bool is_tail;            /* of an export: no seals are shown any more */
     bool has_begun, has_ended;
 };
 

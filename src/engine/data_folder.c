@@ -164,13 +164,20 @@ static enum kw_status open_engine(struct kw_data_folder *folder, const struct kw
         return kw_refuse(error_out, KW_CODE_TOO_BUSY, NULL, "there is no memory left to start with");
     }
     struct kw_store *store = NULL;
-    status = open_store(folder, &store, error_out);
+    struct kw_secret seed KW_WIPED = {.size = 0};
+    status = kw_audit_seed_find(folder->fd, folder->path, options->audit_key_file, &options->entropy, &seed, error_out);
+    if (status == KW_OK && options->checkpoint_file != NULL) {
+        status = kw_checkpoint_file_open(options->checkpoint_file, options->log, &folder->checkpoints, error_out);
+    }
+    status = status != KW_OK ? status : open_store(folder, &store, error_out);
     if (status != KW_OK) {
         return status;
     }
     struct kw_engine_options engine = {
         .seals_audit = true,
         .runs_schedules = !options->schedules_by_hand,
+        .audit_seed = &seed,
+        .checkpoint_keeper = {folder->checkpoints, folder->checkpoints == NULL ? NULL : kw_checkpoint_file_keep},
         .pepper = peppers.items,
         .pepper_count = peppers.count,
         .pepper_keeper = &keeper,
@@ -212,6 +219,7 @@ void kw_data_folder_close(struct kw_data_folder *folder)
         kw_engine_close(folder->engine);
     }
     kw_pepper_place_free(folder->peppers);
+    kw_checkpoint_file_close(folder->checkpoints);
     kw_sealing_place_free(folder->sealing);
     /* The lock goes last, when nothing of the folder is in use any more. */
     if (folder->fd >= 0) {

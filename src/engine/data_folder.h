@@ -1,7 +1,6 @@
 /*
- * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/keyward.db, and
- * DIR/sealing-key once there are webhooks. The library,
- * `keyward serve` and commands with --data open it the same way.
+ * A data folder, held by one process at a time: DIR/lock (who holds it), DIR/pepper, DIR/audit-key, DIR/keyward.db, and
+ * DIR/sealing-key once there are webhooks. The library, `keyward serve` and commands with --data open it the same way.
  */
 #ifndef KW_ENGINE_DATA_FOLDER_H
 #define KW_ENGINE_DATA_FOLDER_H
@@ -16,7 +15,8 @@ struct kw_data_folder {
     bool was_there;     /* the database was there before */
     uint64_t key_count; /* in it, management keys aside */
     struct kw_engine *engine;
-    struct kw_pepper_place *peppers; /* where they are kept while the engine runs */
+    struct kw_pepper_place *peppers;        /* where they are kept while the engine runs */
+    struct kw_checkpoint_file *checkpoints; /* NULL: nobody wants copies of them */
     struct kw_sealing_place *sealing;
 };
 
@@ -25,6 +25,8 @@ struct kw_data_options {
     bool may_make;                       /* makes what is missing; else a folder without a database is an error */
     const char *pepper_file;             /* NULL: `pepper_hex`, or DIR/pepper */
     struct kw_bytes pepper_hex;          /* from the environment; size 0: none */
+    const char *audit_key_file;          /* NULL: DIR/audit-key */
+    const char *checkpoint_file;         /* that each checkpoint of the audit log is appended to; NULL: none */
     struct kw_bytes forgotten;           /* as in struct kw_engine_options */
     enum kw_digest_scheme digest_scheme; /* of new keys; 0: as it was, hmac-sha256 at first */
     bool schedules_by_hand;              /* whoever opens it says when schedules are seen to (scheduler.h) */
@@ -37,7 +39,8 @@ struct kw_data_options {
 /*
  * Takes the folder, sees to its pepper, opens the database and an engine on it. Fails with DATA_IN_USE,
  * PEPPER_MISMATCH, STORE_CORRUPT, STORE_NEWER and others, each with what to do. A pepper is made, and is durable,
- * before the database is; where there is a database it is never made.
+ * before the database is; where there is a database it is never made. A key of the audit log is made wherever it is
+ * missing.
  */
 KW_MUST_USE enum kw_status kw_data_folder_open(const struct kw_data_options *options, struct kw_data_folder *folder_out,
                                                struct kw_error *error_out);

@@ -261,8 +261,6 @@ static enum kw_status write_body(struct kw__edit *edit, struct kw_bytes *body_ou
     kw_json_string(&json, shown->name);
     kw_json_name(&json, "version");
     kw_json_i64(&json, (int64_t)shown->version);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, edit->op->actor);
     kw_json_name(&json, "changes");
     status = kw_document_write_changes(edit->op->document, edit->before, edit->after, &json);
     kw_json_end_object(&json);

@@ -62,6 +62,7 @@ void kw_engine_close(struct kw_engine *engine)
     kw__queue_deinit(&engine->reads);
     pthread_cond_destroy(&engine->filled);
     pthread_mutex_destroy(&engine->filled_lock);
+    kw_secret_wipe(&engine->audit_seed);
     kw_free(engine);
 }
 
@@ -95,6 +96,7 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
     if (options->pepper_keeper != NULL) {
         engine->pepper_keeper = *options->pepper_keeper;
     }
+    engine->checkpoint_keeper = options->checkpoint_keeper;
     engine->sealing_keeper = options->sealing_keeper;
     engine->guard = (struct kw_guard){engine->guard_ranges, options->guard.allowed_count < KW_GUARD_ALLOWED_MAX
                                                                 ? options->guard.allowed_count
@@ -117,9 +119,14 @@ static struct kw_engine *engine_new(const struct kw_engine_options *options, str
 }
 
 /* What is in memory, once the settings are read. KW_E_MEMORY. */
-static enum kw_status make_parts(struct kw_engine *engine)
+static enum kw_status make_parts(struct kw_engine *engine, const struct kw_engine_options *options)
 {
-    enum kw_status status = kw_index_new(&engine->index);
+    enum kw_status status = KW_OK;
+    if (options->audit_seed != NULL) {
+        engine->audit_seed = *options->audit_seed;
+        status = kw_signing_public(&engine->audit_seed, engine->audit_public);
+    }
+    status = status != KW_OK ? status : kw_index_new(&engine->index);
     if (status == KW_OK) {
         kw_index_set_catalog(engine->index, engine->catalog);
     }
@@ -146,7 +153,7 @@ enum kw_status kw_engine_open(const struct kw_engine_options *options, struct kw
     status = status != KW_OK ? status : kw__catalog_load(engine, error_out);
     status = status != KW_OK ? status : kw__methods_load(engine, error_out);
     if (status == KW_OK) {
-        status = make_parts(engine);
+        status = make_parts(engine, options);
         status = status != KW_OK ? status : kw__writer_new(engine);
         if (status == KW_OK && kw__funds_begin(engine, error_out) != KW_OK) {
             kw_engine_close(engine);
@@ -214,6 +221,10 @@ void kw_engine_submit(struct kw_engine *engine, struct kw_op *op)
     if (op->part_count > (size_t)most) {
         op->status = kw_refuse(&op->error, KW_CODE_INVALID_FIELD, "items", "holds too many: at most %d", most);
         op->done(op);
+        return;
+    }
+    if (op->kind == KW_OP_AUDIT_PRUNE || op->kind == KW_OP_AUDIT_ERASE) {
+        kw__sealer_submit(engine, op);
         return;
     }
     bool reads = op->kind == KW_OP_EXPORT ? !kw__export_writes(op->export) : op->kind >= KW_OP_GET;

@@ -20,9 +20,12 @@
 #include "core/transition.h"
 #include "core/usage.h"
 #include "core/verdict.h"
+#include "engine/audit_files.h"
 #include <keyward/audit.h>
 #include <keyward/keyward.h>
 
+struct kw__pruning;
+struct kw_audit_job;
 struct kw_audit_query;
 struct kw_engine;
 struct kw_event_query;
@@ -63,12 +66,14 @@ struct kw_engine_options {
         digest_scheme; /* of new keys whose project does not say; 0: as it was, hmac-sha256 at first */
     struct kw_clock clock;
     struct kw_entropy entropy;
-    const struct kw_log *log; /* borrowed as long as the engine lives; NULL: none */
-    unsigned reader_count;    /* workers that read the store; 0: 2 */
-    size_t bulk_max;          /* for tests: what stands for KW_BULK_MAX; 0: that */
-    bool seals_audit;         /* has a thread that chains the audit log (sealer.h) */
-    bool runs_schedules;      /* has a thread that sees to what is due of keys (scheduler.h) */
-    bool counts_by_hand;      /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
+    const struct kw_log *log;           /* borrowed as long as the engine lives; NULL: none */
+    unsigned reader_count;              /* workers that read the store; 0: 2 */
+    size_t bulk_max;                    /* for tests: what stands for KW_BULK_MAX; 0: that */
+    bool seals_audit;                   /* has a thread that chains the audit log (sealer.h) */
+    const struct kw_secret *audit_seed; /* copied; what its checkpoints are signed with; NULL: there are none */
+    struct kw_checkpoint_keeper checkpoint_keeper; /* copied */
+    bool runs_schedules; /* has a thread that sees to what is due of keys (scheduler.h) */
+    bool counts_by_hand; /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 
 /*
@@ -170,6 +175,8 @@ enum kw_op_kind {
     KW_OP_PEPPER_ADD,    /* makes `pepper` that of new keys; `fingerprint` says which it was */
     KW_OP_PEPPER_RETIRE, /* takes the one of `fingerprint` out, which no key needs, but for `forgets_erased` */
     KW_OP_SEAL,          /* commits `seals`: what the sealer chains, or was told of refused attempts */
+    KW_OP_AUDIT_PRUNE,   /* lines of the audit log that are old enough go: `audit_job` (audit_jobs.h) */
+    KW_OP_AUDIT_ERASE,   /* what tells of a person goes from its lines: `audit_job` too */
     KW_OP_CREDIT,        /* gives a quota of the key `id` back what was used of it: `credit` */
     KW_OP_FUND,          /* reserves what a verification is to spend */
     KW_OP_GET,           /* from here on they only read */
@@ -288,7 +295,9 @@ struct kw_op {
     const struct kw_usage_query *usage;   /* usage */
     const struct kw_usage_report *report; /* report: of the key `id` */
     const struct kw_quota_credit *credit;
-    const struct kw_store_batch *seals;
+    const struct kw_store_batch *seals; /* seal: NULL, or what is committed */
+    struct kw__pruning *pruning;        /* seal: or what goes */
+    struct kw_audit_job *audit_job;
     const struct kw_secret *chosen_key; /* create: the key itself, already checked (the root key); NULL: draw one */
     bool is_root;                       /* create: the root key; kw_engine_root_key alone sets it */
     struct kw_digest entry_digest;      /* fund: what the index finds the key by */

@@ -214,8 +214,6 @@ static void write_note(const struct kw_op *op, struct kw_buffer *body)
     struct kw_json_writer json;
     kw_json_writer_init(&json, body);
     kw_json_begin_object(&json);
-    kw_json_name(&json, "actor");
-    kw_json_string(&json, op->actor);
     kw_json_name(&json, "format");
     kw_json_text(&json, export->format == KW_EXPORT_JSON ? "json" : "ndjson");
     kw_json_name(&json, "filter");

@@ -41,6 +41,20 @@ void kw__import_join(struct kw_engine *engine, struct kw_unit *unit)
     unit->batch->audit_count++; /* units, until it is sealed */
 }
 
+static void write_keys(const struct kw_id *keys, size_t count, struct kw_json_writer *json)
+{
+    kw_json_name(json, "count");
+    kw_json_i64(json, (int64_t)count);
+    kw_json_name(json, "keyIds");
+    kw_json_begin_array(json);
+    for (size_t i = 0; i < count; i++) {
+        char text[KW_ID_TEXT_SIZE];
+        kw_id_format(&keys[i], text);
+        kw_json_string(json, kw_bytes_of(text, sizeof text));
+    }
+    kw_json_end_array(json);
+}
+
 /* The line and the event of `count` keys that begin with `keys`. */
 static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first, const struct kw_id *keys,
                            size_t count, struct kw_store_audit *audit_out, struct kw_store_event *event_out)
@@ -54,27 +68,19 @@ static enum kw_status tell(struct kw_engine *engine, const struct kw_work *first
     if (status != KW_OK) {
         return status;
     }
+    *audit_out = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action};
     *event_out = (struct kw_store_event){
         .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = action};
-    kw__tell_begin(engine, NULL, false, &json, event_out);
-    kw__tell_text(&json, "actor", kw__tell_actor(op));
-    kw_json_name(&json, "count");
-    kw_json_i64(&json, (int64_t)count);
-    kw_json_name(&json, "keyIds");
-    kw_json_begin_array(&json);
-    for (size_t i = 0; i < count; i++) {
-        char text[KW_ID_TEXT_SIZE];
-        kw_id_format(&keys[i], text);
-        kw_json_string(&json, kw_bytes_of(text, sizeof text));
+    kw__line_begin(engine, &json);
+    write_keys(keys, count, &json);
+    status = kw__line_end(engine, &json, &audit_out->body);
+    if (status == KW_OK) {
+        kw__tell_begin(engine, NULL, false, &json, event_out);
+        kw__tell_text(&json, "actor", kw__tell_actor(op));
+        write_keys(keys, count, &json);
+        status = kw__tell_end(engine, &json, event_out);
     }
-    kw_json_end_array(&json);
-    status = kw__tell_end(engine, &json, event_out);
-    if (status != KW_OK) {
-        return status;
-    }
-    *audit_out =
-        (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = action, .body = event_out->body};
-    return kw__account_who(engine, op, audit_out);
+    return status == KW_OK ? kw__account_who(engine, op, audit_out) : status;
 }
 
 static enum kw_status fill(struct kw_engine *engine, struct kw_store_batch *batch)

@@ -5,6 +5,7 @@
 #ifndef KW_ENGINE_INTERNAL_H
 #define KW_ENGINE_INTERNAL_H
 
+#include "core/signing.h"
 #include "engine/engine.h"
 #include "engine/index.h"
 #include "engine/ledger.h"
@@ -73,6 +74,9 @@ struct kw_engine {
     struct kw_usage *usage;
     struct kw_sealer *sealer;       /* NULL: none */
     struct kw_scheduler *scheduler; /* NULL: none */
+    struct kw_secret audit_seed; /* size 0: none */
+    uint8_t audit_public[KW_PUBLIC_KEY_SIZE];
+    struct kw_checkpoint_keeper checkpoint_keeper;
     struct kw_attempts *attempts;
     struct kw__methods *methods; /* atomic; the writer's to replace */
     struct kw__method_memory method_memory;

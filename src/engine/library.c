@@ -31,6 +31,8 @@ static enum kw_status open_folder(const struct kw_options *options, struct keywa
     write_forgotten(options, forgotten);
     struct kw_data_options data = {.path = options->data,
                                    .may_make = true,
+                                   .audit_key_file = options->audit.key_file,
+                                   .checkpoint_file = options->audit.checkpoint_file,
                                    .digest_scheme = options->digest,
                                    .forgotten = kw_bytes_of_text(forgotten),
                                    .schedules_by_hand = options->now_ms != NULL,
@@ -54,11 +56,17 @@ static enum kw_status open_store(const struct kw_options *options, struct keywar
             return status;
         }
     }
+    struct kw_secret seed KW_WIPED = {0};
+    if (options->audit.key != NULL &&
+        kw_secret_set(&seed, kw_bytes_of(options->audit.key, KW_AUDIT_KEY_SIZE)) != KW_OK) {
+        return KW_E_LIMIT; /* it fits */
+    }
     char forgotten[FINGERPRINT_TEXT + 1];
     write_forgotten(options, forgotten);
     struct kw_engine_options engine = {.pepper = peppers.items,
                                        .seals_audit = true,
                                        .runs_schedules = options->now_ms == NULL,
+                                       .audit_seed = seed.size > 0 ? &seed : NULL,
                                        .pepper_count = peppers.count,
                                        .digest_scheme = options->digest,
                                        .forgotten = kw_bytes_of_text(forgotten),

@@ -15,7 +15,6 @@
  * one, gets it; a method without its pepper is retired, since no record has it.
  */
 
-#define BODY_MAX ((size_t)256 + 2 * KW_ACTOR_MAX)
 #define FINGERPRINT_TEXT ((size_t)2 * KW_PEPPER_FINGERPRINT_SIZE)
 
 /* One of the two on its way. */
@@ -101,37 +100,36 @@ static enum kw_status write_kept(struct change *change, const struct kw_peppers 
 
 /* --- the store --- */
 
+static void write_details(const struct kw_op *op, struct kw_json_writer *json)
+{
+    char fingerprint[FINGERPRINT_TEXT + 1];
+    write_text(op->fingerprint, fingerprint);
+    kw__tell_text(json, "fingerprint", kw_bytes_of_text(fingerprint));
+    if (op->forgets_erased) {
+        kw_json_name(json, "forgetErased");
+        kw_json_bool(json, true);
+    }
+}
+
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
 static enum kw_status add_account(struct change *change, const char *action)
 {
     struct kw_engine *engine = change->engine;
     struct kw_op *op = change->op;
-    uint8_t random[KW_ID_RANDOM_SIZE];
-    char fingerprint[FINGERPRINT_TEXT + 1];
-    struct kw_json_writer json;
     struct kw_bytes project = kw_project_built_in(KW_PROJECT_KEYWARD)->name;
     struct kw_bytes name = kw_bytes_of_text(action);
-    enum kw_status status = engine->entropy.draw(engine->entropy.context, random, sizeof random);
-    if (status != KW_OK) {
-        return status;
-    }
-    write_text(op->fingerprint, fingerprint);
-    change->event = (struct kw_store_event){
-        .id = kw_id_make(op->now_ms, random), .at_ms = op->now_ms, .project = project, .type = name};
+    struct kw_json_writer json;
+    change->audit = (struct kw_store_audit){.at_ms = op->now_ms, .project = project, .action = name};
+    change->event = (struct kw_store_event){.at_ms = op->now_ms, .project = project, .type = name};
+    enum kw_status status = kw__draw_id(engine, op->now_ms, &change->event.id);
+    kw__line_begin(engine, &json);
+    write_details(op, &json);
+    status = status == KW_OK ? kw__line_end(engine, &json, &change->audit.body) : status;
     kw__tell_begin(engine, NULL, false, &json, &change->event);
-    kw__tell_text(&json, "fingerprint", kw_bytes_of_text(fingerprint));
+    write_details(op, &json);
     kw__tell_text(&json, "actor", kw__tell_actor(op));
-    if (op->forgets_erased) {
-        kw_json_name(&json, "forgetErased");
-        kw_json_bool(&json, true);
-    }
-    status = kw__tell_end(engine, &json, &change->event);
-    if (status == KW_OK) {
-        change->audit = (struct kw_store_audit){
-            .at_ms = op->now_ms, .project = project, .action = name, .body = change->event.body};
-        status = kw__account_who(engine, op, &change->audit);
-    }
-    return status;
+    status = status == KW_OK ? kw__tell_end(engine, &json, &change->event) : status;
+    return status == KW_OK ? kw__account_who(engine, op, &change->audit) : status;
 }
 
 /* Makes of what is in memory all that can fail ahead of the commit. */

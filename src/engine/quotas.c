@@ -284,10 +284,8 @@ static enum kw_status refuse_no_quota(struct kw_op *op)
                      "is none of this key's: \"quotas\" of its usage lists them by name");
 }
 
-static void write_credit(const struct kw_op *op, const struct kw_quota_change *change, struct kw_json_writer *json)
+static void write_credit(const struct kw_quota_change *change, struct kw_json_writer *json)
 {
-    kw__tell_text(json, "actor", kw__tell_actor(op));
-    kw__tell_text(json, "reason", op->reason);
     kw__tell_text(json, "quota", change->claims[0].quota.name);
     kw_amount_write_json(json, "credited", -change->reservations[0].amount);
 }
@@ -310,17 +308,15 @@ static enum kw_status account(struct kw_engine *engine, const struct kw_op *op, 
                                      .action = KW_BYTES("quota.credited")};
     *event = (struct kw_store_event){
         .at_ms = op->now_ms, .project = record->project, .key_id = record->id, .type = KW_BYTES("key.quota.credited")};
-    kw_buffer_reset(&writer->scratch);
-    kw_json_writer_init(&json, &writer->scratch);
-    kw_json_begin_object(&json);
+    kw__line_begin(engine, &json);
     kw__tell_id(&json, "keyId", &op->id);
-    write_credit(op, change, &json);
-    kw_json_end_object(&json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    status = status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &audit->body) : status;
+    write_credit(change, &json);
+    enum kw_status status = kw__line_end(engine, &json, &audit->body);
     if (status == KW_OK) {
         kw__tell_begin(engine, record, false, &json, event);
-        write_credit(op, change, &json);
+        kw__tell_text(&json, "actor", kw__tell_actor(op));
+        kw__tell_text(&json, "reason", op->reason);
+        write_credit(change, &json);
         status = kw__tell_end(engine, &json, event);
     }
     if (status != KW_OK) {

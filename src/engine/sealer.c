@@ -1,19 +1,24 @@
 #include "engine/sealer.h"
 
 #include "base/bytes.h"
+#include "core/transition.h"
 #include "engine/attempts.h"
+#include "engine/audit_jobs.h"
 
 #include <errno.h>
 
 #define ROUND_MS 250         /* how long a line waits at most until somebody looks for it */
 #define LINES_TOGETHER 500   /* that are sealed by one batch: the writer has it between two groups of changes */
 #define BATCHES_AT_STOP 2000 /* what is left then is sealed by the next life */
+#define RETENTION_PAUSE_MS (INT64_C(60) * 60 * 1000)
 #define NS_A_SECOND UINT64_C(1000000000)
 
 /* A project's chain. */
 struct head {
     struct kw_audit_chain chain;
-    bool is_moved; /* by this batch */
+    bool is_moved;            /* by this batch */
+    uint64_t signed_place;    /* of the last checkpoint */
+    int64_t waiting_since_ms; /* when lines behind that were first seen */
     uint8_t project_size;
     uint8_t project[KW_PROJECT_MAX];
 };
@@ -24,6 +29,8 @@ struct kw_sealer {
     pthread_mutex_t lock;
     pthread_cond_t told;
     bool is_stopping;
+    struct kw_op *jobs, **jobs_end; /* under the lock */
+    int64_t retained_ms;            /* when retentions were last looked at */
 
     struct head *heads;
     size_t head_count, head_capacity;
@@ -32,7 +39,7 @@ struct kw_sealer {
     uint64_t sequence; /* of the last line that was looked at */
 
     struct kw_store_seal seals[LINES_TOGETHER];
-    uint8_t seal_bytes[LINES_TOGETHER][KW_AUDIT_SEAL_SIZE];
+    uint8_t seal_bytes[LINES_TOGETHER][KW_AUDIT_SEAL_MAX];
     uint8_t salts[LINES_TOGETHER][KW_AUDIT_SALT_SIZE];
     struct kw_store_setting *settings; /* room for as many as there are heads */
     uint8_t (*setting_values)[KW_AUDIT_HEAD_SIZE];
@@ -63,9 +70,19 @@ static enum kw_status grow(struct kw_sealer *sealer)
     return KW_OK;
 }
 
+static struct kw_bytes project_of(const struct head *head)
+{
+    return kw_bytes_of(head->project, head->project_size);
+}
+
 static bool is_of(const struct head *head, struct kw_bytes project)
 {
-    return kw_bytes_equal(kw_bytes_of(head->project, head->project_size), project);
+    return kw_bytes_equal(project_of(head), project);
+}
+
+static bool has_seed(const struct kw_sealer *sealer)
+{
+    return sealer->engine->audit_seed.size > 0;
 }
 
 /* The head of that project, which may be new. NULL: no memory. */
@@ -113,6 +130,11 @@ static enum kw_status load_heads(struct kw_sealer *sealer)
     sealer->head_count = sealer->head_last = 0;
     sealer->sequence = 0;
     enum kw_status status = store->ops->settings_list(store, KW_BYTES(KW_AUDIT_HEAD_SETTING), take_head, sealer);
+    for (size_t i = 0; i < sealer->head_count && status == KW_OK && has_seed(sealer); i++) {
+        struct head *head = &sealer->heads[i];
+        status = kw__checkpoint_last(sealer->engine, project_of(head), &head->signed_place);
+        head->waiting_since_ms = kw_engine_now_ms(sealer->engine);
+    }
     sealer->has_heads = status == KW_OK;
     return status;
 }
@@ -153,9 +175,8 @@ static enum kw_status take_line(void *context, const struct kw_store_audit *audi
     struct kw_audit_line line = kw__audit_line_of(audit);
     size_t at = sealer->seal_count++;
     kw_audit_seal(&head->chain, &line, sealer->salts[at], &seal);
-    kw_audit_seal_encode(&seal, sealer->seal_bytes[at]);
-    sealer->seals[at] =
-        (struct kw_store_seal){audit->sequence, kw_bytes_of(sealer->seal_bytes[at], sizeof sealer->seal_bytes[at])};
+    size_t size = kw_audit_seal_encode(&seal, sealer->seal_bytes[at]);
+    sealer->seals[at] = (struct kw_store_seal){audit->sequence, kw_bytes_of(sealer->seal_bytes[at], size)};
     head->is_moved = true;
     return KW_OK;
 }
@@ -212,21 +233,77 @@ static enum kw_status seal_some(struct kw_sealer *sealer, bool *more_out)
     return status;
 }
 
+/* --- signing --- */
+
+/* Whether the project is to have a checkpoint now; `is_last`: wherever something is not signed. */
+static bool is_due(struct head *head, int64_t now_ms, bool is_last)
+{
+    uint64_t behind = head->chain.place > head->signed_place ? head->chain.place - head->signed_place : 0;
+    if (behind == 0 || head->waiting_since_ms == 0 || head->waiting_since_ms > now_ms) {
+        head->waiting_since_ms = now_ms;
+    }
+    return behind >= KW_CHECKPOINT_LINES ||
+           (behind > 0 && (is_last || now_ms - head->waiting_since_ms >= KW_CHECKPOINT_PAUSE_MS));
+}
+
+/* What one commit made of heads from `*at` on; goes on there. */
+static enum kw_status sign_some(struct kw_sealer *sealer, bool is_last, size_t *at)
+{
+    struct kw__reached reached[KW_CHECKPOINTS_TOGETHER];
+    struct head *heads[KW_CHECKPOINTS_TOGETHER];
+    size_t count = 0;
+    int64_t now_ms = kw_engine_now_ms(sealer->engine);
+    for (; *at < sealer->head_count && count < KW_CHECKPOINTS_TOGETHER; (*at)++) {
+        struct head *head = &sealer->heads[*at];
+        if (is_due(head, now_ms, is_last)) {
+            reached[count] = (struct kw__reached){project_of(head), head->chain};
+            heads[count++] = head;
+        }
+    }
+    enum kw_status status = count == 0 ? KW_OK : kw__checkpoints_make(sealer->engine, reached, count);
+    for (size_t i = 0; i < count && status == KW_OK; i++) {
+        heads[i]->signed_place = reached[i].chain.place;
+        heads[i]->waiting_since_ms = now_ms;
+    }
+    return status;
+}
+
+/* Makes the checkpoints that are due. */
+static enum kw_status sign(struct kw_sealer *sealer, bool is_last)
+{
+    enum kw_status status = KW_OK;
+    for (size_t at = 0; at < sealer->head_count && status == KW_OK && has_seed(sealer);) {
+        status = sign_some(sealer, is_last, &at);
+    }
+    return status;
+}
+
 static enum kw_status seal_all(struct kw_sealer *sealer, size_t batches_max)
 {
     enum kw_status status = sealer->has_heads ? KW_OK : load_heads(sealer);
     bool more = true;
     for (size_t i = 0; i < batches_max && more && status == KW_OK; i++) {
         status = seal_some(sealer, &more);
+        status = status == KW_OK ? sign(sealer, false) : status;
     }
     return status;
 }
 
 void kw__seal_write(struct kw_engine *engine, struct kw_op *op)
 {
-    struct kw_store_batch batch = *op->seals;
-    enum kw_status status = engine->store->ops->commit(engine->store, &batch, 1);
-    op->status = status == KW_OK ? batch.outcome : status;
+    struct kw_store *store = engine->store;
+    struct kw__pruning *pruning = op->pruning;
+    if (pruning != NULL) {
+        op->status =
+            store->ops->audit_prune(store, pruning->project, pruning->sequence, KW_STORE_LIST_MAX, &pruning->removed);
+    } else {
+        struct kw_store_batch batch = *op->seals;
+        enum kw_status status = store->ops->commit(store, &batch, 1);
+        op->status = status == KW_OK ? batch.outcome : status;
+        if (batch.audit_count > 0) { /* they are to be sealed */
+            __atomic_add_fetch(&engine->commits, 1, __ATOMIC_RELEASE);
+        }
+    }
     op->done(op);
 }
 
@@ -246,6 +323,8 @@ static struct kw_sealer *new_sealer(struct kw_engine *engine)
     struct kw_sealer *sealer = kw_alloc(1, sizeof *sealer);
     if (sealer != NULL) {
         sealer->engine = engine;
+        sealer->jobs_end = &sealer->jobs;
+        sealer->retained_ms = INT64_MIN;
         if (grow(sealer) != KW_OK) {
             free_sealer(sealer);
             sealer = NULL;
@@ -261,6 +340,7 @@ enum kw_status kw_engine_seal(struct kw_engine *engine)
         return KW_E_MEMORY;
     }
     enum kw_status status = seal_all(sealer, SIZE_MAX);
+    status = status == KW_OK ? sign(sealer, true) : status;
     free_sealer(sealer);
     return status;
 }
@@ -272,12 +352,74 @@ static bool wait_a_round(struct kw_sealer *sealer)
     struct timespec until = {.tv_sec = (time_t)(until_ns / NS_A_SECOND), .tv_nsec = (long)(until_ns % NS_A_SECOND)};
     pthread_mutex_lock(&sealer->lock);
     int result = 0;
-    while (!sealer->is_stopping && result != ETIMEDOUT) {
+    while (!sealer->is_stopping && sealer->jobs == NULL && result != ETIMEDOUT) {
         result = pthread_cond_timedwait(&sealer->told, &sealer->lock, &until);
     }
     bool is_stopping = sealer->is_stopping;
     pthread_mutex_unlock(&sealer->lock);
     return is_stopping;
+}
+
+/* --- jobs --- */
+
+void kw__sealer_submit(struct kw_engine *engine, struct kw_op *op)
+{
+    struct kw_sealer *sealer = engine->sealer;
+    if (sealer == NULL) {
+        op->status = kw_refuse(&op->error, KW_CODE_TOO_BUSY, NULL, "nobody looks after the audit log");
+        op->done(op);
+        return;
+    }
+    pthread_mutex_lock(&sealer->lock);
+    op->next = NULL;
+    *sealer->jobs_end = op;
+    sealer->jobs_end = &op->next;
+    pthread_cond_signal(&sealer->told);
+    pthread_mutex_unlock(&sealer->lock);
+}
+
+static struct kw_op *take_job(struct kw_sealer *sealer)
+{
+    pthread_mutex_lock(&sealer->lock);
+    struct kw_op *op = sealer->jobs;
+    if (op != NULL) {
+        sealer->jobs = op->next;
+        sealer->jobs_end = sealer->jobs == NULL ? &sealer->jobs : sealer->jobs_end;
+    }
+    pthread_mutex_unlock(&sealer->lock);
+    return op;
+}
+
+enum kw_status kw_engine_audit_job(struct kw_engine *engine, struct kw_op *op)
+{
+    enum kw_status status = kw_engine_seal(engine);
+    if (status == KW_OK) {
+        kw__audit_job(engine, op);
+        return op->status;
+    }
+    return kw__store_failed(&op->error, status);
+}
+
+static void do_jobs(struct kw_sealer *sealer, bool is_sealed)
+{
+    struct kw_op *op;
+    while ((op = take_job(sealer)) != NULL) {
+        if (is_sealed) {
+            kw__audit_job(sealer->engine, op);
+        } else {
+            op->status = kw__store_failed(&op->error, KW_E_UNAVAILABLE);
+        }
+        op->done(op);
+    }
+}
+
+static void keep_retentions(struct kw_sealer *sealer)
+{
+    int64_t now_ms = kw_engine_now_ms(sealer->engine);
+    bool is_early = sealer->retained_ms <= now_ms && sealer->retained_ms > now_ms - RETENTION_PAUSE_MS;
+    if (!is_early && kw__audit_keep_retentions(sealer->engine) == KW_OK) {
+        sealer->retained_ms = now_ms;
+    }
 }
 
 static void *sealer_main(void *context)
@@ -295,6 +437,13 @@ static void *sealer_main(void *context)
         if (!is_done || commits != seen) {
             seen = commits;
             is_done = seal_all(sealer, is_stopping ? BATCHES_AT_STOP : SIZE_MAX) == KW_OK;
+        }
+        if (sealer->has_heads && sign(sealer, is_stopping) != KW_OK) {
+            is_done = false;
+        }
+        do_jobs(sealer, is_done);
+        if (!is_stopping && is_done) {
+            keep_retentions(sealer);
         }
     }
     return NULL;

@@ -33,14 +33,28 @@ void kw__tell_time(struct kw_json_writer *json, const char *name, int64_t time_m
     }
 }
 
-void kw__tell_begin(struct kw_engine *engine, const struct kw_record *record, bool is_erased,
-                    struct kw_json_writer *json, struct kw_store_event *event)
+void kw__line_begin(struct kw_engine *engine, struct kw_json_writer *json)
 {
-    static const uint8_t none[sizeof record->last_four] = {0};
     struct kw_writer *writer = engine->writer_state;
     kw_buffer_reset(&writer->scratch);
     kw_json_writer_init(json, &writer->scratch);
     kw_json_begin_object(json);
+}
+
+enum kw_status kw__line_end(struct kw_engine *engine, struct kw_json_writer *json, struct kw_bytes *details_out)
+{
+    struct kw_writer *writer = engine->writer_state;
+    kw_json_end_object(json);
+    enum kw_status status = kw_buffer_status(&writer->scratch);
+    return status == KW_OK ? kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), details_out)
+                           : KW_E_MEMORY;
+}
+
+void kw__tell_begin(struct kw_engine *engine, const struct kw_record *record, bool is_erased,
+                    struct kw_json_writer *json, struct kw_store_event *event)
+{
+    static const uint8_t none[sizeof record->last_four] = {0};
+    kw__line_begin(engine, json);
     if (record == NULL) {
         return;
     }
@@ -69,12 +83,7 @@ struct kw_event kw__event_of(const struct kw_store_event *event)
 
 enum kw_status kw__tell_end(struct kw_engine *engine, struct kw_json_writer *json, struct kw_store_event *event)
 {
-    struct kw_writer *writer = engine->writer_state;
-    kw_json_end_object(json);
-    enum kw_status status = kw_buffer_status(&writer->scratch);
-    if (status == KW_OK) {
-        status = kw_arena_copy(&writer->arena, kw_buffer_bytes(&writer->scratch), &event->body);
-    }
+    enum kw_status status = kw__line_end(engine, json, &event->body);
 #ifndef NDEBUG
     struct kw_event told = kw__event_of(event);
     assert(status != KW_OK || kw_event_fits(&told));

@@ -24,6 +24,12 @@ void kw__tell_time(struct kw_json_writer *json, const char *name, int64_t time_m
 KW_MUST_USE enum kw_status kw__tell_end(struct kw_engine *engine, struct kw_json_writer *json,
                                         struct kw_store_event *event);
 
+/* The details of a line of the audit log, which says by itself who did it, when, and why. Uses the writer's scratch. */
+void kw__line_begin(struct kw_engine *engine, struct kw_json_writer *json);
+/* KW_E_MEMORY. */
+KW_MUST_USE enum kw_status kw__line_end(struct kw_engine *engine, struct kw_json_writer *json,
+                                        struct kw_bytes *details_out);
+
 /* The event as the catalogue sees it. */
 struct kw_event kw__event_of(const struct kw_store_event *event);
 

@@ -10,7 +10,7 @@
 #define KW_ENGINE_WEBHOOKS_H
 
 #include "core/guard.h"
-#include "core/signing.h"
+#include "core/webhook_signing.h"
 #include "core/tries.h"
 #include "core/webhook.h"
 #include "engine/internal.h"

@@ -135,6 +135,15 @@ struct kw_events_params {
     int64_t limit;
 };
 
+struct kw_audit_erase_body {
+    struct kw_bytes owner, actor, reason;
+};
+
+struct kw_audit_prune_body {
+    struct kw_bytes reason;
+    int64_t before_ms;
+};
+
 struct kw_usage_params {
     struct kw_bytes owner, org_id, by, group;
     int64_t from_ms, until_ms; /* 0: not given */

@@ -115,6 +115,21 @@ void kw__answer_nothing(struct kw_op *op);
 /* The same where the operation's result is the answer, as JSON. */
 void kw__answer_result(struct kw_op *op);
 
+/* --- exports: answers of any size (export_answer.c) --- */
+
+#define KW__TOO_MANY_EXPORTS "Too many exports are under way: try again when one has ended."
+
+/* Counts one that begins; false when there are too many already. */
+KW_MUST_USE bool kw__export_enter(struct kw_api *api);
+/* It is over. */
+void kw__export_leave(struct kw_api *api);
+/* Makes the answer one that comes in pieces: `go_on` is asked for the next one. */
+void kw__begin_export(struct kw_request *request, const char *content_type, void (*go_on)(struct kw_call *call));
+/* The piece goes to the call without a copy; its empty buffer is for the next one. */
+void kw__hand_over(struct kw_op *op);
+/* `go_on` of an answer to HEAD: there are no pieces. */
+void kw__export_left_alone(struct kw_call *call);
+
 /* --- authentication (auth.c) --- */
 
 /* Sees to it that whoever asks may, then calls request->route's handler by way of `go_on`; else answers. */
@@ -248,6 +263,10 @@ void kw__audit_count(struct kw_request *request);
 void kw__audit_stats(struct kw_request *request);
 void kw__audit_verify(struct kw_request *request);
 void kw__events_list(struct kw_request *request);
+void kw__audit_checkpoint_list(struct kw_request *request);
+void kw__audit_export(struct kw_request *request);
+void kw__audit_prune(struct kw_request *request);
+void kw__audit_erase(struct kw_request *request);
 void kw__authorize(struct kw_request *request);
 void kw__health(struct kw_request *request);
 void kw__ready(struct kw_request *request);

@@ -1,8 +1,6 @@
 #include "engine/export.h"
 #include "server/request.h"
 
-#define EXPORTS_MAX 32 /* at once: a slow client holds a megabyte or two */
-
 /* What an export keeps between two pieces, in the call's arena. */
 struct export_answer {
     struct kw_export export;
@@ -14,36 +12,16 @@ static struct export_answer *answer_of(const struct kw_op *op)
     return (struct export_answer *)op->export;
 }
 
-/* The text goes to the call without a copy; its empty buffer is for the next piece. */
-static void hand_over(struct kw_op *op)
-{
-    struct kw_call *call = kw__op_request(op)->call;
-    struct kw_buffer piece = op->result;
-    op->result = call->answer;
-    call->answer = piece;
-    kw_buffer_reset(&op->result);
-}
-
 static void submit(struct kw_op *op, void (*done)(struct kw_op *op))
 {
     op->done = done;
     kw_engine_submit(kw__op_request(op)->api->options.engine, op);
 }
 
-/* False when there are too many exports already. */
-static bool enter(struct kw_api *api)
-{
-    if (__atomic_add_fetch(&api->export_count, 1, __ATOMIC_RELAXED) <= EXPORTS_MAX) {
-        return true;
-    }
-    __atomic_sub_fetch(&api->export_count, 1, __ATOMIC_RELAXED);
-    return false;
-}
-
 /* Gives the operation back: the export is over. */
 static void leave(struct kw_op *op)
 {
-    __atomic_sub_fetch(&kw__op_request(op)->api->export_count, 1, __ATOMIC_RELAXED);
+    kw__export_leave(kw__op_request(op)->api);
     kw_op_deinit(op);
 }
 
@@ -79,7 +57,7 @@ static void next_made(struct kw_op *op)
         give_up(op, cut);
         return;
     }
-    hand_over(op);
+    kw__hand_over(op);
     if (op->export->stage == KW_EXPORT_ENDED) {
         end(op, KW_STREAM_END);
         return;
@@ -107,14 +85,9 @@ static void refuse(struct kw_op *op)
     kw__finish_error(request, &error);
 }
 
-static void begin_answer(struct kw_request *request, const struct kw_export *export)
+static const char *type_of(const struct kw_export *export)
 {
-    struct kw_call *call = request->call;
-    call->status = 200;
-    call->content_type = export->format == KW_EXPORT_JSON ? "application/json" : "application/x-ndjson";
-    call->stream = KW_STREAM_MORE;
-    call->go_on = go_on;
-    call->route_state = request;
+    return export->format == KW_EXPORT_JSON ? "application/json" : "application/x-ndjson";
 }
 
 /* The head leaves with the first keys: until then whatever fails is answered like anything else. */
@@ -126,8 +99,8 @@ static void first_made(struct kw_op *op)
         give_up(op, refuse);
         return;
     }
-    begin_answer(request, op->export);
-    hand_over(op);
+    kw__begin_export(request, type_of(op->export), go_on);
+    kw__hand_over(op);
     kw__finish(request);
 }
 
@@ -139,12 +112,6 @@ static void begun(struct kw_op *op)
     }
     answer_of(op)->error = op->error;
     refuse(op);
-}
-
-static void left_alone(struct kw_call *call)
-{
-    call->stream = KW_STREAM_CUT;
-    call->done(call);
 }
 
 void kw__keys_export(struct kw_request *request)
@@ -162,8 +129,7 @@ void kw__keys_export(struct kw_request *request)
     bool is_json = kw_bytes_equal(params->format, KW_BYTES("json"));
     answer->export = (struct kw_export){.query = query, .format = is_json ? KW_EXPORT_JSON : KW_EXPORT_NDJSON};
     if (request->call->method == KW_HEAD) { /* takes nothing, so there is nothing to write down */
-        begin_answer(request, &answer->export);
-        request->call->go_on = left_alone;
+        kw__begin_export(request, type_of(&answer->export), kw__export_left_alone);
         kw__finish(request);
         return;
     }
@@ -172,10 +138,10 @@ void kw__keys_export(struct kw_request *request)
         return;
     }
     op->export = &answer->export;
-    if (enter(request->api)) {
+    if (kw__export_enter(request->api)) {
         kw_engine_submit(request->api->options.engine, op);
         return;
     }
     kw_op_deinit(op);
-    kw__finish_code(request, KW_CODE_TOO_BUSY, "Too many exports are under way: try again when one has ended.");
+    kw__finish_code(request, KW_CODE_TOO_BUSY, KW__TOO_MANY_EXPORTS);
 }

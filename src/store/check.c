@@ -50,6 +50,18 @@ static enum kw_status check_seal(const struct kw_store_seal *seal)
     return fits ? KW_OK : KW_E_LIMIT;
 }
 
+static enum kw_status check_erasure(const struct kw_store_erasure *erasure)
+{
+    return check_seal(&(struct kw_store_seal){erasure->sequence, erasure->seal});
+}
+
+static enum kw_status check_checkpoint(const struct kw_store_checkpoint *checkpoint)
+{
+    bool fits = checkpoint->project.size <= KW_PROJECT_MAX && checkpoint->bytes.size <= KW_STORE_CHECKPOINT_MAX &&
+                checkpoint->place >= 1 && checkpoint->place <= INT64_MAX;
+    return fits ? KW_OK : KW_E_LIMIT;
+}
+
 static enum kw_status check_event(const struct kw_store_event *event)
 {
     if (kw_id_is_none(&event->id)) {
@@ -105,6 +117,12 @@ enum kw_status kw__store_check_batch(const struct kw_store_batch *batch)
     for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
         status = check_seal(&batch->seals[i]);
     }
+    for (size_t i = 0; i < batch->erasure_count && status == KW_OK; i++) {
+        status = check_erasure(&batch->erasures[i]);
+    }
+    for (size_t i = 0; i < batch->checkpoint_count && status == KW_OK; i++) {
+        status = check_checkpoint(&batch->checkpoints[i]);
+    }
     return status == KW_OK ? kw__store_check_usages(batch->usages, batch->usage_count) : status;
 }
 
@@ -121,7 +139,8 @@ enum kw_status kw__store_next_piece(const struct kw_store_batch *batch, struct k
         return status;
     }
     size_t others = piece_out->setting_count + piece_out->request_count + piece_out->reservation_count +
-                    piece_out->usage_count + piece_out->seal_count + (piece_out->next != NULL);
+                    piece_out->usage_count + piece_out->seal_count + piece_out->erasure_count +
+                    piece_out->checkpoint_count + (piece_out->next != NULL);
     return others > 0 ? KW_E_INVALID : kw__store_check_batch(piece_out);
 }
 

@@ -73,6 +73,12 @@
     X(many_lines_are_sealed_at_once) \
     X(a_pruned_line_takes_its_seal_along) \
     X(seals_beyond_the_caps_are_refused) \
+    /* checkpoints.c */ \
+    X(checkpoints_are_listed_by_project_and_place) \
+    X(a_checkpoint_is_replaced_and_removed) \
+    X(checkpoints_beyond_the_caps_are_refused) \
+    X(what_is_erased_is_gone_and_the_rest_stays) \
+    X(only_a_sealed_line_is_erased) \
     /* usage.c */ \
     X(use_is_added_up) \
     X(use_is_read_in_order_and_range) \

@@ -322,6 +322,7 @@ void sizes_beyond_the_caps_are_refused(struct contract *c)
     struct contract_rows rows = contract_rows(c);
     struct contract_audits audits = contract_audits(c);
     struct contract_events events = contract_events(c);
+    struct contract_checkpoints checkpoints = contract_checkpoints(c);
     uint64_t removed = 0;
     uint8_t value[KW_STORE_USAGE_VALUE_MAX + 1] = {0};
     struct kw_store_usage use = {contract_id(1), kw_bytes_of(value, sizeof value), 0, 1};
@@ -333,7 +334,11 @@ void sizes_beyond_the_caps_are_refused(struct contract *c)
         CHECK_STATUS(c->t, ops->list(c->store, &filter, contract_keep_row, &rows), KW_E_LIMIT);
         CHECK_STATUS(c->t, ops->changes(c->store, 0, limits[i], contract_keep_row, &rows), KW_E_LIMIT);
         CHECK_STATUS(c->t, ops->audit_query(c->store, &audit_filter, contract_keep_audit, &audits), KW_E_LIMIT);
-        CHECK_STATUS(c->t, ops->audit_prune(c->store, 1, limits[i], &removed), KW_E_LIMIT);
+        CHECK_STATUS(c->t, ops->audit_prune(c->store, KW_BYTES("default"), 1, limits[i], &removed), KW_E_LIMIT);
+        CHECK_STATUS(c->t,
+                     ops->audit_checkpoints(c->store, KW_BYTES("default"), 0, false, limits[i],
+                                            contract_keep_checkpoint, &checkpoints),
+                     KW_E_LIMIT);
         CHECK_STATUS(c->t, ops->events_claim(c->store, 0, 1, limits[i], contract_keep_event, &events), KW_E_LIMIT);
     }
 }

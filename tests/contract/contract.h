@@ -86,6 +86,7 @@ enum kw_status contract_commit_puts(struct contract *c, const struct kw_store_pu
     }
 CONTRACT_KEPT(contract_rows, kw_store_row);
 CONTRACT_KEPT(contract_audits, kw_store_audit);
+CONTRACT_KEPT(contract_checkpoints, kw_store_checkpoint);
 CONTRACT_KEPT(contract_events, kw_store_event);
 CONTRACT_KEPT(contract_usages, kw_store_usage);
 CONTRACT_KEPT(contract_reservations, kw_store_reservation);
@@ -93,12 +94,14 @@ CONTRACT_KEPT(contract_settings, kw_store_setting);
 
 struct contract_rows contract_rows(struct contract *c);
 struct contract_audits contract_audits(struct contract *c);
+struct contract_checkpoints contract_checkpoints(struct contract *c);
 struct contract_events contract_events(struct contract *c);
 struct contract_usages contract_usages(struct contract *c);
 struct contract_reservations contract_reservations(struct contract *c);
 struct contract_settings contract_settings(struct contract *c);
 enum kw_status contract_keep_row(void *context, const struct kw_store_row *row);
 enum kw_status contract_keep_audit(void *context, const struct kw_store_audit *audit);
+enum kw_status contract_keep_checkpoint(void *context, const struct kw_store_checkpoint *checkpoint);
 enum kw_status contract_keep_event(void *context, const struct kw_store_event *event);
 enum kw_status contract_keep_usage(void *context, const struct kw_store_usage *usage);
 enum kw_status contract_keep_reservation(void *context, const struct kw_store_reservation *reservation);

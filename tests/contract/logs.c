@@ -41,21 +41,29 @@ void audit_lines_are_in_order(struct contract *c)
     CHECK_I64(c->t, after.count, 1);
 }
 
+static uint64_t prune(struct contract *c, const char *project, uint64_t sequence, size_t limit)
+{
+    uint64_t removed = 0;
+    CHECK_STATUS(c->t, c->store->ops->audit_prune(c->store, kw_bytes_of_text(project), sequence, limit, &removed),
+                 KW_OK);
+    return removed;
+}
+
 void pruned_lines_are_gone_and_their_sequences_stay_used(struct contract *c)
 {
     struct kw_store_audit lines[] = {contract_audit(c, 1, 10), contract_audit(c, 2, 30), contract_audit(c, 3, 20)};
+    lines[1].project = KW_BYTES("other");
     REQUIRE_OK(c->t, commit_lines(c, lines, KW_COUNT_OF(lines)));
     uint64_t last = query_all(c).items[2].sequence;
-    uint64_t removed = 0;
-    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, 10, ALL, &removed));
-    CHECK_I64(c->t, removed, 0);
-    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, 30, ALL, &removed));
-    CHECK_I64(c->t, removed, 2);
+    CHECK_I64(c->t, prune(c, "default", 0, ALL), 0);
+    CHECK_I64(c->t, prune(c, "nobody", UINT64_MAX, ALL), 0);
+    CHECK_I64(c->t, prune(c, "default", last - 1, ALL), 1);
     struct contract_audits left = query_all(c);
-    REQUIRE(c->t, left.count == 1);
-    CHECK_I64(c->t, left.items[0].at_ms, 30);
-    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, INT64_MAX, ALL, &removed));
-    CHECK_I64(c->t, removed, 1);
+    REQUIRE(c->t, left.count == 2);
+    CHECK_BYTES(c->t, left.items[0].project, KW_BYTES("other"));
+    CHECK_I64(c->t, left.items[1].sequence, last);
+    CHECK_I64(c->t, prune(c, "default", UINT64_MAX, ALL), 1);
+    CHECK_I64(c->t, prune(c, "other", last, ALL), 1);
     REQUIRE(c->t, contract_reopen(c));
     REQUIRE_OK(c->t, commit_lines(c, lines, 1));
     left = query_all(c);
@@ -70,11 +78,11 @@ void pruning_removes_no_more_than_asked(struct contract *c)
         lines[i] = contract_audit(c, i, (int64_t)i);
     }
     REQUIRE_OK(c->t, commit_lines(c, lines, KW_COUNT_OF(lines)));
+    struct contract_audits before = query_all(c);
     const uint64_t expected[] = {2, 2, 0};
     for (size_t i = 0; i < KW_COUNT_OF(expected); i++) {
-        uint64_t removed = 99;
-        REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, 4, 2, &removed));
-        CHECK_I64(c->t, removed, expected[i]);
+        CHECK_I64(c->t, prune(c, "default", before.items[3].sequence, 2), expected[i]);
+        CHECK_I64(c->t, query_all(c).items[0].sequence, before.items[i == 0 ? 2 : 4].sequence); /* the earliest first */
     }
     CHECK_I64(c->t, query_all(c).count, 1);
 }

@@ -164,6 +164,11 @@ struct contract_audits contract_audits(struct contract *c)
     return (struct contract_audits){.c = c};
 }
 
+struct contract_checkpoints contract_checkpoints(struct contract *c)
+{
+    return (struct contract_checkpoints){.c = c};
+}
+
 struct contract_events contract_events(struct contract *c)
 {
     return (struct contract_events){.c = c};
@@ -245,6 +250,17 @@ enum kw_status contract_keep_audit(void *context, const struct kw_store_audit *a
     copy->context = contract_copy(kept->c, audit->context);
     copy->body = contract_copy(kept->c, audit->body);
     copy->seal = contract_copy(kept->c, audit->seal);
+    return STOP_OR_GO_ON(kept);
+}
+
+enum kw_status contract_keep_checkpoint(void *context, const struct kw_store_checkpoint *checkpoint)
+{
+    struct contract_checkpoints *kept = context;
+    MAKE_ROOM(kept);
+    struct kw_store_checkpoint *copy = &kept->items[kept->count++];
+    *copy = *checkpoint;
+    copy->project = contract_copy(kept->c, checkpoint->project);
+    copy->bytes = contract_copy(kept->c, checkpoint->bytes);
     return STOP_OR_GO_ON(kept);
 }
 

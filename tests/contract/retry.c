@@ -79,9 +79,16 @@ static enum kw_status audit_query(struct kw_store *store, const struct kw_store_
     RETRY(audit_query(inner, filter, sink, context));
 }
 
-static enum kw_status audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+static enum kw_status audit_prune(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                  uint64_t *removed_out)
 {
-    RETRY(audit_prune(inner, before_ms, limit, removed_out));
+    RETRY(audit_prune(inner, project, sequence, limit, removed_out));
+}
+
+static enum kw_status audit_checkpoints(struct kw_store *store, struct kw_bytes project, uint64_t after, bool is_back,
+                                        size_t limit, kw_store_checkpoint_sink *sink, void *context)
+{
+    RETRY(audit_checkpoints(inner, project, after, is_back, limit, sink, context));
 }
 
 static enum kw_status events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
@@ -235,6 +242,7 @@ static const struct kw_store_ops retry_ops = {
     .settings_list = settings_list,
     .audit_query = audit_query,
     .audit_prune = audit_prune,
+    .audit_checkpoints = audit_checkpoints,
     .events_claim = events_claim,
     .events_settle = events_settle,
     .deliveries_add = deliveries_add,

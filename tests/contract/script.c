@@ -200,7 +200,18 @@ static enum kw_status prune_events(struct contract *c)
 static enum kw_status prune(struct contract *c)
 {
     uint64_t removed = 0;
-    return c->store->ops->audit_prune(c->store, 2, 1, &removed);
+    return c->store->ops->audit_prune(c->store, KW_BYTES("default"), 2, 1, &removed);
+}
+
+/* Of the line that pruning leaves, whose seal may be there or be put by another step. */
+static enum kw_status sign_and_erase(struct contract *c)
+{
+    struct kw_store_checkpoint checkpoints[] = {{KW_BYTES("default"), 1, KW_BYTES("")},
+                                                {KW_BYTES("default"), 2, KW_BYTES("signed")}};
+    struct kw_store_erasure erasure = {.sequence = 2, .actor = true, .body = true, .seal = KW_BYTES("anew")};
+    struct kw_store_batch batch = {
+        .checkpoints = checkpoints, .checkpoint_count = 2, .erasures = &erasure, .erasure_count = 1};
+    return commit(c, &batch, 1);
 }
 
 static enum kw_status request_again(struct contract *c)
@@ -240,6 +251,7 @@ static const struct {
     {prune_events, true},
     {defer_use, true},          {settle_use, true},
     {defer_use, true},          {settle_use, true},
+    {sign_and_erase, true},
     /* clang-format on */
 };
 const size_t script_step_count = KW_COUNT_OF(steps);
@@ -252,6 +264,13 @@ enum kw_status script_step(struct contract *c, size_t step)
 bool script_is_single(size_t step)
 {
     return steps[step].is_single;
+}
+
+static enum kw_status draw_checkpoint(void *context, const struct kw_store_checkpoint *checkpoint)
+{
+    kw_buffer_add_format(context, "\ncheckpoint %" PRIu64 " '%.*s'", checkpoint->place, (int)checkpoint->bytes.size,
+                         (const char *)checkpoint->bytes.data);
+    return KW_OK;
 }
 
 static void draw_id(struct kw_buffer *buffer, const char *name, struct kw_id id)
@@ -410,6 +429,8 @@ struct kw_bytes script_picture(struct contract *c)
     CHECK_STATUS(c->t, ops->list(c->store, &of_org, draw_row, &buffer), KW_OK);
     CHECK_STATUS(c->t, ops->count(c->store, KW_BYTES("default"), &count), KW_OK);
     CHECK_STATUS(c->t, ops->audit_query(c->store, &lines, draw_audit, &buffer), KW_OK);
+    CHECK_STATUS(c->t, ops->audit_checkpoints(c->store, KW_BYTES("default"), 0, false, ALL, draw_checkpoint, &buffer),
+                 KW_OK);
     draw_setting(c, &buffer, "one");
     draw_setting(c, &buffer, "two");
     draw_requests(c, &buffer);

@@ -96,15 +96,16 @@ void a_pruned_line_takes_its_seal_along(struct contract *c)
     REQUIRE(c->t, commit_lines(c, 3));
     struct contract_audits lines = lines_of(c, false);
     REQUIRE(c->t, lines.count == 3);
+    uint64_t last = lines.items[1].sequence;
     for (size_t i = 0; i < 3; i++) {
         REQUIRE_OK(c->t, seal(c, lines.items[i].sequence, contract_format(c, "seal %u", (unsigned)i)));
     }
-    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, 2, 1, &removed));
+    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, KW_BYTES("default"), last, 1, &removed));
     CHECK_I64(c->t, removed, 1);
     lines = lines_of(c, false);
     REQUIRE(c->t, lines.count == 2);
     CHECK_BYTES(c->t, lines.items[0].seal, KW_BYTES("seal 1"));
-    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, 2, ALL, &removed));
+    REQUIRE_OK(c->t, c->store->ops->audit_prune(c->store, KW_BYTES("default"), last, ALL, &removed));
     lines = lines_of(c, false);
     REQUIRE(c->t, lines.count == 1);
     CHECK_BYTES(c->t, lines.items[0].seal, KW_BYTES("seal 2"));

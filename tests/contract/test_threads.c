@@ -268,7 +268,7 @@ static void *use_everything(void *argument)
         note(worker, ops->setting(worker->store, KW_BYTES("name"), NULL, 0, &size));
         note(worker, ops->find_by_digest(worker->store, put.row.digest, keep_version, &number));
         note(worker, ops->events_settle(worker->store, &id));
-        note(worker, ops->audit_prune(worker->store, 1, 10, &number));
+        note(worker, ops->audit_prune(worker->store, KW_BYTES("default"), 1, 10, &number));
         struct kw_store_request found;
         note(worker, ops->request_find(worker->store, request.name, &found));
         note(worker, ops->request_prune(worker->store, 0, 10, &number));

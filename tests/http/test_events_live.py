@@ -124,7 +124,7 @@ def a_start_that_cannot_be_is_refused(server):
 
 
 def a_stream_outlives_its_server(server):
-    with Stream(server) as stream:
+    with Stream(server, 'type=created') as stream:
         server.create({'ownerId': 'first'})
         stream.take(1)
         last = stream.last
@@ -132,7 +132,7 @@ def a_stream_outlives_its_server(server):
     server.stop()
     server.start()
     missed.append(server.create({'ownerId': 'missed'})[1]['id'])
-    with Stream(server, last=last) as stream:
+    with Stream(server, 'type=created', last=last) as stream:
         equal([item['data']['keyId'] for item in stream.take(len(missed))], missed, 'what was missed, in order')
 
 

@@ -176,7 +176,7 @@ def who_took_what(server):
     server.expect(200, 'HEAD', '/v1/export', headers=headers)
     server.refuse('INVALID_FIELD', 'GET', '/v1/export?format=xml', headers=headers)
     actor = 'key:' + record['id']
-    said = {'actor': actor, 'format': 'ndjson', 'filter': {'owner': 'user:1', 'tags': ['x', 'y'], 'tagMode': 'all'}}
+    said = {'format': 'ndjson', 'filter': {'owner': 'user:1', 'tags': ['x', 'y'], 'tagMode': 'all'}}
     equal(audits(server)[before:], [('export.started', 'noted', actor, said),
                                     ('export.ended', 'noted', actor, {**said, 'keys': 0, 'complete': True})], 'the audit log')
 

@@ -10,7 +10,8 @@ bool test_engine_open(struct test *t, struct test_engine *fixture, struct kw_sto
     return test_engine_open_small(t, fixture, store_take, 0);
 }
 
-bool test_engine_open_small(struct test *t, struct test_engine *fixture, struct kw_store *store_take, size_t bulk_max)
+static bool open_with(struct test *t, struct test_engine *fixture, struct kw_store *store_take, size_t bulk_max,
+                      const struct kw_secret *audit_seed)
 {
     *fixture = (struct test_engine){.store = store_take, .now_ms = TEST_NOW_MS};
     if (store_take == NULL && kw_store_memory_open(&fixture->store) != KW_OK) {
@@ -28,12 +29,26 @@ bool test_engine_open_small(struct test *t, struct test_engine *fixture, struct 
                                         .entropy = kw_entropy_system(),
                                         .reader_count = 2,
                                         .bulk_max = bulk_max,
+                                        .audit_seed = audit_seed,
                                         .counts_by_hand = true};
     if (kw_engine_open(&options, fixture->store, &fixture->engine, &error) != KW_OK) {
         test_fail(t, __FILE__, __LINE__, "no engine: %s", error.message);
         return false;
     }
     return true;
+}
+
+bool test_engine_open_small(struct test *t, struct test_engine *fixture, struct kw_store *store_take, size_t bulk_max)
+{
+    return open_with(t, fixture, store_take, bulk_max, NULL);
+}
+
+bool test_engine_open_signing(struct test *t, struct test_engine *fixture, struct kw_store *store_take)
+{
+    uint8_t bytes[32] = "the seed of the engine's tests";
+    struct kw_secret seed KW_WIPED = {0};
+    return kw_secret_set(&seed, kw_bytes_of(bytes, sizeof bytes)) == KW_OK &&
+           open_with(t, fixture, store_take, 0, &seed);
 }
 
 void test_engine_close(struct test_engine *fixture)

@@ -17,6 +17,8 @@ struct test_engine {
 
 /* On `store_take`, or a memory store when NULL. False (and a failed check) when it cannot be opened. */
 bool test_engine_open(struct test *t, struct test_engine *fixture, struct kw_store *store_take);
+/* The same with a seed that its audit log is signed with. */
+bool test_engine_open_signing(struct test *t, struct test_engine *fixture, struct kw_store *store_take);
 /* The same with another cap for the keys of an action on a filter. */
 bool test_engine_open_small(struct test *t, struct test_engine *fixture, struct kw_store *store_take, size_t bulk_max);
 void test_engine_close(struct test_engine *fixture);

@@ -8,6 +8,8 @@
 #define CHANGES_PER_PUT 13
 #define CHANGES_PER_AUDIT 1
 #define CHANGES_PER_SEAL 1
+#define CHANGES_PER_ERASURE 4
+#define CHANGES_PER_CHECKPOINT 2
 #define CHANGES_PER_EVENT 3
 #define CHANGES_PER_SETTING 2
 #define CHANGES_PER_REQUEST 2
@@ -82,8 +84,8 @@ static enum kw_status put(struct kw__memory *memory, struct kw__memory_journal *
     return KW_OK;
 }
 
-static enum kw_status add_audit(struct kw__memory *memory, struct kw__memory_journal *journal,
-                                const struct kw_store_audit *from, uint64_t sequence)
+enum kw_status kw__memory_add_audit(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                    const struct kw_store_audit *from, uint64_t sequence)
 {
     size_t text_size = from->project.size + from->owner.size + from->actor.size + from->action.size +
                        from->context.size + from->body.size;
@@ -105,8 +107,8 @@ static enum kw_status add_audit(struct kw__memory *memory, struct kw__memory_jou
     return KW_OK;
 }
 
-static enum kw_status add_seal(struct kw__memory *memory, struct kw__memory_journal *journal,
-                               const struct kw_store_seal *from)
+enum kw_status kw__memory_add_seal(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                   const struct kw_store_seal *from)
 {
     struct kw__memory_audit line = {.audit.sequence = from->sequence};
     struct kw__memory_seal probe = {.seal.sequence = from->sequence};
@@ -180,7 +182,8 @@ static size_t changes_of(const struct kw_store_batch *batch)
     return batch->put_count * CHANGES_PER_PUT + batch->audit_count * CHANGES_PER_AUDIT +
            batch->event_count * CHANGES_PER_EVENT + batch->setting_count * CHANGES_PER_SETTING +
            batch->request_count * CHANGES_PER_REQUEST + batch->reservation_count * CHANGES_PER_RESERVATION +
-           batch->seal_count * CHANGES_PER_SEAL + batch->usage_count;
+           batch->seal_count * CHANGES_PER_SEAL + batch->erasure_count * CHANGES_PER_ERASURE +
+           batch->checkpoint_count * CHANGES_PER_CHECKPOINT + batch->usage_count;
 }
 
 /* The batch's own part, or a piece of it. */
@@ -192,10 +195,16 @@ static enum kw_status apply(struct kw__memory *memory, struct kw__memory_journal
         status = put(memory, journal, &batch->puts[i], next->commit);
     }
     for (size_t i = 0; i < batch->audit_count && status == KW_OK; i++) {
-        status = add_audit(memory, journal, &batch->audits[i], ++next->audit);
+        status = kw__memory_add_audit(memory, journal, &batch->audits[i], ++next->audit);
     }
     for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
-        status = add_seal(memory, journal, &batch->seals[i]);
+        status = kw__memory_add_seal(memory, journal, &batch->seals[i]);
+    }
+    for (size_t i = 0; i < batch->erasure_count && status == KW_OK; i++) {
+        status = kw__memory_erase(memory, journal, &batch->erasures[i]);
+    }
+    for (size_t i = 0; i < batch->checkpoint_count && status == KW_OK; i++) {
+        status = kw__memory_set_checkpoint(memory, journal, &batch->checkpoints[i]);
     }
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
         status = add_event(memory, journal, &batch->events[i], ++next->event);

@@ -72,7 +72,8 @@ static void remove_seal(struct kw__memory *memory, uint64_t sequence)
     }
 }
 
-enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
+enum kw_status kw__memory_audit_prune(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                      uint64_t *removed_out)
 {
     struct kw__memory *memory = (struct kw__memory *)store;
     struct kw__memory_audit first = {.audit.sequence = 0};
@@ -85,8 +86,11 @@ enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms,
     struct kw__tree_node *node = kw__tree_after(&memory->audits, &first.by_sequence);
     while (node != NULL && removed < limit) {
         struct kw__memory_audit *line = KW__TREE_OWNER(node, struct kw__memory_audit, by_sequence);
+        if (line->audit.sequence > sequence) {
+            break;
+        }
         node = kw__tree_after(&memory->audits, node);
-        if (line->audit.at_ms < before_ms) {
+        if (kw_bytes_equal(line->audit.project, project)) {
             remove_seal(memory, line->audit.sequence);
             kw__tree_remove(&memory->audits, &line->by_sequence);
             kw_free(line);

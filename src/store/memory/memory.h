@@ -27,6 +27,11 @@ struct kw__memory_seal {
     struct kw_store_seal seal;
 };
 
+struct kw__memory_checkpoint {
+    struct kw__tree_node by_place;
+    struct kw_store_checkpoint checkpoint;
+};
+
 struct kw__memory_event {
     struct kw__tree_node by_sequence, by_id;
     struct kw__tree_node by_claim; /* until it is settled */
@@ -92,6 +97,7 @@ struct kw__memory {
     struct kw__tree rows_by_due; /* those that are due at any time */
     struct kw__tree audits;
     struct kw__tree seals;
+    struct kw__tree checkpoints;
     struct kw__tree events;
     struct kw__tree events_by_id;
     struct kw__tree events_waiting; /* by sequence */
@@ -147,6 +153,7 @@ int kw__memory_order_tombstone(const struct kw__tree_node *a, const struct kw__t
 int kw__memory_order_row_due(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_audit(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_node *b);
+int kw__memory_order_checkpoint(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_id(const struct kw__tree_node *a, const struct kw__tree_node *b);
 int kw__memory_order_event_waiting(const struct kw__tree_node *a, const struct kw__tree_node *b);
@@ -203,7 +210,19 @@ enum kw_status kw__memory_settings_list(struct kw_store *store, struct kw_bytes 
                                         void *context);
 enum kw_status kw__memory_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                       kw_store_audit_sink *sink, void *context);
-enum kw_status kw__memory_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+enum kw_status kw__memory_audit_prune(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                      uint64_t *removed_out);
+enum kw_status kw__memory_audit_checkpoints(struct kw_store *store, struct kw_bytes project, uint64_t after,
+                                            bool is_back, size_t limit, kw_store_checkpoint_sink *sink, void *context);
+/* Parts of a batch. */
+KW_MUST_USE enum kw_status kw__memory_add_audit(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                                const struct kw_store_audit *from, uint64_t sequence);
+KW_MUST_USE enum kw_status kw__memory_add_seal(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                               const struct kw_store_seal *from);
+KW_MUST_USE enum kw_status kw__memory_set_checkpoint(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                                     const struct kw_store_checkpoint *from);
+KW_MUST_USE enum kw_status kw__memory_erase(struct kw__memory *memory, struct kw__memory_journal *journal,
+                                            const struct kw_store_erasure *erasure);
 enum kw_status kw__memory_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__memory_events_settle(struct kw_store *store, const struct kw_id *id);

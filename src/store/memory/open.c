@@ -18,6 +18,7 @@ static const struct kw_store_ops memory_ops = {
     .settings_list = kw__memory_settings_list,
     .audit_query = kw__memory_audit_query,
     .audit_prune = kw__memory_audit_prune,
+    .audit_checkpoints = kw__memory_audit_checkpoints,
     .events_claim = kw__memory_events_claim,
     .events_settle = kw__memory_events_settle,
     .events_list = kw__memory_events_list,
@@ -63,6 +64,7 @@ enum kw_status kw_store_memory_open(struct kw_store **store_out)
     kw__tree_init(&memory->rows_by_due, kw__memory_order_row_due);
     kw__tree_init(&memory->audits, kw__memory_order_audit);
     kw__tree_init(&memory->seals, kw__memory_order_seal);
+    kw__tree_init(&memory->checkpoints, kw__memory_order_checkpoint);
     kw__tree_init(&memory->events, kw__memory_order_event);
     kw__tree_init(&memory->events_by_id, kw__memory_order_event_id);
     kw__tree_init(&memory->events_waiting, kw__memory_order_event_waiting);
@@ -97,6 +99,7 @@ static void close_memory(struct kw_store *store)
     free_all(&memory->rows_by_id, offsetof(struct kw__memory_row, by_id));
     free_all(&memory->audits, offsetof(struct kw__memory_audit, by_sequence));
     free_all(&memory->seals, offsetof(struct kw__memory_seal, by_sequence));
+    free_all(&memory->checkpoints, offsetof(struct kw__memory_checkpoint, by_place));
     free_all(&memory->events, offsetof(struct kw__memory_event, by_sequence));
     kw__memory_free_messages(memory);
     free_all(&memory->settings, offsetof(struct kw__memory_setting, by_name));

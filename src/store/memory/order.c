@@ -75,6 +75,13 @@ int kw__memory_order_seal(const struct kw__tree_node *a, const struct kw__tree_n
     return order_u64(left->seal.sequence, right->seal.sequence);
 }
 
+int kw__memory_order_checkpoint(const struct kw__tree_node *a, const struct kw__tree_node *b)
+{
+    OWNERS(kw__memory_checkpoint, by_place);
+    int order = kw_bytes_compare(left->checkpoint.project, right->checkpoint.project);
+    return order != 0 ? order : order_u64(left->checkpoint.place, right->checkpoint.place);
+}
+
 int kw__memory_order_event(const struct kw__tree_node *a, const struct kw__tree_node *b)
 {
     OWNERS(kw__memory_event, by_sequence);

@@ -145,44 +145,31 @@ enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_st
     return status;
 }
 
-static enum kw_status prune_with(struct kw__connection *writer, enum kw__sql sql, bool is_near, int64_t before_ms,
-                                 size_t limit)
+static enum kw_status prune_with(struct kw__connection *writer, enum kw__sql sql, struct kw_bytes project,
+                                 uint64_t sequence, size_t limit)
 {
     struct kw__query query = kw__query_open(writer, sql);
-    kw__query_i64(&query, before_ms);
+    kw__query_text(&query, project);
+    kw__query_i64(&query, sequence > INT64_MAX ? INT64_MAX : (int64_t)sequence);
     kw__query_i64(&query, (int64_t)limit);
-    if (is_near) {
-        kw__query_i64(&query, with_slack(before_ms));
-    }
     return kw__query_run(&query);
 }
 
-/* One kind of line that is too old; takes from `*limit` what it removed. */
-static enum kw_status prune(struct kw__connection *writer, enum kw__sql sql, int64_t before_ms, size_t *limit)
+enum kw_status kw__sqlite_audit_prune(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                      uint64_t *removed_out)
 {
-    bool is_near = sql == KW__SQL_AUDIT_PRUNE_NEAR;
-    enum kw_status status = prune_with(writer, sql + 1, is_near, before_ms, *limit);
-    status = status == KW_OK ? prune_with(writer, sql, is_near, before_ms, *limit) : status;
-    *limit -= status == KW_OK ? (size_t)sqlite3_changes64(writer->db) : 0;
-    return status;
-}
-
-enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out)
-{
-    static const enum kw__sql kinds[] = {KW__SQL_AUDIT_PRUNE_OLD, KW__SQL_AUDIT_PRUNE_NEAR, KW__SQL_AUDIT_PRUNE_LATE};
     struct kw__sqlite *sqlite = (struct kw__sqlite *)store;
     enum kw_status status = kw__store_check_limit(limit);
     status = status == KW_OK ? kw__write_begin(sqlite) : status;
     if (status != KW_OK) {
         return status;
     }
-    size_t left = limit;
-    for (size_t i = 0; i < KW_COUNT_OF(kinds) && status == KW_OK && left > 0; i++) {
-        status = prune(&sqlite->writer, kinds[i], before_ms, &left);
-    }
+    status = prune_with(&sqlite->writer, KW__SQL_AUDIT_PRUNE_SEALS, project, sequence, limit);
+    status = status == KW_OK ? prune_with(&sqlite->writer, KW__SQL_AUDIT_PRUNE, project, sequence, limit) : status;
+    uint64_t removed = status == KW_OK ? (uint64_t)sqlite3_changes64(sqlite->writer.db) : 0;
     status = kw__write_end(sqlite, status, NULL);
     if (status == KW_OK) {
-        *removed_out = limit - left;
+        *removed_out = removed;
     }
     return status;
 }

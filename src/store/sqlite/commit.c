@@ -29,6 +29,19 @@ static enum kw_status write_setting(struct kw__connection *writer, const struct 
     return kw__query_run(&query);
 }
 
+/* What is told of lines of the log that are there. */
+static enum kw_status write_beside_lines(struct kw__inserts *inserts, const struct kw_store_batch *batch)
+{
+    enum kw_status status = batch->erasure_count > 0 ? kw__inserts_run_all(inserts) : KW_OK;
+    for (size_t i = 0; i < batch->erasure_count && status == KW_OK; i++) {
+        status = kw__sqlite_erase(inserts->writer, &batch->erasures[i]);
+    }
+    for (size_t i = 0; i < batch->checkpoint_count && status == KW_OK; i++) {
+        status = kw__sqlite_set_checkpoint(inserts->writer, &batch->checkpoints[i]);
+    }
+    return status;
+}
+
 /* The batch's own part, or a piece of it. */
 static enum kw_status write_part(struct kw__inserts *inserts, const struct kw_store_batch *batch,
                                  struct kw__sequences *next)
@@ -46,6 +59,7 @@ static enum kw_status write_part(struct kw__inserts *inserts, const struct kw_st
     for (size_t i = 0; i < batch->seal_count && status == KW_OK; i++) {
         status = kw__inserts_add_seal(inserts, &batch->seals[i]);
     }
+    status = status == KW_OK ? write_beside_lines(inserts, batch) : status;
     for (size_t i = 0; i < batch->event_count && status == KW_OK; i++) {
         status = kw__inserts_add_event(inserts, &batch->events[i], ++next->event);
     }

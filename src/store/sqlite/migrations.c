@@ -123,7 +123,10 @@ static const char *const migrations[] = {
     /* 10: when rows are due only their records say, which whoever reads them sees to. */
     "ALTER TABLE record ADD COLUMN due_at_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX record_by_due ON record (due_at_ms) WHERE due_at_ms <> 0;",
-    /* 11: a delivery's key_id is there where it keeps the order of its key; channels are those of a message's
+    /* 11 */
+    "CREATE TABLE audit_checkpoint (project TEXT NOT NULL, place INTEGER NOT NULL, bytes BLOB NOT NULL,"
+    "    PRIMARY KEY (project, place)) STRICT, WITHOUT ROWID;",
+    /* 12: a delivery's key_id is there where it keeps the order of its key; channels are those of a message's
      * deliveries, eight bytes each, so that these are found when it is removed. */
     "CREATE TABLE message (sequence INTEGER PRIMARY KEY, id BLOB NOT NULL, at_ms INTEGER NOT NULL, type TEXT NOT NULL,"
     "    body BLOB NOT NULL, key_id BLOB, channels BLOB NOT NULL) STRICT;"

@@ -31,6 +31,7 @@ static const struct kw_store_ops sqlite_ops = {
     .settings_list = kw__sqlite_settings_list,
     .audit_query = kw__sqlite_audit_query,
     .audit_prune = kw__sqlite_audit_prune,
+    .audit_checkpoints = kw__sqlite_audit_checkpoints,
     .events_claim = kw__sqlite_events_claim,
     .events_settle = kw__sqlite_events_settle,
     .events_list = kw__sqlite_events_list,

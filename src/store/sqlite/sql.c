@@ -34,12 +34,10 @@
 #define AUDITS(name, from) \
     [KW__SQL_AUDIT_##name] = AUDIT_BY(from) " ORDER BY sequence LIMIT ?2", \
     [KW__SQL_AUDIT_##name##_BACK] = AUDIT_BY(from) " ORDER BY sequence DESC LIMIT ?2"
-/* Both find the same lines, as long as their seals go first. */
-#define AUDIT_DELETES(name, from) \
-    [KW__SQL_AUDIT_PRUNE_##name] = \
-        "DELETE FROM audit WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)", \
-    [KW__SQL_AUDIT_PRUNE_##name##_SEALS] = \
-        "DELETE FROM audit_seal WHERE sequence IN (SELECT sequence FROM audit INDEXED BY " from " LIMIT ?2)"
+/* The lines that are pruned next: the same for their seals, as long as these go first. */
+#define AUDIT_OLDEST \
+    "(SELECT sequence FROM audit INDEXED BY audit_by_project WHERE project = ?1 AND sequence <= ?2 ORDER BY sequence " \
+    "LIMIT ?3)"
 
 #define ROWS_4(row) row ", " row ", " row ", " row
 #define ROWS_SOME(row) ROWS_4(row) ", " ROWS_4(row)                                               /* 8 */
@@ -193,9 +191,18 @@ const char *const kw__sql_texts[KW__SQL_COUNT] = {
     AUDITS(LATE, "INDEXED BY audit_late WHERE high_ms - at_ms > 5000"),
     [KW__SQL_AUDIT_SEEK] =
         "SELECT sequence FROM audit INDEXED BY audit_by_high WHERE high_ms >= ?1 ORDER BY high_ms, sequence LIMIT 1",
-    AUDIT_DELETES(OLD, "audit_by_high WHERE high_ms < ?1"),
-    AUDIT_DELETES(NEAR, "audit_by_high WHERE high_ms >= ?1 AND high_ms <= ?3 AND at_ms < ?1"),
-    AUDIT_DELETES(LATE, "audit_late WHERE high_ms - at_ms > 5000 AND at_ms < ?1"),
+    [KW__SQL_AUDIT_PRUNE] = "DELETE FROM audit WHERE sequence IN " AUDIT_OLDEST,
+    [KW__SQL_AUDIT_PRUNE_SEALS] = "DELETE FROM audit_seal WHERE sequence IN " AUDIT_OLDEST,
+    [KW__SQL_AUDIT_ERASE] = "UPDATE audit SET owner = iif(?2, '', owner), actor = iif(?3, '', actor), context = "
+                            "iif(?4, x'', context), body = iif(?5, x'', body) WHERE sequence = ?1",
+    [KW__SQL_SEAL_REPLACE] = "UPDATE audit_seal SET seal = ?2 WHERE sequence = ?1",
+    [KW__SQL_CHECKPOINT_WRITE] = "INSERT INTO audit_checkpoint (project, place, bytes) VALUES (?1, ?2, ?3) ON CONFLICT "
+                                 "(project, place) DO UPDATE SET bytes = excluded.bytes",
+    [KW__SQL_CHECKPOINT_DELETE] = "DELETE FROM audit_checkpoint WHERE project = ?1 AND place = ?2",
+    [KW__SQL_CHECKPOINT_LIST] =
+        "SELECT place, bytes FROM audit_checkpoint WHERE project = ?1 AND place > ?2 ORDER BY place LIMIT ?3",
+    [KW__SQL_CHECKPOINT_LIST_BACK] =
+        "SELECT place, bytes FROM audit_checkpoint WHERE project = ?1 AND place < ?2 ORDER BY place DESC LIMIT ?3",
     [KW__SQL_SEAL_INSERT] = INSERT(SEAL_INTO, SEAL_VALUES),
     [KW__SQL_SEAL_INSERT_SOME] = INSERT(SEAL_INTO, ROWS_SOME(SEAL_VALUES)),
     [KW__SQL_SEAL_INSERT_MANY] = INSERT(SEAL_INTO, ROWS_MANY(SEAL_VALUES)),

@@ -162,7 +162,14 @@ enum kw_status kw__sqlite_settings_list(struct kw_store *store, struct kw_bytes 
                                         void *context);
 enum kw_status kw__sqlite_audit_query(struct kw_store *store, const struct kw_store_audit_filter *filter,
                                       kw_store_audit_sink *sink, void *context);
-enum kw_status kw__sqlite_audit_prune(struct kw_store *store, int64_t before_ms, size_t limit, uint64_t *removed_out);
+enum kw_status kw__sqlite_audit_prune(struct kw_store *store, struct kw_bytes project, uint64_t sequence, size_t limit,
+                                      uint64_t *removed_out);
+enum kw_status kw__sqlite_audit_checkpoints(struct kw_store *store, struct kw_bytes project, uint64_t after,
+                                            bool is_back, size_t limit, kw_store_checkpoint_sink *sink, void *context);
+KW_MUST_USE enum kw_status kw__sqlite_set_checkpoint(struct kw__connection *writer,
+                                                     const struct kw_store_checkpoint *checkpoint);
+/* What it is of must be written: nothing of it may wait. */
+KW_MUST_USE enum kw_status kw__sqlite_erase(struct kw__connection *writer, const struct kw_store_erasure *erasure);
 enum kw_status kw__sqlite_events_claim(struct kw_store *store, int64_t now_ms, int64_t until_ms, size_t limit,
                                        kw_store_event_sink *sink, void *context);
 enum kw_status kw__sqlite_events_settle(struct kw_store *store, const struct kw_id *id);

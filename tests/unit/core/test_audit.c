@@ -1,103 +1,24 @@
 /* The chain of the audit log: every kind of edit to every field is found, and its JSON says all of it. */
-#include "core/audit.h"
-
+#include "audit_log.h"
 #include "core/id.h"
-#include "support/test.h"
 
 #include <string.h>
 
-#define LINES 6
-
-struct entry {
-    struct kw_audit_line line;
-    struct kw_audit_seal seal;
-    bool has_seal;
-};
-
-struct log {
-    struct entry entries[LINES + 1];
-    size_t count;
-    struct kw_audit_chain head;
-};
-
-static struct kw_id id_of(uint8_t number)
-{
-    struct kw_id id = {{0}};
-    id.bytes[15] = number;
-    return id;
-}
-
-static struct kw_audit_line line_of(size_t number)
-{
-    return (struct kw_audit_line){
-        .sequence = 10 * (uint64_t)number,
-        .at_ms = 1700000000000 + (int64_t)number,
-        .project = KW_BYTES("default"),
-        .key_id = id_of((uint8_t)number),
-        .owner = KW_BYTES("user:1"),
-        .actor = KW_BYTES("key:key_00000000000000000000000001"),
-        .action = KW_BYTES("key.updated"),
-        .context = KW_BYTES("{\"reason\":\"moved\"}"),
-        .details = KW_BYTES("{\"changes\":{\"name\":{\"from\":\"a\",\"to\":\"b\"}}}"),
-    };
-}
-
-static void seal_all(struct log *log)
-{
-    log->head = (struct kw_audit_chain){.place = 0};
-    for (size_t i = 0; i < log->count; i++) {
-        uint8_t salt[KW_AUDIT_SALT_SIZE];
-        memset(salt, (int)(i + 1), sizeof salt);
-        kw_audit_seal(&log->head, &log->entries[i].line, salt, &log->entries[i].seal);
-        log->entries[i].has_seal = true;
-    }
-}
-
-static struct log log_of(size_t count)
-{
-    struct log log = {.count = count};
-    for (size_t i = 0; i < count; i++) {
-        log.entries[i].line = line_of(i + 1);
-    }
-    seal_all(&log);
-    return log;
-}
-
-static struct kw_audit_proof prove(const struct log *log, const struct kw_audit_chain *expected)
-{
-    struct kw_audit_proof proof;
-    kw_audit_proof_begin(&proof, expected);
-    for (size_t i = 0; i < log->count; i++) {
-        const struct entry *entry = &log->entries[i];
-        kw_audit_proof_add(&proof, &entry->line, entry->has_seal ? &entry->seal : NULL);
-    }
-    kw_audit_proof_end(&proof);
-    return proof;
-}
-
-static void check_fault(struct test *t, const struct kw_audit_proof *proof, enum kw_audit_fault fault,
-                        uint64_t sequence, uint64_t place)
-{
-    CHECK_TEXT(t, kw_audit_fault_name(proof->fault), kw_audit_fault_name(fault));
-    CHECK_I64(t, proof->fault_sequence, sequence);
-    CHECK_I64(t, proof->fault_place, place);
-}
-
 static void a_log_as_it_was_written_is_whole(struct test *t)
 {
-    struct log log = log_of(LINES);
-    struct kw_audit_proof proof = prove(&log, &log.head);
+    struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+    struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
     CHECK_I64(t, proof.fault, KW_AUDIT_WHOLE);
-    CHECK_I64(t, proof.proved, LINES);
-    CHECK_I64(t, proof.chain.place, LINES);
+    CHECK_I64(t, proof.proved, AUDIT_LOG_LINES);
+    CHECK_I64(t, proof.chain.place, AUDIT_LOG_LINES);
     CHECK(t, memcmp(&proof.chain, &log.head, sizeof log.head) == 0);
-    struct log empty = {.count = 0};
-    proof = prove(&empty, NULL);
+    struct audit_log empty = {.count = 0};
+    proof = audit_log_prove(&empty, NULL);
     CHECK_I64(t, proof.fault, KW_AUDIT_WHOLE);
 }
 
 /* Each of them edits one field of a line or of its seal. */
-static void edit(struct entry *entry, size_t which)
+static void edit(struct audit_entry *entry, size_t which)
 {
     switch (which) {
     case 0:
@@ -107,7 +28,7 @@ static void edit(struct entry *entry, size_t which)
         entry->line.project = KW_BYTES("other");
         break;
     case 2:
-        entry->line.key_id = id_of(99);
+        entry->line.key_id = audit_log_id(99);
         break;
     case 3:
         entry->line.key_id = (struct kw_id){{0}};
@@ -152,11 +73,11 @@ static void edit(struct entry *entry, size_t which)
 static void every_edit_of_every_field_is_found(struct test *t)
 {
     for (size_t which = 0; which < 15; which++) {
-        for (size_t i = 0; i < LINES; i++) {
-            struct log log = log_of(LINES);
+        for (size_t i = 0; i < AUDIT_LOG_LINES; i++) {
+            struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
             edit(&log.entries[i], which);
-            struct kw_audit_proof proof = prove(&log, &log.head);
-            check_fault(t, &proof, KW_AUDIT_CHANGED, log.entries[i].line.sequence, i + 1);
+            struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+            audit_log_fault(t, &proof, KW_AUDIT_CHANGED, log.entries[i].line.sequence, i + 1);
             CHECK_I64(t, proof.proved, i);
         }
     }
@@ -164,120 +85,121 @@ static void every_edit_of_every_field_is_found(struct test *t)
 
 static void a_field_cannot_lend_bytes_to_its_neighbour(struct test *t)
 {
-    struct log log = log_of(1);
+    struct audit_log log = audit_log_new(1);
     log.entries[0].line.project = KW_BYTES("defaultk");
     log.entries[0].line.action = KW_BYTES("ey.updated");
-    struct kw_audit_proof proof = prove(&log, &log.head);
-    check_fault(t, &proof, KW_AUDIT_CHANGED, 10, 1);
+    struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+    audit_log_fault(t, &proof, KW_AUDIT_CHANGED, 10, 1);
 }
 
 static void a_line_that_is_gone_is_missed(struct test *t)
 {
-    for (size_t i = 0; i < LINES; i++) {
-        struct log log = log_of(LINES);
-        memmove(&log.entries[i], &log.entries[i + 1], (LINES - 1 - i) * sizeof log.entries[0]);
+    for (size_t i = 0; i < AUDIT_LOG_LINES; i++) {
+        struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+        memmove(&log.entries[i], &log.entries[i + 1], (AUDIT_LOG_LINES - 1 - i) * sizeof log.entries[0]);
         log.count--;
-        struct kw_audit_proof proof = prove(&log, &log.head);
-        bool is_last = i == LINES - 1;
-        check_fault(t, &proof, KW_AUDIT_MISSING, is_last ? 0 : log.entries[i].line.sequence, i + 1);
-        proof = prove(&log, NULL);
+        struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+        bool is_last = i == AUDIT_LOG_LINES - 1;
+        audit_log_fault(t, &proof, KW_AUDIT_MISSING, is_last ? 0 : log.entries[i].line.sequence, i + 1);
+        proof = audit_log_prove(&log, NULL);
         CHECK_I64(t, proof.fault, is_last ? KW_AUDIT_WHOLE : KW_AUDIT_MISSING);
     }
 }
 
 static void a_line_that_was_added_is_named(struct test *t)
 {
-    for (size_t i = 0; i < LINES; i++) {
-        struct log log = log_of(LINES);
-        memmove(&log.entries[i + 1], &log.entries[i], (LINES - i) * sizeof log.entries[0]);
+    for (size_t i = 0; i < AUDIT_LOG_LINES; i++) {
+        struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+        memmove(&log.entries[i + 1], &log.entries[i], (AUDIT_LOG_LINES - i) * sizeof log.entries[0]);
         log.count++;
-        log.entries[i].line = line_of(i);
+        log.entries[i].line = audit_log_line(i);
         log.entries[i].line.sequence = 10 * i + 5;
         log.entries[i].has_seal = false;
-        struct kw_audit_proof proof = prove(&log, &log.head);
-        check_fault(t, &proof, KW_AUDIT_ADDED, 10 * i + 5, i + 1);
+        struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+        audit_log_fault(t, &proof, KW_AUDIT_ADDED, 10 * i + 5, i + 1);
         log.entries[i].has_seal = true; /* with a seal that another one has */
         log.entries[i].seal = log.entries[i == 0 ? 1 : i - 1].seal;
-        proof = prove(&log, &log.head);
-        check_fault(t, &proof, i == 0 ? KW_AUDIT_CHANGED : KW_AUDIT_ADDED, 10 * i + 5, i == 0 ? 1 : i);
+        proof = audit_log_prove(&log, &log.head);
+        audit_log_fault(t, &proof, i == 0 ? KW_AUDIT_CHANGED : KW_AUDIT_ADDED, 10 * i + 5, i == 0 ? 1 : i);
     }
 }
 
 static void a_line_that_lost_its_seal_is_named(struct test *t)
 {
-    for (size_t i = 0; i < LINES; i++) {
-        struct log log = log_of(LINES);
+    for (size_t i = 0; i < AUDIT_LOG_LINES; i++) {
+        struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
         log.entries[i].has_seal = false;
-        struct kw_audit_proof proof = prove(&log, &log.head);
-        check_fault(t, &proof, KW_AUDIT_CHANGED, 10 * (i + 1), i + 1);
+        struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+        audit_log_fault(t, &proof, KW_AUDIT_CHANGED, 10 * (i + 1), i + 1);
     }
 }
 
 static void lines_that_changed_places_are_found(struct test *t)
 {
-    for (size_t i = 0; i + 1 < LINES; i++) {
-        struct log log = log_of(LINES);
-        struct entry first = log.entries[i];
+    for (size_t i = 0; i + 1 < AUDIT_LOG_LINES; i++) {
+        struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+        struct audit_entry first = log.entries[i];
         log.entries[i] = log.entries[i + 1];
         log.entries[i + 1] = first;
-        struct kw_audit_proof proof = prove(&log, &log.head);
-        check_fault(t, &proof, KW_AUDIT_MISSING, 10 * (i + 2), i + 1); /* the second is there before the first */
+        struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+        audit_log_fault(t, &proof, KW_AUDIT_MOVED, 10 * (i + 1), i + 1); /* it comes behind the second */
         /* Sequences and places stay where they were, and all else changes places. */
-        log = log_of(LINES);
+        log = audit_log_new(AUDIT_LOG_LINES);
         struct kw_audit_line line = log.entries[i].line;
         log.entries[i].line = log.entries[i + 1].line;
         log.entries[i + 1].line = line;
         log.entries[i + 1].line.sequence = log.entries[i].line.sequence;
         log.entries[i].line.sequence = line.sequence;
-        proof = prove(&log, &log.head);
-        check_fault(t, &proof, KW_AUDIT_CHANGED, 10 * (i + 1), i + 1);
+        proof = audit_log_prove(&log, &log.head);
+        audit_log_fault(t, &proof, KW_AUDIT_CHANGED, 10 * (i + 1), i + 1);
     }
-    struct log log = log_of(LINES);
-    log.entries[LINES] = log.entries[1];
+    struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+    log.entries[AUDIT_LOG_LINES] = log.entries[1];
     log.count++;
-    struct kw_audit_proof proof = prove(&log, &log.head);
-    check_fault(t, &proof, KW_AUDIT_MOVED, 20, 2);
+    struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
+    audit_log_fault(t, &proof, KW_AUDIT_MOVED, 20, 2);
 }
 
 static void a_chain_that_was_made_anew_is_not_the_known_one(struct test *t)
 {
-    struct log log = log_of(LINES);
+    struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
     struct kw_audit_chain known = log.head;
     log.entries[2].line.actor = KW_BYTES("somebody");
-    seal_all(&log);
-    struct kw_audit_proof proof = prove(&log, &known);
-    check_fault(t, &proof, KW_AUDIT_CHANGED, 10 * LINES, LINES);
-    proof = prove(&log, NULL);
+    audit_log_seal(&log);
+    struct kw_audit_proof proof = audit_log_prove(&log, &known);
+    audit_log_fault(t, &proof, KW_AUDIT_CHANGED, 10 * AUDIT_LOG_LINES, AUDIT_LOG_LINES);
+    proof = audit_log_prove(&log, NULL);
     CHECK_I64(t, proof.fault, KW_AUDIT_WHOLE);
 }
 
 static void lines_behind_the_chain_wait_for_their_seal(struct test *t)
 {
-    struct log log = log_of(LINES);
-    struct kw_audit_chain known = log_of(LINES - 2).head;
-    log.entries[LINES - 2].has_seal = log.entries[LINES - 1].has_seal = false;
-    struct kw_audit_proof proof = prove(&log, &known);
+    struct audit_log log = audit_log_new(AUDIT_LOG_LINES);
+    struct kw_audit_chain known = audit_log_new(AUDIT_LOG_LINES - 2).head;
+    log.entries[AUDIT_LOG_LINES - 2].has_seal = log.entries[AUDIT_LOG_LINES - 1].has_seal = false;
+    struct kw_audit_proof proof = audit_log_prove(&log, &known);
     CHECK_I64(t, proof.fault, KW_AUDIT_WHOLE);
-    CHECK_I64(t, proof.proved, LINES - 2);
+    CHECK_I64(t, proof.proved, AUDIT_LOG_LINES - 2);
     CHECK_I64(t, proof.unsealed, 2);
 }
 
 static void what_is_kept_of_a_chain_comes_back(struct test *t)
 {
-    struct log log = log_of(2);
+    struct audit_log log = audit_log_new(2);
     uint8_t bytes[KW_AUDIT_HEAD_SIZE];
-    uint8_t seal_bytes[KW_AUDIT_SEAL_SIZE];
+    uint8_t seal_bytes[KW_AUDIT_SEAL_MAX];
     struct kw_audit_chain chain;
     struct kw_audit_seal seal;
     kw_audit_head_encode(&log.head, bytes);
     REQUIRE(t, kw_audit_head_decode(kw_bytes_of(bytes, sizeof bytes), &chain));
     CHECK(t, memcmp(&chain, &log.head, sizeof chain) == 0);
     CHECK(t, !kw_audit_head_decode(kw_bytes_of(bytes, sizeof bytes - 1), &chain));
-    kw_audit_seal_encode(&log.entries[1].seal, seal_bytes);
-    REQUIRE(t, kw_audit_seal_decode(kw_bytes_of(seal_bytes, sizeof seal_bytes), &seal));
-    CHECK(t, memcmp(&seal, &log.entries[1].seal, sizeof seal) == 0);
+    size_t size = kw_audit_seal_encode(&log.entries[1].seal, seal_bytes);
+    REQUIRE(t, kw_audit_seal_decode(kw_bytes_of(seal_bytes, size), &seal));
+    uint8_t again[KW_AUDIT_SEAL_MAX];
+    CHECK_BYTES(t, kw_bytes_of(again, kw_audit_seal_encode(&seal, again)), kw_bytes_of(seal_bytes, size));
     seal_bytes[0] = 9;
-    CHECK(t, !kw_audit_seal_decode(kw_bytes_of(seal_bytes, sizeof seal_bytes), &seal));
+    CHECK(t, !kw_audit_seal_decode(kw_bytes_of(seal_bytes, size), &seal));
 }
 
 /* --- JSON --- */
@@ -287,7 +209,7 @@ static uint8_t arena_block[65536];
 /* The link was reckoned a second time by another program. */
 static void a_line_comes_back_from_its_json(struct test *t)
 {
-    struct log log = log_of(2);
+    struct audit_log log = audit_log_new(2);
     struct kw_buffer text;
     struct kw_json_writer json;
     kw_buffer_init(&text, 4096);
@@ -303,13 +225,13 @@ static void a_line_comes_back_from_its_json(struct test *t)
         "\"513c5c49c033d3f1231d728854afed2c653a11a547390d243a33bbe3e75ac937\"}}");
     struct kw_arena arena;
     struct kw_error error = {0};
-    struct entry read = {.has_seal = false};
+    struct audit_entry read = {.has_seal = false};
     kw_arena_init(&arena, arena_block, sizeof arena_block, sizeof arena_block);
     REQUIRE_OK(t, kw_audit_line_read(kw_bytes_of(text.data, text.size - 1), &arena, &read.line, &read.seal,
                                      &read.has_seal, &error));
     CHECK(t, read.has_seal);
     log.entries[1] = read;
-    struct kw_audit_proof proof = prove(&log, &log.head);
+    struct kw_audit_proof proof = audit_log_prove(&log, &log.head);
     CHECK_I64(t, proof.fault, KW_AUDIT_WHOLE);
     kw_buffer_deinit(&text);
 }
@@ -326,7 +248,7 @@ static void a_text_that_is_no_line_is_refused(struct test *t)
         {"{\"sequence\":2,\"timestamp\":\"2023-11-14T22:13:20Z\",\"action\":\"a\",\"keyId\":\"key_1\"}", "keyId"},
         {"{\"sequence\":2,\"timestamp\":\"2023-11-14T22:13:20Z\",\"action\":\"a\",\"details\":[]}", "details"},
         {"{\"sequence\":2,\"timestamp\":\"2023-11-14T22:13:20Z\",\"action\":\"a\",\"seal\":{\"place\":1}}",
-         "seal.salt"},
+         "seal.link"},
         {"{\"sequence\":2,\"timestamp\":\"2023-11-14T22:13:20Z\",\"action\":\"a\",\"seal\":{\"place\":1,\"salt\":\"0\","
          "\"link\":\"0\"}}",
          "seal"},
@@ -335,7 +257,7 @@ static void a_text_that_is_no_line_is_refused(struct test *t)
     for (size_t i = 0; i < KW_COUNT_OF(rows); i++) {
         struct kw_arena arena;
         struct kw_error error = {0};
-        struct entry read;
+        struct audit_entry read;
         kw_arena_init(&arena, arena_block, sizeof arena_block, sizeof arena_block);
         CHECK_STATUS(
             t,

@@ -57,7 +57,7 @@ static void the_page_shows_the_catalogue(struct test *t)
     static const char *const values[] = {
         [KW_EVENT_TEXT] = "text",     [KW_EVENT_KEY_ID] = "id of a key", [KW_EVENT_TIME] = "time",
         [KW_EVENT_NUMBER] = "number", [KW_EVENT_BOOL] = "boolean",       [KW_EVENT_TEXTS] = "texts",
-        [KW_EVENT_STEP] = "step"};
+        [KW_EVENT_OBJECT] = "object"};
     const char *page = read_page();
     size_t kind_count, member_count;
     const struct kw_event_kind *kinds = kw_event_kinds(&kind_count);

@@ -98,7 +98,7 @@ static void what_cannot_be_asked_is_refused(struct test *t)
 /* The writer looks for old events now and then; how many looks that takes is not the test's to know. */
 static bool becomes(struct test *t, struct library *library, size_t wanted)
 {
-    struct kw_events_request all = {.limit = KW_EVENTS_LIST_MAX};
+    struct kw_events_request all = {.types = KW_BYTES("created"), .limit = KW_EVENTS_LIST_MAX};
     size_t count = SIZE_MAX;
     for (size_t i = 0; i < TRIES_MAX && count != wanted; i++) {
         count = ask(t, library, &all, NULL);

@@ -166,7 +166,7 @@ static void a_line_that_is_tampered_with_is_named(struct test *t)
     REQUIRE_OK(t, kw_engine_seal(fixture.engine));
     uint64_t removed = 0;
     uint64_t last = prove(t, fixture.store, "default").chain.place;
-    REQUIRE_OK(t, fixture.store->ops->audit_prune(fixture.store, TEST_NOW_MS + 20, 20, &removed));
+    REQUIRE_OK(t, fixture.store->ops->audit_prune(fixture.store, KW_BYTES("default"), UINT64_MAX, 20, &removed));
     struct kw_audit_proof proof = prove(t, fixture.store, "default");
     CHECK_TEXT(t, kw_audit_fault_name(proof.fault), "missing");
     CHECK_I64(t, proof.fault_place, 1);

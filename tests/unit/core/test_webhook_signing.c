@@ -1,5 +1,5 @@
 #include "core/sealing.h"
-#include "core/signing.h"
+#include "core/webhook_signing.h"
 #include "core/tries.h"
 #include "support/test.h"
 
