@@ -57,8 +57,7 @@ struct kw_options {
      * before, hmac-sha256 at first. */
     enum kw_digest_scheme digest;
     struct kw_audit_options audit; /* auditing.h */
-    /* Milliseconds since 1970 UTC, for programs that keep time themselves (tests), and then say when schedules are seen
-     * to (kw_schedules_run); NULL: the system's clock. */
+    /* Milliseconds since 1970 UTC; NULL: the system's clock. A program that keeps time calls kw_schedules_run, too. */
     int64_t (*now_ms)(void *context);
     void *now_context;
 };

@@ -23,6 +23,7 @@
 #define KEYWARD_STORE_H
 
 #include <keyward/record.h>
+#include <keyward/store_audit.h>
 #include <keyward/store_delivery.h>
 
 #ifdef __cplusplus
@@ -35,9 +36,6 @@ extern "C" {
 #define KW_STORE_NAME_MAX 64   /* of an action, an event's type, a limit */
 #define KW_STORE_USAGE_VALUE_MAX 128
 #define KW_STORE_BODY_MAX 1048576
-#define KW_STORE_CONTEXT_MAX 16384 /* of an audit line */
-#define KW_STORE_SEAL_MAX 256
-#define KW_STORE_CHECKPOINT_MAX 1024
 #define KW_STORE_SETTING_NAME_MAX 256
 #define KW_STORE_SETTING_MAX 65536
 #define KW_STORE_REQUEST_SIZE 32 /* of a request's name and of its digest */
@@ -81,40 +79,6 @@ struct kw_store_put {
     /* The version that must be there now; 0: the id must not be there. No other row may have the digest. A tombstone is
      * never replaced. */
     uint64_t replaces;
-};
-
-/* A line of the audit log. */
-struct kw_store_audit {
-    int64_t at_ms;
-    struct kw_bytes project;
-    struct kw_id key_id;   /* none where the action is not about a key */
-    struct kw_bytes owner; /* of that key; may be empty */
-    struct kw_bytes actor;
-    struct kw_bytes action;  /* "key.created" */
-    struct kw_bytes context; /* JSON: the circumstances; may be empty */
-    struct kw_bytes body;    /* JSON */
-    uint64_t sequence;       /* set by the store: ascending in the order of commits, one for each line */
-    struct kw_bytes seal;    /* set by the store: of its struct kw_store_seal; empty: it has none yet */
-};
-
-/* What is put beside a line of the audit log when it is chained to the one before it. */
-struct kw_store_seal {
-    uint64_t sequence;    /* of a line that is there and has none: else KW_E_CONFLICT, where the store looks */
-    struct kw_bytes seal; /* 1 to KW_STORE_SEAL_MAX bytes; kept as it is */
-};
-
-/* What is taken out of a line of the audit log for good. */
-struct kw_store_erasure {
-    uint64_t sequence;                /* of a line that has a seal: else KW_E_CONFLICT */
-    bool owner, actor, context, body; /* which of them become empty */
-    struct kw_bytes seal;             /* takes the place of the one before; 1 to KW_STORE_SEAL_MAX bytes */
-};
-
-/* What somebody signed of a project's log at one of its places. */
-struct kw_store_checkpoint {
-    struct kw_bytes project; /* at most KW_PROJECT_MAX */
-    uint64_t place;          /* 1 to INT64_MAX; a later one takes the place of one that is there */
-    struct kw_bytes bytes;   /* at most KW_STORE_CHECKPOINT_MAX, kept as they are; empty: it is removed */
 };
 
 /* An event: on its way to whoever listens until it is settled, and in the log until it is pruned. */

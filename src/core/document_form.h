@@ -60,6 +60,13 @@ extern const struct kw_schema kw__audit_context_schema;
 
 /* Reads document->json, checks all of it, and fills what the kind is. */
 KW_MUST_USE enum kw_status kw__document_parse(struct kw_document *document, struct kw_error *error_out);
+/* Reads where a project's keys stand: names of headers, in their order, and the JSON of `allowKeyInQuery`, or nothing
+ * (project_places.c). Fail with the error set. */
+KW_MUST_USE enum kw_status kw__take_key_places(struct kw_document *document, const struct kw_bytes *headers,
+                                               size_t count, struct kw_error *error_out);
+KW_MUST_USE enum kw_status kw__take_key_parameter(struct kw_document *document, struct kw_bytes json,
+                                                  struct kw_error *error_out);
+
 /* Reads a project's profiles from the JSON of `authorize` (profile.c). Its environments must be there. */
 KW_MUST_USE enum kw_status kw__profiles_take(struct kw_document *document, struct kw_bytes json,
                                              struct kw_error *error_out);

@@ -36,15 +36,9 @@ struct project_body {
     size_t quota_count;
     const struct kw_bytes *metrics;
     size_t metric_count;
-    int64_t usage_retention_ms, event_retention_ms, unused_after_ms;
+    int64_t usage_retention_ms, event_retention_ms, audit_retention_ms, unused_after_ms;
     struct kw_bytes authorize;
     struct kw_audit_context audit_context;
-    int64_t audit_retention_ms;
-};
-
-struct parameter_body {
-    struct kw_bytes parameter;
-    bool understood;
 };
 
 static const struct kw_field environment_fields[] = {
@@ -83,21 +77,6 @@ static const struct kw_schema environment_schema = {.name = "environment",
                                                     .required = 1U << 0 | 1U << 1,
                                                     .fields = environment_fields,
                                                     .field_count = KW_COUNT_OF(environment_fields)};
-
-static const struct kw_field parameter_fields[] = {
-    {.name = KW__NAME("parameter"),
-     .kind = KW_FIELD_TEXT,
-     KW__AT(parameter_body, parameter),
-     .size_min = 1,
-     .size_max = KW_KEY_HEADER_MAX},
-    {.name = KW__NAME("iUnderstandKeysEndUpInLogs"), .kind = KW_FIELD_BOOL, KW__AT(parameter_body, understood)},
-};
-static const struct kw_schema parameter_schema = {.name = "allowKeyInQuery",
-                                                  .size = sizeof(struct parameter_body),
-                                                  .given_offset = SIZE_MAX,
-                                                  .required = 1U << 0 | 1U << 1,
-                                                  .fields = parameter_fields,
-                                                  .field_count = KW_COUNT_OF(parameter_fields)};
 
 static const struct kw_bytes digests[] = {KW__NAME("hmac-sha256"), KW__NAME("sha256"), KW__NAME("sha512"),
                                           KW__NAME("sha256-salted"), KW__NAME("sha512-salted")};
@@ -295,117 +274,6 @@ static enum kw_status take_environments(struct kw_document *document, const stru
     return KW_OK;
 }
 
-/* --- where keys stand --- */
-
-/* A token of RFC 9110. */
-static bool is_token(struct kw_bytes text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t c = text.data[i];
-        uint8_t lower = c | 0x20;
-        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
-              (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL))) {
-            return false;
-        }
-    }
-    return text.size > 0;
-}
-
-/* Headers that mean something else to whoever passes a request on. */
-static bool is_taken(struct kw_bytes header)
-{
-    static const struct kw_bytes taken[] = {
-        KW__NAME("Host"),       KW__NAME("Content-Length"), KW__NAME("Transfer-Encoding"),
-        KW__NAME("Connection"), KW__NAME("Expect"),         KW__NAME("Content-Type"),
-        KW__NAME("Cookie"),     KW__NAME("Upgrade"),        KW__NAME("TE"),
-    };
-    for (size_t i = 0; i < KW_COUNT_OF(taken); i++) {
-        if (kw_bytes_equal_ignoring_case(header, taken[i])) {
-            return true;
-        }
-    }
-    return header.size >= 8 && kw_bytes_equal_ignoring_case(kw_bytes_of(header.data, 8), KW_BYTES("Keyward-"));
-}
-
-static enum kw_status take_place(struct kw_key_place *places, size_t index, struct kw_bytes header,
-                                 struct kw_error *error_out)
-{
-    if (!is_token(header) || is_taken(header)) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
-                         "must be \"Authorization\", \"X-API-Key\" or the name of a header of your own");
-    }
-    for (size_t i = 0; i < index; i++) {
-        if (kw_bytes_equal_ignoring_case(places[i].header, header)) {
-            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL, "stands twice");
-        }
-    }
-    enum kw_key_place_kind kind = KW_KEY_IN_HEADER;
-    if (kw_bytes_equal_ignoring_case(header, KW_BYTES("Authorization"))) {
-        kind = KW_KEY_IN_AUTHORIZATION;
-    } else if (kw_bytes_equal_ignoring_case(header, KW_BYTES("X-API-Key"))) {
-        kind = KW_KEY_IN_X_API_KEY;
-    }
-    places[index] = (struct kw_key_place){kind, header};
-    return KW_OK;
-}
-
-static enum kw_status take_places(struct kw_document *document, const struct project_body *body,
-                                  struct kw_error *error_out)
-{
-    struct kw_key_place *places = kw_arena_take_array(&document->arena, body->key_header_count, sizeof *places);
-    if (places == NULL) {
-        return kw__no_memory(error_out);
-    }
-    for (size_t i = 0; i < body->key_header_count; i++) {
-        enum kw_status status = take_place(places, i, body->key_headers[i], error_out);
-        if (status != KW_OK) {
-            return kw__document_under(status, "keyHeaders", i, error_out);
-        }
-    }
-    document->is.project.key_places = places;
-    document->is.project.key_place_count = body->key_header_count;
-    return KW_OK;
-}
-
-static bool is_parameter(struct kw_bytes name)
-{
-    bool good = name.size > 0;
-    for (size_t i = 0; good && i < name.size; i++) {
-        uint8_t c = name.data[i];
-        uint8_t lower = c | 0x20;
-        good = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-    }
-    return good;
-}
-
-static enum kw_status take_parameter(struct kw_document *document, struct kw_bytes json, struct kw_error *error_out)
-{
-    struct parameter_body body = {.understood = false};
-    enum kw_status status = KW_E_INVALID;
-    if (json.size == 0 || kw_bytes_equal(json, KW_BYTES("\"never\""))) {
-        return KW_OK;
-    }
-    if (json.data[0] == '{') {
-        status = kw_schema_bind_json(&parameter_schema, json, &document->arena, &body, error_out);
-    } else {
-        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
-                           "must be \"never\", or {\"parameter\": NAME, \"iUnderstandKeysEndUpInLogs\": true}");
-    }
-    if (status == KW_OK && !body.understood) {
-        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, "iUnderstandKeysEndUpInLogs",
-                           "must be true: keys in addresses end up in the logs of every server on the way");
-    }
-    if (status == KW_OK && !is_parameter(body.parameter)) {
-        status = kw_refuse(error_out, KW_CODE_INVALID_FIELD, "parameter", "must be letters, digits or any of . _ -");
-    }
-    if (status != KW_OK) {
-        kw_error_nest(error_out, "allowKeyInQuery");
-        return status;
-    }
-    document->is.project.key_parameter = body.parameter;
-    return KW_OK;
-}
-
 /* --- the rest --- */
 
 static enum kw_status check_presets(const struct project_body *body, struct kw_error *error_out)
@@ -460,6 +328,7 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
                                    .usage_retention_ms = body->usage_retention_ms,
                                    .event_retention_ms = body->event_retention_ms,
                                    .unused_after_ms = body->unused_after_ms,
+                                   .audit_retention_ms = body->audit_retention_ms,
                                    .presets = body->presets,
                                    .preset_count = body->preset_count,
                                    .default_limits = {.limits = body->rate_limits,
@@ -483,23 +352,25 @@ static enum kw_status take_project(struct kw_document *document, const void *bou
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "usageRetention",
                          "must be at least 3d: hours are kept for two days, and days longer than those");
     }
-    if (body->event_retention_ms != 0 && body->event_retention_ms < KW_DAY_MS) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "eventRetention", "must be at least 1d");
+    const struct {
+        const char *name;
+        int64_t span_ms;
+    } of_days[] = {{"eventRetention", body->event_retention_ms},
+                   {"unusedAfter", body->unused_after_ms},
+                   {"auditRetention", body->audit_retention_ms}};
+    for (size_t i = 0; i < KW_COUNT_OF(of_days); i++) {
+        if (of_days[i].span_ms != 0 && of_days[i].span_ms < KW_DAY_MS) {
+            return kw_refuse(error_out, KW_CODE_INVALID_FIELD, of_days[i].name, "must be at least 1d");
+        }
     }
-    if (body->unused_after_ms != 0 && body->unused_after_ms < KW_DAY_MS) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "unusedAfter", "must be at least 1d");
-    }
-    if (body->audit_retention_ms != 0 && body->audit_retention_ms < KW_DAY_MS) {
-        return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "auditRetention", "must be at least 1d");
-    }
-    project->audit_retention_ms = body->audit_retention_ms;
     project->audit_context = body->audit_context;
     enum kw_status status = check_presets(body, error_out);
     status = status != KW_OK ? status : check_metrics(body, error_out);
     status = status != KW_OK ? status : check_limits(project, &project->default_limits, error_out);
     status = status != KW_OK ? status : take_environments(document, body, error_out);
-    status = status != KW_OK ? status : take_places(document, body, error_out);
-    status = status != KW_OK ? status : take_parameter(document, body->allow_key_in_query, error_out);
+    status =
+        status != KW_OK ? status : kw__take_key_places(document, body->key_headers, body->key_header_count, error_out);
+    status = status != KW_OK ? status : kw__take_key_parameter(document, body->allow_key_in_query, error_out);
     return status != KW_OK ? status : kw__profiles_take(document, body->authorize, error_out);
 }
 

@@ -72,7 +72,7 @@ struct kw_engine_options {
     bool seals_audit;                   /* has a thread that chains the audit log (sealer.h) */
     const struct kw_secret *audit_seed; /* copied; what its checkpoints are signed with; NULL: there are none */
     struct kw_checkpoint_keeper checkpoint_keeper; /* copied */
-    bool runs_schedules; /* has a thread that sees to what is due of keys (scheduler.h) */
+    bool runs_schedules;                           /* has a thread that sees to what is due of keys (scheduler.h) */
     bool counts_by_hand; /* for tests: what was counted is written by kw_usage_flush, and at the end, alone */
 };
 

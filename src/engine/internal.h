@@ -74,7 +74,7 @@ struct kw_engine {
     struct kw_usage *usage;
     struct kw_sealer *sealer;       /* NULL: none */
     struct kw_scheduler *scheduler; /* NULL: none */
-    struct kw_secret audit_seed; /* size 0: none */
+    struct kw_secret audit_seed;    /* size 0: none */
     uint8_t audit_public[KW_PUBLIC_KEY_SIZE];
     struct kw_checkpoint_keeper checkpoint_keeper;
     struct kw_attempts *attempts;

@@ -491,11 +491,6 @@ enum kw_status kw_find(struct keyward *keyward, struct kw_bytes project, struct 
     return status;
 }
 
-enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms)
-{
-    return kw_record_status(record, now_ms);
-}
-
 void kw_wait_filled(struct keyward *keyward)
 {
     kw_engine_wait_filled(keyward->engine);

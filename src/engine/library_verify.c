@@ -333,6 +333,11 @@ enum kw_status kw_verify_many(struct keyward *keyward, const struct kw_verify_re
     return status;
 }
 
+enum kw_key_status kw_status_of(const struct kw_record *record, int64_t now_ms)
+{
+    return kw_record_status(record, now_ms);
+}
+
 bool kw_effective_status(struct keyward *keyward, const struct kw_record *record, int64_t now_ms,
                          enum kw_key_status *status_out)
 {

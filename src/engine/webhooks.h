@@ -10,9 +10,9 @@
 #define KW_ENGINE_WEBHOOKS_H
 
 #include "core/guard.h"
-#include "core/webhook_signing.h"
 #include "core/tries.h"
 #include "core/webhook.h"
+#include "core/webhook_signing.h"
 #include "engine/internal.h"
 
 #define KW_DELIVERY_RETENTION_MS INT64_C(604800000) /* seven days; more than tries take */

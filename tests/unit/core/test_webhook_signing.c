@@ -1,6 +1,6 @@
 #include "core/sealing.h"
-#include "core/webhook_signing.h"
 #include "core/tries.h"
+#include "core/webhook_signing.h"
 #include "support/test.h"
 
 #define NOW_MS INT64_C(1614265330000)
