@@ -42,7 +42,7 @@ LIBRARIES = {
     'llhttp.h': ('src/server/',),
     'sqlite3.h': ('src/store/sqlite',),
     'urcu': ('src/engine/',),
-    'curl/': ('src/cli/', 'src/notify/outgoing.c'),
+    'curl/': ('src/cli/', 'src/notify/outgoing'),
     'maxminddb.h': ('src/server/geo.c',),
     'openssl/': ('src/core/', 'src/server/'),
 }

@@ -49,9 +49,10 @@ extern "C" {
     X(NOT_FOUND, 404, "There is nothing at this address.", "See /openapi.json for what there is.") \
     X(PEPPER_NOT_FOUND, 404, "There is no such pepper.", \
       "Check the fingerprint; GET /v1/peppers lists what there is.") \
-    X(NOT_SENDING, 409, "This process sends nothing to webhooks.", "Ask a running server, with --url.") \
+    X(NOT_SENDING, 409, "This process sends nothing out.", "Ask a running server, with --url.") \
     X(WEBHOOK_NOT_FOUND, 404, "There is no such webhook in this project.", "Check the name and the project.") \
-    X(DELIVERY_NOT_FOUND, 404, "There is no such delivery to this webhook.", \
+    X(CHANNEL_NOT_FOUND, 404, "There is no such channel in this project.", "Check the name and the project.") \
+    X(DELIVERY_NOT_FOUND, 404, "There is no such delivery to this webhook or channel.", \
       "List them; what is older than seven days is gone.") \
     X(ADDRESS_NOT_ALLOWED, 400, "Nothing is sent to this address.", \
       "Name a public one, or let the operator open its range with --allow-private.") \

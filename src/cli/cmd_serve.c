@@ -1,4 +1,5 @@
 #include "cli/banner.h"
+#include "cli/config.h"
 
 #include "base/log.h"
 #include "base/time.h"
@@ -15,6 +16,7 @@ struct serving {
     struct kw_address_range proxies[KW_PROXIES_MAX];
     struct kw_address_range allowed[KW_GUARD_ALLOWED_MAX]; /* --allow-private */
     struct kw_geo *geo;
+    struct kw_config config; /* --config */
     struct kw_root_key_wish root;
     struct kw_log log;
 };
@@ -160,6 +162,10 @@ static enum kw_status take_options(struct kw_cli *cli, const struct kw_command_l
     }
     enum kw_status status = take_level(line, &serving->log.level_min, error_out);
     status = status == KW_OK ? take_limits(line, &serving->server, error_out) : status;
+    const char *config = kw_line_value(line, "config");
+    if (status == KW_OK && config != NULL) {
+        status = kw_config_read(config, &serving->config, error_out);
+    }
     return status == KW_OK ? take_origins(line, serving, error_out) : status;
 }
 
@@ -200,8 +206,11 @@ static enum kw_status serve(struct kw_cli *cli, struct serving *serving, struct 
     }
     serving->server.engine = folder.engine;
     struct kw_notify *notify = NULL;
-    struct kw_notify_options notify_options = {
-        .engine = folder.engine, .log = &serving->log, .clock = cli->clock, .entropy = cli->entropy};
+    struct kw_notify_options notify_options = {.engine = folder.engine,
+                                               .log = &serving->log,
+                                               .clock = cli->clock,
+                                               .entropy = cli->entropy,
+                                               .setup = &serving->config.setup};
     if (kw_notify_start(&notify_options, &notify) != KW_OK) {
         status = kw_fail(error_out, KW_E_MEMORY, KW_CLI_FAILED, NULL, "there is no memory left to start with");
     }
@@ -231,5 +240,6 @@ int kw_cmd_serve(struct kw_cli *cli, const struct kw_command_line *line)
         status = serve(cli, &serving, &error);
     }
     kw_geo_close(serving.geo);
+    kw_config_deinit(&serving.config);
     return status == KW_OK ? KW_EXIT_OK : kw_report(cli, &error, false);
 }

@@ -7,9 +7,26 @@
 
 #define PATH_SIZE 160
 #define WIDTH 20
+#define MEMBERS_MAX 16
 
-/* One run of `keyward webhooks`. */
+struct verb;
+
+/* Webhooks and channels are asked for alike. */
+struct noun {
+    const char *plural; /* the command */
+    const char *name, *none;
+    const char *example;
+    enum kw_document_kind kind;
+    const struct verb *verbs;
+    size_t verb_count;
+    const char *where;          /* the member that a list shows behind name and status */
+    const char *once;           /* the member that is shown once; NULL: none */
+    const char *const *members; /* in the order in which one is shown; NULL behind the last */
+};
+
+/* One run of `keyward webhooks` or `keyward channels`. */
 struct run {
+    const struct noun *noun;
     struct kw_cli *cli;
     const struct kw_command_line *line;
     bool as_json;
@@ -21,7 +38,7 @@ struct run {
 
 struct verb {
     const char *name;
-    bool has_name; /* of a webhook */
+    bool has_name; /* of one */
     enum kw_method method;
     const char *behind; /* of the path */
     bool has_body;
@@ -40,46 +57,36 @@ static void pad(struct kw_buffer *text, size_t from)
 
 static enum kw_status show_done(struct run *run)
 {
-    kw_buffer_add_format(&run->cli->out.text, "%s the webhook %s.\n", run->verb->done, run->line->operands[1]);
+    kw_buffer_add_format(&run->cli->out.text, "%s the %s %s.\n", run->verb->done, run->noun->name,
+                         run->line->operands[1]);
     return KW_OK;
 }
 
-static enum kw_status show_webhook(struct run *run)
+static enum kw_status show_one(struct run *run)
 {
-    enum {
-        NAME,
-        URL,
-        STATUS,
-        EVENTS,
-        ENVIRONMENTS,
-        OWNERS,
-        ORDERED,
-        SIGNATURE,
-        TIMEOUT,
-        DESCRIPTION,
-        SECRET,
-        KEY,
-        COUNT
-    };
-    struct kw_member members[COUNT] = {{"name"},         {"url"},         {"status"},  {"events"},
-                                       {"environments"}, {"owners"},      {"ordered"}, {"signature"},
-                                       {"timeout"},      {"description"}, {"secret"},  {"publicKey"}};
+    struct kw_member members[MEMBERS_MAX] = {{NULL}};
     struct kw_buffer *text = &run->cli->out.text;
-    enum kw_status status = kw_members_read(kw_buffer_bytes(&run->answer.body), &run->arena, members, COUNT);
+    bool is_new = false;
+    size_t count = 0;
+    for (; run->noun->members[count] != NULL; count++) {
+        members[count].name = run->noun->members[count];
+    }
+    enum kw_status status = kw_members_read(kw_buffer_bytes(&run->answer.body), &run->arena, members, count);
     if (status != KW_OK) {
         return status;
     }
-    for (size_t i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t from = text->size;
         if (members[i].type == KW_JSON_NULL) {
             continue;
         }
+        is_new = is_new || (run->noun->once != NULL && strcmp(members[i].name, run->noun->once) == 0);
         kw_buffer_add_text(text, members[i].name);
         pad(text, from);
         kw_text_clean(text, members[i].text);
         kw_buffer_add_byte(text, '\n');
     }
-    if (members[SECRET].type == KW_JSON_STRING) {
+    if (is_new) {
         kw_buffer_add_text(text, "\nThe secret is shown this once. Keep it where the receiver finds it.\n");
     }
     return KW_OK;
@@ -88,7 +95,7 @@ static enum kw_status show_webhook(struct run *run)
 static enum kw_status list_one(void *context, const struct kw_json_token *item, struct kw_bytes raw)
 {
     struct run *run = context;
-    struct kw_member members[] = {{"name"}, {"status"}, {"url"}};
+    struct kw_member members[] = {{"name"}, {"status"}, {run->noun->where}};
     struct kw_buffer *text = &run->cli->out.text;
     (void)item;
     enum kw_status status = kw_members_read(raw, &run->arena, members, 3);
@@ -175,7 +182,7 @@ static enum kw_status show_items(struct run *run,
 
 static enum kw_status show_list(struct run *run)
 {
-    return show_items(run, list_one, "No webhooks.\n");
+    return show_items(run, list_one, run->noun->none);
 }
 
 static enum kw_status show_deliveries(struct run *run)
@@ -207,35 +214,76 @@ static enum kw_status show_replayed(struct run *run)
 
 /* --- asking --- */
 
-static const struct verb verbs[] = {
+static const struct verb webhook_verbs[] = {
     {"list", false, KW_GET, "", false, show_list, NULL},
-    {"create", false, KW_POST, "", true, show_webhook, NULL},
-    {"show", true, KW_GET, "", false, show_webhook, NULL},
-    {"update", true, KW_PATCH, "", true, show_webhook, NULL},
+    {"create", false, KW_POST, "", true, show_one, NULL},
+    {"show", true, KW_GET, "", false, show_one, NULL},
+    {"update", true, KW_PATCH, "", true, show_one, NULL},
     {"delete", true, KW_DELETE, "", false, show_done, "Deleted"},
     {"enable", true, KW_POST, "/enable", false, show_done, "Enabled"},
     {"disable", true, KW_POST, "/disable", false, show_done, "Disabled"},
-    {"rotate", true, KW_POST, "/rotate", true, show_webhook, NULL},
+    {"rotate", true, KW_POST, "/rotate", true, show_one, NULL},
     {"ping", true, KW_POST, "/ping", false, show_ping, NULL},
     {"deliveries", true, KW_GET, "/deliveries", false, show_deliveries, NULL},
     {"replay", true, KW_POST, "/replay", true, show_replayed, NULL},
 };
 
+static const struct verb channel_verbs[] = {
+    {"list", false, KW_GET, "", false, show_list, NULL},
+    {"create", false, KW_POST, "", true, show_one, NULL},
+    {"show", true, KW_GET, "", false, show_one, NULL},
+    {"update", true, KW_PATCH, "", true, show_one, NULL},
+    {"delete", true, KW_DELETE, "", false, show_done, "Deleted"},
+    {"enable", true, KW_POST, "/enable", false, show_done, "Enabled"},
+    {"disable", true, KW_POST, "/disable", false, show_done, "Disabled"},
+    {"test", true, KW_POST, "/test", false, show_ping, NULL},
+    {"deliveries", true, KW_GET, "/deliveries", false, show_deliveries, NULL},
+    {"replay", true, KW_POST, "/replay", true, show_replayed, NULL},
+};
+
+static const char *const webhook_members[] = {"name",   "url",       "status",    "events",  "environments",
+                                              "owners", "ordered",   "signature", "timeout", "description",
+                                              "secret", "publicKey", NULL};
+static const char *const channel_members[] = {"name",    "kind",        "to",     "toOwner",      "url",
+                                              "command", "status",      "events", "environments", "owners",
+                                              "every",   "description", NULL};
+
+static const struct noun webhooks = {"webhooks",
+                                     "webhook",
+                                     "No webhooks.\n",
+                                     "keyward webhooks ping NAME",
+                                     KW_DOCUMENT_WEBHOOK,
+                                     webhook_verbs,
+                                     KW_COUNT_OF(webhook_verbs),
+                                     "url",
+                                     "secret",
+                                     webhook_members};
+static const struct noun channels = {"channels",
+                                     "channel",
+                                     "No channels.\n",
+                                     "keyward channels test NAME",
+                                     KW_DOCUMENT_CHANNEL,
+                                     channel_verbs,
+                                     KW_COUNT_OF(channel_verbs),
+                                     "kind",
+                                     NULL,
+                                     channel_members};
+
 static enum kw_status choose(struct run *run, struct kw_error *error)
 {
     const struct kw_command_line *line = run->line;
-    for (size_t i = 0; i < KW_COUNT_OF(verbs) && run->verb == NULL; i++) {
-        bool fits =
-            strcmp(verbs[i].name, line->operands[0]) == 0 && line->operand_count == (verbs[i].has_name ? 2U : 1U);
-        run->verb = fits ? &verbs[i] : NULL;
+    for (size_t i = 0; i < run->noun->verb_count && run->verb == NULL; i++) {
+        const struct verb *verb = &run->noun->verbs[i];
+        bool fits = strcmp(verb->name, line->operands[0]) == 0 && line->operand_count == (verb->has_name ? 2U : 1U);
+        run->verb = fits ? verb : NULL;
     }
     if (run->verb == NULL) {
         return kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL,
-                       "say list or create, or what to do with one and its name: keyward webhooks ping NAME");
+                       "say list or create, or what to do with one and its name: %s", run->noun->example);
     }
-    bool good =
-        !run->verb->has_name || kw_document_name_valid(KW_DOCUMENT_WEBHOOK, kw_bytes_of_text(line->operands[1]));
-    return good ? KW_OK : kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL, "this is not the name of a webhook");
+    bool good = !run->verb->has_name || kw_document_name_valid(run->noun->kind, kw_bytes_of_text(line->operands[1]));
+    return good ? KW_OK
+                : kw_fail(error, KW_E_INVALID, KW_CLI_USAGE, NULL, "this is not the name of a %s", run->noun->name);
 }
 
 static enum kw_status form(struct run *run, struct kw_formed_request *formed, struct kw_error *error)
@@ -252,7 +300,7 @@ static enum kw_status form(struct run *run, struct kw_formed_request *formed, st
         status = kw_request_body(line, (struct kw_bytes){NULL, 0}, &formed->body, error);
         formed->request.body = kw_buffer_bytes(&formed->body);
     }
-    snprintf(path, sizeof path, "/v1/webhooks%s%s%s", run->verb->has_name ? "/" : "",
+    snprintf(path, sizeof path, "/v1/%s%s%s%s", run->noun->plural, run->verb->has_name ? "/" : "",
              run->verb->has_name ? line->operands[1] : "", run->verb->behind);
     kw_buffer_reset(&formed->path);
     kw_buffer_add_text(&formed->path, path);
@@ -265,7 +313,9 @@ static enum kw_status form(struct run *run, struct kw_formed_request *formed, st
 
 int kw_cmd_webhooks(struct kw_cli *cli, const struct kw_command_line *line)
 {
-    struct run run = {.cli = cli, .line = line, .as_json = kw_line_has(line, "json")};
+    bool is_webhooks = strcmp(line->command->name, webhooks.plural) == 0;
+    struct run run = {
+        .noun = is_webhooks ? &webhooks : &channels, .cli = cli, .line = line, .as_json = kw_line_has(line, "json")};
     struct kw_formed_request formed = {0};
     struct kw_target *target = NULL;
     struct kw_error error = {0};

@@ -361,14 +361,12 @@ static const struct kw_cli_command commands[] = {
      .groups = {&list_group, &where_group, &output_group},
      .example = "keyward list --owner user:1 --status active --all"},
     {.name = "show", .summary = "Shows all that is kept of a key.", .run = kw_cmd_key, .key_call = &show_call, ONE_ID,
-     .groups = {&where_group, &output_group},
-     .example = "keyward show " EXAMPLE_ID},
+     .groups = {&where_group, &output_group}, .example = "keyward show " EXAMPLE_ID},
     {.name = "find", .summary = "Shows what is kept of a key that turned up.", .run = kw_cmd_find,
      .key_call = &find_call, .operands = "[-]", .operands_max = 1,
      .about = "The key is read from standard input or from a file, as 'verify' does; on a terminal it is asked for. Its\n"
               "record is shown whatever its state, and nothing is counted.",
-     .groups = {&find_group, &where_group, &output_group},
-     .example = "keyward find --key-file key.txt"},
+     .groups = {&find_group, &where_group, &output_group}, .example = "keyward find --key-file key.txt"},
     {.name = "analyze", .summary = "Tells what to look at: of a key, or of all keys.", .run = kw_cmd_analyze,
      .key_call = &analyze_call, .operands = "[ID]", .operands_max = 1,
      .about = "Of a key: a name for it, the shape of its use, a score of how well it is bounded, and what to do. Without an\n"
@@ -442,6 +440,7 @@ static const struct kw_cli_command commands[] = {
               "with 'apply'.",
      .groups = {&where_group, &output_group}, .example = "keyward templates show ci"},
     {KW__WEBHOOKS_ROW, .groups = {&kw__webhooks_group, &where_group, &output_group}},
+    {KW__CHANNELS_ROW, .groups = {&kw__channels_group, &where_group, &output_group}},
     {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,
      .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "FILE is JSON: {\"projects\": [...], \"policies\": [...], \"templates\": [...]}, as show --json prints them.\n"

@@ -81,9 +81,12 @@ static const struct kw_option webhooks_options[] = {
 };
 
 static const struct kw_option outgoing_options[] = {
+    {.name = "config",
+     .argument = "FILE",
+     .help = "the relay for mail, and commands that channels may name (docs/notices.md)"},
     {.name = "allow-private",
      .argument = "RANGE",
-     .help = "a range that webhooks may lead to: 10.1.0.0/16, 127.0.0.1",
+     .help = "a range that webhooks and chats may lead to: 10.1.0.0/16, 127.0.0.1",
      .repeats = true},
 };
 

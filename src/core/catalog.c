@@ -14,7 +14,7 @@ struct set {
 struct kw__catalog_project {
     unsigned references;
     struct kw_document *document;
-    struct set sets[3]; /* policies, templates, webhooks */
+    struct set sets[4]; /* policies, templates, webhooks, channels */
 };
 
 static const char *const built_in[] = {
@@ -397,4 +397,11 @@ const struct kw_webhook *kw_webhook_by_name(const struct kw_catalog *catalog, st
 {
     const struct kw_document *document = kw_catalog_find(catalog, KW_DOCUMENT_WEBHOOK, project, name);
     return document == NULL ? NULL : &document->is.webhook;
+}
+
+const struct kw_channel *kw_channel_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
+                                            struct kw_bytes name)
+{
+    const struct kw_document *document = kw_catalog_find(catalog, KW_DOCUMENT_CHANNEL, project, name);
+    return document == NULL ? NULL : &document->is.channel;
 }

@@ -51,5 +51,7 @@ const struct kw_template *kw_template_by_name(const struct kw_catalog *catalog, 
                                               struct kw_bytes name);
 const struct kw_webhook *kw_webhook_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
                                             struct kw_bytes name);
+const struct kw_channel *kw_channel_by_name(const struct kw_catalog *catalog, struct kw_bytes project,
+                                            struct kw_bytes name);
 
 #endif

@@ -7,10 +7,9 @@
 #define PARSE_MEMORY_MAX ((size_t)4 * 1024 * 1024) /* the JSON, and what reading it makes of it */
 
 static const struct kw__form *const forms[] = {
-    [KW_DOCUMENT_PROJECT] = &kw__project_form,
-    [KW_DOCUMENT_POLICY] = &kw__policy_form,
-    [KW_DOCUMENT_TEMPLATE] = &kw__template_form,
-    [KW_DOCUMENT_WEBHOOK] = &kw__webhook_form,
+    [KW_DOCUMENT_PROJECT] = &kw__project_form,   [KW_DOCUMENT_POLICY] = &kw__policy_form,
+    [KW_DOCUMENT_TEMPLATE] = &kw__template_form, [KW_DOCUMENT_WEBHOOK] = &kw__webhook_form,
+    [KW_DOCUMENT_CHANNEL] = &kw__channel_form,
 };
 
 static const struct kw_field scope_field[] = {

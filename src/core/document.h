@@ -1,12 +1,13 @@
 /*
- * A document on its way from JSON to what it says and back: projects, policies, templates and webhooks alike. Made or
- * changed from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it allocates, and
- * does nothing else.
+ * A document on its way from JSON to what it says and back: projects, policies, templates, webhooks and channels alike.
+ * Made or changed from what a caller sends, or read as it was kept; in both cases it is checked whole. Pure: it
+ * allocates, and does nothing else.
  */
 #ifndef KW_CORE_DOCUMENT_H
 #define KW_CORE_DOCUMENT_H
 
 #include "base/json.h"
+#include "core/channel.h"
 #include "core/policy.h"
 #include "core/template.h"
 #include "core/webhook.h"
@@ -25,6 +26,7 @@ struct kw_document {
         struct kw_policy policy;
         struct kw_template template;
         struct kw_webhook webhook;
+        struct kw_channel channel;
     } is;
 
     unsigned references;
@@ -40,7 +42,7 @@ struct kw_document_change {
     enum kw_document_kind kind;
     const struct kw_document *before; /* NULL: a new one, which `json` names */
     struct kw_bytes json;             /* an object: fields that are given, null for those to be as if never given */
-    struct kw_bytes project;          /* of policies, templates and webhooks */
+    struct kw_bytes project;          /* of policies, templates, webhooks and channels */
     struct kw_bytes name;             /* of a new one whose `json` has none; empty: it must */
     uint16_t number;                  /* of a new project */
     int64_t now_ms;
@@ -77,7 +79,7 @@ KW_MUST_USE enum kw_status kw_document_write_changes(enum kw_document_kind kind,
 struct kw_document *kw_document_hold(struct kw_document *document);
 void kw_document_release(struct kw_document *document);
 
-/* "project", "policy", "template", "webhook". */
+/* "project", "policy", "template", "webhook", "channel". */
 const char *kw_document_kind_name(enum kw_document_kind kind);
 
 /* A letter, then letters, digits, '-' and '_': names of policies, templates and presets. A project's has no capitals.

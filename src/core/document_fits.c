@@ -6,7 +6,7 @@
 
 #define SCRATCH_MAX ((size_t)64 * 1024)
 
-/* The environments that a policy, template or webhook names; of a project none. */
+/* The environments that a policy, template, webhook or channel names; of a project none. */
 static size_t environments_in(const struct kw_document *document, const struct kw_bytes **names_out)
 {
     if (document == NULL || document->kind == KW_DOCUMENT_PROJECT) {
@@ -15,6 +15,10 @@ static size_t environments_in(const struct kw_document *document, const struct k
     if (document->kind == KW_DOCUMENT_WEBHOOK) {
         *names_out = document->is.webhook.environments;
         return document->is.webhook.environment_count;
+    }
+    if (document->kind == KW_DOCUMENT_CHANNEL) {
+        *names_out = document->is.channel.environments;
+        return document->is.channel.environment_count;
     }
     bool is_policy = document->kind == KW_DOCUMENT_POLICY;
     const struct kw_bytes *one = &document->is.template.params.env;

@@ -52,7 +52,7 @@ struct kw__form {
     enum kw_status (*take)(struct kw_document *document, const void *body, struct kw_error *error_out);
 };
 
-extern const struct kw__form kw__project_form, kw__policy_form, kw__template_form, kw__webhook_form;
+extern const struct kw__form kw__project_form, kw__policy_form, kw__template_form, kw__webhook_form, kw__channel_form;
 const struct kw__form *kw__form_of(enum kw_document_kind kind);
 
 /* Of a struct kw_audit_context (audit_json.c). */

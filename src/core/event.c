@@ -126,6 +126,7 @@ static const struct kw_event_kind kinds[] = {
     {"policy.changed", "a policy was created, changed or deleted", OF_DOCUMENT, 0},
     {"template.changed", "a template was created, changed or deleted", OF_DOCUMENT, 0},
     {"webhook.changed", "a webhook was created, changed or deleted", OF_DOCUMENT, 0},
+    {"channel.changed", "a channel for people was created, changed or deleted", OF_DOCUMENT, 0},
     {"webhook.paused", "Keyward paused a webhook that has failed for long", OF_DOCUMENT | BIT(REASON), 0},
     {"webhook.disabled", "Keyward switched off a webhook whose endpoint said that it is gone",
      OF_DOCUMENT | BIT(REASON), 0},

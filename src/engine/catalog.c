@@ -2,15 +2,15 @@
 
 #include "base/bytes.h"
 
-/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME", "webhook/PROJECT/NAME". */
+/* How documents are kept: "project/NAME", "policy/PROJECT/NAME", "template/PROJECT/NAME", "webhook/PROJECT/NAME",
+ * "channel/PROJECT/NAME". */
 static const struct {
     enum kw_document_kind kind;
     const char *prefix;
 } shelves[] = {
     {KW_DOCUMENT_PROJECT, "project/"}, /* first: the others belong to one */
-    {KW_DOCUMENT_POLICY, "policy/"},
-    {KW_DOCUMENT_TEMPLATE, "template/"},
-    {KW_DOCUMENT_WEBHOOK, "webhook/"},
+    {KW_DOCUMENT_POLICY, "policy/"},   {KW_DOCUMENT_TEMPLATE, "template/"},
+    {KW_DOCUMENT_WEBHOOK, "webhook/"}, {KW_DOCUMENT_CHANNEL, "channel/"},
 };
 
 struct loading {

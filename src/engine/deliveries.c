@@ -23,16 +23,22 @@ bool kw_delivery_state_of_name(struct kw_bytes name, enum kw_delivery_state *sta
     return false;
 }
 
-/* The channel of the webhook that the operation names. */
+/* The channel of the webhook, or that channel, that the operation names. */
 static enum kw_status find_channel(struct kw_engine *engine, struct kw_op *op, uint64_t *channel_out)
 {
+    bool is_channel = op->document == KW_DOCUMENT_CHANNEL;
     kw_engine_read_begin();
     const struct kw_catalog *catalog = kw_engine_catalog(engine);
     const struct kw_project *project = kw_project_by_number(catalog, op->project);
-    const struct kw_webhook *webhook = project == NULL ? NULL : kw_webhook_by_name(catalog, project->name, op->name);
-    *channel_out = webhook == NULL ? 0 : webhook->channel;
+    const struct kw_document *document =
+        project == NULL
+            ? NULL
+            : kw_catalog_find(catalog, is_channel ? KW_DOCUMENT_CHANNEL : KW_DOCUMENT_WEBHOOK, project->name, op->name);
+    *channel_out = document == NULL ? 0 : is_channel ? document->is.channel.channel : document->is.webhook.channel;
     kw_engine_read_end();
-    return webhook != NULL ? KW_OK : kw_refuse(&op->error, KW_CODE_WEBHOOK_NOT_FOUND, NULL, "there is no such webhook");
+    return document != NULL ? KW_OK
+           : is_channel     ? kw_refuse(&op->error, KW_CODE_CHANNEL_NOT_FOUND, NULL, "there is no such channel")
+                            : kw_refuse(&op->error, KW_CODE_WEBHOOK_NOT_FOUND, NULL, "there is no such webhook");
 }
 
 static void write_time(struct kw_json_writer *json, const char *name, int64_t at_ms)

@@ -1,55 +1,45 @@
-#include "engine/account.h"
+#include "engine/documents.h"
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "core/id.h"
+#include "engine/channels.h"
 #include "engine/narrowed.h"
 #include "engine/tell.h"
-#include "engine/webhooks.h"
 
 #define SETTING_NAME_MAX KW_STORE_SETTING_NAME_MAX
 #define BODY_MAX ((size_t)4 * KW_DOCUMENT_MAX) /* both states of a document, and who changed it */
-
-/* A change to a document on its way. All it points to lives in the writer's arena. */
-struct edit {
-    struct kw_engine *engine;
-    struct kw_op *op;
-    struct kw_bytes project; /* that the document belongs to; a project's own name */
-    struct kw_document *before;
-    struct kw_document *after; /* held; NULL: the document goes */
-    struct kw_catalog *next;   /* with the change; its making is all that can fail, so it is made ahead of the commit */
-    struct kw_store_setting *settings;
-    size_t setting_count;
-    struct kw_store_audit audit;
-    struct kw_store_event event;
-};
 
 bool kw__op_is_document(const struct kw_op *op)
 {
     return op->kind == KW_OP_DOCUMENT_CREATE || op->kind == KW_OP_DOCUMENT_UPDATE || op->kind == KW_OP_DOCUMENT_DELETE;
 }
 
-static enum kw_status no_memory(const struct edit *edit)
+static enum kw_status no_memory(const struct kw__edit *edit)
 {
     return kw__store_failed(&edit->op->error, KW_E_MEMORY);
 }
 
 /* --- what may be done --- */
 
-static enum kw_status refuse_missing(const struct edit *edit)
+static enum kw_status refuse_missing(const struct kw__edit *edit)
 {
     static const enum kw_code codes[] = {
-        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
-        [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
-        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
-        [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,   [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
+        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND, [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_CHANNEL] = KW_CODE_CHANNEL_NOT_FOUND,
     };
     return kw_refuse(&edit->op->error, codes[edit->op->document], NULL, "there is no such %s",
                      kw_document_kind_name(edit->op->document));
 }
 
-static enum kw_status find_before(struct edit *edit)
+static enum kw_status find_before(struct kw__edit *edit)
 {
+    static const char *const plurals[] = {[KW_DOCUMENT_PROJECT] = "projects",
+                                          [KW_DOCUMENT_POLICY] = "policies",
+                                          [KW_DOCUMENT_TEMPLATE] = "templates",
+                                          [KW_DOCUMENT_WEBHOOK] = "webhooks",
+                                          [KW_DOCUMENT_CHANNEL] = "channels"};
     struct kw_op *op = edit->op;
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     if (op->document != KW_DOCUMENT_PROJECT) {
@@ -59,9 +49,7 @@ static enum kw_status find_before(struct edit *edit)
         }
         if (project->number == KW_PROJECT_KEYWARD) {
             return kw_refuse(&op->error, KW_CODE_BUILT_IN, NULL, "the project of management keys has no %s of its own",
-                             op->document == KW_DOCUMENT_POLICY     ? "policies"
-                             : op->document == KW_DOCUMENT_TEMPLATE ? "templates"
-                                                                    : "webhooks");
+                             plurals[op->document]);
         }
         edit->project = project->name;
     }
@@ -88,90 +76,9 @@ static enum kw_status find_before(struct edit *edit)
     return KW_OK;
 }
 
-static enum kw_status see_one(void *context, const struct kw_store_row *row)
-{
-    (void)row;
-    *(bool *)context = true;
-    return KW_OK;
-}
-
-/* Whether a project, or an environment of it, has keys. */
-static enum kw_status find_keys(const struct edit *edit, struct kw_bytes env, bool *has_keys_out)
-{
-    struct kw_store_filter filter = {.project = edit->project, .env = env, .limit = 1};
-    *has_keys_out = false;
-    enum kw_status status = edit->engine->store->ops->list(edit->engine->store, &filter, see_one, has_keys_out);
-    return status == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, status);
-}
-
-static bool keeps_prefixes(const struct kw_environment *before, const struct kw_environment *after)
-{
-    if (after == NULL) {
-        return false;
-    }
-    const struct kw_key_format *had[] = {&before->secret_keys, &before->public_keys};
-    const struct kw_key_format *has[] = {&after->secret_keys, &after->public_keys};
-    for (size_t i = 0; i < KW_COUNT_OF(had); i++) {
-        if (had[i]->prefix.size > 0 && !kw_bytes_equal(had[i]->prefix, has[i]->prefix)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* An environment that goes, or whose prefixes change, takes its keys with it: so it must have none. */
-static enum kw_status check_environments(const struct edit *edit)
-{
-    const struct kw_project *before = &edit->before->is.project;
-    for (size_t i = 0; i < before->environment_count; i++) {
-        const struct kw_environment *environment = &before->environments[i];
-        if (keeps_prefixes(environment, kw_project_environment(&edit->after->is.project, environment->name))) {
-            continue;
-        }
-        bool has_keys = false;
-        enum kw_status status = find_keys(edit, environment->name, &has_keys);
-        if (status != KW_OK) {
-            return status;
-        }
-        if (has_keys) {
-            return kw_refuse(&edit->op->error, KW_CODE_IN_USE, "environments",
-                             "there are keys in the environment \"%.*s\": it must stay, with its prefixes",
-                             (int)environment->name.size, (const char *)environment->name.data);
-        }
-    }
-    return KW_OK;
-}
-
-static enum kw_status check_no_keys(const struct edit *edit)
-{
-    bool has_keys = false;
-    enum kw_status status = find_keys(edit, (struct kw_bytes){NULL, 0}, &has_keys);
-    if (status == KW_OK && has_keys) {
-        return kw_refuse(&edit->op->error, KW_CODE_IN_USE, NULL,
-                         "the project has keys, be they revoked or not: erase them first");
-    }
-    return status;
-}
-
-/* A key without its policy would be bound by nothing, or by whatever gets that name next. */
-static enum kw_status check_no_keys_under(const struct edit *edit)
-{
-    uint64_t count = 0;
-    bool is_exact = true;
-    enum kw_status status = kw__policy_count_keys(edit->engine, edit->project, edit->before->name, &count, &is_exact);
-    if (status != KW_OK) {
-        return kw__store_failed(&edit->op->error, status);
-    }
-    return count == 0 ? KW_OK
-                      : kw_refuse(&edit->op->error, KW_CODE_POLICY_IN_USE, NULL,
-                                  "%s%llu key%s that %s not revoked: give them another policy or none, or revoke them",
-                                  is_exact ? "it has " : "it has at least ", (unsigned long long)count,
-                                  count == 1 ? "" : "s", count == 1 ? "is" : "are");
-}
-
 /* --- the document as it is to be --- */
 
-static enum kw_status check_new(const struct edit *edit)
+static enum kw_status check_new(const struct kw__edit *edit)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     struct kw_op *op = edit->op;
@@ -181,7 +88,9 @@ static enum kw_status check_new(const struct edit *edit)
                          there->is_deleted ? "was a project's that is deleted, and is not given again"
                                            : "is taken already");
     }
-    int most = op->document == KW_DOCUMENT_WEBHOOK ? KW_WEBHOOK_COUNT_MAX : KW_DOCUMENT_COUNT_MAX;
+    int most = op->document == KW_DOCUMENT_WEBHOOK   ? KW_WEBHOOK_COUNT_MAX
+               : op->document == KW_DOCUMENT_CHANNEL ? KW_CHANNEL_COUNT_MAX
+                                                     : KW_DOCUMENT_COUNT_MAX;
     if (kw_catalog_count(catalog, op->document, edit->project) >= (size_t)most ||
         (op->document == KW_DOCUMENT_PROJECT && catalog->number_count > UINT16_MAX)) {
         return kw_refuse(&op->error, KW_CODE_LIMIT_REACHED, NULL, "there may be %d of this kind, and there are", most);
@@ -190,7 +99,7 @@ static enum kw_status check_new(const struct edit *edit)
 }
 
 /* A policy or template counts and names what its project has. What the project has forgotten since may stay. */
-static enum kw_status check_against_project(const struct edit *edit)
+static enum kw_status check_against_project(const struct kw__edit *edit)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     const struct kw_project *project = kw_project_by_number(catalog, edit->op->project);
@@ -205,12 +114,12 @@ static enum kw_status check_against_project(const struct edit *edit)
     return status;
 }
 
-static enum kw_status make_after(struct edit *edit)
+static enum kw_status make_after(struct kw__edit *edit)
 {
     struct kw_op *op = edit->op;
     if (op->kind == KW_OP_DOCUMENT_DELETE && edit->before != NULL) {
-        enum kw_status status = op->document == KW_DOCUMENT_PROJECT  ? check_no_keys(edit)
-                                : op->document == KW_DOCUMENT_POLICY ? check_no_keys_under(edit)
+        enum kw_status status = op->document == KW_DOCUMENT_PROJECT  ? kw__edit_check_no_keys(edit)
+                                : op->document == KW_DOCUMENT_POLICY ? kw__edit_check_no_keys_under(edit)
                                                                      : KW_OK;
         return status != KW_OK || op->document != KW_DOCUMENT_PROJECT
                    ? status
@@ -226,22 +135,26 @@ static enum kw_status make_after(struct edit *edit)
     enum kw_status status = KW_OK;
     if (op->document == KW_DOCUMENT_WEBHOOK && edit->before == NULL) {
         status = kw__webhook_name(edit->engine, op, &change.name);
+    } else if (op->document == KW_DOCUMENT_CHANNEL) {
+        status = kw__channel_take_url(edit->engine, op, edit->before, &change.json);
     }
     status = status != KW_OK ? status : kw_document_make(&change, &edit->after, &op->error);
     status = status != KW_OK ? status : check_against_project(edit);
     if (status == KW_OK && op->document == KW_DOCUMENT_WEBHOOK) {
         status = kw__webhook_check(edit->engine, edit->before, edit->after, &op->error);
+    } else if (status == KW_OK && op->document == KW_DOCUMENT_CHANNEL) {
+        status = kw__channel_check(edit->engine, edit->before, edit->after, op);
     }
     if (status == KW_OK && edit->before == NULL) {
         status = check_new(edit);
     } else if (status == KW_OK && op->document == KW_DOCUMENT_PROJECT) {
-        status = check_environments(edit);
+        status = kw__edit_check_environments(edit);
     }
     return status;
 }
 
 /* Which keys a policy takes something from. */
-static enum kw_status find_narrowed(const struct edit *edit)
+static enum kw_status find_narrowed(const struct kw__edit *edit)
 {
     if (edit->op->document != KW_DOCUMENT_POLICY || edit->after == NULL) {
         return KW_OK;
@@ -252,7 +165,7 @@ static enum kw_status find_narrowed(const struct edit *edit)
     return status == KW_OK ? KW_OK : kw__store_failed(&edit->op->error, status);
 }
 
-static enum kw_status make_next(struct edit *edit)
+static enum kw_status make_next(struct kw__edit *edit)
 {
     enum kw_status status = kw_catalog_copy(kw__catalog(edit->engine), &edit->next);
     if (status == KW_OK) {
@@ -264,7 +177,7 @@ static enum kw_status make_next(struct edit *edit)
 
 /* --- what is written --- */
 
-static enum kw_status add_setting(struct edit *edit, const struct kw_document *document, struct kw_bytes value)
+static enum kw_status add_setting(struct kw__edit *edit, const struct kw_document *document, struct kw_bytes value)
 {
     uint8_t memory[SETTING_NAME_MAX];
     struct kw_buffer name;
@@ -281,22 +194,27 @@ static enum kw_status add_setting(struct edit *edit, const struct kw_document *d
     return kw_arena_copy(&edit->engine->writer_state->arena, kw_buffer_bytes(&name), &setting->name);
 }
 
-/* The secrets of a webhook that goes. */
-static enum kw_status drop_secrets(struct edit *edit, const struct kw_document *webhook)
+static bool has_secrets(enum kw_document_kind kind)
+{
+    return kind == KW_DOCUMENT_WEBHOOK || kind == KW_DOCUMENT_CHANNEL;
+}
+
+/* What is sealed of a webhook or channel that goes. */
+static enum kw_status drop_secrets(struct kw__edit *edit, const struct kw_document *webhook)
 {
     struct kw_store_setting *setting = &edit->settings[edit->setting_count++];
     return kw__webhook_setting_name(edit->engine, webhook, &setting->name);
 }
 
-/* All policies, templates or webhooks of a project that goes. */
-static enum kw_status remove_all(struct edit *edit, enum kw_document_kind kind)
+/* All policies, templates, webhooks or channels of a project that goes. */
+static enum kw_status remove_all(struct kw__edit *edit, enum kw_document_kind kind)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     enum kw_status status = KW_OK;
     struct kw_document *document = kw_catalog_after(catalog, kind, edit->project, (struct kw_bytes){NULL, 0});
     while (document != NULL && status == KW_OK) {
         status = add_setting(edit, document, (struct kw_bytes){NULL, 0});
-        if (status == KW_OK && kind == KW_DOCUMENT_WEBHOOK) {
+        if (status == KW_OK && has_secrets(kind)) {
             status = drop_secrets(edit, document);
         }
         document = kw_catalog_after(catalog, kind, edit->project, document->name);
@@ -304,13 +222,14 @@ static enum kw_status remove_all(struct edit *edit, enum kw_document_kind kind)
     return status;
 }
 
-static enum kw_status add_settings(struct edit *edit)
+static enum kw_status add_settings(struct kw__edit *edit)
 {
     const struct kw_catalog *catalog = kw__catalog(edit->engine);
     bool takes_all = edit->after != NULL && edit->after->is_deleted;
     size_t count = 2;
     if (takes_all) {
         count += 2 * kw_catalog_count(catalog, KW_DOCUMENT_WEBHOOK, edit->project) +
+                 2 * kw_catalog_count(catalog, KW_DOCUMENT_CHANNEL, edit->project) +
                  kw_catalog_count(catalog, KW_DOCUMENT_POLICY, edit->project) +
                  kw_catalog_count(catalog, KW_DOCUMENT_TEMPLATE, edit->project);
     }
@@ -320,18 +239,16 @@ static enum kw_status add_settings(struct edit *edit)
     }
     enum kw_status status = edit->after != NULL ? add_setting(edit, edit->after, edit->after->json)
                                                 : add_setting(edit, edit->before, (struct kw_bytes){NULL, 0});
-    if (takes_all) {
-        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_POLICY);
-        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_TEMPLATE);
-        status = status != KW_OK ? status : remove_all(edit, KW_DOCUMENT_WEBHOOK);
+    for (int kind = KW_DOCUMENT_POLICY; takes_all && kind <= KW_DOCUMENT_CHANNEL && status == KW_OK; kind++) {
+        status = remove_all(edit, (enum kw_document_kind)kind);
     }
-    if (status == KW_OK && edit->op->document == KW_DOCUMENT_WEBHOOK && edit->after == NULL) {
+    if (status == KW_OK && has_secrets(edit->op->document) && edit->after == NULL) {
         status = drop_secrets(edit, edit->before);
     }
     return status;
 }
 
-static enum kw_status write_body(struct edit *edit, struct kw_bytes *body_out)
+static enum kw_status write_body(struct kw__edit *edit, struct kw_bytes *body_out)
 {
     const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
     struct kw_buffer text;
@@ -355,12 +272,13 @@ static enum kw_status write_body(struct edit *edit, struct kw_bytes *body_out)
     return status;
 }
 
-static enum kw_status tell_event(struct edit *edit)
+static enum kw_status tell_event(struct kw__edit *edit)
 {
     static const char *const types[] = {[KW_DOCUMENT_PROJECT] = "project.changed",
                                         [KW_DOCUMENT_POLICY] = "policy.changed",
                                         [KW_DOCUMENT_TEMPLATE] = "template.changed",
-                                        [KW_DOCUMENT_WEBHOOK] = "webhook.changed"};
+                                        [KW_DOCUMENT_WEBHOOK] = "webhook.changed",
+                                        [KW_DOCUMENT_CHANNEL] = "channel.changed"};
     static const char *const changes[] = {"created", "updated", "deleted"};
     const struct kw_document *shown = edit->after != NULL ? edit->after : edit->before;
     struct kw_json_writer json;
@@ -380,13 +298,14 @@ static enum kw_status tell_event(struct edit *edit)
 }
 
 /* The audit entry and the event, which are committed with the change or not at all (DESIGN, invariant 7). */
-static enum kw_status add_account(struct edit *edit)
+static enum kw_status add_account(struct kw__edit *edit)
 {
     static const char *const actions[][3] = {
         [KW_DOCUMENT_PROJECT] = {"project.created", "project.updated", "project.deleted"},
         [KW_DOCUMENT_POLICY] = {"policy.created", "policy.updated", "policy.deleted"},
         [KW_DOCUMENT_TEMPLATE] = {"template.created", "template.updated", "template.deleted"},
         [KW_DOCUMENT_WEBHOOK] = {"webhook.created", "webhook.updated", "webhook.deleted"},
+        [KW_DOCUMENT_CHANNEL] = {"channel.created", "channel.updated", "channel.deleted"},
     };
     struct kw_op *op = edit->op;
     struct kw_bytes action = kw_bytes_of_text(actions[op->document][op->kind - KW_OP_DOCUMENT_CREATE]);
@@ -405,13 +324,13 @@ static enum kw_status add_account(struct edit *edit)
 
 /* --- committing --- */
 
-static enum kw_status tell(const struct edit *edit)
+static enum kw_status tell(const struct kw__edit *edit)
 {
     kw_buffer_add(&edit->op->result, edit->after != NULL ? edit->after->json : (struct kw_bytes){NULL, 0});
     return kw_buffer_status(&edit->op->result);
 }
 
-static enum kw_status publish(struct edit *edit)
+static enum kw_status publish(struct kw__edit *edit)
 {
     kw__catalog_publish(edit->engine, edit->next);
     edit->next = NULL;
@@ -419,7 +338,7 @@ static enum kw_status publish(struct edit *edit)
 }
 
 /* True when the write is there. That it is not there proves nothing (see the writer). */
-static bool has_happened(const struct edit *edit)
+static bool has_happened(const struct kw__edit *edit)
 {
     const struct kw_store_setting *setting = &edit->settings[0];
     uint8_t *value = kw_arena_take(&edit->engine->writer_state->arena, KW_DOCUMENT_MAX);
@@ -435,7 +354,7 @@ static bool has_happened(const struct edit *edit)
     return status == KW_OK && size <= KW_DOCUMENT_MAX && kw_bytes_equal(kw_bytes_of(value, size), setting->value);
 }
 
-static enum kw_status commit(struct edit *edit)
+static enum kw_status commit(struct kw__edit *edit)
 {
     struct kw_engine *engine = edit->engine;
     struct kw_store_batch batch = {.audits = &edit->audit,
@@ -456,7 +375,7 @@ static enum kw_status commit(struct edit *edit)
     return kw__store_failed(&edit->op->error, batch.outcome);
 }
 
-static enum kw_status prepare(struct edit *edit)
+static enum kw_status prepare(struct kw__edit *edit)
 {
     enum kw_status status = find_before(edit);
     status = status != KW_OK ? status : make_after(edit);
@@ -473,22 +392,27 @@ static enum kw_status prepare(struct edit *edit)
     if (status != KW_OK) {
         return no_memory(edit);
     }
-    bool has_new_secret = edit->op->document == KW_DOCUMENT_WEBHOOK &&
-                          (edit->op->kind == KW_OP_DOCUMENT_CREATE || edit->op->renews_secret);
-    return has_new_secret
-               ? kw__webhook_seal(edit->engine, edit->op, edit->after, &edit->settings[edit->setting_count++])
-               : KW_OK;
+    struct kw_op *op = edit->op;
+    bool is_webhook = op->document == KW_DOCUMENT_WEBHOOK && (op->kind == KW_OP_DOCUMENT_CREATE || op->renews_secret);
+    if (is_webhook) {
+        return kw__webhook_seal(edit->engine, op, edit->after, &edit->settings[edit->setting_count++]);
+    }
+    bool is_channel = op->document == KW_DOCUMENT_CHANNEL && op->secret.size > 0;
+    return is_channel ? kw__channel_seal(edit->engine, op, edit->after, &edit->settings[edit->setting_count++]) : KW_OK;
 }
 
 void kw__document_write(struct kw_engine *engine, struct kw_op *op)
 {
-    struct edit edit = {.engine = engine, .op = op};
+    struct kw__edit edit = {.engine = engine, .op = op};
     op->now_ms = kw_engine_now_ms(engine);
     op->status = prepare(&edit);
     if (op->status == KW_OK && op->is_dry_run) {
         op->status = tell(&edit) == KW_OK ? KW_OK : no_memory(&edit);
     } else if (op->status == KW_OK) {
         op->status = commit(&edit);
+    }
+    if (op->document == KW_DOCUMENT_CHANNEL) {
+        kw_secret_wipe(&op->secret); /* the caller's own: it is not shown */
     }
     kw_catalog_free(edit.next);
     kw_document_release(edit.after);

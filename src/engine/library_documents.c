@@ -26,7 +26,7 @@ enum kw_status kw__hold_document(struct kw_bytes json, struct kw_bytes narrowed,
 
 static enum kw_status check(const struct kw_document_request *request, struct kw_error *error_out)
 {
-    if (request->kind > KW_DOCUMENT_WEBHOOK) {
+    if (request->kind > KW_DOCUMENT_CHANNEL) {
         return kw_refuse(error_out, KW_CODE_INVALID_FIELD, "kind", "must be one of enum kw_document_kind");
     }
     if (request->actor.size > KW_ACTOR_MAX || !kw_utf8_valid(request->actor) || kw_bytes_has_control(request->actor)) {
@@ -90,10 +90,9 @@ static enum kw_status read(struct keyward *keyward, const struct kw_document_req
                            struct kw_held_document *held_out, struct kw_error *error_out)
 {
     static const enum kw_code codes[] = {
-        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,
-        [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
-        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND,
-        [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_PROJECT] = KW_CODE_PROJECT_NOT_FOUND,   [KW_DOCUMENT_POLICY] = KW_CODE_POLICY_NOT_FOUND,
+        [KW_DOCUMENT_TEMPLATE] = KW_CODE_TEMPLATE_NOT_FOUND, [KW_DOCUMENT_WEBHOOK] = KW_CODE_WEBHOOK_NOT_FOUND,
+        [KW_DOCUMENT_CHANNEL] = KW_CODE_CHANNEL_NOT_FOUND,
     };
     enum kw_status status = check(request, error_out);
     if (status != KW_OK) {

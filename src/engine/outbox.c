@@ -18,20 +18,24 @@ uint64_t kw_engine_commit_count(const struct kw_engine *engine)
     return __atomic_load_n(&engine->commits, __ATOMIC_ACQUIRE);
 }
 
-void kw_engine_webhooks(struct kw_engine *engine, kw_webhook_sink *each, void *context)
+void kw__documents_each(struct kw_engine *engine, enum kw_document_kind kind, kw_webhook_sink *each, void *context)
 {
     const struct kw_bytes none = {NULL, 0};
     kw_engine_read_begin();
     const struct kw_catalog *catalog = kw_engine_catalog(engine);
     const struct kw_document *project = kw_catalog_after(catalog, KW_DOCUMENT_PROJECT, none, none);
     for (; project != NULL; project = kw_catalog_after(catalog, KW_DOCUMENT_PROJECT, none, project->name)) {
-        const struct kw_document *webhook = kw_catalog_after(catalog, KW_DOCUMENT_WEBHOOK, project->name, none);
-        for (; webhook != NULL;
-             webhook = kw_catalog_after(catalog, KW_DOCUMENT_WEBHOOK, project->name, webhook->name)) {
-            each(context, project->name, webhook);
+        const struct kw_document *document = kw_catalog_after(catalog, kind, project->name, none);
+        for (; document != NULL; document = kw_catalog_after(catalog, kind, project->name, document->name)) {
+            each(context, project->name, document);
         }
     }
     kw_engine_read_end();
+}
+
+void kw_engine_webhooks(struct kw_engine *engine, kw_webhook_sink *each, void *context)
+{
+    kw__documents_each(engine, KW_DOCUMENT_WEBHOOK, each, context);
 }
 
 /* --- events become deliveries --- */
@@ -46,7 +50,7 @@ struct fanning {
 /* Whom an event goes to, in the arena. */
 static enum kw_status choose_targets(struct fanning *fanning, const struct kw_event *event, struct kw_store_fan *fan)
 {
-    struct kw_store_target targets[KW_WEBHOOK_COUNT_MAX];
+    struct kw_store_target targets[KW_WEBHOOK_COUNT_MAX + KW_CHANNEL_COUNT_MAX];
     const struct kw_bytes none = {NULL, 0};
     size_t count = 0;
     kw_engine_read_begin();
@@ -58,6 +62,14 @@ static enum kw_status choose_targets(struct fanning *fanning, const struct kw_ev
             targets[count++] = (struct kw_store_target){is->channel, is->is_ordered};
         }
         webhook = kw_catalog_after(catalog, KW_DOCUMENT_WEBHOOK, event->project, webhook->name);
+    }
+    const struct kw_document *channel = kw_catalog_after(catalog, KW_DOCUMENT_CHANNEL, event->project, none);
+    while (channel != NULL && count < KW_COUNT_OF(targets)) {
+        const struct kw_channel *is = &channel->is.channel;
+        if (kw_channel_wants(is, event)) {
+            targets[count++] = (struct kw_store_target){is->channel, false};
+        }
+        channel = kw_catalog_after(catalog, KW_DOCUMENT_CHANNEL, event->project, channel->name);
     }
     kw_engine_read_end();
     struct kw_bytes copy = {NULL, 0};

@@ -6,7 +6,7 @@
 #include "core/transition.h"
 #include "engine/writer.h"
 
-#define SETTING_START "sealed/webhook/"
+#define SETTING_START "sealed/"
 
 enum kw_status kw__webhook_name(struct kw_engine *engine, struct kw_op *op, struct kw_bytes *name_out)
 {
@@ -50,9 +50,12 @@ enum kw_status kw__webhook_check(const struct kw_engine *engine, const struct kw
 
 /* --- secrets --- */
 
-static void write_setting_name(struct kw_bytes project, struct kw_bytes name, struct kw_buffer *text)
+static void write_setting_name(enum kw_document_kind kind, struct kw_bytes project, struct kw_bytes name,
+                               struct kw_buffer *text)
 {
     kw_buffer_add_text(text, SETTING_START);
+    kw_buffer_add_text(text, kw_document_kind_name(kind));
+    kw_buffer_add_byte(text, '/');
     kw_buffer_add(text, project);
     kw_buffer_add_byte(text, '/');
     kw_buffer_add(text, name);
@@ -64,7 +67,7 @@ enum kw_status kw__webhook_setting_name(struct kw_engine *engine, const struct k
     uint8_t memory[KW_STORE_SETTING_NAME_MAX];
     struct kw_buffer name;
     kw_buffer_init_fixed(&name, memory, sizeof memory);
-    write_setting_name(webhook->project, webhook->name, &name);
+    write_setting_name(webhook->kind, webhook->project, webhook->name, &name);
     return kw_arena_copy(&engine->writer_state->arena, kw_buffer_bytes(&name), name_out);
 }
 
@@ -79,25 +82,29 @@ static enum kw_status find_key(struct kw_engine *engine, bool may_make, struct k
     return keeper->find(keeper->context, may_make, key_out, error_out);
 }
 
-enum kw_status kw_engine_signing(struct kw_engine *engine, struct kw_bytes project, struct kw_bytes name,
-                                 struct kw_signing *signing_out)
+enum kw_status kw__unseal_setting(struct kw_engine *engine, struct kw_bytes place, struct kw_secret *secret_out)
 {
-    uint8_t place_memory[KW_STORE_SETTING_NAME_MAX];
     uint8_t sealed[KW_SEALED_MAX];
-    struct kw_buffer place;
     struct kw_secret key KW_WIPED = {.size = 0};
-    struct kw_secret packed KW_WIPED = {.size = 0};
     struct kw_error error;
     size_t size = 0;
-    kw_buffer_init_fixed(&place, place_memory, sizeof place_memory);
-    write_setting_name(project, name, &place);
-    enum kw_status status =
-        engine->store->ops->setting(engine->store, kw_buffer_bytes(&place), sealed, sizeof sealed, &size);
+    enum kw_status status = engine->store->ops->setting(engine->store, place, sealed, sizeof sealed, &size);
     status = status == KW_OK ? find_key(engine, false, &key, &error) : status;
     if (status == KW_OK && size > sizeof sealed) {
         status = KW_E_CORRUPT;
     }
-    status = status == KW_OK ? kw_unseal(&key, kw_buffer_bytes(&place), kw_bytes_of(sealed, size), &packed) : status;
+    return status == KW_OK ? kw_unseal(&key, place, kw_bytes_of(sealed, size), secret_out) : status;
+}
+
+enum kw_status kw_engine_signing(struct kw_engine *engine, struct kw_bytes project, struct kw_bytes name,
+                                 struct kw_signing *signing_out)
+{
+    uint8_t place_memory[KW_STORE_SETTING_NAME_MAX];
+    struct kw_buffer place;
+    struct kw_secret packed KW_WIPED = {.size = 0};
+    kw_buffer_init_fixed(&place, place_memory, sizeof place_memory);
+    write_setting_name(KW_DOCUMENT_WEBHOOK, project, name, &place);
+    enum kw_status status = kw__unseal_setting(engine, kw_buffer_bytes(&place), &packed);
     return status == KW_OK && !kw_signing_unpack(&packed, signing_out) ? KW_E_CORRUPT : status;
 }
 
@@ -121,18 +128,22 @@ static enum kw_status draw(struct kw_engine *engine, struct kw_op *op, const str
     return status;
 }
 
-static enum kw_status seal(struct kw_engine *engine, const struct kw_secret *key, const struct kw_signing *signing,
-                           struct kw_store_setting *setting)
+enum kw_status kw__seal_setting(struct kw_engine *engine, struct kw_op *op, const struct kw_secret *secret,
+                                struct kw_store_setting *setting)
 {
     uint8_t nonce[KW_SEALING_NONCE_SIZE];
     uint8_t sealed[KW_SEALED_MAX];
     size_t size = 0;
-    struct kw_secret packed KW_WIPED = {.size = 0};
-    enum kw_status status = engine->entropy.draw(engine->entropy.context, nonce, sizeof nonce);
-    status = status == KW_OK ? kw_signing_pack(signing, &packed) : status;
-    status = status == KW_OK ? kw_seal(key, nonce, setting->name, &packed, sealed, &size) : status;
-    return status == KW_OK ? kw_arena_copy(&engine->writer_state->arena, kw_bytes_of(sealed, size), &setting->value)
-                           : status;
+    struct kw_secret key KW_WIPED = {.size = 0};
+    enum kw_status status = find_key(engine, true, &key, &op->error);
+    if (status != KW_OK) {
+        return status;
+    }
+    status = engine->entropy.draw(engine->entropy.context, nonce, sizeof nonce);
+    status = status == KW_OK ? kw_seal(&key, nonce, setting->name, secret, sealed, &size) : status;
+    status = status == KW_OK ? kw_arena_copy(&engine->writer_state->arena, kw_bytes_of(sealed, size), &setting->value)
+                             : status;
+    return status == KW_OK ? KW_OK : kw__store_failed(&op->error, status == KW_E_SYSTEM ? KW_E_MEMORY : status);
 }
 
 /* The secret, and the public key, which is no secret. */
@@ -153,23 +164,22 @@ static enum kw_status show(struct kw_op *op, const struct kw_signing *signing)
 enum kw_status kw__webhook_seal(struct kw_engine *engine, struct kw_op *op, const struct kw_document *webhook,
                                 struct kw_store_setting *setting_out)
 {
-    struct kw_secret key KW_WIPED = {.size = 0};
+    struct kw_secret packed KW_WIPED = {.size = 0};
     struct kw_store_setting setting = {.name = {NULL, 0}};
     struct kw_signing signing;
-    enum kw_status status = find_key(engine, true, &key, &op->error);
-    if (status != KW_OK) {
-        return status;
-    }
-    status = kw__webhook_setting_name(engine, webhook, &setting.name);
+    enum kw_status status = kw__webhook_setting_name(engine, webhook, &setting.name);
     status = status == KW_OK ? draw(engine, op, webhook, &signing) : status;
     if (status == KW_OK) {
-        status = seal(engine, &key, &signing, &setting);
+        status = kw_signing_pack(&signing, &packed);
         status = status == KW_OK ? show(op, &signing) : status;
         kw_signing_wipe(&signing);
     }
     if (status != KW_OK) {
         return kw__store_failed(&op->error, status == KW_E_SYSTEM ? KW_E_MEMORY : status);
     }
-    *setting_out = setting;
-    return KW_OK;
+    status = kw__seal_setting(engine, op, &packed, &setting);
+    if (status == KW_OK) {
+        *setting_out = setting;
+    }
+    return status;
 }

@@ -32,13 +32,21 @@ KW_MUST_USE enum kw_status kw__webhook_check(const struct kw_engine *engine, con
  */
 KW_MUST_USE enum kw_status kw__webhook_seal(struct kw_engine *engine, struct kw_op *op,
                                             const struct kw_document *webhook, struct kw_store_setting *setting_out);
-/* The name of that setting, in the writer's arena. */
+/* The name of that setting, or that of a channel, in the writer's arena. */
 KW_MUST_USE enum kw_status kw__webhook_setting_name(struct kw_engine *engine, const struct kw_document *webhook,
                                                     struct kw_bytes *name_out);
 
+/* Seals a secret into setting->value, for the place setting->name. Fails with op->error set. */
+KW_MUST_USE enum kw_status kw__seal_setting(struct kw_engine *engine, struct kw_op *op, const struct kw_secret *secret,
+                                            struct kw_store_setting *setting);
+/* What is sealed under that name. KW_E_NOT_FOUND; KW_E_CORRUPT where it was not sealed under this key. */
+KW_MUST_USE enum kw_status kw__unseal_setting(struct kw_engine *engine, struct kw_bytes place,
+                                              struct kw_secret *secret_out);
+
 /* --- for readers (deliveries.c) --- */
 
-/* What KW_OP_DELIVERIES and KW_OP_REPLAY are about: deliveries of the webhook `op->name`. */
+/* What KW_OP_DELIVERIES and KW_OP_REPLAY are about: deliveries of the webhook, or with op->document KW_DOCUMENT_CHANNEL
+ * the channel, `op->name`. */
 struct kw_delivery_query {
     uint64_t sequence; /* one alone; 0: all of them */
     uint64_t before;   /* a list's cursor; 0: from the latest on */
@@ -47,7 +55,8 @@ struct kw_delivery_query {
     size_t limit;
 };
 
-/* Both fail with op->error set: WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND. The answer is JSON in op->result. */
+/* Both fail with op->error set: WEBHOOK_NOT_FOUND, CHANNEL_NOT_FOUND, DELIVERY_NOT_FOUND. The answer is JSON in
+ * op->result. */
 KW_MUST_USE enum kw_status kw__deliveries_read(struct kw_engine *engine, struct kw_op *op);
 KW_MUST_USE enum kw_status kw__deliveries_replay(struct kw_engine *engine, struct kw_op *op);
 /* The state of that name as answers show it ("waiting", "sending", "held", "delivered", "failed"). */
@@ -63,6 +72,8 @@ uint64_t kw_engine_commit_count(const struct kw_engine *engine);
 /* Calls `each` with every webhook there is and the name of its project, borrowed for the call; it must not block. */
 typedef void kw_webhook_sink(void *context, struct kw_bytes project, const struct kw_document *webhook);
 void kw_engine_webhooks(struct kw_engine *engine, kw_webhook_sink *each, void *context);
+/* The same for documents of another kind than projects. */
+void kw__documents_each(struct kw_engine *engine, enum kw_document_kind kind, kw_webhook_sink *each, void *context);
 
 /* Makes deliveries of the next KW_FAN_TOGETHER events; `count_out` is how many there were. Fails as the store does. */
 KW_MUST_USE enum kw_status kw_engine_fan_out(struct kw_engine *engine, size_t *count_out);

@@ -55,6 +55,7 @@ struct kw__item {
 struct kw_notify {
     struct kw_notify_options options;
     struct kw_outgoing *outgoing;
+    struct kw__notices *notices;
     pthread_t sender, fanner;
     bool has_sender, has_fanner;
     bool is_stopping;   /* atomic */

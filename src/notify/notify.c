@@ -1,4 +1,5 @@
 #include "notify/internal.h"
+#include "notify/notices.h"
 
 #include "base/bytes.h"
 
@@ -54,6 +55,7 @@ static void *fan_main(void *context)
         if (status == KW_OK && count > 0) {
             __atomic_fetch_add(&notify->fan_count, 1, __ATOMIC_RELEASE);
             kw_outgoing_wake(notify->outgoing);
+            kw__notices_wake(notify->notices);
         } else if (status != KW_OK) {
             wait_for(notify, FAIL_WAIT_MS);
         }
@@ -141,6 +143,7 @@ enum kw_status kw_notify_start(const struct kw_notify_options *options, struct k
     }
     struct kw_outgoing_options outgoing = {.guard = kw_engine_guard(options->engine), .user_agent = "Keyward"};
     enum kw_status status = kw_outgoing_new(&outgoing, &notify->outgoing);
+    status = status == KW_OK ? kw__notices_start(notify, &notify->notices) : status;
     notify->has_sender = status == KW_OK && pthread_create(&notify->sender, NULL, send_main, notify) == 0;
     notify->has_fanner = notify->has_sender && pthread_create(&notify->fanner, NULL, fan_main, notify) == 0;
     if (!notify->has_fanner) {
@@ -169,6 +172,7 @@ void kw_notify_stop(struct kw_notify *notify)
     if (notify->has_fanner) {
         pthread_join(notify->fanner, NULL);
     }
+    kw__notices_stop(notify->notices);
     kw__jobs_refuse(notify);
     free_notify(notify);
 }

@@ -1,4 +1,4 @@
-#include "notify/outgoing.h"
+#include "notify/outgoing_mail.h"
 
 #include "base/bytes.h"
 
@@ -72,6 +72,9 @@ static curl_socket_t open_socket(void *context, curlsocktype purpose, struct cur
         return CURL_SOCKET_BAD;
     }
     const char *refused = kw_guard_refuses(request->owner->options.guard, &address);
+    if (refused != NULL && request->mail != NULL) {
+        refused = kw_guard_refuses(&request->mail->relay->guard, &address);
+    }
     request->refused = refused != NULL ? refused : request->refused;
     if (refused != NULL || request->is_look) {
         return CURL_SOCKET_BAD;
@@ -101,6 +104,9 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
     static const char name[] = "retry-after:";
     struct kw_bytes line = kw_bytes_of(data, size * count);
     struct kw_bytes wanted = KW_BYTES(name);
+    if (request->mail != NULL) {
+        return line.size;
+    }
     if (kw_bytes_starts_with(line, KW_BYTES("HTTP/"))) {
         request->retry_after[0] = '\0';
         request->answer_size = 0;
@@ -127,30 +133,42 @@ static size_t take_header(char *data, size_t size, size_t count, void *context)
 
 static void set_bounds(CURL *easy, struct kw_outgoing_request *request)
 {
-    bool is_https = kw_bytes_starts_with(kw_bytes_of_text(request->url), KW_BYTES("https"));
-    long connect_ms =
-        request->timeout_ms < KW_OUTGOING_CONNECT_MS ? (long)request->timeout_ms : (long)KW_OUTGOING_CONNECT_MS;
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    /* What began under TLS stays there. */
-    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_https ? "https" : "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)KW_OUTGOING_REDIRECTS_MAX);
-    (void)curl_easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
     (void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                           request->timeout_ms < KW_OUTGOING_CONNECT_MS ? (long)request->timeout_ms
+                                                                        : (long)KW_OUTGOING_CONNECT_MS);
     (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, request);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
+    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    if (request->owner->resolved != NULL) {
+        (void)curl_easy_setopt(easy, CURLOPT_RESOLVE, request->owner->resolved);
+    }
+}
+
+static void set_http(CURL *easy, const struct kw_outgoing_request *request)
+{
+    bool is_https = kw_bytes_starts_with(kw_bytes_of_text(request->url), KW_BYTES("https"));
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* What began under TLS stays there. */
+    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, is_https ? "https" : "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)KW_OUTGOING_REDIRECTS_MAX);
+    (void)curl_easy_setopt(easy, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
 }
 
 static bool set_request(CURL *easy, struct kw_outgoing_request *request)
 {
-    struct kw_outgoing *outgoing = request->owner;
+    const struct kw_outgoing *outgoing = request->owner;
+    set_bounds(easy, request);
+    if (request->mail != NULL) {
+        return kw__outgoing_set_mail(easy, request);
+    }
     struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json");
     /* No pause for an answer to "Expect". */
     struct curl_slist *longer = list == NULL ? NULL : curl_slist_append(list, "Expect:");
@@ -158,11 +176,7 @@ static bool set_request(CURL *easy, struct kw_outgoing_request *request)
         longer = curl_slist_append(list, request->headers[i]);
     }
     request->header_list = list;
-    set_bounds(easy, request);
-    if (outgoing->resolved != NULL) {
-        (void)curl_easy_setopt(easy, CURLOPT_RESOLVE, outgoing->resolved);
-    }
-    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
+    set_http(easy, request);
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, outgoing->options.user_agent);
     (void)curl_easy_setopt(easy, CURLOPT_POST, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.size == 0 ? "" : (const char *)request->body.data);
@@ -196,7 +210,7 @@ enum kw_status kw_outgoing_send(struct kw_outgoing *outgoing, struct kw_outgoing
     request->http_status = 0;
     request->error[0] = request->retry_after[0] = '\0';
     request->refused = NULL;
-    request->answer_size = request->answer_total = 0;
+    request->answer_size = request->answer_total = request->sent = 0;
     if (!set_request(easy, request) || curl_multi_add_handle(outgoing->multi, easy) != CURLM_OK) {
         put_away(outgoing, request);
         return KW_E_MEMORY;
@@ -224,6 +238,9 @@ static void finish(struct kw_outgoing *outgoing, struct kw_outgoing_request *req
     bool is_cut = result == CURLE_WRITE_ERROR && request->answer_total > KW_OUTGOING_ANSWER_MAX;
     request->duration_ms = (uint32_t)(duration_us / 1000);
     request->http_status = result == CURLE_OK || is_cut ? (uint16_t)status : 0;
+    if (request->mail != NULL && result != CURLE_OK) {
+        request->http_status = status >= 400 && status < 600 ? (uint16_t)status : 0; /* what the relay said */
+    }
     if (request->http_status == 0 && request->refused != NULL) {
         snprintf(request->error, sizeof request->error, "refused to connect to %s", request->refused);
     } else if (request->http_status == 0) {

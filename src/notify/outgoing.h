@@ -1,8 +1,8 @@
 /*
- * HTTP that goes out of the house, through libcurl: many requests side by side on one thread. Each has caps on its
- * time, on what is read of its answer, and on its redirects; http and https only, no proxy, no cookies, no credentials
- * but what the request brings. Whatever address a connection is made to, the guard (core/guard.h) is asked first: after
- * each name that was resolved, and on each redirect.
+ * HTTP and mail that go out of the house, through libcurl: many requests side by side on one thread. Each has caps on
+ * its time, on what is read of its answer, and on its redirects; http and https only, no proxy, no cookies, no
+ * credentials but what the request brings. Whatever address a connection is made to, the guard (core/guard.h) is asked
+ * first: after each name that was resolved, and on each redirect.
  */
 #ifndef KW_NOTIFY_OUTGOING_H
 #define KW_NOTIFY_OUTGOING_H
@@ -11,6 +11,7 @@
 #include "core/guard.h"
 #include "core/retry.h"
 #include "core/tries.h"
+#include "notify/setup.h"
 
 #define KW_OUTGOING_REDIRECTS_MAX 3
 #define KW_OUTGOING_ANSWER_MAX 65536 /* bytes that are read of an answer; what is longer is cut off */
@@ -26,10 +27,18 @@ struct kw_outgoing_options {
     const char *const *resolved;
 };
 
+/* Whom a mail goes to: its envelope. */
+struct kw_outgoing_mail {
+    const struct kw_mail_relay *relay; /* borrowed */
+    const char *const *to;             /* addresses, borrowed until `done` */
+    size_t to_count;
+};
+
 /* One request, in the caller's memory until `done`. */
 struct kw_outgoing_request {
     const char *url;
-    struct kw_bytes body;                         /* sent by POST, as JSON */
+    struct kw_bytes body;                         /* sent by POST, as JSON; a mail with its headers */
+    const struct kw_outgoing_mail *mail;          /* NULL: it is HTTP; else `url` is that of the relay */
     const char *headers[KW_OUTGOING_HEADERS_MAX]; /* "name: value"; borrowed until it is sent; NULLs behind */
     int64_t timeout_ms;
     bool is_look; /* nothing is sent: it only finds out whether its name leads to an address that is refused */
@@ -37,7 +46,7 @@ struct kw_outgoing_request {
     void *context;
 
     /* What became of it. */
-    uint16_t http_status;         /* 0: there was no answer */
+    uint16_t http_status;         /* 0: there was no answer; of mail 250, or what the relay said instead */
     char error[KW_TRY_ERROR_MAX]; /* why not; empty: there was one */
     const char *refused;          /* what the guard said of an address; NULL: nothing */
     uint32_t duration_ms;
@@ -48,6 +57,7 @@ struct kw_outgoing_request {
 
     struct kw_outgoing *owner; /* its own, as what follows */
     void *easy, *header_list;
+    size_t sent; /* bytes of a mail */
     struct kw_outgoing_request *next;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "core/project.h"
+#include "notify/notify.h"
 #include "server/api.h"
 #include "server/bodies.h"
 #include "server/counters.h"
@@ -174,6 +175,13 @@ void kw__documents_list(struct kw_request *request, enum kw_document_kind kind);
 void kw__documents_get(struct kw_request *request, enum kw_document_kind kind);
 void kw__documents_change(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind,
                           void (*look)(struct kw_request *request, struct kw_op *op));
+/* The same with a change of ours. */
+void kw__documents_update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json);
+/* Sends one message to the webhook (KW_NOTIFY_PING) or channel (KW_NOTIFY_TEST) that the request names, and answers
+ * with what became of it; answers with what was sent to it; sends that again (route_webhooks.c). */
+void kw__notify_try(struct kw_request *request, enum kw_notify_job_kind kind);
+void kw__deliveries_answer(struct kw_request *request, enum kw_document_kind kind);
+void kw__deliveries_replay_from(struct kw_request *request, enum kw_document_kind kind);
 /* `done` of such a change. */
 void kw__answer_document(struct kw_op *op);
 /* The text of a member of an object; empty where there is none. */
@@ -221,6 +229,16 @@ void kw__templates_create(struct kw_request *request);
 void kw__templates_get(struct kw_request *request);
 void kw__templates_update(struct kw_request *request);
 void kw__templates_delete(struct kw_request *request);
+void kw__channels_list(struct kw_request *request);
+void kw__channels_create(struct kw_request *request);
+void kw__channels_get(struct kw_request *request);
+void kw__channels_update(struct kw_request *request);
+void kw__channels_delete(struct kw_request *request);
+void kw__channels_enable(struct kw_request *request);
+void kw__channels_disable(struct kw_request *request);
+void kw__channels_test(struct kw_request *request);
+void kw__channels_deliveries(struct kw_request *request);
+void kw__channels_replay(struct kw_request *request);
 void kw__webhooks_list(struct kw_request *request);
 void kw__webhooks_create(struct kw_request *request);
 void kw__webhooks_get(struct kw_request *request);

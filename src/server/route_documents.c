@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "core/transition.h"
 
-/* Projects, policies, templates and webhooks are asked for and changed alike. */
+/* Projects, policies, templates, webhooks and channels are asked for and changed alike. */
 static const struct {
     const char *address;
     enum kw_code not_found;
@@ -12,6 +12,7 @@ static const struct {
     [KW_DOCUMENT_POLICY] = {"/v1/policies", KW_CODE_POLICY_NOT_FOUND},
     [KW_DOCUMENT_TEMPLATE] = {"/v1/templates", KW_CODE_TEMPLATE_NOT_FOUND},
     [KW_DOCUMENT_WEBHOOK] = {"/v1/webhooks", KW_CODE_WEBHOOK_NOT_FOUND},
+    [KW_DOCUMENT_CHANNEL] = {"/v1/channels", KW_CODE_CHANNEL_NOT_FOUND},
 };
 
 static void finish_missing(struct kw_request *request, enum kw_document_kind kind)

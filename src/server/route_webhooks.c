@@ -71,7 +71,8 @@ void kw__webhooks_update(struct kw_request *request)
 
 /* --- what is an update by another name --- */
 
-static void update_with(struct kw_request *request, struct kw_bytes json, int64_t overlap_ms, bool renews_secret)
+static void update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json,
+                        int64_t overlap_ms, bool renews_secret)
 {
     struct kw_error error;
     uint64_t version;
@@ -83,7 +84,7 @@ static void update_with(struct kw_request *request, struct kw_bytes json, int64_
     if (op == NULL) {
         return;
     }
-    op->document = KW_DOCUMENT_WEBHOOK;
+    op->document = kind;
     op->name = request->parameter;
     op->if_version = version;
     op->json = json;
@@ -92,14 +93,19 @@ static void update_with(struct kw_request *request, struct kw_bytes json, int64_
     kw_engine_submit(request->api->options.engine, op);
 }
 
+void kw__documents_update_with(struct kw_request *request, enum kw_document_kind kind, struct kw_bytes json)
+{
+    update_with(request, kind, json, 0, false);
+}
+
 void kw__webhooks_enable(struct kw_request *request)
 {
-    update_with(request, KW_BYTES("{\"status\":\"active\"}"), 0, false);
+    update_with(request, KW_DOCUMENT_WEBHOOK, KW_BYTES("{\"status\":\"active\"}"), 0, false);
 }
 
 void kw__webhooks_disable(struct kw_request *request)
 {
-    update_with(request, KW_BYTES("{\"status\":\"disabled\"}"), 0, false);
+    update_with(request, KW_DOCUMENT_WEBHOOK, KW_BYTES("{\"status\":\"disabled\"}"), 0, false);
 }
 
 void kw__webhooks_renew(struct kw_request *request)
@@ -112,7 +118,7 @@ void kw__webhooks_renew(struct kw_request *request)
         kw__finish_error(request, &error);
         return;
     }
-    update_with(request, KW_BYTES("{}"), overlap_ms, true);
+    update_with(request, KW_DOCUMENT_WEBHOOK, KW_BYTES("{}"), overlap_ms, true);
 }
 
 /* --- trying it out --- */
@@ -121,7 +127,9 @@ static void pinged(struct kw_notify_job *job)
 {
     struct kw_request *request = job->context;
     if (job->status == KW_E_NOT_FOUND) {
-        kw__finish_code(request, KW_CODE_WEBHOOK_NOT_FOUND, "there is no such webhook");
+        bool is_ping = job->kind == KW_NOTIFY_PING;
+        kw__finish_code(request, is_ping ? KW_CODE_WEBHOOK_NOT_FOUND : KW_CODE_CHANNEL_NOT_FOUND,
+                        is_ping ? "there is no such webhook" : "there is no such channel");
     } else if (job->status == KW_E_CORRUPT) {
         kw__finish_code(request, KW_CODE_FILE_UNUSABLE,
                         "its secrets cannot be read: restore the sealing key, or renew its secret");
@@ -134,7 +142,7 @@ static void pinged(struct kw_notify_job *job)
     }
 }
 
-void kw__webhooks_ping(struct kw_request *request)
+void kw__notify_try(struct kw_request *request, enum kw_notify_job_kind kind)
 {
     struct kw_notify *notify = request->api->options.notify;
     struct kw_notify_job *job = kw_arena_take(&request->call->arena, sizeof *job);
@@ -146,12 +154,17 @@ void kw__webhooks_ping(struct kw_request *request)
         kw__finish_no_memory(request);
         return;
     }
-    *job = (struct kw_notify_job){.kind = KW_NOTIFY_PING,
+    *job = (struct kw_notify_job){.kind = kind,
                                   .project = request->project->name,
                                   .name = request->parameter,
                                   .done = pinged,
                                   .context = request};
     kw_notify_submit(notify, job);
+}
+
+void kw__webhooks_ping(struct kw_request *request)
+{
+    kw__notify_try(request, KW_NOTIFY_PING);
 }
 
 /* --- what was sent --- */
@@ -162,7 +175,8 @@ static enum kw_status take_id(struct kw_bytes text, const char *field, uint64_t 
     return good ? KW_OK : kw_refuse(error, KW_CODE_INVALID_FIELD, field, "is not one that a list of deliveries gave");
 }
 
-static void submit(struct kw_request *request, enum kw_op_kind kind, const struct kw_delivery_query *query)
+static void submit(struct kw_request *request, enum kw_op_kind what, enum kw_document_kind kind,
+                   const struct kw_delivery_query *query)
 {
     struct kw_delivery_query *kept = kw_arena_take(&request->call->arena, sizeof *kept);
     if (kept == NULL) {
@@ -170,15 +184,16 @@ static void submit(struct kw_request *request, enum kw_op_kind kind, const struc
         return;
     }
     *kept = *query;
-    struct kw_op *op = kw__op_begin(request, kind, kw__answer_result);
+    struct kw_op *op = kw__op_begin(request, what, kw__answer_result);
     if (op != NULL) {
         op->name = request->parameter;
+        op->document = kind;
         op->deliveries = kept;
         kw_engine_submit(request->api->options.engine, op);
     }
 }
 
-void kw__webhooks_deliveries(struct kw_request *request)
+void kw__deliveries_answer(struct kw_request *request, enum kw_document_kind kind)
 {
     const struct kw_delivery_params *params = request->query;
     struct kw_delivery_query query = {.from_ms = params->from_ms, .limit = (size_t)params->limit};
@@ -197,10 +212,10 @@ void kw__webhooks_deliveries(struct kw_request *request)
         kw__finish_error(request, &error);
         return;
     }
-    submit(request, KW_OP_DELIVERIES, &query);
+    submit(request, KW_OP_DELIVERIES, kind, &query);
 }
 
-void kw__webhooks_replay(struct kw_request *request)
+void kw__deliveries_replay_from(struct kw_request *request, enum kw_document_kind kind)
 {
     const struct kw_replay_body *body = request->body;
     struct kw_delivery_query query = {.from_ms = body->since_ms};
@@ -214,5 +229,15 @@ void kw__webhooks_replay(struct kw_request *request)
         return;
     }
     query.states = body->failed_only ? UINT32_C(1) << KW_DELIVERY_FAILED : 0;
-    submit(request, KW_OP_REPLAY, &query);
+    submit(request, KW_OP_REPLAY, kind, &query);
+}
+
+void kw__webhooks_deliveries(struct kw_request *request)
+{
+    kw__deliveries_answer(request, KW_DOCUMENT_WEBHOOK);
+}
+
+void kw__webhooks_replay(struct kw_request *request)
+{
+    kw__deliveries_replay_from(request, KW_DOCUMENT_WEBHOOK);
 }

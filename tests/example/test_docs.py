@@ -263,7 +263,7 @@ def try_page(page, files):
 
 EXAMPLE_KEY = re.compile(r'sk_live_EXAMPLE\w+')
 EXAMPLE_IDS = ('key_01JD5W3K2M8Q4T6V9X0Z1B3D5F', 'key_01JD5VZZ0A1B2C3D4E5F6G7H8J')
-NAMES = {'projects': 'shop', 'policies': 'partners', 'templates': 'ci', 'webhooks': 'orders'}
+NAMES = {'projects': 'shop', 'policies': 'partners', 'templates': 'ci', 'webhooks': 'orders', 'channels': 'team'}
 
 
 def examples_of(content):

@@ -390,7 +390,7 @@ def examples_of_the_description_work(server):
                     own = {'key': key, 'id': record['id'], 'ids': [record['id']], 'digest': server.digest(key)}
                     item.update({name: value for name, value in own.items() if name in item})
                 status = 201 if '201' in operation['responses'] else int(min(operation['responses']))
-                name = {'projects': 'shop', 'policies': 'partners', 'templates': 'ci', 'webhooks': 'orders'}.get(path.split('/')[2], '')
+                name = {'projects': 'shop', 'policies': 'partners', 'templates': 'ci', 'webhooks': 'orders', 'channels': 'team'}.get(path.split('/')[2], '')
                 address = path.replace('{id}', record['id']).replace('{name}', name)
                 answer = server.expect(status, method.upper(), address, example)
                 verdicts = answer.json.get('items', [answer.json]) if 'verify' in path else []
