@@ -21,11 +21,11 @@ def test_events_are_listed(folder):
         check(lines[1].endswith('  worker  too loud') and record['id'] in lines[1] and 'user:1' in lines[1], lines[1])
         found = json.loads(world.run('events', '--type', 'revoked', '--type', 'policy.*', '--json', code=0).out)
         check_equal([item['event'] for item in found['items']], ['key.revoked'])
-        more = world.run('events', '--limit', '2', code=0).out.splitlines()[-1]
+        more = world.run('events', '--type', 'key.*', '--limit', '2', code=0).out.splitlines()[-1]
         check_in('There is more: --cursor=', more)
-        rest = world.run('events', '--limit', '2', more.split()[-1], code=0).out.splitlines()
+        rest = world.run('events', '--type', 'key.*', '--limit', '2', more.split()[-1], code=0).out.splitlines()
         check_equal([line.split()[1] for line in rest[:1]], ['key.revoked'])
-        back = world.run('events', '--sort', '-timestamp', '--limit', '1', code=0).out
+        back = world.run('events', '--type', 'key.*', '--sort', '-timestamp', '--limit', '1', code=0).out
         check_in('key.revoked', back)
         check_in('docs/events.md', world.run('events', '--type', 'flown', code=2).err)
         return ['\n'.join(lines)]
@@ -42,6 +42,14 @@ class Follower:
         self.lines = []
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def read(self):
         for line in self.process.stdout:
@@ -68,27 +76,27 @@ def test_events_are_followed_over_a_restart(folder):
     with World(folder, 'url') as world:
         port = world.server.url.rsplit(':', 1)[1]
         first = created(world, '--owner', 'user:1')[1]['id']
-        follower = Follower(world.server.url, world.root_key, '--cursor', '0', '--json')
-        check_equal([json.loads(line)['data']['keyId'] for line in follower.wait_for(1)], [first])
-        second = created(world, '--owner', 'user:2')[1]['id']
-        follower.wait_for(2)
-        check_equal(world.server.stop(), 0)
-        with Server(world.data, listen=f'127.0.0.1:{port}', env={'KEYWARD_ROOT_KEY': world.root_key}):
-            third = created(world, '--owner', 'user:3')[1]['id']
-            told = [json.loads(line) for line in follower.wait_for(3)]
-            check_equal([event['data']['keyId'] for event in told], [first, second, third])
-            check_equal(len({event['id'] for event in told}), 3)
-            check_equal(follower.stop(signal.SIGINT), (0, ''))
+        with Follower(world.server.url, world.root_key, '--type', 'created', '--cursor', '0', '--json') as follower:
+            check_equal([json.loads(line)['data']['keyId'] for line in follower.wait_for(1)], [first])
+            second = created(world, '--owner', 'user:2')[1]['id']
+            follower.wait_for(2)
+            check_equal(world.server.stop(), 0)
+            with Server(world.data, listen=f'127.0.0.1:{port}', env={'KEYWARD_ROOT_KEY': world.root_key}):
+                third = created(world, '--owner', 'user:3')[1]['id']
+                told = [json.loads(line) for line in follower.wait_for(3)]
+                check_equal([event['data']['keyId'] for event in told], [first, second, third])
+                check_equal(len({event['id'] for event in told}), 3)
+                check_equal(follower.stop(signal.SIGINT), (0, ''))
 
 
 def test_only_what_is_asked_for_is_followed(folder):
     with World(folder, 'url') as world:
-        follower = Follower(world.server.url, world.root_key, '--type', 'revoked', '--cursor', '0')
-        record = created(world, '--owner', 'user:1')[1]
-        world.run('revoke', record['id'], '--reason', 'seen', code=0)
-        line = follower.wait_for(1)[0]
-        check('key.revoked' in line and line.endswith('  seen\n'), line)
-        check_equal(follower.stop(signal.SIGTERM), (0, ''))
+        with Follower(world.server.url, world.root_key, '--type', 'revoked', '--cursor', '0') as follower:
+            record = created(world, '--owner', 'user:1')[1]
+            world.run('revoke', record['id'], '--reason', 'seen', code=0)
+            line = follower.wait_for(1)[0]
+            check('key.revoked' in line and line.endswith('  seen\n'), line)
+            check_equal(follower.stop(signal.SIGTERM), (0, ''))
 
 
 def test_what_cannot_be_followed_is_refused(folder):
