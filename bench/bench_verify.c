@@ -137,6 +137,7 @@ static const struct kw_store_ops made_up_ops = {
     .settings_list = made_up_settings_list,
     .commit = made_up_commit,
     .audit_query = made_up_audit_query,
+    .events_prune = bench_nothing_told,
     .usage_add = bench_usage_add,
     .usage_defer = bench_usage_defer,
     .usage_deferred = bench_usage_deferred,

@@ -51,6 +51,9 @@ enum kw_status bench_usage_deferred(struct kw_store *store, uint32_t part, size_
                                     void *context);
 enum kw_status bench_usage_forget(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
                                   uint64_t *count_out);
+/* Nor anything that is told of. */
+enum kw_status bench_nothing_told(struct kw_store *store, struct kw_bytes project, int64_t before_ms, size_t limit,
+                                  uint64_t *removed_out);
 /* And nothing is ever due. */
 enum kw_status bench_nothing_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
                                  void *context);
