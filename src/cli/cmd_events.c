@@ -62,24 +62,7 @@ static enum kw_status show_item(void *context, const struct kw_json_token *item,
 
 static enum kw_status show_page(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer)
 {
-    enum { ITEMS, NEXT_CURSOR, PAGE_COUNT };
-    struct kw_member members[PAGE_COUNT] = {[ITEMS] = {"items"}, [NEXT_CURSOR] = {"nextCursor"}};
-    struct kw_arena arena;
-    if (kw_line_has(line, "json")) {
-        kw_buffer_add(&cli->out.text, kw_buffer_bytes(&answer->body));
-        kw_buffer_add_byte(&cli->out.text, '\n');
-        return KW_OK;
-    }
-    kw_arena_init(&arena, NULL, 0, (size_t)2 * KW_ANSWER_ARENA_MAX);
-    enum kw_status status = kw_members_read(kw_buffer_bytes(&answer->body), &arena, members, PAGE_COUNT);
-    status = status == KW_OK ? kw_items_each(members[ITEMS].text, &arena, show_item, cli) : status;
-    if (status == KW_OK && members[NEXT_CURSOR].type == KW_JSON_STRING) {
-        kw_buffer_add_text(&cli->out.text, "There is more: --cursor=");
-        kw_text_clean(&cli->out.text, members[NEXT_CURSOR].text);
-        kw_buffer_add_byte(&cli->out.text, '\n');
-    }
-    kw_arena_reset(&arena);
-    return status;
+    return kw_page_show(cli, line, answer, show_item);
 }
 
 /* --- following --- */

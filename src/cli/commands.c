@@ -439,8 +439,8 @@ static const struct kw_cli_command commands[] = {
      .about = "Keys stay as they are when the template that they were made from is deleted. Templates are made and changed\n"
               "with 'apply'.",
      .groups = {&where_group, &output_group}, .example = "keyward templates show ci"},
-    {KW__WEBHOOKS_ROW, .groups = {&kw__webhooks_group, &where_group, &output_group}},
-    {KW__CHANNELS_ROW, .groups = {&kw__channels_group, &where_group, &output_group}},
+    {KW__WEBHOOKS_ROW, .groups = {&kw__webhooks_group, &kw__subscription_group, &where_group, &output_group}},
+    {KW__CHANNELS_ROW, .groups = {&kw__channels_group, &kw__subscription_group, &where_group, &output_group}},
     {.name = "apply", .summary = "Brings projects, policies and templates to what a file says.", .run = kw_cmd_apply,
      .operands = "FILE|-", .operands_min = 1, .operands_max = 1,
      .about = "FILE is JSON: {\"projects\": [...], \"policies\": [...], \"templates\": [...]}, as show --json prints them.\n"

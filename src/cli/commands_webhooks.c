@@ -9,6 +9,28 @@ static const struct kw_option webhooks_options[] = {
      .help = "create, update: where events are sent",
      .place = KW_PLACE_TEXT,
      .field = "url"},
+    {.name = "unordered",
+     .help = "each event as soon as it can, not one after the other for each key",
+     .place = KW_PLACE_FALSE,
+     .field = "ordered"},
+    {.name = "signature",
+     .argument = "HOW",
+     .help = "hmac (if it is not given), ed25519 or both",
+     .place = KW_PLACE_TEXT,
+     .field = "signature"},
+    {.name = "answer-within",
+     .argument = "DURATION",
+     .help = "how long an answer may take, 1s to 30s",
+     .place = KW_PLACE_TEXT,
+     .field = "timeout"},
+    {.name = "overlap",
+     .argument = "DURATION",
+     .help = "rotate: how long the secret before signs on (1d)",
+     .place = KW_PLACE_TEXT,
+     .field = "overlap"},
+};
+
+static const struct kw_option subscription_options[] = {
     {.name = "event",
      .argument = "NAME",
      .help = "which events: key.revoked, 'key.*' (all, if none is given)",
@@ -27,20 +49,6 @@ static const struct kw_option webhooks_options[] = {
      .place = KW_PLACE_LIST,
      .field = "owners",
      .repeats = true},
-    {.name = "unordered",
-     .help = "each event as soon as it can, not one after the other for each key",
-     .place = KW_PLACE_FALSE,
-     .field = "ordered"},
-    {.name = "signature",
-     .argument = "HOW",
-     .help = "hmac (if it is not given), ed25519 or both",
-     .place = KW_PLACE_TEXT,
-     .field = "signature"},
-    {.name = "answer-within",
-     .argument = "DURATION",
-     .help = "how long an answer may take, 1s to 30s",
-     .place = KW_PLACE_TEXT,
-     .field = "timeout"},
     {.name = "status",
      .argument = "STATUS",
      .help = "update: active, paused or disabled",
@@ -51,11 +59,6 @@ static const struct kw_option webhooks_options[] = {
      .help = "what it is for",
      .place = KW_PLACE_TEXT,
      .field = "description"},
-    {.name = "overlap",
-     .argument = "DURATION",
-     .help = "rotate: how long the secret before signs on (1d)",
-     .place = KW_PLACE_TEXT,
-     .field = "overlap"},
     {.name = "delivery", .argument = "ID", .help = "replay: this one", .place = KW_PLACE_TEXT, .field = "id"},
     {.name = "since",
      .argument = "TIME",
@@ -90,7 +93,9 @@ static const struct kw_option outgoing_options[] = {
      .repeats = true},
 };
 
-const struct kw_option_group kw__webhooks_group = {"Options", webhooks_options, KW_COUNT_OF(webhooks_options)};
+const struct kw_option_group kw__subscription_group = {"What it is told, and what was sent", subscription_options,
+                                                       KW_COUNT_OF(subscription_options)};
+const struct kw_option_group kw__webhooks_group = {"The endpoint", webhooks_options, KW_COUNT_OF(webhooks_options)};
 const struct kw_option_group kw__outgoing_group = {"What goes out", outgoing_options, KW_COUNT_OF(outgoing_options)};
 const struct kw_key_call kw__webhooks_call = {.method = KW_GET, .path = "/v1/webhooks"};
 const char kw__webhooks_about[] =

@@ -7,6 +7,8 @@
 #include "cli/keys.h"
 
 extern const struct kw_option_group kw__webhooks_group, kw__outgoing_group;
+/* Of webhooks and channels alike. */
+extern const struct kw_option_group kw__subscription_group;
 extern const struct kw_key_call kw__webhooks_call;
 extern const char kw__webhooks_about[];
 

@@ -96,6 +96,11 @@ KW_MUST_USE enum kw_status kw_items_each(struct kw_bytes array, struct kw_arena 
                                                                 struct kw_bytes raw),
                                          void *context);
 
+/* Shows a page of items, each by `each` with `cli`, and where to go on; with --json the answer as it is. */
+KW_MUST_USE enum kw_status
+kw_page_show(struct kw_cli *cli, const struct kw_command_line *line, const struct kw_answer *answer,
+             enum kw_status (*each)(void *context, const struct kw_json_token *item, struct kw_bytes raw));
+
 /* The problem (RFC 9457) as an error for people or programs. */
 int kw_report_problem(struct kw_cli *cli, const struct kw_answer *answer, bool as_json);
 /* The same with further members of the JSON, as text; empty: none. */

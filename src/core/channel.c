@@ -11,43 +11,30 @@ struct channel_body {
     struct kw__envelope envelope;
     struct kw_bytes description, url, command;
     enum kw_channel_kind kind;
-    const struct kw_bytes *to, *events, *environments, *owners;
-    size_t to_count, event_count, environment_count, owner_count;
+    const struct kw_bytes *to;
+    size_t to_count;
     bool to_owner;
-    enum kw_webhook_status status;
+    struct kw_subscription subscription;
     struct kw_bytes every;
 };
 
 static const struct kw_bytes kind_choices[] = {KW__NAME("email"), KW__NAME("slack"), KW__NAME("command")};
-static const struct kw_bytes status_choices[] = {KW__NAME("active"), KW__NAME("paused"), KW__NAME("disabled")};
 
 #define TEXT(label, member, max) \
     { \
         .name = KW__NAME(label), .kind = KW_FIELD_TEXT, KW__AT(channel_body, member), .size_min = 1, .size_max = (max) \
     }
-#define TEXTS(label, member, count, of_format, max, most) \
-    { \
-        .name = KW__NAME(label), .kind = KW_FIELD_TEXTS, .format = (of_format), KW__AT(channel_body, member), \
-        .count_offset = offsetof(struct channel_body, count), .size_min = 1, .size_max = (max), .count_max = (most) \
-    }
-#define CHOICE(label, member, list, first) \
-    { \
-        .name = KW__NAME(label), .kind = KW_FIELD_CHOICE, KW__AT(channel_body, member), .low = (first), \
-        .choices = (list), .choice_count = KW_COUNT_OF(list) \
-    }
 
 static const struct kw_field channel_fields[] = {
     KW__ENVELOPE_FIELDS(channel_body, KW_DOCUMENT_NAME_MAX),
     KW__DESCRIPTION_FIELD(channel_body),
-    CHOICE("kind", kind, kind_choices, KW_CHANNEL_EMAIL),
-    TEXTS("to", to, to_count, KW_FORMAT_NONE, KW_MAIL_ADDRESS_MAX, KW_CHANNEL_ADDRESSES_MAX),
+    KW__CHOICE_FIELD(channel_body, "kind", kind, kind_choices, KW_CHANNEL_EMAIL),
+    KW__TEXTS_FIELD(channel_body, "to", to, to_count, KW_FORMAT_NONE, KW_MAIL_ADDRESS_MAX, KW_CHANNEL_ADDRESSES_MAX),
     {.name = KW__NAME("toOwner"), .kind = KW_FIELD_BOOL, KW__AT(channel_body, to_owner)},
     TEXT("url", url, KW_CHANNEL_URL_MAX),
     TEXT("command", command, KW_COMMAND_NAME_MAX),
-    TEXTS("events", events, event_count, KW_FORMAT_NONE, KW_EVENT_PATTERN_MAX, KW_EVENT_PATTERN_COUNT_MAX),
-    TEXTS("environments", environments, environment_count, KW_FORMAT_NONE, KW_ENV_MAX, KW_ENVIRONMENT_COUNT_MAX),
-    TEXTS("owners", owners, owner_count, KW_FORMAT_OWNER, KW_OWNER_MAX, KW_WEBHOOK_OWNERS_MAX),
-    CHOICE("status", status, status_choices, KW_WEBHOOK_ACTIVE),
+    KW__SUBSCRIPTION_FIELDS(channel_body),
+    KW__SUBSCRIPTION_STATUS_FIELD(channel_body),
     TEXT("every", every, KW_DURATION_TEXT_MAX),
 };
 
@@ -64,34 +51,13 @@ static const struct kw_schema channel_schema = {.name = "channel",
                                                 .fields = channel_fields,
                                                 .field_count = KW_COUNT_OF(channel_fields)};
 
-static uint64_t channel_of(const struct kw_document *document, int64_t created_at_ms)
-{
-    uint8_t digest[32];
-    uint64_t channel = 0;
-    const struct kw_bytes parts[] = {KW_BYTES("channel"), document->project, document->name,
-                                     kw_bytes_of(&created_at_ms, sizeof created_at_ms)};
-    kw_digest_parts(parts, KW_COUNT_OF(parts), digest);
-    for (size_t i = 0; i < sizeof channel; i++) {
-        channel = channel << 8 | digest[i];
-    }
-    return channel >> 1; /* a store may have signed numbers */
-}
-
-static enum kw_status check_items(const struct channel_body *body, struct kw_error *error_out)
+static enum kw_status check_addresses(const struct channel_body *body, struct kw_error *error_out)
 {
     for (size_t i = 0; i < body->to_count; i++) {
         if (!kw_mail_address_valid(body->to[i])) {
             return kw__document_under(kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
                                                 "is no mail address: give one such as ops@example.com"),
                                       "to", i, error_out);
-        }
-    }
-    for (size_t i = 0; i < body->event_count; i++) {
-        if (!kw_event_pattern_valid(body->events[i])) {
-            return kw__document_under(
-                kw_refuse(error_out, KW_CODE_INVALID_FIELD, NULL,
-                          "means no event: give a name such as \"key.revoked\", \"key.*\" or \"*\""),
-                "events", i, error_out);
         }
     }
     return KW_OK;
@@ -154,34 +120,18 @@ static enum kw_status take_channel(struct kw_document *document, const void *bou
                                                .to_owner = body->to_owner,
                                                .url = body->url,
                                                .command = body->command,
-                                               .events = body->events,
-                                               .event_count = body->event_count,
-                                               .environments = body->environments,
-                                               .environment_count = body->environment_count,
-                                               .owners = body->owners,
-                                               .owner_count = body->owner_count,
-                                               .status = body->status,
-                                               .channel = channel_of(document, body->envelope.created_at_ms)};
-    enum kw_status status = check_items(body, error_out);
+                                               .subscription = body->subscription};
+    enum kw_status status = check_addresses(body, error_out);
+    if (status == KW_OK) {
+        status = kw__subscription_take(document, KW_BYTES("channel"), body->envelope.created_at_ms,
+                                       &document->is.channel.subscription, error_out);
+    }
     status = status == KW_OK ? check_target(body, error_out) : status;
     status = status == KW_OK ? check_url(body->url, error_out) : status;
     return status == KW_OK ? take_every(body->every, &document->is.channel.every_ms, error_out) : status;
 }
 
 const struct kw__form kw__channel_form = {"channel", &channel_schema, channel_otherwise, take_channel};
-
-/* What a webhook with these filters wants. */
-bool kw_channel_wants(const struct kw_channel *channel, const struct kw_event *event)
-{
-    const struct kw_webhook filters = {.events = channel->events,
-                                       .event_count = channel->event_count,
-                                       .environments = channel->environments,
-                                       .environment_count = channel->environment_count,
-                                       .owners = channel->owners,
-                                       .owner_count = channel->owner_count,
-                                       .status = channel->status};
-    return kw_webhook_wants(&filters, event);
-}
 
 const char *kw_channel_kind_name(enum kw_channel_kind kind)
 {

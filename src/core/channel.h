@@ -7,7 +7,8 @@
 #ifndef KW_CORE_CHANNEL_H
 #define KW_CORE_CHANNEL_H
 
-#include "core/webhook.h"
+#include "core/guard.h"
+#include "core/subscription.h"
 
 #define KW_CHANNEL_ADDRESSES_MAX 20
 #define KW_CHANNEL_URL_MAX 180 /* what a secret takes */
@@ -27,20 +28,13 @@ struct kw_channel {
     enum kw_channel_kind kind;
     const struct kw_bytes *to; /* e-mail: addresses; none: to_owner */
     size_t to_count;
-    bool to_owner;                 /* e-mail: the address of the key's owner */
-    struct kw_bytes url;           /* Slack: kw_channel_mask_url */
-    struct kw_bytes command;       /* its name in the configuration */
-    const struct kw_bytes *events; /* patterns; none: all */
-    size_t event_count;
-    const struct kw_bytes *environments, *owners; /* none: any */
-    size_t environment_count, owner_count;
-    enum kw_webhook_status status;
+    bool to_owner;           /* e-mail: the address of the key's owner */
+    struct kw_bytes url;     /* Slack: kw_channel_mask_url */
+    struct kw_bytes command; /* its name in the configuration */
+    struct kw_subscription subscription;
     int64_t every_ms; /* after one message the next comes no sooner; 0: at once */
-    uint64_t channel; /* as in struct kw_webhook */
 };
 
-/* As kw_webhook_wants. */
-bool kw_channel_wants(const struct kw_channel *channel, const struct kw_event *event);
 /* "email", "slack", "command" */
 const char *kw_channel_kind_name(enum kw_channel_kind kind);
 

@@ -13,12 +13,12 @@ static size_t environments_in(const struct kw_document *document, const struct k
         return 0;
     }
     if (document->kind == KW_DOCUMENT_WEBHOOK) {
-        *names_out = document->is.webhook.environments;
-        return document->is.webhook.environment_count;
+        *names_out = document->is.webhook.subscription.environments;
+        return document->is.webhook.subscription.environment_count;
     }
     if (document->kind == KW_DOCUMENT_CHANNEL) {
-        *names_out = document->is.channel.environments;
-        return document->is.channel.environment_count;
+        *names_out = document->is.channel.subscription.environments;
+        return document->is.channel.subscription.environment_count;
     }
     bool is_policy = document->kind == KW_DOCUMENT_POLICY;
     const struct kw_bytes *one = &document->is.template.params.env;

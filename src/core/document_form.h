@@ -87,6 +87,33 @@ enum kw_status kw__document_under(enum kw_status status, const char *parent, siz
         .name = KW__NAME("description"), .kind = KW_FIELD_TEXT, KW__AT(body, description), \
         .size_max = KW_DESCRIPTION_MAX \
     }
+/* A member that is a list of texts, and one that is one of a list of names. */
+#define KW__TEXTS_FIELD(body, label, member, count, of_format, max, most) \
+    { \
+        .name = KW__NAME(label), .kind = KW_FIELD_TEXTS, .format = (of_format), KW__AT(body, member), \
+        .count_offset = offsetof(struct body, count), .size_min = 1, .size_max = (max), .count_max = (most) \
+    }
+#define KW__CHOICE_FIELD(body, label, member, list, first) \
+    { \
+        .name = KW__NAME(label), .kind = KW_FIELD_CHOICE, KW__AT(body, member), .low = (first), .choices = (list), \
+        .choice_count = KW_COUNT_OF(list) \
+    }
+/* What says of which events somebody is told (subscription.h), of a body with a `subscription`; and its status. */
+#define KW__SUBSCRIPTION_FIELDS(body) \
+    KW__TEXTS_FIELD(body, "events", subscription.events, subscription.event_count, KW_FORMAT_NONE, \
+                    KW_EVENT_PATTERN_MAX, KW_EVENT_PATTERN_COUNT_MAX), \
+        KW__TEXTS_FIELD(body, "environments", subscription.environments, subscription.environment_count, \
+                        KW_FORMAT_NONE, KW_ENV_MAX, KW_ENVIRONMENT_COUNT_MAX), \
+        KW__TEXTS_FIELD(body, "owners", subscription.owners, subscription.owner_count, KW_FORMAT_OWNER, KW_OWNER_MAX, \
+                        KW_SUBSCRIPTION_OWNERS_MAX)
+#define KW__SUBSCRIPTION_STATUS_FIELD(body) \
+    KW__CHOICE_FIELD(body, "status", subscription.status, kw__subscription_statuses, KW_SUBSCRIPTION_ACTIVE)
+#define KW__SUBSCRIPTION_STATUS_COUNT 3
+extern const struct kw_bytes kw__subscription_statuses[KW__SUBSCRIPTION_STATUS_COUNT];
+/* Checks the patterns of events, and fills in `channel`. `noun`: "webhook". Fails with the error set. */
+KW_MUST_USE enum kw_status kw__subscription_take(const struct kw_document *document, struct kw_bytes noun,
+                                                 int64_t created_at_ms, struct kw_subscription *subscription,
+                                                 struct kw_error *error_out);
 extern const struct kw_schema kw__each_scope; /* the one field: the scopes of a resource */
 
 #define KW__RATE_LIMITS_FIELD(body, member, count, bit, of_kind, label) \

@@ -277,7 +277,7 @@ void kw_event_write_data(const struct kw_event *event, struct kw_json_writer *js
     kw_json_end_object(json);
 }
 
-void kw_event_write(const struct kw_event *event, struct kw_json_writer *json)
+static void write_event(const struct kw_event *event, bool has_type, struct kw_json_writer *json)
 {
     char id[KW_EVENT_ID_TEXT_SIZE];
     char time[KW_TIME_TEXT_SIZE];
@@ -286,6 +286,10 @@ void kw_event_write(const struct kw_event *event, struct kw_json_writer *json)
     kw_json_begin_object(json);
     kw_json_name(json, "id");
     kw_json_string(json, kw_bytes_of(id, sizeof id));
+    if (has_type) {
+        kw_json_name(json, "type");
+        kw_json_string(json, event->type);
+    }
     kw_json_name(json, "event");
     kw_json_string(json, event->type);
     kw_json_name(json, "timestamp");
@@ -293,6 +297,16 @@ void kw_event_write(const struct kw_event *event, struct kw_json_writer *json)
     kw_json_name(json, "data");
     kw_event_write_data(event, json);
     kw_json_end_object(json);
+}
+
+void kw_event_write(const struct kw_event *event, struct kw_json_writer *json)
+{
+    write_event(event, false, json);
+}
+
+void kw_event_write_message(const struct kw_event *event, struct kw_json_writer *json)
+{
+    write_event(event, true, json);
 }
 
 /* --- what fits the catalogue --- */

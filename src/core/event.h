@@ -81,6 +81,8 @@ struct kw_event {
  * and the details}}. What is empty is left out; `ownerId` stands beside the `owner` that is a user.
  */
 void kw_event_write(const struct kw_event *event, struct kw_json_writer *json);
+/* The same as it is sent: with its name once more as `type`, which the Standard Webhooks specification wants. */
+void kw_event_write_message(const struct kw_event *event, struct kw_json_writer *json);
 /* The object of its data alone. */
 void kw_event_write_data(const struct kw_event *event, struct kw_json_writer *json);
 

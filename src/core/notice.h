@@ -49,7 +49,7 @@ struct kw_notice {
     char parts[KW_NOTICE_PART_COUNT][KW_NOTICE_TEXT_MAX + 1];
 };
 
-/* Reads an event as it is sent (kw_event_write, kw_webhook_write_body). KW_E_CORRUPT, KW_E_MEMORY. */
+/* Reads an event as it is sent (kw_event_write, kw_event_write_message). KW_E_CORRUPT, KW_E_MEMORY. */
 KW_MUST_USE enum kw_status kw_notice_read(struct kw_bytes body, struct kw_notice *notice_out);
 
 /*

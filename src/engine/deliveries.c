@@ -34,7 +34,9 @@ static enum kw_status find_channel(struct kw_engine *engine, struct kw_op *op, u
         project == NULL
             ? NULL
             : kw_catalog_find(catalog, is_channel ? KW_DOCUMENT_CHANNEL : KW_DOCUMENT_WEBHOOK, project->name, op->name);
-    *channel_out = document == NULL ? 0 : is_channel ? document->is.channel.channel : document->is.webhook.channel;
+    *channel_out = document == NULL ? 0
+                   : is_channel     ? document->is.channel.subscription.channel
+                                    : document->is.webhook.subscription.channel;
     kw_engine_read_end();
     return document != NULL ? KW_OK
            : is_channel     ? kw_refuse(&op->error, KW_CODE_CHANNEL_NOT_FOUND, NULL, "there is no such channel")

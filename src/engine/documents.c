@@ -284,7 +284,7 @@ static enum kw_status tell_event(struct kw__edit *edit)
     struct kw_json_writer json;
     edit->event.type = kw_bytes_of_text(types[edit->op->document]);
     if (edit->op->is_stopped) {
-        bool is_paused = shown->is.webhook.status == KW_WEBHOOK_PAUSED;
+        bool is_paused = shown->is.webhook.subscription.status == KW_SUBSCRIPTION_PAUSED;
         edit->event.type = is_paused ? KW_BYTES("webhook.paused") : KW_BYTES("webhook.disabled");
     }
     kw__tell_begin(edit->engine, NULL, false, &json, &edit->event);

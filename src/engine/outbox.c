@@ -58,16 +58,16 @@ static enum kw_status choose_targets(struct fanning *fanning, const struct kw_ev
     const struct kw_document *webhook = kw_catalog_after(catalog, KW_DOCUMENT_WEBHOOK, event->project, none);
     while (webhook != NULL && count < KW_WEBHOOK_COUNT_MAX) {
         const struct kw_webhook *is = &webhook->is.webhook;
-        if (kw_webhook_wants(is, event)) {
-            targets[count++] = (struct kw_store_target){is->channel, is->is_ordered};
+        if (kw_subscription_wants(&is->subscription, event)) {
+            targets[count++] = (struct kw_store_target){is->subscription.channel, is->is_ordered};
         }
         webhook = kw_catalog_after(catalog, KW_DOCUMENT_WEBHOOK, event->project, webhook->name);
     }
     const struct kw_document *channel = kw_catalog_after(catalog, KW_DOCUMENT_CHANNEL, event->project, none);
     while (channel != NULL && count < KW_COUNT_OF(targets)) {
         const struct kw_channel *is = &channel->is.channel;
-        if (kw_channel_wants(is, event)) {
-            targets[count++] = (struct kw_store_target){is->channel, false};
+        if (kw_subscription_wants(&is->subscription, event)) {
+            targets[count++] = (struct kw_store_target){is->subscription.channel, false};
         }
         channel = kw_catalog_after(catalog, KW_DOCUMENT_CHANNEL, event->project, channel->name);
     }
@@ -89,7 +89,7 @@ static enum kw_status write_message(struct fanning *fanning, const struct kw_eve
     struct kw_json_writer json;
     kw_buffer_init(&text, KW_STORE_BODY_MAX);
     kw_json_writer_init(&json, &text);
-    kw_webhook_write_body(event, &json);
+    kw_event_write_message(event, &json);
     enum kw_status status = kw_buffer_status(&text);
     status = status == KW_OK ? kw_arena_copy(&fanning->arena, kw_buffer_bytes(&text), &message->body) : status;
     status = status == KW_OK ? kw_arena_copy(&fanning->arena, event->type, &message->type) : status;

@@ -144,7 +144,7 @@ static void note_failure(struct kw__item *item, int64_t now_ms, int64_t retry_af
     int64_t delivered_ms = 0;
     if (kw_engine_last_delivered(notify->options.engine, endpoint->channel, &delivered_ms) == KW_OK &&
         delivered_ms < since_ms) {
-        kw__endpoint_stop(notify, endpoint, KW_WEBHOOK_PAUSED,
+        kw__endpoint_stop(notify, endpoint, KW_SUBSCRIPTION_PAUSED,
                           "it has failed for long: see its deliveries, and enable it again");
     }
 }
@@ -196,7 +196,7 @@ static void sent(struct kw_outgoing_request *request)
         return;
     }
     if (request->http_status == 410) {
-        kw__endpoint_stop(notify, endpoint, KW_WEBHOOK_DISABLED, "its endpoint answered 410 Gone");
+        kw__endpoint_stop(notify, endpoint, KW_SUBSCRIPTION_DISABLED, "its endpoint answered 410 Gone");
     }
     end_failed(item, now_ms);
 }

@@ -59,8 +59,8 @@ static void see_webhook(void *context, struct kw_bytes project, const struct kw_
 {
     struct kw_notify *notify = context;
     const struct kw_webhook *webhook = &document->is.webhook;
-    struct kw__endpoint *endpoint = find_channel(notify, webhook->channel);
-    endpoint = endpoint != NULL ? endpoint : add(notify, webhook->channel);
+    struct kw__endpoint *endpoint = find_channel(notify, webhook->subscription.channel);
+    endpoint = endpoint != NULL ? endpoint : add(notify, webhook->subscription.channel);
     if (endpoint == NULL) {
         notify->is_loaded = false; /* no memory: another time */
         return;
@@ -69,7 +69,7 @@ static void see_webhook(void *context, struct kw_bytes project, const struct kw_
     if (endpoint->version == document->version) {
         return;
     }
-    bool was_active = endpoint->version != 0 && endpoint->status == KW_WEBHOOK_ACTIVE;
+    bool was_active = endpoint->version != 0 && endpoint->status == KW_SUBSCRIPTION_ACTIVE;
     memcpy(endpoint->project, project.data, project.size);
     memcpy(endpoint->name, webhook->name.data, webhook->name.size);
     memcpy(endpoint->url, webhook->url.data, webhook->url.size);
@@ -78,7 +78,7 @@ static void see_webhook(void *context, struct kw_bytes project, const struct kw_
     endpoint->name_size = webhook->name.size;
     endpoint->timeout_ms = webhook->timeout_ms;
     endpoint->signature = webhook->signature;
-    endpoint->status = webhook->status;
+    endpoint->status = webhook->subscription.status;
     endpoint->version = document->version;
     endpoint->has_signing = endpoint->is_stopping = false;
     endpoint->look_at_ms = 0;
@@ -145,7 +145,7 @@ static void stopped(struct kw_op *op)
     kw_free(stop);
 }
 
-void kw__endpoint_stop(struct kw_notify *notify, struct kw__endpoint *endpoint, enum kw_webhook_status status,
+void kw__endpoint_stop(struct kw_notify *notify, struct kw__endpoint *endpoint, enum kw_subscription_status status,
                        const char *reason)
 {
     struct stop *stop = endpoint->is_stopping ? NULL : kw_alloc(1, sizeof *stop);
@@ -162,7 +162,7 @@ void kw__endpoint_stop(struct kw_notify *notify, struct kw__endpoint *endpoint, 
     stop->op.document = KW_DOCUMENT_WEBHOOK;
     stop->op.name = kw_bytes_of(stop->name, endpoint->name_size);
     stop->op.json =
-        status == KW_WEBHOOK_PAUSED ? KW_BYTES("{\"status\":\"paused\"}") : KW_BYTES("{\"status\":\"disabled\"}");
+        status == KW_SUBSCRIPTION_PAUSED ? KW_BYTES("{\"status\":\"paused\"}") : KW_BYTES("{\"status\":\"disabled\"}");
     stop->op.if_version = endpoint->version; /* what somebody has changed since is his to decide */
     stop->op.actor = KW_BYTES("keyward");
     stop->op.reason = kw_bytes_of_text(stop->reason);

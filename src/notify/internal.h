@@ -21,7 +21,7 @@ struct kw__endpoint {
     char url[KW_URL_MAX + 1];
     int64_t timeout_ms;
     enum kw_signature signature;
-    enum kw_webhook_status status;
+    enum kw_subscription_status status;
     bool is_there;    /* seen by the last look at the catalog */
     bool is_released; /* claims of an earlier life have been ended */
     bool is_stopping; /* an operation that pauses or disables it is under way */
@@ -84,8 +84,8 @@ void kw__endpoints_refresh(struct kw_notify *notify);
 struct kw__endpoint *kw__endpoint_find(struct kw_notify *notify, struct kw_bytes project, struct kw_bytes name);
 /* Reads its secrets, unless they are known. Fails as kw_engine_signing. */
 KW_MUST_USE enum kw_status kw__endpoint_signing(struct kw_notify *notify, struct kw__endpoint *endpoint);
-/* Pauses it, or with KW_WEBHOOK_DISABLED switches it off, as a change of its document. */
-void kw__endpoint_stop(struct kw_notify *notify, struct kw__endpoint *endpoint, enum kw_webhook_status status,
+/* Pauses it, or with KW_SUBSCRIPTION_DISABLED switches it off, as a change of its document. */
+void kw__endpoint_stop(struct kw_notify *notify, struct kw__endpoint *endpoint, enum kw_subscription_status status,
                        const char *reason);
 void kw__endpoints_free(struct kw_notify *notify);
 

@@ -108,7 +108,7 @@ static void look_at(struct kw__notices *notices, struct kw__post *post, bool is_
         post->test = NULL;
         finish_test(test);
     }
-    if (!post->is_there || post->status != KW_WEBHOOK_ACTIVE) {
+    if (!post->is_there || post->status != KW_SUBSCRIPTION_ACTIVE) {
         kw__post_give_back(notices, post);
         return;
     }

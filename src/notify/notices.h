@@ -62,7 +62,7 @@ struct kw__post {
     bool to_owner;
     char command[KW_COMMAND_NAME_MAX + 1];
     int64_t every_ms;
-    enum kw_webhook_status status;
+    enum kw_subscription_status status;
     bool is_there, is_released, knows_quiet;
     struct kw__row *first, *last; /* claimed, and not in a message yet */
     size_t row_count;

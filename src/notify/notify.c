@@ -84,7 +84,7 @@ static void look_everywhere(struct kw_notify *notify)
     for (size_t i = 0; i < notify->endpoint_count; i++) {
         struct kw__endpoint *endpoint = notify->endpoints[i];
         endpoint->look_at_ms = is_new ? 0 : endpoint->look_at_ms;
-        bool may_send = endpoint->is_there && endpoint->status == KW_WEBHOOK_ACTIVE && !endpoint->is_stopping;
+        bool may_send = endpoint->is_there && endpoint->status == KW_SUBSCRIPTION_ACTIVE && !endpoint->is_stopping;
         if (!may_send) {
             kw__give_back(notify, endpoint);
         } else if (notify->ended_count < ENDED_MAX && kw__notify_now(notify) >= endpoint->rest_until_ms) {

@@ -69,7 +69,7 @@ static void see_channel(void *context, struct kw_bytes project, const struct kw_
 {
     struct kw__notices *notices = context;
     const struct kw_channel *channel = &document->is.channel;
-    struct kw__post *post = find_or_add(notices, channel->channel);
+    struct kw__post *post = find_or_add(notices, channel->subscription.channel);
     if (post == NULL) {
         notices->is_loaded = false; /* no memory: another time */
         return;
@@ -90,7 +90,7 @@ static void see_channel(void *context, struct kw_bytes project, const struct kw_
     post->to_owner = channel->to_owner;
     take_text(channel->command, post->command);
     post->every_ms = channel->every_ms;
-    post->status = channel->status;
+    post->status = channel->subscription.status;
     post->version = document->version;
     /* Whoever changed it may have mended it. */
     post->failures = 0;

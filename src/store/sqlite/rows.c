@@ -126,6 +126,18 @@ enum kw_status kw__sqlite_changes(struct kw_store *store, uint64_t after, size_t
     return status;
 }
 
+/* The rows of a query whose last value is a limit; ends it, and gives the reader back. */
+static enum kw_status give_limited(struct kw__sqlite *sqlite, struct kw__connection *reader, struct kw__query *query,
+                                   size_t limit, kw_store_row_sink *sink, void *context)
+{
+    size_t count = 0;
+    kw__query_i64(query, (int64_t)limit);
+    enum kw_status status = give_rows(query, sink, context, &count);
+    kw__query_close(query);
+    kw__reader_give(sqlite, reader);
+    return status;
+}
+
 enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id *after, size_t limit,
                                      kw_store_row_sink *sink, void *context)
 {
@@ -134,15 +146,10 @@ enum kw_status kw__sqlite_tombstones(struct kw_store *store, const struct kw_id 
     if (status != KW_OK) {
         return status;
     }
-    size_t count = 0;
     struct kw__connection *reader = kw__reader_take(sqlite);
     struct kw__query query = kw__query_open(reader, KW__SQL_ROW_TOMBSTONES);
     kw__query_id(&query, after);
-    kw__query_i64(&query, (int64_t)limit);
-    status = give_rows(&query, sink, context, &count);
-    kw__query_close(&query);
-    kw__reader_give(sqlite, reader);
-    return status;
+    return give_limited(sqlite, reader, &query, limit, sink, context);
 }
 
 enum kw_status kw__sqlite_due(struct kw_store *store, int64_t until_ms, size_t limit, kw_store_row_sink *sink,
@@ -153,15 +160,10 @@ enum kw_status kw__sqlite_due(struct kw_store *store, int64_t until_ms, size_t l
     if (status != KW_OK) {
         return status;
     }
-    size_t count = 0;
     struct kw__connection *reader = kw__reader_take(sqlite);
     struct kw__query query = kw__query_open(reader, KW__SQL_ROW_DUE);
     kw__query_i64(&query, until_ms);
-    kw__query_i64(&query, (int64_t)limit);
-    status = give_rows(&query, sink, context, &count);
-    kw__query_close(&query);
-    kw__reader_give(sqlite, reader);
-    return status;
+    return give_limited(sqlite, reader, &query, limit, sink, context);
 }
 
 enum kw_status kw__sqlite_count(struct kw_store *store, struct kw_bytes project, uint64_t *count_out)
